@@ -1,0 +1,60 @@
+"""Where every output lies under the data folder; no other module spells a path of DESIGN's output table.
+
+What does not belong here: reading or writing any of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of one data folder."""
+
+    data: Path
+
+    @property
+    def processed(self) -> Path:
+        return self.data / "processed"
+
+    @property
+    def index(self) -> Path:
+        """The episode index as it was read: entries, and the faults with their places."""
+        return self.processed / "episode_index_v1.json"
+
+    def validation(self, host: str) -> Path:
+        """A row an episode: verdict, reason, counts, clock offset, sha256."""
+        return self.processed / "validation_v1.parquet" / f"host={host}" / "episodes.parquet"
+
+    def rows(self, host: str, episode: str) -> Path:
+        """The typed rows of one episode: what decoding gave, so that it is decoded once."""
+        return self.processed / "rows_v1" / f"host={host}" / f"{episode}.safetensors"
+
+    @property
+    def feature_schema(self) -> Path:
+        return self.processed / "feature_schema_v1.json"
+
+    def features(self, host: str) -> Path:
+        """Folder with one Parquet file an episode, a row a window."""
+        return self.processed / "features_window_v1.parquet" / f"host={host}"
+
+    def tensors(self, host: str) -> Path:
+        """Folder with one safetensors file an episode, channel x time."""
+        return self.processed / "tensor_window_v1" / f"host={host}"
+
+    def artifacts(self, recipe: str) -> Path:
+        return self.data / "artifacts" / recipe
+
+    def checkpoint(self, recipe: str, model: str, mode: str) -> Path:
+        return self.artifacts(recipe) / f"{model}_{mode}.ckpt.json"
+
+    def evaluation(self, recipe: str) -> Path:
+        return self.data / "reports" / "eval" / recipe
+
+    def predictions(self, recipe: str, model: str, mode: str) -> Path:
+        return self.evaluation(recipe) / "predictions" / f"{model}_{mode}.parquet"
+
+    def report(self, recipe: str) -> Path:
+        return self.evaluation(recipe) / "comparison_v2.md"
