@@ -1,0 +1,1 @@
+"""The Dagster layer: thin assets over `rlstir_core`, the driver and the command line."""

@@ -1,0 +1,1 @@
+"""How train and test are held apart, and the proof that they are."""

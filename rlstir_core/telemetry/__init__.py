@@ -1,0 +1,1 @@
+"""From typed rows to channels, windows, summary features and tensors."""

@@ -1,0 +1,35 @@
+"""How steps run: separate processes from one fork server with torch preloaded; the UI and the driver use the same.
+
+What does not belong here: what steps do.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import dagster as dg
+
+GPU_POOL = "gpu"
+_PRELOAD = ["torch", "xgboost", "scipy.signal", "scipy.stats", "pyarrow.parquet", "rlstir_assets.definitions"]
+_WITHOUT_GPU = 64  # slots of the pool where there is no device to queue for
+
+# One thread a step: steps run side by side, and results do not depend on how many cores there are.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+executor = dg.multiprocess_executor.configured(
+    {"max_concurrent": 0, "start_method": {"forkserver": {"preload_modules": _PRELOAD}}}
+)
+
+
+def gpu_count() -> int:
+    """NVIDIA devices of this machine, without loading a driver."""
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+def size_gpu_pool(instance: dg.DagsterInstance) -> int:
+    """Gives the pool one slot a device; without devices it queues for nothing. Returns the slots."""
+    slots = gpu_count() or _WITHOUT_GPU
+    instance.event_log_storage.set_concurrency_slots(GPU_POOL, slots)
+    return slots

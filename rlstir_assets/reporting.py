@@ -1,0 +1,65 @@
+"""From what the core reports to what Dagster shows: refusals, progress, metadata.
+
+What does not belong here: any decision.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import dagster as dg
+
+from rlstir_core.errors import RlstirError
+
+OWNERS = ["team:rlstir"]
+_QUIET_S = 1.5  # at most one progress line a step in this time
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Turns a refusal of the core (or a full disk) into a step failure whose description is the sentence."""
+    try:
+        yield
+    except RlstirError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from None
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise dg.Failure(
+            description=f"{error.strerror or error}{where}: free space or fix the folder, then run again",
+            allow_retries=False,
+        ) from None
+
+
+def teller(context: dg.AssetExecutionContext, what: str = "") -> Callable[[str], None]:
+    """A progress function that logs, sparingly."""
+    last = 0.0
+
+    def tell(text: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _QUIET_S:
+            last = now
+            context.log.info(f"{what}: {text}" if what else text)
+
+    return tell
+
+
+def counter(context: dg.AssetExecutionContext) -> Callable[[int, int, str], None]:
+    """A progress function for counted work."""
+    tell = teller(context)
+    return lambda done, total, what: tell(f"{what} {done}/{total}")
+
+
+def table(rows: Sequence[Mapping[str, str | int | float | bool | None]]) -> dg.TableMetadataValue:
+    """Rows as table metadata, floats rounded."""
+    records = [
+        dg.TableRecord(
+            {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+        )
+        for row in rows
+    ]
+    if not records:
+        return dg.MetadataValue.table([], schema=dg.TableSchema([dg.TableColumn("nothing")]))
+    return dg.MetadataValue.table(records)

@@ -1,0 +1,61 @@
+"""What every asset is given: where the store and the data lie, and what the user chose.
+
+What does not belong here: what any asset does.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import dagster as dg
+
+from rlstir_core.detectors.experiment import Plan
+from rlstir_core.detectors.presets import PRESETS
+from rlstir_core.errors import UpstreamMissing
+from rlstir_core.episodes.index import StoreIndex, load_index
+from rlstir_core.layout import Layout
+from rlstir_core.registry import Registry, load_registry
+from rlstir_core.splits.recipes import SplitSettings
+
+DEFAULT_STORE = ".rlstir/store"
+DEFAULT_DATA = ".rlstir/data"
+
+
+class Settings(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Store, data folder, preset and split; from the environment unless a run says otherwise."""
+
+    store: str = os.environ.get("RLSTIR_STORE", DEFAULT_STORE)
+    data: str = os.environ.get("RLSTIR_DATA", DEFAULT_DATA)
+    preset: str = os.environ.get("RLSTIR_PRESET", next(iter(PRESETS)))
+    train_hosts: list[str] = [host for host in os.environ.get("RLSTIR_TRAIN_HOSTS", "").split(",") if host]
+    normalise: str = os.environ.get("RLSTIR_NORMALISE", "ewma")
+
+    @property
+    def store_path(self) -> Path:
+        return Path(self.store)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(Path(self.data))
+
+    def registry(self) -> Registry:
+        """The store's registry."""
+        return load_registry(self.store_path)
+
+    def index(self) -> StoreIndex:
+        """The episode index that `episode_index` wrote."""
+        return load_index(self.layout.index)
+
+    def plan(self, recipe: str) -> Plan:
+        """What is to be done for one split recipe."""
+        named = tuple(self.train_hosts) if recipe == "host" else ()
+        validated = tuple(h for h in self.index().hosts if self.layout.validation(h).exists())
+        if not validated:
+            raise UpstreamMissing(
+                f"no host of {self.store} was validated yet; do it with: rlstir materialize --store {self.store} "
+                f"--data {self.data}"
+            )
+        return Plan(
+            recipe=recipe, hosts=validated, preset=self.preset, split=SplitSettings(train_hosts=named)
+        )

@@ -1,0 +1,238 @@
+"""What a detector sees: the channels its threat model allows, as summary rows or as sequences.
+
+Only channels that every training host has are used: a channel that only some hosts have tells hosts apart.
+Time since start, window index, row counts and identifiers are never among the inputs. What does not belong
+here: models and training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from rlstir_core.atomic import canonical_sha256
+from rlstir_core.detectors.corpus import Corpus, Recording
+from rlstir_core.detectors.views import View, normalised, seconds_seen, seen, unbroken
+from rlstir_core.errors import SchemaMismatch, SplitRefused
+from rlstir_core.registry import MODES
+from rlstir_core.telemetry.features import episode_features, pad_to, statistics_columns
+from rlstir_core.telemetry.normalise import normalised_names
+from rlstir_core.telemetry.schema import FeatureSchema
+from rlstir_core.telemetry.windows import WindowGrid
+
+# N windows, F columns, D input rows of a sequence, L bins of a window, C channels
+_MIN_EPISODE_SHARE = 0.5  # a host has a channel when it is known in so many of its train episodes
+
+
+class InputSchema(msgspec.Struct, frozen=True, kw_only=True):
+    """What a checkpoint was trained on; its hash must be the hash of what it is given."""
+
+    feature_schema_sha256: str
+    mode: str
+    kind: str  # "summary" or "sequence"
+    channels: tuple[str, ...]
+    columns: tuple[str, ...]
+    phases: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str:
+        return canonical_sha256(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """The windows of some episodes under one view: who they are and what their labels say (-1: nothing)."""
+
+    episodes: tuple[str, ...]
+    episode_N: NDArray[np.int64]
+    window_N: NDArray[np.int64]
+    label_N: NDArray[np.int64]
+    purity_N: NDArray[np.float32]
+    seconds_seen_N: NDArray[np.float64]
+    since_onset_N: NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SummaryInputs:
+    """Summary rows, NaN where missing."""
+
+    windows: Windows
+    x_NF: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceInputs:
+    """Sequences as places in one long series: window n is `series_TD[start_N[n] : start_N[n] + length]`.
+
+    Rows of D: levels, normalised levels (NaN where missing), as `sequence_rows` names them.
+    """
+
+    windows: Windows
+    series_TD: NDArray[np.float32]
+    start_N: NDArray[np.int64]
+    length: int
+    n_levels: int  # the first rows are levels; the mask beside the values is theirs
+
+
+Inputs = SummaryInputs | SequenceInputs
+
+
+def shared_channels(schema: FeatureSchema, mode: str, train: Sequence[Recording]) -> tuple[str, ...]:
+    """Channels of the threat model that every training host records; SplitRefused when none is left."""
+    known: dict[str, list[NDArray[np.bool_]]] = {}
+    for recording in train:
+        known.setdefault(recording.info.host, []).append(np.isfinite(recording.x_CT).any(axis=1))
+    has_C = np.all([np.mean(rows, axis=0) >= _MIN_EPISODE_SHARE for rows in known.values()], axis=0)
+    channels = tuple(
+        channel.name
+        for channel, has in zip(schema.channels, has_C, strict=True)
+        if has and channel.vantage in MODES[mode]
+    )
+    if not channels:
+        raise SplitRefused(
+            f"no channel of mode {mode!r} is recorded on every train host ({', '.join(sorted(known))}); name other "
+            "train hosts, or give the registry's sources a vantage among " + ", ".join(MODES[mode])
+        )
+    return channels
+
+
+def input_schema(schema: FeatureSchema, mode: str, kind: str, channels: tuple[str, ...]) -> InputSchema:
+    """The input schema of a detector that sees `channels`."""
+    columns = schema.columns_of(channels) if kind == "summary" else sequence_rows(schema, channels)
+    return InputSchema(
+        feature_schema_sha256=schema.sha256,
+        mode=mode,
+        kind=kind,
+        channels=channels,
+        columns=columns,
+        phases=schema.phases,
+    )
+
+
+def require_same_schema(trained: InputSchema, given: InputSchema) -> None:
+    """SchemaMismatch (a ValueError) naming both hashes and the columns that differ."""
+    if trained == given:
+        return
+    missing = sorted(set(trained.columns) - set(given.columns))
+    extra = sorted(set(given.columns) - set(trained.columns))
+    parts = [f"missing {_some(missing)}"] * bool(missing) + [f"not known to it {_some(extra)}"] * bool(extra)
+    if not parts:
+        differing = [f for f in trained.__struct_fields__ if getattr(trained, f) != getattr(given, f)]
+        parts = [f"equal columns, but another {', '.join(differing)}"]
+    raise SchemaMismatch(
+        f"the checkpoint was trained under schema {trained.sha256}, the data are of schema {given.sha256}: "
+        f"{'; '.join(parts)}; train it again on this data, or give it data of its own schema"
+    )
+
+
+def sequence_rows(schema: FeatureSchema, channels: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of a sequence's rows: levels, then normalised levels."""
+    return (*channels, *normalised_names(schema.normalise, channels))
+
+
+def summary_inputs(
+    corpus: Corpus, recordings: Sequence[Recording], channels: tuple[str, ...], view: View
+) -> SummaryInputs:
+    """Summary rows of every labelled window that the view leaves unbroken."""
+    schema = corpus.schema
+    columns = schema.columns_of(channels)
+    read = {name: i for i, name in enumerate(corpus.columns)}
+    place = [read[name] for name in columns]
+    place_in_schema = {name: i for i, name in enumerate(schema.columns)}
+    every = [place_in_schema[name] for name in columns]
+    of_view = np.array(["~" in name for name in columns])
+    rows = []
+    for recording in recordings:
+        episode = recording.info.episode_id
+        x_CT = view.distort(recording.x_CT, schema, episode)
+        if view.kind == "prefix":
+            grid = WindowGrid(np.zeros(1, np.int64), view.bins)
+            full = episode_features(pad_to(seen(x_CT, view), grid), schema, grid)
+            rows.append(full[:, every])
+            continue
+        if x_CT is not recording.x_CT:
+            z_CT = normalised(x_CT, schema, view, episode)
+            rows.append(episode_features(x_CT, schema, recording.grid, z_CT)[:, every])
+            continue
+        x_WF = recording.features_WF[:, place].copy()
+        if view.kind == "random" and of_view.any():
+            chosen = _rows_of(schema, channels)
+            z_CT = normalised(x_CT[chosen], schema, view, episode)
+            x_WF[:, of_view] = statistics_columns(z_CT, schema, recording.grid)
+        rows.append(x_WF)
+    windows, keep = _windows(recordings, schema, view)
+    return SummaryInputs(windows=windows, x_NF=np.concatenate(rows)[keep])
+
+
+def sequence_inputs(
+    corpus: Corpus, recordings: Sequence[Recording], channels: tuple[str, ...], view: View
+) -> SequenceInputs:
+    """Sequences of every labelled window that the view leaves unbroken."""
+    schema = corpus.schema
+    chosen = _rows_of(schema, channels)
+    parts, starts, base = [], [], 0
+    for recording in recordings:
+        shown_CT = view.distort(recording.x_CT, schema, recording.info.episode_id)[chosen]
+        if view.kind == "prefix":
+            shown_CT[:, view.bins :] = np.nan
+        z_CT = normalised(shown_CT, schema, view, recording.info.episode_id)
+        series_DT = pad_to(np.concatenate([shown_CT, z_CT]), recording.grid)
+        parts.append(np.ascontiguousarray(series_DT.T))
+        starts.append(base + recording.grid.start_W)
+        base += series_DT.shape[1]
+    windows, keep = _windows(recordings, schema, view)
+    return SequenceInputs(
+        windows=windows,
+        series_TD=np.concatenate(parts),
+        start_N=np.concatenate(starts)[keep],
+        length=recordings[0].grid.length,
+        n_levels=len(chosen),
+    )
+
+
+def _windows(
+    recordings: Sequence[Recording], schema: FeatureSchema, view: View
+) -> tuple[Windows, NDArray[np.bool_]]:
+    bin_hz = schema.windowing.bin_hz
+    parts = []
+    for place, recording in enumerate(recordings):
+        grid, n_bins = recording.grid, recording.x_CT.shape[1]
+        episode = recording.info.episode_id
+        keep_W = (recording.label_W >= 0) & unbroken(grid, view, episode, n_bins)
+        parts.append(
+            (
+                keep_W,
+                np.full(len(keep_W), place),
+                np.arange(len(keep_W)),
+                recording.label_W,
+                recording.purity_W,
+                seconds_seen(grid, view, episode, n_bins, bin_hz),
+                recording.since_onset_W,
+            )
+        )
+    keep, place_N, window_N, label_N, purity_N, seconds_N, since_N = (
+        np.concatenate(column) for column in zip(*parts, strict=True)
+    )
+    windows = Windows(
+        episodes=tuple(recording.info.episode_id for recording in recordings),
+        episode_N=place_N[keep],
+        window_N=window_N[keep],
+        label_N=label_N[keep],
+        purity_N=purity_N[keep],
+        seconds_seen_N=seconds_N[keep],
+        since_onset_N=since_N[keep],
+    )
+    return windows, keep
+
+
+def _rows_of(schema: FeatureSchema, channels: tuple[str, ...]) -> list[int]:
+    place = {name: i for i, name in enumerate(schema.channel_names)}
+    return [place[name] for name in channels]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,136 @@
+"""Presets: every number that decides how detectors are trained, by machine size.
+
+What does not belong here: numbers that decide what a feature means (the registry and the feature schema).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rlstir_core.errors import ConfigError
+
+MODELS: tuple[str, ...] = ("gbt", "mlp", "cnn", "gru", "lstm", "transformer")
+
+
+def _between(what: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{what} is {value}; keep it between {low} and {high}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trees:
+    """Boosted trees (XGBoost's hist)."""
+
+    rounds: int = 300
+    depth: int = 4
+    learning_rate: float = 0.08
+    subsample: float = 0.7
+    columns: float = 0.2
+    min_child_weight: float = 2.0
+    l2: float = 2.0
+    parallel_trees: int = 1
+
+    def __post_init__(self) -> None:
+        _between("Trees.rounds", self.rounds, 1, 10_000)
+        _between("Trees.depth", self.depth, 1, 12)
+        _between("Trees.columns", self.columns, 0.01, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Net:
+    """Sizes of the neural detectors."""
+
+    width: int = 48
+    layers: int = 2
+    heads: int = 4
+    dropout: float = 0.2
+    stem_stride: int = 4  # the convolution before recurrent and attention layers shortens time by this
+
+    def __post_init__(self) -> None:
+        _between("Net.width", self.width, 4, 4096)
+        if self.width % self.heads:
+            raise ConfigError(
+                f"Net.width {self.width} is not a multiple of heads {self.heads}; change one of them"
+            )
+        _between("Net.dropout", self.dropout, 0.0, 0.9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The one training loop of all neural detectors."""
+
+    batch: int = 64
+    rounds: int = 40  # a round is one pass over the windows, and at least `min_round_steps` steps
+    min_round_steps: int = 10
+    patience: int = 8
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    warm_up: float = 0.05
+    max_class_weight: float = 5.0
+    min_purity: float = 0.7  # train windows that are less of one phase than this teach nothing clear
+    views: int = 4  # random starts of every train episode
+    drop: float = 0.25  # share of train episodes shown without one of their sources
+    gain: float = (
+        0.5  # spread of a random gain of each log channel, so that levels of one host are not trusted
+    )
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        _between("Training.batch", self.batch, 1, 1 << 20)
+        _between("Training.views", self.views, 1, 64)
+        _between("Training.warm_up", self.warm_up, 0.0, 0.5)
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ConfigError(f"Training.device is {self.device!r}; choose auto, cpu or cuda")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """Everything that training needs to know beside the data."""
+
+    name: str
+    seed: int = 0
+    trees: Trees = Trees()
+    net: Net = Net()
+    training: Training = Training()
+    bootstrap_draws: int = 2000
+
+    def __post_init__(self) -> None:
+        _between("Preset.bootstrap_draws", self.bootstrap_draws, 200, 1_000_000)
+
+
+def smoke() -> Preset:
+    """Two CPU cores, minutes."""
+    return Preset(name="smoke")
+
+
+def rtx4060() -> Preset:
+    """One GPU with 8 GB."""
+    return Preset(
+        name="rtx4060",
+        trees=Trees(rounds=1000, learning_rate=0.04, parallel_trees=2),
+        net=Net(width=128, layers=3, heads=8, stem_stride=2),
+        training=Training(batch=256, rounds=120, views=8, learning_rate=1e-3),
+        bootstrap_draws=4000,
+    )
+
+
+def rtx3090x2() -> Preset:
+    """Two GPUs with 24 GB each: detectors queue for them, one a device."""
+    return Preset(
+        name="rtx3090x2",
+        trees=Trees(rounds=2000, learning_rate=0.03, parallel_trees=4),
+        net=Net(width=256, layers=4, heads=8, stem_stride=2),
+        training=Training(batch=512, rounds=200, views=16, learning_rate=1e-3),
+        bootstrap_draws=10_000,
+    )
+
+
+PRESETS: dict[str, Callable[[], Preset]] = {"smoke": smoke, "rtx4060": rtx4060, "rtx3090x2": rtx3090x2}
+
+
+def preset(name: str) -> Preset:
+    """The preset called `name`, or ConfigError with the names there are."""
+    if name not in PRESETS:
+        raise ConfigError(f"preset {name!r} is unknown; choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]()

@@ -1,0 +1,147 @@
+"""`meta.json` and `labels.jsonl`: parsed once into safe types, or refused.
+
+What does not belong here: comparing them with the index, and rows of telemetry.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from rlstir_core.episodes.jsonl import LineSplitter
+from rlstir_core.episodes.limits import Limits
+from rlstir_core.episodes.schema import Label, Meta, printable, shown
+from rlstir_core.episodes.strict import parse_line, parse_object
+from rlstir_core.errors import EpisodeRejected, InvalidId
+from rlstir_core.ids import episode_id, host_id, safe_name
+from rlstir_core.registry import Registry
+
+# 2000-01-01 and 2100-01-01: anything outside is seconds, milliseconds or a broken clock
+EARLIEST_NS = 946_684_800 * 10**9
+LATEST_NS = 4_102_444_800 * 10**9
+_ORIGIN_CHARS = 200
+
+
+def parse_meta(raw: bytes, limits: Limits) -> Meta:
+    """The meta in `raw`; EpisodeRejected with a `meta.*` or `time.*` reason otherwise."""
+    record = parse_object(raw, limits.nesting)
+    if isinstance(record, str):
+        _reject("meta.json", f"meta.json: {record}; send one strict JSON object")
+    version = record.get("schema_version")
+    if type(version) is not int or version != 1:
+        _reject("meta.schema_version", f"meta.json has schema_version {shown(version)}; this reader knows 1")
+    try:
+        host, episode = host_id(record.get("host_id")), episode_id(record.get("episode_id"))
+        profile = safe_name(record.get("profile"), "profile")
+        sample = safe_name(record.get("sample_name"), "sample_name")
+    except InvalidId as error:
+        raise EpisodeRejected("meta.id", f"meta.json: {error}") from None
+    benign = record.get("benign")
+    if type(benign) is not bool:
+        _reject("meta.benign", f"meta.json has benign {shown(benign)}; write true or false")
+    start, end = _time(record, "t_start_wall_ns"), _time(record, "t_end_wall_ns")
+    if start >= end:
+        _reject("time.order", f"meta.json ends at {end}, not after its start {start}; send the times in order")
+    if end - start > limits.span_ns:
+        _reject(
+            "time.span",
+            f"meta.json spans {(end - start) // 10**9} s, over {limits.span_ns // 10**9} s; split it",
+        )
+    origin = record.get("origin")
+    return Meta(
+        episode_id=episode,
+        host_id=host,
+        profile=profile,
+        sample_name=sample,
+        benign=benign,
+        t_start_wall_ns=start,
+        t_end_wall_ns=end,
+        sources=_sources(record.get("sources")),
+        synthetic=record.get("synthetic") is True,
+        origin=printable(origin)[:_ORIGIN_CHARS] if isinstance(origin, str) else "",
+    )
+
+
+class LabelReader:
+    """Collects the lines of `labels.jsonl`; `labels` checks them once the meta is known."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._splitter = LineSplitter(limits.line_bytes)
+        self._records: list[dict[str, Any]] = []
+        self._n_lines = 0
+
+    def feed(self, chunk: bytes) -> None:
+        self._read(self._splitter.feed(chunk))
+
+    def finish(self) -> None:
+        self._read(self._splitter.finish())
+        if self._splitter.n_too_long:
+            _reject(
+                "label.json",
+                f"labels.jsonl has a line over {self._limits.line_bytes} bytes; send labels only",
+            )
+
+    def labels(self, meta: Meta, registry: Registry) -> tuple[Label, ...]:
+        """The labels in order, every one of a known phase and inside the episode."""
+        found: list[Label] = []
+        for number, record in enumerate(self._records, 1):
+            t, phase = record.get("t_wall_ns"), record.get("phase")
+            if type(t) is not int or not isinstance(phase, str):
+                _reject(
+                    "label.form",
+                    f"label {number} needs an integer t_wall_ns and a text phase; mend labels.jsonl",
+                )
+            if phase not in registry.phases:
+                known = ", ".join(registry.phases)[:300]
+                _reject("label.unknown_phase", f"label {number} names phase {shown(phase)}; known phases: {known}")
+            if not meta.t_start_wall_ns <= t <= meta.t_end_wall_ns:
+                _reject(
+                    "label.outside",
+                    f"label {number} at {t} lies outside the episode; write t_wall_ns within it",
+                )
+            if found and t <= found[-1].t_wall_ns:
+                _reject(
+                    "label.order",
+                    f"label {number} at {t} does not come after the one before; sort labels.jsonl",
+                )
+            found.append(Label(t, phase))
+        return tuple(found)
+
+    def _read(self, lines: bytes) -> None:
+        for raw in lines.split(b"\n"):
+            if not raw.strip():
+                continue
+            self._n_lines += 1
+            line = parse_line(raw, self._limits.nesting)
+            if line.fault:
+                _reject("label.json", f"labels.jsonl line {self._n_lines}: {line.fault}; send strict JSON")
+            self._records += line.objects
+            if len(self._records) > self._limits.labels:
+                _reject("label.too_many", f"labels.jsonl holds over {self._limits.labels} labels; send fewer")
+
+
+def _time(record: dict[str, Any], key: str) -> int:
+    value = record.get(key)
+    if type(value) is not int:
+        _reject("meta.time", f"meta.json has {key} {shown(value)}; write an integer of nanoseconds")
+    if not EARLIEST_NS <= value <= LATEST_NS:
+        _reject("time.unit", f"meta.json has {key} {value}, outside 2000 to 2100; write nanoseconds since 1970")
+    return value
+
+
+def _sources(value: object) -> dict[str, int | None]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        _reject("meta.sources", f"meta.json has sources {shown(value)}; write an object of row counts")
+    for name, count in value.items():
+        if count is not None and (type(count) is not int or count < 0):
+            _reject(
+                "meta.sources",
+                f"meta.json counts {shown(count)} rows of {shown(name)}; write a number or null",
+            )
+    return dict(value)
+
+
+def _reject(reason: str, detail: str) -> NoReturn:
+    raise EpisodeRejected(reason, detail)

@@ -1,0 +1,272 @@
+"""The evaluation of one recipe: twelve checkpoints and the baselines on the held-out episodes.
+
+Predictions are written first; labels are read afterwards, from the features. What does not belong here: single
+figures (`metrics.py`, `detection.py`) and the report's words (`report.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from rlstir_core.atomic import canonical_sha256, file_sha256, write_json
+from rlstir_core.detectors.baselines import clock, has_minirocket, majority, metadata_only, minirocket
+from rlstir_core.detectors.checkpoint import Checkpoint, load_detector, read_checkpoint
+from rlstir_core.detectors.experiment import (
+    Experiment,
+    Plan,
+    make_inputs,
+    model_input_schema,
+    open_experiment,
+    train_views_of,
+    training_sha256,
+)
+from rlstir_core.detectors.inputs import Inputs, SequenceInputs, Windows
+from rlstir_core.detectors.presets import MODELS, preset
+from rlstir_core.errors import UpstreamMissing
+from rlstir_core.evaluation.context import describe_quality, describe_split, make_manifest
+from rlstir_core.evaluation.evaluate import ModelEvaluation, evaluate_scores, to_json
+from rlstir_core.evaluation.metrics import chance_macro_f1, untested
+from rlstir_core.evaluation.paired import default_family, paired_differences
+from rlstir_core.evaluation.probes import leak_probes
+from rlstir_core.evaluation.random_split import random_split_gap
+from rlstir_core.evaluation.report_inputs import ReportInputs
+from rlstir_core.evaluation.scenes import (
+    AS_RECORDED,
+    TEST,
+    VALIDATION,
+    Stage,
+    read_predictions,
+    write_predictions,
+)
+from rlstir_core.evaluation.scored import Scores, Truth
+from rlstir_core.layout import Layout
+from rlstir_core.registry import MODES, Registry
+
+# N windows, K phases
+Tell = Callable[[str], None]
+Pairs = dict[str, tuple[Truth, Scores]]  # by scene
+
+
+def inputs_path(layout: Layout, recipe: str) -> Path:
+    """Everything that the report of `recipe` is made of."""
+    return layout.evaluation(recipe) / "comparison_inputs.json"
+
+
+def evaluate_recipe(layout: Layout, plan: Plan, registry: Registry, tell: Tell) -> tuple[ReportInputs, bool]:
+    """Scores every checkpoint of `plan.recipe`; (inputs of the report, False) where nothing had changed since."""
+    checkpoints = {
+        (model, mode): read_checkpoint(layout.checkpoint(plan.recipe, model, mode))
+        for mode in MODES
+        for model in MODELS
+    }
+    experiment = open_experiment(layout, plan)
+    key = _evaluation_sha256(layout, experiment, registry, checkpoints)
+    kept = read_inputs(layout, plan.recipe)
+    if kept is not None and kept.manifest.hashes.get("evaluation_inputs") == key:
+        return kept, False
+    _require_fresh(experiment, checkpoints)
+    pairs = _predict_all(layout, experiment, checkpoints, tell)
+    result = _report_inputs(layout, experiment, registry, checkpoints, pairs, key, tell)
+    for evaluation in (*result.models, *result.baselines):
+        write_json(layout.evaluation(plan.recipe) / f"{evaluation.name}_eval.json", to_json(evaluation))
+    write_json(inputs_path(layout, plan.recipe), msgspec.to_builtins(result))
+    return result, True
+
+
+def read_inputs(layout: Layout, recipe: str) -> ReportInputs | None:
+    """What `evaluate_recipe` wrote, or None where it has not, or wrote it in another form."""
+    try:
+        return msgspec.json.decode(inputs_path(layout, recipe).read_bytes(), type=ReportInputs)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def _predict_all(
+    layout: Layout, experiment: Experiment, checkpoints: dict[tuple[str, str], Checkpoint], tell: Tell
+) -> dict[str, Pairs]:
+    recipe, phases = experiment.plan.recipe, experiment.corpus.schema.phases
+    stage = Stage(experiment)
+    names: list[tuple[str, str, str]] = []
+    for model, mode in checkpoints:
+        schema = model_input_schema(experiment, model, mode)
+        _, detector = load_detector(layout.checkpoint(recipe, model, mode), schema)
+        parts = []
+        for scene in stage.scenes:
+            inputs = stage.inputs(scene, schema)
+            parts.append((scene, inputs.windows, detector.predict_proba(inputs)))
+        write_predictions(layout.predictions(recipe, model, mode), parts, phases)
+        names.append((f"{model}_{mode}", model, mode))
+        tell(f"predictions of {model} {mode} written")
+    for name, predict in _baselines(experiment, stage):
+        parts = [(scene, *predict(scene.name)) for scene in stage.scenes]
+        write_predictions(layout.predictions(recipe, name, "baseline"), parts, phases)
+        names.append((name, name, "baseline"))
+        tell(f"predictions of {name} written")
+    stage.forget()
+    return {
+        name: read_predictions(layout.predictions(recipe, model, mode), name, model, mode, experiment)
+        for name, model, mode in names
+    }
+
+
+def _baselines(
+    experiment: Experiment, stage: Stage
+) -> Iterator[tuple[str, Callable[[str], tuple[Windows, NDArray[np.float64]]]]]:
+    schema = model_input_schema(experiment, "cnn", "realistic")
+    settings = preset(experiment.plan.preset)
+    n_phases = len(schema.phases)
+    by_name = {scene.name: scene for scene in stage.scenes}
+    views = train_views_of(experiment, settings)
+    train: list[Inputs] = [make_inputs(experiment, experiment.train, schema, view) for view in views]
+    windows = [inputs.windows for inputs in train]
+    recordings = experiment.corpus.recordings
+    for baseline in (
+        majority(windows, n_phases),
+        clock(windows, n_phases),
+        metadata_only(windows, recordings, n_phases),
+    ):
+        predict = baseline.predict
+
+        def score(
+            name: str, predict: Callable[[Windows], NDArray[np.float64]] = predict
+        ) -> tuple[Windows, NDArray[np.float64]]:
+            seen = stage.inputs(by_name[name], schema).windows
+            return seen, predict(seen)
+
+        yield baseline.name, score
+    last = train[-1]
+    if isinstance(last, SequenceInputs) and has_minirocket(last.length):
+        rocket = minirocket(last, n_phases, settings.seed)
+
+        def by_rocket(name: str) -> tuple[Windows, NDArray[np.float64]]:
+            inputs = stage.inputs(by_name[name], schema)
+            assert isinstance(inputs, SequenceInputs)
+            return inputs.windows, rocket(inputs)
+
+        yield "minirocket", by_rocket
+
+
+def _report_inputs(
+    layout: Layout,
+    experiment: Experiment,
+    registry: Registry,
+    checkpoints: dict[tuple[str, str], Checkpoint],
+    pairs: dict[str, Pairs],
+    key: str,
+    tell: Tell,
+) -> ReportInputs:
+    plan = experiment.plan
+    draws = preset(plan.preset).bootstrap_draws
+    evaluations: dict[str, ModelEvaluation] = {}
+    for name, scenes_ in pairs.items():
+        model, mode = scenes_[TEST][1].model, scenes_[TEST][1].mode
+        evaluations[name] = _evaluate(
+            layout, experiment, registry, scenes_, checkpoints.get((model, mode)), draws
+        )
+        tell(f"{name} scored")
+    models = tuple(evaluations[f"{model}_{mode}"] for model, mode in checkpoints)
+    baselines = tuple(e for name, e in evaluations.items() if name not in {m.name for m in models})
+    truth = pairs[models[0].name][TEST][0]
+    scores = {name: scenes_[TEST][1] for name, scenes_ in pairs.items()}
+    family = default_family([scores[m.name] for m in models], [scores[b.name] for b in baselines])
+    gaps = []
+    for mode in MODES:
+        gaps.append(random_split_gap(experiment, mode, evaluations[f"gbt_{mode}"].metrics.macro_f1, draws))
+        tell(f"random split of gbt {mode} scored")
+    chance = chance_macro_f1(_train_frequencies(experiment), truth)
+    held = {name: e.metrics.macro_f1 for name, e in evaluations.items()}
+    schema = experiment.corpus.schema
+    windowing = schema.windowing
+    return ReportInputs(
+        recipe=plan.recipe,
+        store=registry.name,
+        synthetic=any(recording.row.synthetic for recording in experiment.test),
+        models=models,
+        baselines=baselines,
+        chance=chance,
+        paired=paired_differences(truth, family),
+        gaps=tuple(gaps),
+        split=describe_split(experiment, truth),
+        untested=untested(truth, profiles=registry.profiles),
+        quality=describe_quality(layout, plan.hosts),
+        probes=leak_probes(experiment, held, chance, gaps),
+        manifest=make_manifest(layout, experiment, registry, key, list(checkpoints.values())),
+        facts={
+            "preset": plan.preset,
+            "window": "the whole run"
+            if windowing.whole
+            else f"{windowing.length_s:g} s long, {windowing.stride_s:g} s stride, {windowing.bin_hz:g} bins a second",
+            "normaliser": schema.normalise,
+        },
+    )
+
+
+def _evaluate(
+    layout: Layout,
+    experiment: Experiment,
+    registry: Registry,
+    scenes_: Pairs,
+    checkpoint: Checkpoint | None,
+    draws: int,
+) -> ModelEvaluation:
+    truth, scores = scenes_[TEST]
+    bin_hz = experiment.corpus.schema.windowing.bin_hz
+    lengths = {scene.name: scene.prefix_bins for scene in Stage(experiment).scenes if scene.prefix_bins}
+    prefixes = [(bins, *scenes_[name]) for name, bins in lengths.items()]
+    if prefixes:
+        prefixes.append((round(experiment.corpus.schema.windowing.length_s * bin_hz), truth, scores))
+    sha256 = ""
+    if checkpoint is not None:
+        sha256 = file_sha256(layout.checkpoint(checkpoint.recipe, checkpoint.model, checkpoint.mode))
+    return evaluate_scores(
+        truth,
+        scores,
+        validation=scenes_[VALIDATION],
+        recipe=experiment.plan.recipe,
+        seeds=() if checkpoint is None else (checkpoint.seed,),
+        n_train_episodes=len(experiment.split.train),
+        schema_sha256="" if checkpoint is None else checkpoint.input_schema.sha256,
+        checkpoint_sha256=sha256,
+        profiles=registry.profiles,
+        prefixes=prefixes,
+        as_recorded=scenes_.get(AS_RECORDED),
+        draws=draws,
+    )
+
+
+def _train_frequencies(experiment: Experiment) -> list[float]:
+    n_phases = len(experiment.corpus.schema.phases)
+    label_N = np.concatenate([recording.label_W for recording in experiment.train])
+    return [float(n) for n in np.bincount(label_N[label_N >= 0], minlength=n_phases)]
+
+
+def _require_fresh(experiment: Experiment, checkpoints: dict[tuple[str, str], Checkpoint]) -> None:
+    """Refuses checkpoints of another split: they may have seen what is the test side now."""
+    settings = preset(experiment.plan.preset)
+    for (model, mode), checkpoint in checkpoints.items():
+        if checkpoint.input_sha256 != training_sha256(experiment, settings, model, mode):
+            raise UpstreamMissing(
+                f"checkpoint {model}_{mode} was trained on other data, another split or another preset than today's; "
+                f"train it again with: dagster asset materialize --select 'key:checkpoint/{mode}/{model}' "
+                f"--partition {experiment.plan.recipe}"
+            )
+
+
+def _evaluation_sha256(
+    layout: Layout, experiment: Experiment, registry: Registry, checkpoints: dict[tuple[str, str], Checkpoint]
+) -> str:
+    return canonical_sha256(
+        [
+            experiment.plan,
+            registry.sha256,
+            experiment.split_sha256,
+            [(c.model, c.mode, c.input_sha256, c.sidecar_sha256) for c in checkpoints.values()],
+            sorted((e, r.row.sha256, r.row.decode_sha256) for e, r in experiment.corpus.recordings.items()),
+            file_sha256(layout.index) if layout.index.exists() else "",
+        ]
+    )

@@ -1,0 +1,39 @@
+"""What the report's tables share: which rows in which order, their names, pictures and notes.
+
+What does not belong here: the sections themselves (`report.py`, `report_breakdowns.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rlstir_core.evaluation.intervals import Estimate
+from rlstir_core.evaluation.markdown import escape_md
+from rlstir_core.evaluation.report_inputs import ReportInputs
+from rlstir_core.evaluation.results import ModelEvaluation
+
+
+def ordered(inputs: ReportInputs) -> list[ModelEvaluation]:
+    """The rows of every table: realistic models, the other modes, baselines; the best first within each."""
+
+    def key(model: ModelEvaluation) -> tuple[bool, str, float, str]:
+        value = model.metrics.macro_f1.value
+        return (model.mode != "realistic", model.mode, -(value if value is not None else -1.0), model.name)
+
+    return sorted(inputs.models, key=key) + sorted(inputs.baselines, key=lambda m: key(m)[2:])
+
+
+def row_name(model: ModelEvaluation, inputs: ReportInputs) -> str:
+    """`gbt realistic`; a baseline stands in code type."""
+    if any(model is baseline for baseline in inputs.baselines):
+        return f"`{model.model}`" if "`" not in model.model else escape_md(model.model)
+    return escape_md(f"{model.model} {model.mode}")
+
+
+def picture(inputs: ReportInputs, name: str, caption: str) -> list[str]:
+    path = inputs.pictures.get(name)
+    return [f"![{caption}]({path})", ""] if path else []
+
+
+def notes(estimates: Iterable[Estimate]) -> list[str]:
+    return sorted({estimate.note for estimate in estimates if estimate.lo is None and estimate.note})

@@ -1,0 +1,69 @@
+"""The story of one episode: five stages in a circle, and the offset at which the recording falls into it.
+
+The offset is uniform over the circle, so the time since the recording's start says nothing of the stage.
+A benign twin walks the same circle, and its label is `clean` throughout. What does not belong here: what a
+stage does (`profiles.py`) and what the sensors see of it (`activity.py`, `sources.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rlstir_core.lab.profiles import STAGES
+from rlstir_core.lab.signals import STEP_S, Floats, between, lognormal, stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoryKnobs:
+    """Mean seconds of the stages and their spread from episode to episode.
+
+    The circle is about as long as a recording, so that most infected episodes show every phase; a longer one costs
+    phases, a shorter one costs windows that lie within one phase.
+    """
+
+    stage_s: tuple[float, ...] = (22.0, 25.0, 23.0, 36.0, 28.0)
+    spread: float = 0.15
+
+
+KNOBS = StoryKnobs()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """Stage lengths of the circle in seconds, and where in it the recording starts."""
+
+    lengths_s: Floats
+    offset_s: float
+    duration_s: float
+
+    @property
+    def circle_s(self) -> float:
+        return float(self.lengths_s.sum())
+
+    def visits(self) -> list[tuple[float, int]]:
+        """(begin in seconds of the recording, stage) of every stage visited, the first at 0."""
+        begins: list[tuple[float, int]] = []
+        lap = -self.offset_s
+        while lap < self.duration_s:
+            at = lap
+            for stage, length in enumerate(self.lengths_s):
+                if at + length > 0 and at < self.duration_s:
+                    begins.append((max(0.0, round(at, 6)), stage))
+                at += float(length)
+            lap = at
+        return begins
+
+    def stage_at(self, n_steps: int) -> npt.NDArray[np.int64]:
+        """(n_steps,) the visit's number at each step of the grid."""
+        begins = np.array([begin for begin, _ in self.visits()])
+        return np.searchsorted(begins, STEP_S * np.arange(n_steps) + STEP_S / 2, side="right") - 1
+
+
+def tell(seed: int, episode: str, duration_s: float) -> Story:
+    """The story of an episode; it does not depend on the label."""
+    rng = stream(seed, episode, "story")
+    lengths = np.array(KNOBS.stage_s) * lognormal(rng, KNOBS.spread, len(STAGES))
+    return Story(lengths_s=lengths, offset_s=between(rng, 0.0, float(lengths.sum())), duration_s=duration_s)

@@ -1,0 +1,183 @@
+"""Verdicts between runs: only what changed is decoded again, and nothing stale stays."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import msgspec
+import pytest
+
+from rlstir_core.episodes import validate
+from rlstir_core.episodes.index import read_index
+from rlstir_core.episodes.limits import Limits
+from rlstir_core.episodes.validate import read_validation, validate_host, validate_store
+from rlstir_core.errors import UpstreamMissing
+from rlstir_core.lab.store_writer import write_episode, write_index
+from rlstir_core.layout import Layout
+from rlstir_core.registry import default_registry
+
+REGISTRY = default_registry()
+
+
+class Lab:
+    def __init__(self, build, folder):
+        self.build, self.store, self.layout = build, folder / "store", Layout(folder / "data")
+        self.records = {}
+
+    def add(self, episode, host="host-a", **meta):
+        said = self.build.meta(episode_id=episode, host_id=host, **meta)
+        sources = {name: self.build.rows(name) for name in REGISTRY.sources}
+        self.records[host, episode] = write_episode(self.store, said, [(self.build.T0, "clean")], sources)
+        write_index(self.store, self.records.values())
+
+    def drop(self, episode, host="host-a"):
+        (self.store / self.records.pop((host, episode))["path"]).unlink()
+        write_index(self.store, self.records.values())
+
+    def run(self, host="host-a", registry=REGISTRY, **options):
+        return validate_host(self.store, self.layout, host, registry=registry, index=read_index(self.store), **options)
+
+    def outputs(self):
+        return {p: p.read_bytes() for p in self.layout.data.rglob("*") if p.is_file() and p.name[0] != "_"}
+
+
+@pytest.fixture
+def lab(build, tmp_path):
+    made = Lab(build, tmp_path)
+    for name in ("ep-1", "ep-2", "ep-3"):
+        made.add(name)
+    return made
+
+
+def _counts(found):
+    return found.n_decoded, found.n_unchanged, found.n_removed
+
+
+def test_nothing_new_means_nothing_decoded_and_nothing_written(lab):
+    assert _counts(lab.run()) == (3, 0, 0)
+    before = lab.layout.validation("host-a").stat().st_mtime_ns
+    assert _counts(lab.run()) == (0, 3, 0)
+    assert lab.layout.validation("host-a").stat().st_mtime_ns == before
+
+
+def test_new_changed_and_deleted_episodes_and_only_they_are_worked_on(lab):
+    lab.run()
+    lab.add("ep-4")
+    assert _counts(lab.run()) == (1, 3, 0)
+    lab.add("ep-2", benign=True)
+    assert _counts(lab.run()) == (1, 3, 0)
+    assert [row.benign for row in read_validation(lab.layout.validation("host-a"))] == [False, True, False, False]
+    lab.drop("ep-1")
+    assert _counts(lab.run()) == (0, 3, 1)
+    assert not lab.layout.rows("host-a", "ep-1").exists()
+
+
+def test_a_replaced_tarball_is_rejected_and_its_rows_go(lab):
+    lab.run()
+    path = lab.store / lab.records["host-a", "ep-1"]["path"]
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    found = lab.run()
+    assert _counts(found) == (1, 2, 0)
+    assert found.rows[0].verdict == "reject"
+    assert not lab.layout.rows("host-a", "ep-1").exists()
+    assert _counts(lab.run()) == (0, 3, 0)
+
+
+def test_a_touched_tarball_is_hashed_but_not_decoded(lab):
+    lab.run()
+    os.utime(lab.store / lab.records["host-a", "ep-1"]["path"], ns=(1, 1))
+    assert _counts(lab.run()) == (0, 3, 0)
+
+
+def test_lost_rows_are_decoded_again(lab):
+    lab.run()
+    before = lab.outputs()
+    lab.layout.rows("host-a", "ep-2").unlink()
+    assert _counts(lab.run()) == (1, 2, 0)
+    assert lab.outputs() == before
+
+
+def test_another_registry_or_limit_decodes_everything(lab):
+    lab.run()
+    other = msgspec.structs.replace(REGISTRY, profiles=("io-walk",))
+    assert _counts(lab.run(registry=other)) == (3, 0, 0)
+    limits = dataclasses.replace(Limits(), labels=99)
+    assert _counts(lab.run(registry=other, limits=limits)) == (3, 0, 0)
+
+
+def test_the_same_store_gives_the_same_bytes_whatever_came_first(lab, build, tmp_path):
+    lab.run()
+    other = Lab(build, tmp_path / "other")
+    for name in ("ep-3", "ep-1", "ep-2"):
+        other.add(name)
+        other.run()
+    mine = {p.relative_to(lab.layout.data): data for p, data in lab.outputs().items()}
+    theirs = {p.relative_to(other.layout.data): data for p, data in other.outputs().items()}
+    assert mine == theirs
+
+
+def test_leftovers_of_a_killed_run_are_swept(lab):
+    lab.run()
+    leftover = lab.layout.rows("host-a", "x").with_name(".tmp-abc.safetensors")
+    leftover.write_bytes(b"half")
+    lab.run()
+    assert not leftover.exists()
+
+
+def test_a_damaged_verdict_file_is_made_again(lab):
+    lab.run()
+    before = lab.outputs()
+    lab.layout.validation("host-a").write_bytes(b"junk")
+    lab.run()
+    assert lab.outputs() == before
+
+
+def test_hosts_do_not_touch_each_other(lab):
+    lab.add("ep-1", host="host-b")
+    lab.run()
+    lab.run("host-b")
+    before = lab.outputs()
+    lab.drop("ep-1", host="host-b")
+    assert _counts(lab.run()) == (0, 3, 0)
+    assert lab.outputs() == before
+
+
+def test_verdicts_before_validation_name_the_remedy(lab):
+    with pytest.raises(UpstreamMissing, match="materialize validation"):
+        read_validation(lab.layout.validation("host-a"))
+
+
+def test_every_tarball_of_a_store_has_one_verdict(lab):
+    (lab.store / "episodes/host-a/stray.tar.zst").write_bytes(b"x")
+    copy = lab.store / "episodes/host-a/ep-9.tar.zst"
+    copy.write_bytes((lab.store / "episodes/host-a/ep-1.tar.zst").read_bytes())
+    lab.records["host-a", "gone"] = lab.records["host-a", "ep-1"] | {
+        "episode_id": "gone",
+        "path": "episodes/host-a/gone.tar.zst",
+    }
+    lab.add("orphan")
+    del lab.records["host-a", "orphan"]
+    write_index(lab.store, lab.records.values())
+    found = dict(validate_store(lab.store, registry=REGISTRY))
+    assert {path.split("/")[-1].split(".")[0]: (v.verdict, v.reason) for path, v in found.items()} == {
+        "ep-1": ("ok", ""),
+        "ep-2": ("ok", ""),
+        "ep-3": ("ok", ""),
+        "ep-9": ("reject", "meta.identity"),
+        "gone": ("reject", "index.missing_file"),
+        "orphan": ("degraded", "index.orphan"),
+        "stray": ("reject", "archive.truncated"),
+    }
+
+
+def test_progress_is_told(lab):
+    told = []
+    lab.run(progress=lambda done, total, what: told.append((done, total)))
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
+def test_the_decode_hash_follows_the_code_version(monkeypatch):
+    before = validate.decode_sha256(REGISTRY)
+    monkeypatch.setattr(validate, "DECODE_VERSION", 99)
+    assert validate.decode_sha256(REGISTRY) != before

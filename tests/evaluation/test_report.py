@@ -1,0 +1,245 @@
+"""The report: what it opens with, what it admits, and that nothing from data becomes markup."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from rlstir_core.evaluation.inline import LIMIT, inline_forest
+from rlstir_core.evaluation.intervals import Estimate
+from rlstir_core.evaluation.markdown import escape_md, figure, listed, number, p_value, percent, table
+from rlstir_core.evaluation.model_card import render_model_card
+from rlstir_core.evaluation.plots import draw_all
+from rlstir_core.evaluation.report import render_markdown
+from rlstir_core.evaluation.report_html import convert, render_html
+from rlstir_core.evaluation.report_inputs import ReportInputs
+from rlstir_core.evaluation.report_verdict import chosen_model, is_void, verdict_paragraphs
+from rlstir_core.evaluation.results import ModelEvaluation, Untested
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "comparison_v2.md"
+REGENERATE = "RLSTIR_REGENERATE_GOLDEN"
+SampleInputs = Callable[..., ReportInputs]
+SampleEvaluation = Callable[[str, str, float], ModelEvaluation]
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "a|b|c",
+    "[click](http://evil.example/x)",
+    "![pic](http://evil.example/x.png)",
+    "`code` **bold** _loose_ ~~gone~~",
+    "http://evil.example www.evil.example me@evil.example",
+    "line\nbreak\r\n\n# heading",
+    "rtl \u202e override \u200b zero \x00 nul",
+    "&lt;img src=x&gt; &#60;b&#62;",
+    "\\| already | escaped \\",
+    "<img src=x onerror=alert(1)>",
+    "$x^2$",
+)
+replace = msgspec.structs.replace
+
+
+def test_the_report_is_the_golden_one(sample_inputs: SampleInputs) -> None:
+    rendered = render_markdown(sample_inputs())
+    if os.environ.get(REGENERATE):
+        GOLDEN.parent.mkdir(parents=True, exist_ok=True)
+        GOLDEN.write_text(rendered, encoding="utf-8")
+    assert rendered == GOLDEN.read_text(encoding="utf-8"), f"look at the change, then set {REGENERATE}=1"
+
+
+def test_report_inputs_survive_json(sample_inputs: SampleInputs) -> None:
+    inputs = sample_inputs()
+    assert msgspec.json.decode(msgspec.json.encode(inputs), type=ReportInputs) == inputs
+
+
+def test_every_model_and_baseline_has_a_row_with_its_interval(sample_inputs: SampleInputs) -> None:
+    models = render_markdown(sample_inputs()).split("## Models")[1].split("\n## ")[0]
+    for row in ("gbt realistic", "gru realistic", "gbt oracle", "gru oracle", "`majority`", "`clock`"):
+        assert re.search(rf"^\| {row} +\| +0\.\d+ \[0\.\d+, 0\.\d+\]", models, re.M), row
+
+
+def test_the_verdict_names_the_model_that_validation_chose_not_the_best_on_test(
+    sample_inputs: SampleInputs,
+) -> None:
+    inputs = sample_inputs()
+    models = list(inputs.models)
+    models[1] = replace(models[1], validation_macro_f1=Estimate(value=0.9))
+    inputs = replace(inputs, models=tuple(models))
+    chosen = chosen_model(inputs)
+    assert chosen is not None and (chosen[0].name, chosen[1]) == ("gru_realistic", "validation")
+    assert "choosing on test data" in verdict_paragraphs(inputs)[0]
+
+
+def test_without_validation_the_verdict_says_that_the_figure_flatters(sample_inputs: SampleInputs) -> None:
+    inputs = sample_inputs()
+    models = tuple(replace(m, validation_macro_f1=Estimate(value=None)) for m in inputs.models)
+    assert "flatters" in verdict_paragraphs(replace(inputs, models=models))[0]
+
+
+def test_a_baseline_that_is_not_beaten_is_named_in_the_verdict(sample_inputs: SampleInputs) -> None:
+    text = verdict_paragraphs(sample_inputs())[0]
+    assert "cannot be told apart from `clock`" in text and "It beats `majority`" in text
+
+
+def test_a_clock_more_than_a_tenth_above_chance_voids_the_comparison(sample_inputs: SampleInputs) -> None:
+    assert not is_void(sample_inputs(clock=0.29))
+    void = sample_inputs(clock=0.31)
+    assert is_void(void)
+    assert verdict_paragraphs(void)[0].startswith("**This comparison is void.**")
+    assert "Void" in render_html(void, {})
+
+
+def test_a_false_positive_rate_that_does_not_carry_over_is_said(sample_inputs: SampleInputs) -> None:
+    assert "does not carry over" in " ".join(verdict_paragraphs(sample_inputs()))
+
+
+def test_what_was_not_tested_stands_in_the_verdict_and_in_its_section(sample_inputs: SampleInputs) -> None:
+    text = render_markdown(sample_inputs())
+    assert "profile scan-and-dial (no test episode)" in text.split("## Models")[0]
+    assert "| profile | scan-and-dial | no test episode" in text
+
+
+def test_the_torn_index_line_is_named_with_its_number(sample_inputs: SampleInputs) -> None:
+    assert "- index line 17: two records in one line, both kept" in render_markdown(sample_inputs())
+
+
+def test_a_report_on_real_data_is_not_called_synthetic(sample_inputs: SampleInputs) -> None:
+    real = replace(sample_inputs(), synthetic=False)
+    assert "ynthetic" not in render_markdown(real) and "ynthetic" not in render_html(real, {})
+
+
+class Page(HTMLParser):
+    """The tags, attributes and text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_stays_text_in_markdown_tables_and_html(name: str) -> None:
+    shown = escape_md(name)
+    assert "\n" not in shown and not re.search(r"[\u202a-\u202e\u200b\x00]", shown)
+    html, _ = convert(table(["a", "b"], [[shown, "x"]]) + f"\n\n- {shown}\n\n{shown}\n", {})
+    page = Page(html)
+    kinds = {tag for tag, _ in page.tags}
+    assert kinds <= {"div", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "p"}, kinds
+    assert [tag for tag, _ in page.tags].count("td") == 2
+    printable = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    assert printable in page.text
+
+
+def test_an_underscore_inside_a_name_is_left_readable() -> None:
+    assert escape_md("infected_running") == "infected_running"
+    assert escape_md("gbt_realistic 0.5") == "gbt_realistic 0.5"
+    assert escape_md("# x") == "\\# x" and escape_md("1. x") == "1\\. x" and escape_md("- x") == "\\- x"
+    assert len(escape_md("x" * 500)) == 200
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_report_full_of_hostile_names_makes_no_markup(sample_inputs: SampleInputs, name: str) -> None:
+    inputs = sample_inputs()
+    quality = inputs.quality
+    hostile = replace(
+        inputs,
+        store=name,
+        untested=(Untested(kind="profile", name=name, n_test=0, reason=name),),
+        facts={name: name},
+        models=tuple(replace(m, per_host={name: m.per_host["host-a"]}, model=name) for m in inputs.models),
+        quality=replace(quality, hosts=tuple(replace(h, host=name, reasons={name: 1}) for h in quality.hosts)),
+    )
+    plain, page = Page(render_html(inputs, {})), Page(render_html(hostile, {}))
+    assert {tag for tag, _ in page.tags} <= {tag for tag, _ in plain.tags} | {"th"}
+    assert not any(key.startswith("on") for _, attributes in page.tags for key in attributes)
+    assert len(inline_forest(hostile.models, 0.2)) < LIMIT
+    assert "<script" not in render_model_card(hostile.models[0], {name: name})
+
+
+def test_hostile_names_can_be_drawn(sample_inputs: SampleInputs) -> None:
+    inputs = sample_inputs()
+    models = tuple(replace(m, model=" ".join(HOSTILE)[i:]) for i, m in enumerate(inputs.models))
+    assert set(draw_all(replace(inputs, models=models))) == {"forest", "confusion", "early"}
+
+
+def test_the_html_is_one_file_under_1_mb_that_loads_nothing(sample_inputs: SampleInputs) -> None:
+    inputs = sample_inputs()
+    html = render_html(inputs, draw_all(inputs))
+    assert len(html.encode()) < 1_000_000
+    assert not re.search(r"https?://|//[a-z]|@import|url\(", re.sub(r"base64,[A-Za-z0-9+/=]+", "", html))
+    page = Page(html)
+    sources = [attributes["src"] or "" for tag, attributes in page.tags if tag == "img"]
+    assert len(sources) == 3 and all(source.startswith("data:image/png;base64,") for source in sources)
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
+    anchors = {attributes.get("id") for tag, attributes in page.tags if tag == "h2"}
+    assert {(a["href"] or "")[1:] for tag, a in page.tags if tag == "a"} == anchors
+
+
+def test_pictures_are_the_same_bytes_each_time_and_at_most_700_px_wide(sample_inputs: SampleInputs) -> None:
+    first, second = draw_all(sample_inputs()), draw_all(sample_inputs())
+    assert first == second and set(first) == {"forest", "confusion", "early"}
+    for png in first.values():
+        assert int.from_bytes(png[16:20], "big") <= 700
+
+
+def twelve(sample_evaluation: SampleEvaluation, width: float = 0.2) -> list[ModelEvaluation]:
+    found = []
+    for i, model in enumerate(("gbt", "mlp", "cnn", "gru", "lstm", "transformer")):
+        for mode, extra in (("realistic", 0.0), ("oracle", 0.15)):
+            one = sample_evaluation(model, mode, round(0.44 + 0.03 * i + extra, 3))
+            value = one.metrics.macro_f1.value or 0
+            score = Estimate(value=value, lo=round(value - width, 3), hi=round(value + width, 3))
+            found.append(replace(one, metrics=replace(one.metrics, macro_f1=score)))
+    return found
+
+
+@pytest.mark.parametrize("width", [0.005, 0.04, 0.2])
+def test_twelve_models_with_intervals_and_picture_fit_under_1000_characters(
+    sample_evaluation: SampleEvaluation, width: float
+) -> None:
+    text = inline_forest(twelve(sample_evaluation, width), chance=0.22)
+    assert len(text) < LIMIT
+    assert len(re.findall(r"\.\d\d \[\.\d\d \d?\.\d+\]", text)) == 12
+    encoded = re.search(r"!\[macro F1\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)", text)
+    assert encoded is not None
+    svg = base64.b64decode(encoded[1]).decode()
+    page = Page(svg)
+    assert [tag for tag, _ in page.tags].count("text") == 6
+    assert svg.count("M") == 13 and "transformer" in svg  # twelve intervals and chance
+
+
+def test_the_inline_table_stands_alone_where_the_picture_does_not_fit(
+    sample_evaluation: SampleEvaluation,
+) -> None:
+    many = [sample_evaluation(f"a-rather-long-model-{i}", "realistic", 0.5) for i in range(14)]
+    text = inline_forest(many)
+    assert len(text) < LIMIT and "data:" not in text and text.count("[") == 14
+    crowd = [sample_evaluation(f"a-rather-long-model-{i}", "realistic", 0.5) for i in range(60)]
+    assert len(inline_forest(crowd)) < LIMIT and "more in the report" in inline_forest(crowd)
+
+
+def test_a_model_card_says_what_it_cannot_say(sample_evaluation: SampleEvaluation) -> None:
+    card = render_model_card(sample_evaluation("gbt", "realistic", 0.6), {"device": "cpu"})
+    assert card.startswith("# Model card: gbt_realistic\n")
+    assert "n = 2 test hosts, no interval for new hosts." in card
+    assert "Untested: phase dormant (3 test episodes, 5 needed)." in card
+    assert "0.1 % needs 3,000" in card
+
+
+def test_small_forms_read_well() -> None:
+    assert figure(Estimate(value=0.6, lo=0.5, hi=0.7), 2) == "0.60 [0.50, 0.70]"
+    assert figure(Estimate(value=0.6)) == "0.600" and figure(Estimate(value=None)) == "–"
+    assert number(-0.0001, 2) == "0.00" and percent(0.001) == "0.1 %" and p_value(0.0004) == "< 0.001"
+    assert listed(["a", "b", "c"]) == "a, b and c" and listed([]) == ""
