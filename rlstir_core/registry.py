@@ -8,7 +8,9 @@ episodes (`episodes/`) and computing channels (`telemetry/`).
 from __future__ import annotations
 
 import functools
+import math
 import tomllib
+from collections import Counter
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -110,6 +112,9 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             _check_source(name, source)
         if not 0 < len(self.channels) <= _MAX_CHANNELS:
             raise RegistryError(f"the registry makes {len(self.channels)} channels; keep between 1 and {_MAX_CHANNELS}")
+        name, times = Counter(channel.name for channel in self.channels).most_common(1)[0]
+        if times > 1:
+            raise RegistryError(f"the registry makes the channel {name!r} twice; rename a source or a field")
 
     @property
     def channels(self) -> tuple[Channel, ...]:
@@ -191,7 +196,7 @@ def _check_windowing(windowing: Windowing) -> None:
     if not 0.001 <= windowing.bin_hz <= 1000:
         raise RegistryError(f"windowing.bin_hz is {windowing.bin_hz}; keep it between 0.001 and 1000")
     bins = windowing.length_s * windowing.bin_hz
-    if not 2 <= bins <= 100_000 or windowing.stride_s * windowing.bin_hz < 1:
-        raise RegistryError("a window holds 2 to 100000 bins and moves by at least one; change windowing")
-    if any(s <= 0 for s in windowing.prefixes_s):
+    if not 2 <= bins <= 100_000 or not 1 <= windowing.stride_s * windowing.bin_hz <= 100_000:
+        raise RegistryError("a window holds 2 to 100000 bins and moves by 1 to 100000; change windowing")
+    if not all(0 < seconds < math.inf for seconds in windowing.prefixes_s):
         raise RegistryError("windowing.prefixes_s must be positive seconds; remove the others")

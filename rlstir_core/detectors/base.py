@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 import numpy as np
@@ -34,6 +34,33 @@ class TrainingFacts(msgspec.Struct, frozen=True, kw_only=True):
     selected_on: str = "validation"
 
 
+class Predictor(Protocol):
+    """Anything that gives each window a probability for every phase."""
+
+    def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Probabilities (N, K); each row sums to 1."""
+        ...
+
+
+class CrossFitted:
+    """Members that each left one fold of the train side out, as one predictor."""
+
+    def __init__(self, members: Sequence[tuple[Predictor, tuple[str, ...]]]) -> None:
+        self.members = list(members)
+
+    def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Mean probability of the members, (N, K)."""
+        return np.asarray(np.mean([member.predict_proba(inputs) for member, _ in self.members], axis=0))
+
+    def predict_held_out(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Probabilities of train episodes, each by the member that did not train on it, (N, K)."""
+        windows = inputs.windows
+        parts = [member.predict_proba(inputs) for member, _ in self.members]
+        of_episode = {episode: m for m, (_, episodes) in enumerate(self.members) for episode in episodes}
+        member_N = np.array([of_episode[episode] for episode in windows.episodes])[windows.episode_N]
+        return np.asarray(np.stack(parts)[member_N, np.arange(len(member_N))])
+
+
 class Detector(ABC):
     """A model that gives each window a probability for every phase."""
 
@@ -46,6 +73,11 @@ class Detector(ABC):
         self, train: Sequence[Inputs], validation: Sequence[Inputs], n_phases: int, preset: Preset, tell: Tell
     ) -> TrainingFacts:
         """Trains on the views in `train`; everything is chosen on the mean over the views in `validation`."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """How many columns it takes, and how many phases it tells apart."""
 
     @abstractmethod
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:

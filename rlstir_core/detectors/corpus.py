@@ -19,7 +19,7 @@ from rlstir_core.errors import SchemaMismatch, UpstreamMissing
 from rlstir_core.layout import Layout
 from rlstir_core.splits.recipes import EpisodeInfo
 from rlstir_core.telemetry.schema import FeatureSchema, read_schema
-from rlstir_core.telemetry.store import read_features, read_tensor, usable_rows
+from rlstir_core.telemetry.store import feature_changes, read_features, read_tensor, tensor_changes, usable_rows
 from rlstir_core.telemetry.windows import WindowGrid, window_grid
 
 # C channels, T bins, W windows, F feature columns
@@ -62,6 +62,7 @@ def load_corpus(layout: Layout, hosts: Sequence[str], columns: Sequence[str] = (
     for host in sorted(hosts):
         rows = {row.episode_id: row for row in usable_rows(layout, host)}
         if rows:
+            _require_fresh(layout, host)
             recordings.update(_host_recordings(layout, host, rows, schema, tuple(columns)))
     if not recordings:
         raise UpstreamMissing(
@@ -69,6 +70,17 @@ def load_corpus(layout: Layout, hosts: Sequence[str], columns: Sequence[str] = (
             "of `rlstir validate`"
         )
     return Corpus(schema=schema, columns=tuple(columns), recordings=recordings)
+
+
+def _require_fresh(layout: Layout, host: str) -> None:
+    """UpstreamMissing when tensors or features are not those of the validated episodes under the schema."""
+    for what, stale in (("tensors", tensor_changes(layout, host)), ("features", feature_changes(layout, host))):
+        if stale.make:
+            raise UpstreamMissing(
+                f"the {what} of host {host!r} are missing or out of date for {len(stale.make)} episodes "
+                f"({', '.join(stale.make[:3])}); make them with: dagster asset materialize --select "
+                f"'key:window_{what}' --partition {host}"
+            )
 
 
 def _host_recordings(

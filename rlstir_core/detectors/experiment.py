@@ -12,7 +12,7 @@ import msgspec
 
 from rlstir_core.atomic import canonical_sha256
 from rlstir_core.detectors.base import Tell
-from rlstir_core.detectors.checkpoint import DETECTORS, Checkpoint, read_checkpoint, write_checkpoint
+from rlstir_core.detectors.checkpoint import DETECTORS, Checkpoint, is_whole, read_checkpoint, write_checkpoint
 from rlstir_core.detectors.corpus import Corpus, Recording, load_corpus
 from rlstir_core.detectors.inputs import (
     Inputs,
@@ -23,7 +23,7 @@ from rlstir_core.detectors.inputs import (
     summary_inputs,
 )
 from rlstir_core.detectors.presets import Preset, preset
-from rlstir_core.detectors.views import View, selection_views, training_views
+from rlstir_core.detectors.views import View, scoring_view, training_views
 from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
 from rlstir_core.layout import Layout
 from rlstir_core.registry import MODES
@@ -53,10 +53,6 @@ class Experiment:
     @property
     def train(self) -> list[Recording]:
         return self.corpus.select(self.split.train)
-
-    @property
-    def validation(self) -> list[Recording]:
-        return self.corpus.select(self.split.validation)
 
     @property
     def test(self) -> list[Recording]:
@@ -100,28 +96,31 @@ def make_inputs(
 
 def train_checkpoint(
     layout: Layout, plan: Plan, model: str, mode: str, tell: Tell
-) -> tuple[Checkpoint, bool]:
-    """Trains one detector and writes its checkpoint; (checkpoint, False) where nothing had changed since."""
+) -> tuple[Checkpoint, Experiment, bool]:
+    """Trains one detector and writes its checkpoint; the last value is False where nothing had changed since."""
     settings = preset(plan.preset)
     experiment = open_experiment(layout, plan, (mode,))
     path = layout.checkpoint(plan.recipe, model, mode)
     key = training_sha256(experiment, settings, model, mode)
     kept = _kept(layout, plan, model, mode, key)
     if kept is not None:
-        return kept, False
+        return kept, experiment, False
     schema = model_input_schema(experiment, model, mode)
-    views = [
-        make_inputs(experiment, experiment.train, schema, view)
-        for view in train_views_of(experiment, settings)
-    ]
-    held = [
-        make_inputs(experiment, experiment.validation, schema, view) for view in selection_views(experiment.corpus.schema)
-    ]
-    detector = DETECTORS[model]()
-    facts = detector.fit(views, held, len(schema.phases), settings, tell)
+    members = []
+    for place, fold in enumerate(experiment.split.folds):
+        kept_out = set(fold)
+        train = [recording for recording in experiment.train if recording.info.episode_id not in kept_out]
+        views = [make_inputs(experiment, train, schema, view) for view in train_views_of(experiment, settings)]
+        held = make_inputs(
+            experiment, experiment.corpus.select(fold), schema, scoring_view(experiment.corpus.schema)
+        )
+        detector = DETECTORS[model]()
+        said = f"member {place + 1} of {len(experiment.split.folds)}"
+        facts = detector.fit(views, [held], len(schema.phases), settings, _prefixed(tell, said))
+        members.append((detector, facts, fold))
     checkpoint = write_checkpoint(
         path,
-        detector,
+        members,
         mode=mode,
         recipe=plan.recipe,
         preset=plan.preset,
@@ -130,10 +129,8 @@ def train_checkpoint(
         input_sha256=key,
         split_sha256=experiment.split_sha256,
         n_train_episodes=len(experiment.split.train),
-        n_validation_episodes=len(experiment.split.validation),
-        facts=facts,
     )
-    return checkpoint, True
+    return checkpoint, experiment, True
 
 
 def train_views_of(experiment: Experiment, settings: Preset) -> tuple[View, ...]:
@@ -142,9 +139,16 @@ def train_views_of(experiment: Experiment, settings: Preset) -> tuple[View, ...]
     return training_views(experiment.corpus.schema, training.views, training.drop, training.gain)
 
 
+def is_current(layout: Layout, experiment: Experiment, model: str, mode: str) -> bool:
+    """Whether the checkpoint on disk is what training it now would give."""
+    plan = experiment.plan
+    key = training_sha256(experiment, preset(plan.preset), model, mode)
+    return _kept(layout, plan, model, mode, key) is not None
+
+
 def training_sha256(experiment: Experiment, settings: Preset, model: str, mode: str) -> str:
     """The hash of everything that decides a checkpoint."""
-    used = {*experiment.split.train, *experiment.split.validation}
+    used = set(experiment.split.train)
     contents = sorted(
         (episode, recording.row.sha256, recording.row.decode_sha256)
         for episode, recording in experiment.corpus.recordings.items()
@@ -160,5 +164,42 @@ def _kept(layout: Layout, plan: Plan, model: str, mode: str, key: str) -> Checkp
         checkpoint = read_checkpoint(layout.checkpoint(plan.recipe, model, mode))
     except (CheckpointError, UpstreamMissing):
         return None
-    whole = (layout.artifacts(plan.recipe) / checkpoint.sidecar).is_file()
+    whole = is_whole(layout.checkpoint(plan.recipe, model, mode), checkpoint)
     return checkpoint if whole and checkpoint.input_sha256 == key else None
+
+
+def check_checkpoint(experiment: Experiment, checkpoint: Checkpoint) -> tuple[Proof, ...]:
+    """What must hold of a checkpoint before anything is concluded from it."""
+    schema, split = experiment.corpus.schema, experiment.split
+    apart = [proof for proof in experiment.proofs if proof.name != "class_coverage"]
+    coverage = next(proof for proof in experiment.proofs if proof.name == "class_coverage")
+    held = [set(member.validation_episodes) for member in checkpoint.members]
+    fitted = set(split.train)
+    clean = (
+        checkpoint.split_sha256 == experiment.split_sha256
+        and not fitted & set(split.test)
+        and set().union(*held) == fitted
+        and all(held)
+    )
+    return (
+        Proof(
+            name="split_overlap",
+            holds=all(proof.holds for proof in apart),
+            detail="; ".join(f"{proof.name}: {proof.detail}" for proof in apart),
+        ),
+        coverage,
+        Proof(
+            name="schema_hash",
+            holds=checkpoint.input_schema.feature_schema_sha256 == schema.sha256,
+            detail=f"checkpoint {checkpoint.input_schema.feature_schema_sha256}, data {schema.sha256}",
+        ),
+        Proof(
+            name="leaked_fits",
+            holds=clean,
+            detail=f"{len(held)} members left out {', '.join(str(len(part)) for part in held)} of {len(fitted)} episodes",
+        ),
+    )
+
+
+def _prefixed(tell: Tell, said: str) -> Tell:
+    return lambda text: tell(f"{said}, {text}")

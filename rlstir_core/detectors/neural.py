@@ -69,6 +69,12 @@ class NeuralDetector(Detector):
             class_weights=tuple(round(float(weight), 4) for weight in weights_K),
         )
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """See `Detector.shape`."""
+        assert self.standardiser is not None
+        return len(self.standardiser.mean_F), int(self.settings["n_phases"])
+
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
         """See `Detector.predict_proba`."""
         assert self.network is not None
@@ -95,15 +101,24 @@ class NeuralDetector(Detector):
         try:
             tensors = load_file(path)
             net = Net(**settings["net"])
-            network = build(self.name, int(settings["n_inputs"]), int(settings["n_phases"]), net)
+            n_inputs = int(settings["n_inputs"])
+            with torch.device("meta"):  # takes no memory, whatever sizes the settings claim
+                network = build(self.name, n_inputs, int(settings["n_phases"]), net)
             mean, spread = tensors.pop("standardiser.mean"), tensors.pop("standardiser.spread")
-            network.load_state_dict({name.removeprefix(_WEIGHT): tensor for name, tensor in tensors.items()})
+            weights = {name.removeprefix(_WEIGHT): tensor for name, tensor in tensors.items()}
+            network.load_state_dict(weights, assign=True)
         except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            said = " ".join(str(error).split())[:200]
             raise CheckpointError(
-                f"{path} does not fit its checkpoint ({type(error).__name__}: {str(error)[:200]}); train it again"
+                f"{path} does not fit its checkpoint ({type(error).__name__}: {said}); train it again"
             ) from None
-        if not all(torch.isfinite(tensor).all() for tensor in (*tensors.values(), mean, spread)):
-            raise CheckpointError(f"{path} holds weights that are not finite; train the checkpoint again")
+        values = (*weights.values(), mean, spread)
+        if not all(tensor.dtype == torch.float32 and torch.isfinite(tensor).all() for tensor in values):
+            raise CheckpointError(f"{path} holds weights that are not finite float32; train the checkpoint again")
+        n_columns = mean.numel()
+        fits = n_inputs == n_columns if self.kind == "summary" else n_columns < n_inputs <= 2 * n_columns
+        if not fits or mean.shape != spread.shape or mean.ndim != 1 or not (spread > 0).all():
+            raise CheckpointError(f"{path} has a standardiser that does not fit its network; train it again")
         self.network, self.settings = network, settings
         self.standardiser = Standardiser(mean.numpy(), spread.numpy())
 

@@ -22,9 +22,9 @@ def _between(what: str, value: float, low: float, high: float) -> None:
 class Trees:
     """Boosted trees (XGBoost's hist)."""
 
-    rounds: int = 300
+    rounds: int = 400
     depth: int = 4
-    learning_rate: float = 0.08
+    learning_rate: float = 0.06
     subsample: float = 0.7
     columns: float = 0.2
     min_child_weight: float = 2.0
@@ -49,6 +49,9 @@ class Net:
 
     def __post_init__(self) -> None:
         _between("Net.width", self.width, 4, 4096)
+        _between("Net.layers", self.layers, 1, 64)
+        _between("Net.heads", self.heads, 1, 64)
+        _between("Net.stem_stride", self.stem_stride, 1, 64)
         if self.width % self.heads:
             raise ConfigError(
                 f"Net.width {self.width} is not a multiple of heads {self.heads}; change one of them"
@@ -78,6 +81,8 @@ class Training:
 
     def __post_init__(self) -> None:
         _between("Training.batch", self.batch, 1, 1 << 20)
+        _between("Training.rounds", self.rounds, 1, 100_000)
+        _between("Training.patience", self.patience, 1, 100_000)
         _between("Training.views", self.views, 1, 64)
         _between("Training.warm_up", self.warm_up, 0.0, 0.5)
         if self.device not in ("auto", "cpu", "cuda"):

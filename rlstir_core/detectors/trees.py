@@ -22,7 +22,8 @@ from rlstir_core.detectors.presets import Preset
 from rlstir_core.errors import CheckpointError
 
 # N windows, F columns, K phases
-_ROUNDS_A_LOOK = 5  # validation is looked at every so many trees, as a net is after every pass
+_ROUNDS_A_LOOK = 10  # validation is looked at every so many trees, as a net is after every pass
+_LOOKS = 3  # and the mean of so many looks counts: one look at few episodes is noise
 
 
 class GradientBoostedTrees(Detector):
@@ -67,12 +68,15 @@ class GradientBoostedTrees(Detector):
             [data],
         )
         best, best_round = (-1.0, -math.inf), 0
+        looks: list[tuple[float, float]] = []
         done = 0
         while done < trees.rounds:
             for _ in range(_ROUNDS_A_LOOK):
                 booster.update(data, done)
                 done += 1
-            now = look(held_labels, [booster.predict(view) for view in held])
+            looks.append(look(held_labels, [booster.predict(view) for view in held]))
+            f1, likelihood = np.mean(looks[-_LOOKS:], axis=0)
+            now = (float(f1), float(likelihood))
             if now > best:
                 best, best_round = now, done
             tell(f"{done} trees, validation macro F1 {now[0]:.3f}")
@@ -88,6 +92,12 @@ class GradientBoostedTrees(Detector):
             n_parameters=best_round * n_phases * trees.parallel_trees,
             class_weights=tuple(round(float(weight), 4) for weight in weights_K),
         )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """See `Detector.shape`."""
+        assert self.booster is not None
+        return self.booster.num_features(), self.n_phases
 
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
         """See `Detector.predict_proba`."""

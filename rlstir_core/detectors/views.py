@@ -68,11 +68,6 @@ def training_views(schema: FeatureSchema, count: int, drop: float, gain: float) 
     return (*prefix_views(schema), RECORDED)
 
 
-def selection_views(schema: FeatureSchema) -> tuple[View, ...]:
-    """The views of the validation side on which everything is chosen."""
-    return (*prefix_views(schema), scoring_view(schema))
-
-
 def prefix_views(schema: FeatureSchema) -> tuple[View, ...]:
     """One view for each early length of a whole-run window."""
     windowing = schema.windowing

@@ -165,6 +165,32 @@ def validate_host(
     )
 
 
+def host_is_current(
+    store: Path,
+    layout: Layout,
+    host: str,
+    *,
+    registry: Registry,
+    index: StoreIndex,
+    limits: Limits | None = None,
+) -> bool:
+    """Whether `validate_host` would find nothing new; nothing is decoded to tell."""
+    decode = decode_sha256(registry, limits)
+    target = layout.validation(host)
+    earlier = {row.episode_id: row for row in _earlier(target)}
+    stamps = _stamps(target.with_name("_stamps.json"))
+    entries = index.of_host(host)
+    if earlier.keys() != {entry.episode_id for entry in entries} or not target.exists():
+        return False
+    return all(
+        (row := earlier[entry.episode_id]).decode_sha256 == decode
+        and _claims(row) == (entry.sha256, entry.n_bytes)
+        and _same_file(store, row, _stamp(store / entry.path), stamps)
+        and (not row.usable or layout.rows(host, entry.episode_id).exists())
+        for entry in entries
+    )
+
+
 def read_validation(path: Path) -> list[ValidationRow]:
     """The rows of a host's verdicts; UpstreamMissing when they were never made."""
     try:

@@ -45,12 +45,12 @@ _PACKAGES = ("rlstir", "torch", "xgboost", "numpy", "scipy", "pyarrow", "dagster
 def describe_split(experiment: Experiment, truth: Truth) -> SplitDescription:
     """Who is on which side, and what was proved."""
     split = experiment.split
-    sides = {"train": experiment.train, "validation": experiment.validation, "test": experiment.test}
+    sides = {"train": experiment.train, "test": experiment.test}
     return SplitDescription(
         recipe=split.recipe,
         says=_SAYS[split.recipe],
         train=_side(sides["train"]),
-        validation=_side(sides["validation"]),
+        folds=len(split.folds),
         test=_side(sides["test"]),
         excluded=tuple(
             Excluded(kind="episodes", name=x.what, reason=f"{x.reason} ({x.n_episodes} episodes)")

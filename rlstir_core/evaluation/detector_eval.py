@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from rlstir_core.atomic import canonical_sha256, file_sha256, write_json
-from rlstir_core.detectors.baselines import clock, has_minirocket, majority, metadata_only, minirocket
+from rlstir_core.detectors.base import CrossFitted, Predictor
+from rlstir_core.detectors.baselines import Majority, MiniRocketBaseline, clock, has_minirocket, metadata_only
 from rlstir_core.detectors.checkpoint import Checkpoint, load_detector, read_checkpoint
 from rlstir_core.detectors.experiment import (
     Experiment,
@@ -25,7 +25,7 @@ from rlstir_core.detectors.experiment import (
     train_views_of,
     training_sha256,
 )
-from rlstir_core.detectors.inputs import Inputs, SequenceInputs, Windows
+from rlstir_core.detectors.inputs import Inputs, InputSchema
 from rlstir_core.detectors.presets import MODELS, preset
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.context import describe_quality, describe_split, make_manifest
@@ -49,6 +49,7 @@ from rlstir_core.registry import MODES, Registry
 
 # N windows, K phases
 Tell = Callable[[str], None]
+BASELINE = "baseline"  # stands where a mode stands for the detectors
 Pairs = dict[str, tuple[Truth, Scores]]  # by scene
 
 
@@ -59,11 +60,7 @@ def inputs_path(layout: Layout, recipe: str) -> Path:
 
 def evaluate_recipe(layout: Layout, plan: Plan, registry: Registry, tell: Tell) -> tuple[ReportInputs, bool]:
     """Scores every checkpoint of `plan.recipe`; (inputs of the report, False) where nothing had changed since."""
-    checkpoints = {
-        (model, mode): read_checkpoint(layout.checkpoint(plan.recipe, model, mode))
-        for mode in MODES
-        for model in MODELS
-    }
+    checkpoints = _read_checkpoints(layout, plan)
     experiment = open_experiment(layout, plan)
     key = _evaluation_sha256(layout, experiment, registry, checkpoints)
     kept = read_inputs(layout, plan.recipe)
@@ -78,12 +75,29 @@ def evaluate_recipe(layout: Layout, plan: Plan, registry: Registry, tell: Tell) 
     return result, True
 
 
+def evaluation_is_current(layout: Layout, experiment: Experiment, registry: Registry) -> bool:
+    """Whether the evaluation on disk is what evaluating now would give."""
+    kept = read_inputs(layout, experiment.plan.recipe)
+    if kept is None:
+        return False
+    checkpoints = _read_checkpoints(layout, experiment.plan)
+    return kept.manifest.hashes.get("evaluation_inputs") == _evaluation_sha256(layout, experiment, registry, checkpoints)
+
+
 def read_inputs(layout: Layout, recipe: str) -> ReportInputs | None:
     """What `evaluate_recipe` wrote, or None where it has not, or wrote it in another form."""
     try:
         return msgspec.json.decode(inputs_path(layout, recipe).read_bytes(), type=ReportInputs)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
+
+
+def _read_checkpoints(layout: Layout, plan: Plan) -> dict[tuple[str, str], Checkpoint]:
+    return {
+        (model, mode): read_checkpoint(layout.checkpoint(plan.recipe, model, mode))
+        for mode in MODES
+        for model in MODELS
+    }
 
 
 def _predict_all(
@@ -98,14 +112,20 @@ def _predict_all(
         parts = []
         for scene in stage.scenes:
             inputs = stage.inputs(scene, schema)
-            parts.append((scene, inputs.windows, detector.predict_proba(inputs)))
+            predict = detector.predict_held_out if scene.name == VALIDATION else detector.predict_proba
+            parts.append((scene, inputs.windows, predict(inputs)))
         write_predictions(layout.predictions(recipe, model, mode), parts, phases)
         names.append((f"{model}_{mode}", model, mode))
         tell(f"predictions of {model} {mode} written")
-    for name, predict in _baselines(experiment, stage):
-        parts = [(scene, *predict(scene.name)) for scene in stage.scenes]
-        write_predictions(layout.predictions(recipe, name, "baseline"), parts, phases)
-        names.append((name, name, "baseline"))
+    schema = model_input_schema(experiment, "cnn", "realistic")
+    for name, baseline in fit_baselines(experiment, schema):
+        parts = []
+        for scene in stage.scenes:
+            inputs = stage.inputs(scene, schema)
+            predict = baseline.predict_held_out if scene.name == VALIDATION else baseline.predict_proba
+            parts.append((scene, inputs.windows, predict(inputs)))
+        write_predictions(layout.predictions(recipe, name, BASELINE), parts, phases)
+        names.append((name, name, BASELINE))
         tell(f"predictions of {name} written")
     stage.forget()
     return {
@@ -114,41 +134,27 @@ def _predict_all(
     }
 
 
-def _baselines(
-    experiment: Experiment, stage: Stage
-) -> Iterator[tuple[str, Callable[[str], tuple[Windows, NDArray[np.float64]]]]]:
-    schema = model_input_schema(experiment, "cnn", "realistic")
+def fit_baselines(experiment: Experiment, schema: InputSchema) -> Iterator[tuple[str, CrossFitted]]:
+    """Every baseline, fitted on the same folds as the detectors."""
     settings = preset(experiment.plan.preset)
     n_phases = len(schema.phases)
-    by_name = {scene.name: scene for scene in stage.scenes}
-    views = train_views_of(experiment, settings)
-    train: list[Inputs] = [make_inputs(experiment, experiment.train, schema, view) for view in views]
-    windows = [inputs.windows for inputs in train]
-    recordings = experiment.corpus.recordings
-    for baseline in (
-        majority(windows, n_phases),
-        clock(windows, n_phases),
-        metadata_only(windows, recordings, n_phases),
-    ):
-        predict = baseline.predict
+    folds = [(set(fold), fold) for fold in experiment.split.folds]
+    views = [
+        [
+            make_inputs(experiment, [r for r in experiment.train if r.info.episode_id not in left_out], schema, view)
+            for view in train_views_of(experiment, settings)
+        ]
+        for left_out, _ in folds
+    ]
 
-        def score(
-            name: str, predict: Callable[[Windows], NDArray[np.float64]] = predict
-        ) -> tuple[Windows, NDArray[np.float64]]:
-            seen = stage.inputs(by_name[name], schema).windows
-            return seen, predict(seen)
+    def crossed(make: Callable[[list[Inputs]], Predictor]) -> CrossFitted:
+        return CrossFitted([(make(train), fold) for train, (_, fold) in zip(views, folds, strict=True)])
 
-        yield baseline.name, score
-    last = train[-1]
-    if isinstance(last, SequenceInputs) and has_minirocket(last.length):
-        rocket = minirocket(last, n_phases, settings.seed)
-
-        def by_rocket(name: str) -> tuple[Windows, NDArray[np.float64]]:
-            inputs = stage.inputs(by_name[name], schema)
-            assert isinstance(inputs, SequenceInputs)
-            return inputs.windows, rocket(inputs)
-
-        yield "minirocket", by_rocket
+    yield "majority", crossed(lambda train: Majority(train, n_phases))
+    yield "clock", crossed(lambda train: clock(train, n_phases))
+    yield "metadata-only", crossed(lambda train: metadata_only(train, n_phases, experiment.corpus.recordings))
+    if has_minirocket(views[0][0]):
+        yield "minirocket", crossed(lambda train: MiniRocketBaseline(train[-1], n_phases, settings.seed))
 
 
 def _report_inputs(
@@ -265,7 +271,7 @@ def _evaluation_sha256(
             experiment.plan,
             registry.sha256,
             experiment.split_sha256,
-            [(c.model, c.mode, c.input_sha256, c.sidecar_sha256) for c in checkpoints.values()],
+            [(c.model, c.mode, c.input_sha256, c.weights_sha256) for c in checkpoints.values()],
             sorted((e, r.row.sha256, r.row.decode_sha256) for e, r in experiment.corpus.recordings.items()),
             file_sha256(layout.index) if layout.index.exists() else "",
         ]

@@ -28,7 +28,7 @@ _SHARES = (0.6, 0.1, 0.3)  # train, validation, test
 
 def random_split_gap(experiment: Experiment, mode: str, held_out: Estimate, draws: int) -> SplitGap:
     """`gbt` on random windows of every episode, beside its score on what was held out."""
-    recordings = [*experiment.train, *experiment.validation, *experiment.test]
+    recordings = [*experiment.train, *experiment.test]
     schema = model_input_schema(experiment, "gbt", mode)
     inputs = make_inputs(experiment, recordings, schema, RECORDED)
     assert isinstance(inputs, SummaryInputs)

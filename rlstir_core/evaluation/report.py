@@ -75,8 +75,8 @@ def _head(inputs: ReportInputs) -> str:
         "",
         f"- {kind}: {escape_md(inputs.store)}",
         f"- split: {escape_md(split.says)}",
-        f"- train {plural(split.train.episodes, 'episode')}, validation {split.validation.episodes:,}, "
-        f"test {split.test.episodes:,} ({plural(split.test.windows, 'window')})",
+        f"- train {plural(split.train.episodes, 'episode')} in {plural(split.folds, 'fold')} (each in turn is the "
+        f"validation side), test {split.test.episodes:,} ({plural(split.test.windows, 'window')})",
         f"- {plural(len(inputs.models), 'model row')}, {plural(len(inputs.baselines), 'baseline')}",
     ]
     lines += [f"- {escape_md(name)}: {escape_md(value)}" for name, value in inputs.facts.items()]

@@ -30,7 +30,6 @@ class Coverage(Record, frozen=True, kw_only=True):
     kind: str
     name: str
     train: int
-    validation: int
     test: int
 
 
@@ -38,7 +37,7 @@ class SplitDescription(Record, frozen=True, kw_only=True):
     recipe: str
     says: str  # one plain sentence: what is held apart
     train: SplitSide
-    validation: SplitSide
+    folds: int = 0  # of the train side: each in turn is the validation side of one member
     test: SplitSide
     excluded: tuple[Excluded, ...] = ()
     coverage: tuple[Coverage, ...] = ()

@@ -21,6 +21,9 @@ _READING = (
     f"""That interval speaks of further episodes on these hosts. A claim about a new host needs the jackknife
     over hosts, given from {MIN_HOSTS} test hosts up; it speaks of the average over hosts like these.""",
     f"""Macro F1 is the mean F1 of the phases that stand in at least {MIN_PHASE_EPISODES} test episodes.""",
+    """Validation is carved from the train side by whole episodes, in folds: a detector is the mean of members
+    that each left one fold out, and its validation figures are those of the member that had not seen the
+    episode.""",
     """Thresholds, scalers, model selection and early stopping saw train and validation only. A threshold for
     a rate of false positives is set on validation's non-attack windows; the rate on test stands beside
     it.""",
@@ -50,7 +53,6 @@ def split_section(inputs: ReportInputs) -> str:
     split = inputs.split
     rows = [
         _side("train", split.train),
-        _side("validation", split.validation),
         _side("test", split.test),
     ]
     parts = [f"## Split `{split.recipe}`", "", escape_md(split.says), ""]
@@ -60,10 +62,10 @@ def split_section(inputs: ReportInputs) -> str:
         parts += [f"- {row.kind} {escape_md(row.name)}: {escape_md(row.reason)}" for row in split.excluded]
     if split.coverage:
         rows = [
-            [f"{row.kind} {escape_md(row.name)}", f"{row.train:,}", f"{row.validation:,}", f"{row.test:,}"]
+            [f"{row.kind} {escape_md(row.name)}", f"{row.train:,}", f"{row.test:,}"]
             for row in split.coverage
         ]
-        parts += ["", "Episodes on each side:", "", table(["", "train", "validation", "test"], rows)]
+        parts += ["", "Episodes on each side:", "", table(["", "train", "test"], rows)]
     if split.proofs:
         parts += ["", "Checked:", "", *(f"- {escape_md(proof)}" for proof in split.proofs)]
     return "\n".join(parts)

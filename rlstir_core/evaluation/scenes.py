@@ -55,7 +55,7 @@ def scenes(experiment: Experiment) -> tuple[Scene, ...]:
 
 def recordings_of(experiment: Experiment, scene: Scene) -> list[Recording]:
     """The episodes of the scene."""
-    return experiment.validation if scene.side == "validation" else experiment.test
+    return experiment.train if scene.side == "validation" else experiment.test
 
 
 class Stage:

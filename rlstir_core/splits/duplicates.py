@@ -18,8 +18,10 @@ def near_duplicates(
     """Train episodes that repeat a test episode. {episode: (content hash, signature)} for each side."""
     known = {content for content, _ in test.values()}
     found = {episode for episode, (content, _) in train.items() if content in known}
-    lsh = MinHashLSH(threshold=_THRESHOLD, num_perm=PERMUTATIONS)
     hashes = {episode: minhash_of(values) for episode, (_, values) in test.items() if values}
+    if not hashes:
+        return found
+    lsh = MinHashLSH(threshold=_THRESHOLD, num_perm=PERMUTATIONS)
     for episode, minhash in hashes.items():
         lsh.insert(episode, minhash)
     for episode, (_, values) in train.items():

@@ -6,10 +6,10 @@ What does not belong here: making splits (`recipes.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 
 import msgspec
 
+from rlstir_core.ids import fold
 from rlstir_core.splits.duplicates import near_duplicates
 from rlstir_core.splits.recipes import EpisodeInfo, Split, phase_support
 
@@ -25,9 +25,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 def prove_disjoint(split: Split, episodes: Sequence[EpisodeInfo]) -> tuple[Proof, ...]:
     """That no episode, content, near-duplicate and, by recipe, host, sample or time stands on both sides."""
     by_id = {episode.episode_id: episode for episode in episodes}
-    sides = {"train": split.train, "validation": split.validation, "test": split.test}
-    shared = {f"{a}&{b}": len(set(sides[a]) & set(sides[b])) for a, b in combinations(sides, 2)}
-    outer = [by_id[i] for i in (*split.train, *split.validation)]
+    shared = set(split.train) & set(split.test)
+    outer = [by_id[i] for i in split.train]
     test = [by_id[i] for i in split.test]
     contents = {e.content_sha256 for e in outer} & {e.content_sha256 for e in test}
     twins = near_duplicates(
@@ -37,9 +36,10 @@ def prove_disjoint(split: Split, episodes: Sequence[EpisodeInfo]) -> tuple[Proof
     proofs = [
         Proof(
             name="episode_overlap",
-            holds=not any(shared.values()),
-            detail=", ".join(f"{key} share {n}" for key, n in shared.items()),
+            holds=not shared,
+            detail=f"{len(shared)} episodes on both sides",
         ),
+        _prove_folds(split),
         Proof(name="content_overlap", holds=not contents, detail=f"{len(contents)} contents on both sides"),
         Proof(
             name="near_duplicates",
@@ -51,6 +51,16 @@ def prove_disjoint(split: Split, episodes: Sequence[EpisodeInfo]) -> tuple[Proof
     return tuple(proofs)
 
 
+def _prove_folds(split: Split) -> Proof:
+    dealt = [episode for part in split.folds for episode in part]
+    once = len(dealt) == len(set(dealt))
+    return Proof(
+        name="validation_folds",
+        holds=once and set(dealt) == set(split.train) and len(split.folds) > 1,
+        detail=f"{len(split.folds)} folds of {', '.join(str(len(part)) for part in split.folds)} train episodes",
+    )
+
+
 def _prove_recipe(split: Split, outer: list[EpisodeInfo], test: list[EpisodeInfo]) -> Proof:
     if split.recipe == "time":
         latest, earliest = max(e.t_end_wall_ns for e in outer), min(e.t_start_wall_ns for e in test)
@@ -59,7 +69,7 @@ def _prove_recipe(split: Split, outer: list[EpisodeInfo], test: list[EpisodeInfo
             holds=latest <= earliest,
             detail=f"train ends {(earliest - latest) / 1e9:.0f} s before test begins",
         )
-    of = (lambda e: e.host) if split.recipe == "host" else (lambda e: e.sample)
+    of = (lambda e: fold(e.host)) if split.recipe == "host" else (lambda e: fold(e.sample))
     both = {of(e) for e in outer} & {of(e) for e in test}
     detail = f"{len(both)} {split.recipe}s on both sides"
     return Proof(name=f"{split.recipe}_overlap", holds=not both, detail=detail)

@@ -1,8 +1,9 @@
 """Split recipes: `host` holds out whole hosts, `sample` holds out sample names, `time` trains on the past.
 
 A recipe is a function of the episodes and the settings alone, so the same store gives the same split. The
-unit is the episode; validation is carved from the train side by whole episodes. What does not belong here:
-the proof that the sides are disjoint (`proofs.py`).
+unit is the episode; validation is carved from the train side by whole episodes, in folds: each fold is the
+validation side of one member of a detector. What does not belong here: the proof that the sides are disjoint
+(`proofs.py`).
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from typing import Literal, get_args
 import msgspec
 
 from rlstir_core.errors import SplitRefused
+from rlstir_core.ids import fold
 from rlstir_core.splits.duplicates import near_duplicates
 
 Recipe = Literal["host", "sample", "time"]
 RECIPES: tuple[str, ...] = get_args(Recipe)
 
 _TEST_SHARE = 0.3
-_VALIDATION_SHARE = 0.2
+_MIN_OUTER = 4  # two folds of two
 _MIN_SAMPLES = 2  # a profile with one sample cannot have it on both sides
 _NEW_HOST_TEST_HOSTS = 5  # from here a claim about a new host has an interval
 _NEW_HOST_FROM = 10  # hosts in all, so that the train side keeps as many
@@ -56,7 +58,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
 
     recipe: str
     train: tuple[str, ...]
-    validation: tuple[str, ...]
+    folds: tuple[tuple[str, ...], ...]  # of `train`: what each member of a detector does not train on
     test: tuple[str, ...]
     excluded: tuple[Exclusion, ...]
     held_out: tuple[str, ...]  # host names, sample names, or the time from which episodes are held out
@@ -66,6 +68,7 @@ class SplitSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a user may choose about a split."""
 
     train_hosts: tuple[str, ...] = ()
+    folds: int = 3
     seed: int = 0
 
 
@@ -95,16 +98,15 @@ def make_split(recipe: str, episodes: Sequence[EpisodeInfo], settings: SplitSett
             )
         )
     outer = [episode for episode in outer if episode.episode_id not in twins]
-    if not outer or not test:
+    if len(outer) < _MIN_OUTER or not test:
         raise SplitRefused(
-            f"recipe {recipe!r} leaves {len(outer)} train and {len(test)} test episodes; record more episodes or "
-            "choose another recipe"
+            f"recipe {recipe!r} leaves {len(outer)} train and {len(test)} test episodes, and needs {_MIN_OUTER} and 1; "
+            "record more episodes or choose another recipe"
         )
-    validation = _carve(outer, _VALIDATION_SHARE, settings.seed)
     return Split(
         recipe=recipe,
-        train=tuple(e.episode_id for e in outer if e.episode_id not in validation),
-        validation=tuple(e.episode_id for e in outer if e.episode_id in validation),
+        train=tuple(e.episode_id for e in outer),
+        folds=_folds(outer, settings, by_host=recipe == "host"),
         test=tuple(e.episode_id for e in test),
         excluded=tuple(excluded),
         held_out=held_out,
@@ -149,7 +151,7 @@ def _default_train_hosts(episodes: list[EpisodeInfo], hosts: list[str]) -> list[
 def _by_sample(episodes: list[EpisodeInfo], settings: SplitSettings) -> _Sides:
     groups: dict[tuple[str, bool], dict[str, list[EpisodeInfo]]] = defaultdict(lambda: defaultdict(list))
     for episode in episodes:
-        groups[episode.profile, episode.benign][episode.sample].append(episode)
+        groups[episode.profile, episode.benign][fold(episode.sample)].append(episode)
     poor = {
         profile: min(len(groups[profile, side]) for side in (True, False) if (profile, side) in groups)
         for profile, _ in groups
@@ -168,8 +170,12 @@ def _by_sample(episodes: list[EpisodeInfo], settings: SplitSettings) -> _Sides:
         held_out.extend(names[:cut])
         test.extend(episode for name in names[:cut] for episode in samples[name])
         outer.extend(episode for name in names[cut:] for episode in samples[name])
-    shared = {e.sample for e in outer} & {e.sample for e in test}
-    outer = [episode for episode in outer if episode.sample not in shared]
+    shared = {fold(e.sample) for e in outer} & {fold(e.sample) for e in test}
+    for name in sorted(shared):
+        n = sum(fold(episode.sample) == name for episode in outer)
+        reason = "its sample is held out under another profile, so it is taken out of the train side"
+        excluded.append(Exclusion(what=name, reason=reason, n_episodes=n))
+    outer = [episode for episode in outer if fold(episode.sample) not in shared]
     by_id: Callable[[EpisodeInfo], str] = lambda episode: episode.episode_id  # noqa: E731
     return sorted(outer, key=by_id), sorted(test, key=by_id), excluded, tuple(sorted(held_out))
 
@@ -195,17 +201,24 @@ _RECIPES: dict[str, Callable[[list[EpisodeInfo], SplitSettings], _Sides]] = {
 }
 
 
-def _carve(episodes: list[EpisodeInfo], share: float, seed: int) -> set[str]:
-    """About `share` of the episodes, spread over hosts, profiles and phases seen, chosen by hash."""
-    strata: dict[tuple[str, str, bool], list[str]] = defaultdict(list)
-    for episode in episodes:
-        strata[episode.host, episode.profile, episode.benign].append(episode.episode_id)
-    ranked: list[tuple[float, int, str]] = []
-    for ids in strata.values():
-        for place, episode in enumerate(sorted(ids, key=lambda episode: _rank(episode, seed))):
-            ranked.append(((place + 0.5) / len(ids), _rank(episode, seed), episode))
-    wanted = min(max(1, round(len(episodes) * share)), len(episodes) - 1)
-    return {episode for _, _, episode in sorted(ranked)[:wanted]}
+def _folds(episodes: list[EpisodeInfo], settings: SplitSettings, *, by_host: bool) -> tuple[tuple[str, ...], ...]:
+    """The train side in folds: whole hosts where there are enough of them, else alike in host and profile.
+
+    A choice made on a host that was not trained on holds better on a new host.
+    """
+    count = max(2, min(settings.folds, len(episodes) // 2))
+    hosts = sorted({episode.host for episode in episodes}, key=lambda host: _rank(host, settings.seed))
+    dealt: list[list[str]] = [[] for _ in range(count)]
+    if by_host and len(hosts) >= count:
+        for episode in episodes:
+            dealt[hosts.index(episode.host) % count].append(episode.episode_id)
+    else:
+        alike = sorted(
+            episodes, key=lambda e: (e.host, e.profile, e.benign, _rank(e.episode_id, settings.seed), e.episode_id)
+        )
+        for place, episode in enumerate(alike):
+            dealt[place % count].append(episode.episode_id)
+    return tuple(tuple(sorted(part)) for part in dealt)
 
 
 def phase_support(episodes: Sequence[EpisodeInfo], ids: Sequence[str]) -> Counter[str]:

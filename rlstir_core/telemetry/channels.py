@@ -75,7 +75,8 @@ def multiplex_scale(enabled_R: Ints, running_R: Ints) -> Floats:
     """Growth of time enabled over growth of time running, (R,) -> (R,); NaN where the counter did not run."""
     scale_R = np.full(len(enabled_R), np.nan)
     enabled, running = np.diff(enabled_R), np.diff(running_R)
-    good = (running > 0) & (enabled >= running) & (enabled_R[1:] >= 0) & (running_R[:-1] >= 0)
+    known_R = (enabled_R >= 0) & (running_R >= 0)
+    good = (running > 0) & (enabled >= running) & known_R[1:] & known_R[:-1]
     scale_R[1:] = np.divide(enabled, running, out=np.full(len(enabled), np.nan), where=good)
     return scale_R
 
@@ -84,8 +85,9 @@ def _bin_source(
     columns: dict[str, NDArray[Any]], source: Source, t_start_ns: int, n_bins: int, bin_hz: float
 ) -> Floats:
     t_R = columns["t_wall_ns"]
-    bin_R = np.floor((t_R - t_start_ns) * (bin_hz / _NS)).astype(np.int64)
+    bin_R = np.floor((t_R - t_start_ns) * bin_hz / _NS).astype(np.int64)  # multiplied first: a row at 0.3 s is in bin 3
     inside_R = (bin_R >= 0) & (bin_R < n_bins)
+    rows_T = np.bincount(bin_R[inside_R], minlength=n_bins) > 0
     hold = int(_HOLD_PERIODS * bin_hz / source.rate_hz)
     scale_R = None
     if source.time_enabled:
@@ -96,7 +98,8 @@ def _bin_source(
             continue
         raw_R = columns[name]
         if field.kind == "counter":
-            out.append(_hold(_bin_mean(counter_rates(raw_R, t_R, scale_R), bin_R, inside_R, n_bins), hold))
+            rate_T = _bin_mean(counter_rates(raw_R, t_R, scale_R), bin_R, inside_R, n_bins)
+            out.append(_hold(rate_T, rows_T, hold))
             continue
         value_R = raw_R.astype(np.float64)
         if raw_R.dtype.kind == "i":
@@ -105,7 +108,7 @@ def _bin_source(
             out.append(_bin_sum(np.nan_to_num(value_R), bin_R, inside_R, n_bins) * bin_hz)
         else:
             binned_T = _bin_mean(value_R, bin_R, inside_R, n_bins)
-            out.append(_hold(binned_T, hold) if field.kind == "gauge" else binned_T)
+            out.append(_hold(binned_T, rows_T, hold) if field.kind == "gauge" else binned_T)
     if source.count:
         out.append(_bin_sum(np.ones(len(t_R)), bin_R, inside_R, n_bins) * bin_hz)
     return np.stack(out)
@@ -122,12 +125,15 @@ def _bin_mean(value_R: Floats, bin_R: Ints, inside_R: NDArray[np.bool_], n_bins:
     return np.divide(total_T, count_T, out=np.full(n_bins, np.nan), where=count_T > 0)
 
 
-def _hold(value_T: Floats, hold: int) -> Floats:
-    """The last known value for at most `hold` bins: only the past is used."""
+def _hold(value_T: Floats, rows_T: NDArray[np.bool_], hold: int) -> Floats:
+    """The last row's value for at most `hold` bins without a row: only the past is used.
+
+    A row that gives no value (a reset, a counter that did not run) is missing; the value before it is not held over it.
+    """
     if hold < 1:
         return value_T
     index_T = np.arange(len(value_T))
-    last_T = np.maximum.accumulate(np.where(np.isfinite(value_T), index_T, -1))
+    last_T = np.maximum.accumulate(np.where(rows_T, index_T, -1))
     held_T = value_T[np.maximum(last_T, 0)]
     held_T[(last_T < 0) | (index_T - last_T > hold)] = np.nan
     return held_T

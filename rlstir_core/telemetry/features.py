@@ -46,7 +46,7 @@ def ratios(x_CT: Array, schema: FeatureSchema) -> Array:
 def statistics_columns(series_ST: Array, schema: FeatureSchema, grid: WindowGrid) -> Array:
     """`window_statistics` as columns, (S, T) -> (W, S*Q)."""
     stats_WSQ = window_statistics(series_ST, grid.start_W, grid.length, schema.windowing.bin_hz)
-    return stats_WSQ.reshape(len(grid.start_W), -1)
+    return stats_WSQ.reshape(len(grid.start_W), len(series_ST) * stats_WSQ.shape[2])
 
 
 def pad_to(x_CT: Array, grid: WindowGrid) -> Array:

@@ -14,6 +14,7 @@ import msgspec
 from rlstir_core.atomic import write_bytes
 
 _NAME = "_ledger.json"  # Parquet readers pass over names that begin with an underscore
+_IN_WORK = ""  # no input has this hash
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -37,6 +38,18 @@ def read_ledger(folder: Path) -> dict[str, str]:
 def write_ledger(folder: Path, ledger: dict[str, str]) -> None:
     """Replaces the ledger of `folder`."""
     write_bytes(folder / _NAME, msgspec.json.encode(ledger, order="sorted"))
+
+
+def begin(folder: Path, todo: Changes) -> None:
+    """Notes in the ledger what is about to be made, so that a run that is cut off leaves nothing that no ledger names."""
+    write_ledger(folder, read_ledger(folder) | dict.fromkeys(todo.make, _IN_WORK))
+
+
+def sweep(folder: Path, keep: set[str]) -> None:
+    """Removes results that no wanted episode has, and temporary files of a run that was killed."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name != _NAME and path.name not in keep:
+            path.unlink(missing_ok=True)
 
 
 def changes(folder: Path, wanted: dict[str, str], result: Callable[[str], Path]) -> Changes:

@@ -88,7 +88,10 @@ class FeatureSchema(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_schema(registry: Registry, normalise: str = "ewma") -> FeatureSchema:
-    """The schema that `registry` and the chosen normaliser give."""
+    """The schema that `registry` and the chosen normaliser give.
+
+    A window that is the whole run has no past before it to be normalised by: there the normaliser is `none`.
+    """
     if normalise not in NORMALISERS:
         raise ConfigError(f"normalise is {normalise!r}; choose one of {', '.join(NORMALISERS)}")
     return FeatureSchema(
@@ -98,7 +101,7 @@ def make_schema(registry: Registry, normalise: str = "ewma") -> FeatureSchema:
         attack_phases=registry.attack_phases,
         onset_phase=registry.onset_phase,
         windowing=registry.windowing,
-        normalise=normalise,
+        normalise="none" if registry.windowing.whole else normalise,
         channels=registry.channels,
         ratios=_ratio_pairs(registry.channels),
     )
@@ -119,6 +122,11 @@ def read_schema(path: Path) -> FeatureSchema:
     except FileNotFoundError:
         raise UpstreamMissing(
             f"{path} is missing; make it with: dagster asset materialize --select 'key:feature_schema'"
+        ) from None
+    except msgspec.DecodeError as error:
+        raise UpstreamMissing(
+            f"{path} is not a feature schema ({error}); make it again with: "
+            "dagster asset materialize --select 'key:feature_schema'"
         ) from None
 
 

@@ -29,7 +29,7 @@ from rlstir_core.layout import Layout
 from rlstir_core.registry import Registry
 from rlstir_core.telemetry.channels import bin_channels, episode_bins
 from rlstir_core.telemetry.features import episode_features
-from rlstir_core.telemetry.ledger import Changes, changes, read_ledger, write_ledger
+from rlstir_core.telemetry.ledger import Changes, begin, changes, read_ledger, sweep, write_ledger
 from rlstir_core.telemetry.schema import FeatureSchema, read_schema
 from rlstir_core.telemetry.signature import signature
 from rlstir_core.telemetry.windows import onset_ns, phase_of_bins, window_grid, window_labels
@@ -58,8 +58,9 @@ def usable_rows(layout: Layout, host: str) -> list[ValidationRow]:
 
 
 def _wanted(layout: Layout, host: str, schema: FeatureSchema) -> dict[str, str]:
+    made_under = schema.sha256
     return {
-        row.episode_id: canonical_sha256([row.sha256, row.decode_sha256, schema.sha256])
+        row.episode_id: canonical_sha256([row.sha256, row.decode_sha256, made_under])
         for row in usable_rows(layout, host)
     }
 
@@ -82,6 +83,8 @@ def build_tensors(
     wanted = _wanted(layout, host, schema)
     folder = layout.tensors(host)
     todo = _tensor_changes(layout, host, wanted)
+    if todo:
+        begin(folder, todo)
     for done, episode in enumerate(todo.make, 1):
         rows = read_rows(layout.rows(host, episode))
         start, end = rows.meta.t_start_wall_ns, rows.meta.t_end_wall_ns
@@ -97,8 +100,7 @@ def build_tensors(
                 metadata={"episode": json.dumps([host, episode, schema.sha256, signature(x_CT)])},
             )
         _tell(progress, done, len(todo.make), f"tensors {host}")
-    for episode in todo.drop:
-        (folder / f"{episode}.safetensors").unlink(missing_ok=True)
+    sweep(folder, {f"{episode}.safetensors" for episode in wanted})
     if todo or not folder.exists():
         write_ledger(folder, wanted)
     return BuildSummary(made=len(todo.make), dropped=len(todo.drop), unchanged=len(wanted) - len(todo.make))
@@ -107,11 +109,22 @@ def build_tensors(
 def build_features(
     layout: Layout, host: str, registry: Registry, progress: Progress | None = None
 ) -> BuildSummary:
-    """A row a window: keys, labels, summary statistics, in sixteen Parquet files."""
+    """A row a window: keys, labels, summary statistics, in sixteen Parquet files.
+
+    UpstreamMissing when the tensors are not those of the validated episodes under this schema.
+    """
     schema = _schema_for(layout, registry)
     wanted = _wanted(layout, host, schema)
+    stale = _tensor_changes(layout, host, wanted).make
+    if stale:
+        raise UpstreamMissing(
+            f"the tensors of host {host!r} are missing or out of date for {len(stale)} of {len(wanted)} episodes; make "
+            f"them with: dagster asset materialize --select 'key:window_tensors' --partition {host}"
+        )
     folder = layout.features(host)
     todo = _feature_changes(layout, host, wanted)
+    if todo:
+        begin(folder, todo)
     touched: dict[str, set[str]] = defaultdict(set)
     for episode in (*todo.make, *todo.drop):
         touched[_bucket(episode)].add(episode)
@@ -125,6 +138,7 @@ def build_features(
             _tell(progress, done, len(todo.make), f"features {host}")
         stay = set(wanted) - episodes
         _write_bucket(path, [*_kept(path, stay, read_ledger(folder), wanted), *fresh], schema)
+    sweep(folder, {_part(folder, _bucket(episode)).name for episode in wanted})
     if todo or not folder.exists():
         write_ledger(folder, wanted)
     return BuildSummary(made=len(todo.make), dropped=len(todo.drop), unchanged=len(wanted) - len(todo.make))
@@ -144,7 +158,7 @@ def read_tensor(layout: Layout, host: str, episode: str) -> Tensor:
         with safe_open(path, framework="numpy") as stored:
             x_CT, mask_CT = stored.get_tensor("x_CT"), stored.get_tensor("mask_CT")
             found = tuple(json.loads(stored.metadata()["episode"])[3])
-    except (FileNotFoundError, SafetensorError, KeyError, ValueError) as error:
+    except (FileNotFoundError, SafetensorError, KeyError, IndexError, TypeError, ValueError) as error:
         raise UpstreamMissing(
             f"{path} cannot be read ({type(error).__name__}); make it with: "
             f"dagster asset materialize --select 'key:window_tensors' --partition {host}"
@@ -230,8 +244,7 @@ def _kept(path: Path, stay: set[str], ledger: dict[str, str], wanted: dict[str, 
 
 
 def _write_bucket(path: Path, tables: list[pa.Table], schema: FeatureSchema) -> None:
-    rows = sum(table.num_rows for table in tables)
-    if not rows:
+    if not tables:  # an episode too short for a window leaves an empty table, so that it is not made again
         path.unlink(missing_ok=True)
         return
     table = (

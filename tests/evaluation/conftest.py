@@ -243,10 +243,10 @@ def sample_inputs(clock: float = 0.24) -> ReportInputs:
             recipe="host",
             says="whole hosts are held apart: trained on host-t, tested on host-a and host-b",
             train=SplitSide(episodes=120, windows=8000, hosts=("host-t",), samples=("s0", "s1")),
-            validation=SplitSide(episodes=30, windows=2000, hosts=("host-t",), samples=("s2",)),
+            folds=3,
             test=SplitSide(episodes=60, windows=1800, hosts=("host-a", "host-b"), samples=("s0", "s3")),
             excluded=(Excluded(kind="sample", name="s9", reason="rejected, archive.truncated"),),
-            coverage=(Coverage(kind="phase", name="dormant", train=60, validation=12, test=3),),
+            coverage=(Coverage(kind="phase", name="dormant", train=60, test=3),),
             proofs=("no episode stands on two sides",),
         ),
         untested=(

@@ -1,0 +1,43 @@
+# Two commands do all the set-up, from a bare clone: `make run` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+RLSTIR_STORE ?= $(CURDIR)/.rlstir/store
+RLSTIR_DATA ?= $(CURDIR)/.rlstir/data
+export RLSTIR_STORE RLSTIR_DATA
+export DAGSTER_HOME := $(CURDIR)
+# One thread a process: steps and tests run side by side.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: run test check bench ui clean
+
+run: $(READY)
+	@test -f $(RLSTIR_STORE)/index.jsonl || $(BIN)/rlstir lab generate
+	@$(BIN)/rlstir materialize --recipe host
+	@echo; head -n 40 $(RLSTIR_DATA)/reports/eval/host/comparison_v2.md
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+ui: $(READY)
+	@mkdir -p .rlstir/dagster
+	$(BIN)/python -m rlstir_assets.pools
+	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .rlstir $(VENV)

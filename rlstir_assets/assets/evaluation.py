@@ -1,0 +1,96 @@
+"""Group `evaluation`: the held-out scores of every detector and the report."""
+
+import dagster as dg
+
+from rlstir_assets.assets.detectors import checkpoint_key
+from rlstir_assets.partitions import recipes
+from rlstir_assets.reporting import OWNERS, refusals, table, teller
+from rlstir_assets.resources import Settings
+from rlstir_core.detectors.presets import MODELS
+from rlstir_core.registry import MODES
+
+GROUP = "evaluation"
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"json"},
+    partitions_def=recipes,
+    deps=[checkpoint_key(model, mode) for mode in MODES for model in MODELS],
+    description="Predictions first, labels afterwards: every checkpoint and baseline on the held-out episodes, each "
+    "figure with its interval.",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "leak_probes",
+            asset="detector_eval",
+            description="Nothing that should say nothing gives the answer away.",
+        ),
+        dg.AssetCheckSpec(
+            "untested",
+            asset="detector_eval",
+            description="Phases, profiles and hosts that the test side says too little about.",
+        ),
+    ],
+)
+def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    from rlstir_core.evaluation.detector_eval import evaluate_recipe
+
+    with refusals():
+        plan = settings.plan(context.partition_key)
+        result, is_new = evaluate_recipe(settings.layout, plan, settings.registry(), teller(context))
+    rows = [
+        {
+            "model": e.name,
+            "macro F1": e.metrics.macro_f1.value,
+            "lo": e.metrics.macro_f1.lo,
+            "hi": e.metrics.macro_f1.hi,
+            "accuracy": e.metrics.accuracy.value,
+        }
+        for e in (*result.models, *result.baselines)
+    ]
+    probes = [{"probe": p.name, "value": p.value, "bound": p.bound, "verdict": p.verdict} for p in result.probes]
+    untested = [{"kind": u.kind, "name": u.name, "reason": u.reason} for u in result.untested]
+    return dg.MaterializeResult(
+        metadata={"scores": table(rows), "scored now": is_new},
+        data_version=dg.DataVersion(result.manifest.hashes["evaluation_inputs"]),
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="leak_probes",
+                passed=all(probe.verdict in ("ok", "not measured") for probe in result.probes),
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"probes": table(probes)},
+            ),
+            dg.AssetCheckResult(
+                check_name="untested",
+                passed=not untested,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"untested": table(untested)},
+            ),
+        ],
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"markdown"},
+    partitions_def=recipes,
+    deps=[detector_eval],
+    description="The report: `comparison_v2.md`, the same as one offline HTML file, pictures, a manifest and a model "
+    "card beside each checkpoint.",
+)
+def comparison_v2(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    from rlstir_core.evaluation.comparison import write_comparison
+
+    with refusals():
+        written = write_comparison(settings.layout, context.partition_key)
+    return dg.MaterializeResult(
+        metadata={
+            "models": dg.MetadataValue.md(written.inline),
+            "report": dg.MetadataValue.path(str(written.markdown)),
+            "html": dg.MetadataValue.path(str(written.html)),
+            "best_realistic_macro_f1": written.best_realistic_macro_f1,
+        },
+        data_version=dg.DataVersion(written.sha256),
+    )

@@ -1,0 +1,24 @@
+"""The code location: every asset, the resource and the executor."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from rlstir_assets.assets import detectors, evaluation, ingest, telemetry
+from rlstir_assets.executor import executor
+from rlstir_assets.resources import Settings
+
+
+def build_defs(settings: Settings | None = None) -> dg.Definitions:
+    """The definitions, with other settings where a test needs them."""
+    return dg.Definitions(
+        assets=[
+            *dg.load_assets_from_modules([ingest, telemetry, evaluation]),
+            *detectors.checkpoints,
+        ],
+        resources={"settings": settings or Settings()},
+        executor=executor,
+    )
+
+
+defs = build_defs()

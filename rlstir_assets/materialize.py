@@ -1,0 +1,208 @@
+"""The one-command driver: what is stale is made, one Dagster run for each partition dimension.
+
+No run can span two partition definitions, so there is one for the index, one for the hosts, one for each
+recipe. What does not belong here: running (`runs.py`) and what a person sees (`cli.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlstir_assets.console import Console
+from rlstir_core.errors import ConfigError, RlstirError, SplitRefused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a user asks of `rlstir materialize`; the folders are absolute."""
+
+    store: Path
+    data: Path
+    recipes: tuple[str, ...] = ("host",)
+    train_hosts: tuple[str, ...] = ()
+    preset: str = "smoke"
+    select: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What was done."""
+
+    made: tuple[str, ...]  # one phrase a run
+    reports: dict[str, Path]
+
+
+def materialize(request: Request, console: Console) -> Outcome:
+    """Brings every asset of the request up to date; raises RlstirError with one sentence where it cannot."""
+    from rlstir_core.detectors.presets import preset
+    from rlstir_core.episodes.index import read_index
+    from rlstir_core.registry import load_registry
+
+    preset(request.preset)
+    console.state("reading the index")
+    index = read_index(request.store)
+    load_registry(request.store)
+    if request.recipes == ("host",) and len(index.hosts) < 2:
+        only = index.hosts[0] if index.hosts else "none"
+        raise SplitRefused(
+            f"recipe 'host' holds out whole hosts, but the store has one host only ({only}); record on a second host, "
+            "or use --recipe sample or --recipe time"
+        )
+    console.say(f"store {request.store}: {len(index.entries)} episodes of {len(index.hosts)} hosts")
+    for fault in index.faults:
+        console.say(f"  index {fault.detail}")
+    os.environ["RLSTIR_STORE"], os.environ["RLSTIR_DATA"] = str(request.store), str(request.data)
+    console.state("loading Dagster")
+    return _Driver(request, console).run()
+
+
+class _Driver:
+    def __init__(self, request: Request, console: Console) -> None:
+        from rlstir_assets.executor import size_gpu_pool
+        from rlstir_assets.resources import Settings
+        from rlstir_assets.runs import open_instance
+
+        self.request, self.console = request, console
+        self.settings = Settings(
+            store=str(request.store),
+            data=str(request.data),
+            preset=request.preset,
+            train_hosts=list(request.train_hosts),
+        )
+        self.instance = open_instance()
+        size_gpu_pool(self.instance)
+        self.made: list[str] = []
+
+    def run(self) -> Outcome:
+        wanted = self._selected()
+        self._index(wanted)
+        self._hosts(wanted)
+        for recipe in self.request.recipes:
+            self._recipe(recipe, wanted)
+        reports = {recipe: self.settings.layout.report(recipe) for recipe in self.request.recipes}
+        return Outcome(made=tuple(self.made), reports={r: path for r, path in reports.items() if path.exists()})
+
+    def _selected(self) -> set[str] | None:
+        """The assets that the user named, or None for all that are stale."""
+        if not self.request.select:
+            return None
+        import dagster as dg
+
+        from rlstir_assets.definitions import defs
+
+        try:
+            graph = defs.resolve_asset_graph()
+            keys = dg.AssetSelection.from_string(self.request.select).resolve(graph)
+        except (dg.DagsterError, ValueError) as error:
+            raise ConfigError(
+                f"--select {self.request.select!r} cannot be used ({str(error).splitlines()[0][:200]}); write for "
+                "example --select '+key:comparison_v2'"
+            ) from None
+        return {key.to_user_string() for key in keys}
+
+    def _index(self, wanted: set[str] | None) -> None:
+        from rlstir_core.staleness import index_is_current, schema_is_current
+
+        store, layout = self.request.store, self.settings.layout
+        stale = {
+            "episode_index": not index_is_current(store, layout) or not self._hosts_are_registered(),
+            "feature_schema": not schema_is_current(store, layout, self.settings.normalise),
+        }
+        self._make(stale, wanted, (), "index")
+
+    def _hosts_are_registered(self) -> bool:
+        from rlstir_assets.partitions import HOST_PARTITION
+        from rlstir_core.episodes.index import read_index
+
+        known = set(self.instance.get_dynamic_partitions(HOST_PARTITION))
+        return known.issuperset(read_index(self.request.store).hosts)
+
+    def _hosts(self, wanted: set[str] | None) -> None:
+        from rlstir_assets.partitions import HOST_PARTITION
+        from rlstir_core.staleness import stale_host_stages
+
+        hosts = set(self.settings.index().hosts)
+        stages = {}
+        for host in sorted(hosts):
+            self.console.state(f"looking for what is new on {host}")
+            stages[host] = stale_host_stages(self.request.store, self.settings.layout, host)
+        # Registered hosts in their order: a run takes a range, and a host that is up to date is not in it.
+        order = list(self.instance.get_dynamic_partitions(HOST_PARTITION))
+        for run in _ranges(order, [host for host, stage in stages.items() if stage or wanted]):
+            stale = {name: any(name in stages[host] for host in run) for name in _HOST_STAGES}
+            said = f"host {run[0]}" if len(run) == 1 else f"hosts {', '.join(run)}"
+            self._make(stale, wanted, run if len(run) == 1 else (run[0], run[-1]), said)
+
+    def _recipe(self, recipe: str, wanted: set[str] | None) -> None:
+        from rlstir_core.evaluation.freshness import stale_recipe_assets
+
+        self.console.state(f"looking for what is new for recipe {recipe}")
+        try:
+            plan = self.settings.plan(recipe)
+            stale = stale_recipe_assets(self.settings.layout, plan, self.settings.registry())
+        except SplitRefused as error:
+            if len(self.request.recipes) == 1:
+                raise
+            self.console.say(f"recipe {recipe} left out: {error}")
+            return
+        self._make(stale, wanted, (recipe,), f"recipe {recipe}")
+
+    def _make(self, stale: dict[str, bool], wanted: set[str] | None, partitions: Sequence[str], title: str) -> None:
+        import dagster as dg
+
+        from rlstir_assets.runs import run_assets
+
+        names = [name for name, is_stale in stale.items() if (is_stale if wanted is None else name in wanted)]
+        if not names:
+            return
+        self.console.say(f"{title}: making {', '.join(_short(names))}")
+        run_assets(
+            self.instance,
+            [dg.AssetKey.from_user_string(name) for name in names],
+            partitions=partitions,
+            config=self._config(),
+            console=self.console,
+            title=title,
+        )
+        self.made.append(f"{title}: {', '.join(_short(names))}")
+
+    def _config(self) -> dict[str, Any]:
+        settings = self.settings
+        return {
+            "store": settings.store,
+            "data": settings.data,
+            "preset": settings.preset,
+            "train_hosts": settings.train_hosts,
+            "normalise": settings.normalise,
+        }
+
+
+_HOST_STAGES = ("validation", "window_tensors", "window_features")
+
+
+def _ranges(order: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, ...]]:
+    """Neighbours in `order` that are all wanted, as runs."""
+    runs: list[list[str]] = []
+    last = None
+    for place, name in enumerate(order):
+        if name not in wanted:
+            continue
+        if last == place - 1 and runs:
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+        last = place
+    return [tuple(run) for run in runs]
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    checkpoints = [name for name in names if name.startswith("checkpoint/")]
+    rest = [name for name in names if name not in checkpoints]
+    return ([f"{len(checkpoints)} checkpoints"] if len(checkpoints) > 2 else list(checkpoints)) + rest
+
+
+__all__ = ["Outcome", "Request", "RlstirError", "materialize"]

@@ -1,0 +1,180 @@
+"""One Dagster run after another, as the UI would make them, with their events followed.
+
+The same executor and the same instance as the UI: `execute_job` on the implicit asset job. What does not
+belong here: which assets need a run (`materialize.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
+
+from rlstir_assets.console import Console
+from rlstir_core.errors import RlstirError, StoreError
+
+_POLL_S = 0.5
+_MODULE = "rlstir_assets.definitions"
+_LAYOUT = Path(__file__).resolve().parent.parent
+_LOG = Path(".rlstir/dagster/driver.log")  # beside the instance's storage, relative like it
+
+
+class RunFailed(RlstirError):
+    """A Dagster run that did not succeed, in the words of the step that failed."""
+
+
+def open_instance() -> dg.DagsterInstance:
+    """The instance of DAGSTER_HOME, which is the repository's folder unless the environment says otherwise.
+
+    Its storage folder is relative, so the process moves there.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME", _LAYOUT)).absolute()
+    if not (home / "dagster.yaml").is_file():
+        raise StoreError(
+            f"{home} holds no dagster.yaml; set DAGSTER_HOME to the folder of the RL-STIR checkout and run again"
+        )
+    os.environ["DAGSTER_HOME"] = str(home)
+    os.chdir(home)
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    return dg.DagsterInstance.get()
+
+
+def run_assets(
+    instance: dg.DagsterInstance,
+    keys: Sequence[dg.AssetKey],
+    *,
+    partitions: Sequence[str],
+    config: Mapping[str, Any],
+    console: Console,
+    title: str,
+) -> None:
+    """Materializes `keys` in one run; `partitions` is empty, one key, or the ends of a range."""
+    repository = ReconstructableRepository.for_module(_MODULE, "defs", os.fspath(_LAYOUT))
+    definition = repository.get_definition()
+    job = definition.get_implicit_job_def_for_assets(list(keys))
+    if job is None:
+        raise RunFailed(f"no single run can make {', '.join(key.to_user_string() for key in keys)}; select fewer assets")
+    watcher = _Watcher(instance, console, title, len(keys))
+    run_config = {
+        "resources": {"settings": {"config": dict(config)}},
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+    }
+    with _stderr_to(_LOG), watcher:
+        result = dg.execute_job(
+            ReconstructableJob(repository, job.name),
+            instance=instance,
+            asset_selection=list(keys),
+            run_config=run_config,
+            tags={**_partition_tags(partitions), watcher.tag: watcher.name},
+        )
+    if not result.success:
+        raise RunFailed(_sentence(instance, result.run_id))
+
+
+@contextlib.contextmanager
+def _stderr_to(path: Path) -> Iterator[None]:
+    """Sends what this process and its steps write to standard error into a file: the events say it better."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with path.open("ab") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _partition_tags(partitions: Sequence[str]) -> dict[str, str]:
+    if not partitions:
+        return {}
+    if len(partitions) == 1:
+        return {PARTITION_NAME_TAG: partitions[0]}
+    return {ASSET_PARTITION_RANGE_START_TAG: partitions[0], ASSET_PARTITION_RANGE_END_TAG: partitions[-1]}
+
+
+def _sentence(instance: dg.DagsterInstance, run_id: str) -> str:
+    """What the failed steps said: refusals first, in full; anything else with the place to look."""
+    said: list[str] = []
+    for record in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        event = record.dagster_event
+        failure = event.step_failure_data if event is not None else None
+        if failure is None:
+            continue
+        step = record.step_key or "a step"
+        if failure.user_failure_data is not None and failure.user_failure_data.description:
+            said.insert(0, failure.user_failure_data.description)
+        elif failure.error is not None:
+            cause = failure.error.cause or failure.error
+            said.append(f"{step} failed: {cause.message.strip()[:600]}; `make ui` shows run {run_id[:8]}")
+    unique = list(dict.fromkeys(said))
+    if not unique:
+        return f"run {run_id[:8]} did not succeed; `make ui` shows why"
+    more = f" (and {len(unique) - 1} more)" if len(unique) > 1 else ""
+    return unique[0] + more
+
+
+class _Watcher:
+    """Follows the events of the run that carries its tag, from a thread of its own."""
+
+    tag = "rlstir/driver"
+
+    def __init__(self, instance: dg.DagsterInstance, console: Console, title: str, n_steps: int) -> None:
+        self.name = f"{os.getpid()}-{time.time_ns()}"
+        self._instance, self._console, self._title, self._n_steps = instance, console, title, n_steps
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._running: dict[str, str] = {}
+        self._done = 0
+
+    def __enter__(self) -> None:
+        self._console.state(f"{self._title}: starting")
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        run_id, cursor = None, None
+        while not self._stop.wait(_POLL_S):
+            if run_id is None:
+                found = self._instance.get_runs(dg.RunsFilter(tags={self.tag: self.name}), limit=1)
+                run_id = found[0].run_id if found else None
+                continue
+            connection = self._instance.get_records_for_run(run_id, cursor=cursor)
+            cursor = connection.cursor
+            for record in connection.records:
+                self._take(record.event_log_entry)
+            self._console.state(self._line())
+
+    def _take(self, entry: dg.EventLogEntry) -> None:
+        step = (entry.step_key or "").replace("__", "/")
+        event = entry.dagster_event
+        kind = event.event_type if event is not None else None
+        if kind == dg.DagsterEventType.STEP_START:
+            self._running[step] = ""
+        elif kind in (dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE):
+            self._running.pop(step, None)
+            self._done += 1
+        elif event is None and step in self._running:
+            self._running[step] = f" ({entry.user_message})"
+
+    def _line(self) -> str:
+        now = ", ".join(f"{step}{said}" for step, said in self._running.items())
+        return f"{self._title}: {self._done}/{self._n_steps} done" + (f"; {now}" if now else "")

@@ -1,0 +1,78 @@
+"""The files of the report: markdown, one offline HTML file, pictures, manifest, model cards.
+
+What does not belong here: the words (`report.py`) and the figures (`detector_eval.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from rlstir_core.atomic import canonical_sha256, write_bytes, write_json, write_text
+from rlstir_core.detectors.checkpoint import Checkpoint, read_checkpoint
+from rlstir_core.errors import UpstreamMissing
+from rlstir_core.evaluation.detector_eval import inputs_path, read_inputs
+from rlstir_core.evaluation.inline import inline_forest
+from rlstir_core.evaluation.model_card import render_model_card
+from rlstir_core.evaluation.plots import draw_all
+from rlstir_core.evaluation.report import render_markdown
+from rlstir_core.evaluation.report_html import render_html
+from rlstir_core.layout import Layout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """Where the report lies, and what the UI shows of it."""
+
+    markdown: Path
+    html: Path
+    inline: str
+    best_realistic_macro_f1: float | None
+    sha256: str
+
+
+def write_comparison(layout: Layout, recipe: str) -> Written:
+    """Writes everything that is shown of the evaluation of `recipe`; the markdown comes last."""
+    inputs = read_inputs(layout, recipe)
+    if inputs is None:
+        raise UpstreamMissing(
+            f"{inputs_path(layout, recipe)} is missing; make it with: "
+            f"dagster asset materialize --select 'key:detector_eval' --partition {recipe}"
+        )
+    path = layout.report(recipe)
+    plots = draw_all(inputs)
+    for name, png in plots.items():
+        write_bytes(path.parent / "plots" / f"{name}.png", png)
+    inputs = msgspec.structs.replace(inputs, pictures={name: f"plots/{name}.png" for name in plots})
+    for evaluation in inputs.models:
+        checkpoint = read_checkpoint(layout.checkpoint(recipe, evaluation.model, evaluation.mode))
+        card = layout.artifacts(recipe) / f"{evaluation.name}.card.md"
+        write_text(card, render_model_card(evaluation, _training(checkpoint)))
+    write_json(path.with_name("manifest.json"), inputs.manifest)
+    html = path.with_suffix(".html")
+    write_text(html, render_html(inputs, plots))
+    text = render_markdown(inputs)
+    write_text(path, text)
+    scores = [e.metrics.macro_f1.value for e in inputs.models if e.mode == "realistic"]
+    return Written(
+        markdown=path,
+        html=html,
+        inline=inline_forest(inputs.models, inputs.chance),
+        best_realistic_macro_f1=max((score for score in scores if score is not None), default=None),
+        sha256=canonical_sha256(text),
+    )
+
+
+def _training(checkpoint: Checkpoint) -> dict[str, object]:
+    facts = [member.facts for member in checkpoint.members]
+    return {
+        "preset": checkpoint.preset,
+        "members": f"{len(facts)}, each with one fold of the train side left out",
+        "train windows of a member": ", ".join(f"{f.n_train_windows:,}" for f in facts),
+        "best round of a member": ", ".join(f"{f.best_round} of {f.rounds}" for f in facts),
+        "macro F1 on the fold left out": ", ".join(f"{f.best_validation_macro_f1:.3f}" for f in facts),
+        "parameters of a member": f"{facts[0].n_parameters:,}",
+        "channels": ", ".join(checkpoint.input_schema.channels),
+    }

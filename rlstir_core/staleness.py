@@ -1,0 +1,44 @@
+"""What is out of date, up to the features: asked before anything is run, and answered without decoding.
+
+What does not belong here: making anything, and recipes (`evaluation/freshness.py`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rlstir_core.episodes.index import load_index, read_index
+from rlstir_core.episodes.validate import host_is_current
+from rlstir_core.errors import UpstreamMissing
+from rlstir_core.layout import Layout
+from rlstir_core.registry import load_registry
+from rlstir_core.telemetry.schema import make_schema, read_schema
+from rlstir_core.telemetry.store import feature_changes, tensor_changes
+
+
+def index_is_current(store: Path, layout: Layout) -> bool:
+    """Whether the stored index is what the store says now."""
+    try:
+        return load_index(layout.index) == read_index(store)
+    except UpstreamMissing:
+        return False
+
+
+def schema_is_current(store: Path, layout: Layout, normalise: str) -> bool:
+    """Whether the stored schema is what the registry gives now."""
+    try:
+        return read_schema(layout.feature_schema) == make_schema(load_registry(store), normalise)
+    except UpstreamMissing:
+        return False
+
+
+def stale_host_stages(store: Path, layout: Layout, host: str) -> tuple[str, ...]:
+    """The host's stages that have something to do, in their order."""
+    if not host_is_current(store, layout, host, registry=load_registry(store), index=load_index(layout.index)):
+        return ("validation", "window_tensors", "window_features")
+    try:
+        if tensor_changes(layout, host):
+            return ("window_tensors", "window_features")
+        return ("window_features",) if feature_changes(layout, host) else ()
+    except UpstreamMissing:
+        return ("window_tensors", "window_features")

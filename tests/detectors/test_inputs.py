@@ -1,0 +1,266 @@
+"""What a detector sees: allowed channels, levels and normalised levels under a view, and never the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from rlstir_core.detectors.corpus import Corpus, load_corpus
+from rlstir_core.detectors.inputs import (
+    input_schema,
+    require_same_schema,
+    sequence_inputs,
+    sequence_rows,
+    shared_channels,
+    summary_inputs,
+)
+from rlstir_core.detectors.views import RECORDED, SCORING, View, prefix_views
+from rlstir_core.episodes.index import read_index
+from rlstir_core.episodes.validate import validate_host
+from rlstir_core.errors import SchemaMismatch, SplitRefused, UpstreamMissing
+from rlstir_core.lab.generate import make_episode, plan_store
+from rlstir_core.lab.store_writer import write_episode, write_index
+from rlstir_core.layout import Layout
+from rlstir_core.registry import MODES, default_registry
+from rlstir_core.telemetry.schema import make_schema, write_schema
+from rlstir_core.telemetry.store import build_features, build_tensors
+from rlstir_core.telemetry.summary import STATISTICS
+
+HIDDEN = ("qmp", "guest")
+
+
+def all_of(corpus: Corpus) -> list:
+    return list(corpus.recordings.values())
+
+
+def without(corpus: Corpus, host: str, *channels: str, share: float = 1.0) -> list:
+    """The recordings, with channels missing from a share of the host's episodes."""
+    place = [corpus.schema.channel_names.index(name) for name in channels]
+    out, mine = [], [r for r in all_of(corpus) if r.info.host == host]
+    gone = {r.info.episode_id for r in mine[: round(share * len(mine))]}
+    for recording in all_of(corpus):
+        x_CT = recording.x_CT.copy()
+        if recording.info.episode_id in gone:
+            x_CT[place] = np.nan
+        out.append(replace(recording, x_CT=x_CT))
+    return out
+
+
+# ---- channels
+
+
+def test_a_channel_that_one_train_host_lacks_is_left_out(corpus: Corpus) -> None:
+    channels = shared_channels(corpus.schema, "realistic", without(corpus, "host-1", "netflow.bytes", "proc.rchar"))
+    assert {"netflow.bytes", "proc.rchar"}.isdisjoint(channels) and "netflow.pkts" in channels and len(channels) == 19
+
+
+def test_a_channel_that_a_host_lacks_in_few_episodes_stays(corpus: Corpus) -> None:
+    assert "proc.rchar" in shared_channels(
+        corpus.schema, "realistic", without(corpus, "host-1", "proc.rchar", share=0.3)
+    )
+
+
+def test_realistic_mode_never_holds_a_hypervisor_or_guest_channel(corpus: Corpus) -> None:
+    channels = shared_channels(corpus.schema, "realistic", all_of(corpus))
+    vantage = {channel.name: channel.vantage for channel in corpus.schema.channels}
+    assert len(channels) == 21 and {vantage[name] for name in channels} == set(MODES["realistic"])
+    for kind in ("summary", "sequence"):
+        columns = input_schema(corpus.schema, "realistic", kind, channels).columns
+        assert not [column for column in columns if any(f"{source}." in column for source in HIDDEN)]
+    assert len(shared_channels(corpus.schema, "oracle", all_of(corpus))) == 33
+
+
+@pytest.mark.parametrize("make", [summary_inputs, sequence_inputs])
+@pytest.mark.parametrize("view", [RECORDED, SCORING, View(kind="random", salt="t", gain=0.5, drop=0.5)])
+def test_what_a_hidden_channel_says_changes_no_input(
+    corpus: Corpus, make_recording: Callable, make, view: View
+) -> None:
+    channels = shared_channels(corpus.schema, "realistic", all_of(corpus))
+    hidden = [c.source in HIDDEN for c in corpus.schema.channels]
+    changed = []
+    for recording in all_of(corpus):
+        x_CT = recording.x_CT.copy()
+        x_CT[hidden] *= -3
+        changed.append(make_recording(corpus.schema, recording.info.episode_id, recording.info.host, x_CT))
+    one, two = (make(corpus, recordings, channels, view) for recordings in (all_of(corpus), changed))
+    values = ("x_NF",) if make is summary_inputs else ("series_TD", "start_N")
+    for name in values:
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+
+
+def test_hosts_without_a_common_channel_are_refused(corpus: Corpus) -> None:
+    with pytest.raises(
+        SplitRefused, match=r"no channel of mode 'realistic' is recorded on every train host \(host-0, host-1\)"
+    ):
+        shared_channels(corpus.schema, "realistic", without(corpus, "host-1", *corpus.schema.channel_names))
+
+
+# ---- columns
+
+
+def test_no_column_is_a_time_an_index_a_count_of_rows_or_an_identifier(corpus: Corpus) -> None:
+    schema = corpus.schema
+    series = {s.name for s in schema.series}
+    for kind in ("summary", "sequence"):
+        columns = input_schema(schema, "oracle", kind, schema.channel_names).columns
+        for column in columns:
+            name, _, statistic = column.partition("|")
+            assert name in series and (statistic in (*STATISTICS, "missing") if kind == "summary" else not statistic)
+    quantities = {channel.quantity for channel in schema.channels}
+    assert quantities.isdisjoint({"time", "clock", "uptime"}) and not any(
+        "t_wall" in s or "t_mono" in s for s in series
+    )
+
+
+def test_inputs_have_as_many_columns_as_their_schema_says(corpus: Corpus) -> None:
+    channels = shared_channels(corpus.schema, "realistic", all_of(corpus))
+    summary = summary_inputs(corpus, all_of(corpus), channels, SCORING)
+    assert summary.x_NF.shape[1] == len(input_schema(corpus.schema, "realistic", "summary", channels).columns)
+    sequence = sequence_inputs(corpus, all_of(corpus), channels, SCORING)
+    assert sequence.series_TD.shape[1] == len(sequence_rows(corpus.schema, channels)) and sequence.n_levels == 21
+
+
+# ---- views
+
+
+def test_the_recorded_view_gives_the_stored_features(corpus: Corpus) -> None:
+    inputs = summary_inputs(corpus, all_of(corpus), corpus.schema.channel_names, RECORDED)
+    np.testing.assert_array_equal(inputs.x_NF, np.concatenate([r.features_WF for r in all_of(corpus)]))
+
+
+def test_under_a_random_view_levels_are_as_stored_and_normalised_levels_are_not(corpus: Corpus) -> None:
+    channels = corpus.schema.channel_names
+    random = summary_inputs(corpus, all_of(corpus), channels, SCORING)
+    recorded = summary_inputs(corpus, all_of(corpus), channels, RECORDED)
+    place = {
+        (e, w): n for n, (e, w) in enumerate(zip(recorded.windows.episode_N, recorded.windows.window_N, strict=True))
+    }
+    same_N = [place[key] for key in zip(random.windows.episode_N, random.windows.window_N, strict=True)]
+    levels = np.array(["~" not in column for column in corpus.schema.columns])
+    np.testing.assert_array_equal(random.x_NF[:, levels], recorded.x_NF[same_N][:, levels])
+    assert (random.x_NF[:, ~levels] != recorded.x_NF[same_N][:, ~levels]).mean() > 0.5
+
+
+def test_windows_across_the_seam_are_left_out_of_both_kinds_of_input(corpus: Corpus) -> None:
+    channels = corpus.schema.channel_names
+    one = summary_inputs(corpus, all_of(corpus), channels, SCORING).windows
+    two = sequence_inputs(corpus, all_of(corpus), channels, SCORING).windows
+    for field in ("episode_N", "window_N", "label_N", "seconds_seen_N"):
+        np.testing.assert_array_equal(getattr(one, field), getattr(two, field))
+    every = summary_inputs(corpus, all_of(corpus), channels, RECORDED).windows
+    assert 0 < len(every.label_N) - len(one.label_N) <= 2 * len(corpus.recordings)
+
+
+def test_a_sequence_is_the_window_of_its_episode(corpus: Corpus) -> None:
+    channels = ("proc.rchar", "perf.cycles")
+    inputs = sequence_inputs(corpus, all_of(corpus), channels, SCORING)
+    rows = [corpus.schema.channel_names.index(name) for name in channels]
+    for n in (0, 7, len(inputs.start_N) - 1):
+        recording = all_of(corpus)[inputs.windows.episode_N[n]]
+        start = recording.grid.start_W[inputs.windows.window_N[n]]
+        mine = inputs.series_TD[inputs.start_N[n] : inputs.start_N[n] + inputs.length, :2]
+        np.testing.assert_array_equal(mine, recording.x_CT[rows, start : start + inputs.length].T)
+
+
+def test_windows_without_a_label_are_left_out(corpus: Corpus) -> None:
+    first = all_of(corpus)[0]
+    unlabelled = replace(first, label_W=np.where(np.arange(len(first.label_W)) == 2, -1, first.label_W))
+    inputs = summary_inputs(corpus, [unlabelled], corpus.schema.channel_names, RECORDED)
+    assert 2 not in inputs.windows.window_N and len(inputs.x_NF) == len(first.label_W) - 1
+
+
+@pytest.mark.parametrize("make", [summary_inputs, sequence_inputs])
+def test_a_prefix_hides_every_later_bin(make_recording: Callable, make) -> None:
+    base = default_registry()
+    windowing = msgspec.structs.replace(base.windowing, whole=True, length_s=40.0, prefixes_s=(5.0, 10.0))
+    schema = make_schema(msgspec.structs.replace(base, windowing=windowing))
+    view = prefix_views(schema)[1]
+    one_CT = np.random.default_rng(0).normal(5, 1, (len(schema.channels), 400)).astype(np.float32)
+    two_CT, three_CT = one_CT.copy(), one_CT.copy()
+    two_CT[:, view.bins :] = 77
+    three_CT[:, view.bins - 1] = 77
+    made = []
+    for x_CT in (one_CT, two_CT, three_CT):
+        recording = make_recording(schema, "ep-1", "host-0", x_CT)
+        corpus = Corpus(schema=schema, columns=schema.columns, recordings={"ep-1": recording})
+        inputs = make(corpus, [recording], schema.channel_names, view)
+        made.append(inputs.x_NF if make is summary_inputs else inputs.series_TD)
+    np.testing.assert_array_equal(made[0], made[1])
+    assert not np.array_equal(made[0], made[2], equal_nan=True)
+
+
+# ---- the clock
+
+
+def shifted_store(folder: Path, shift_ns: int) -> Layout:
+    """A store of three generated episodes in which every wall time is moved by `shift_ns`."""
+    store, layout, registry = folder / "store", Layout(folder / "data"), default_registry()
+    plans = [plan for plan in plan_store(hosts=("h-1",), episodes=8, seed=3, duration_s=40.0)][:3]
+    records = []
+    for plan in plans:
+        meta, labels, members = make_episode(3, plan)
+        moved = {}
+        for name, raw in members.items():
+            rows = msgspec.json.Decoder().decode_lines(raw)
+            for row in rows:
+                row["t_wall_ns"] += shift_ns
+            moved[name] = msgspec.json.Encoder().encode_lines(rows)
+        meta = {**meta, **{key: meta[key] + shift_ns for key in ("t_start_wall_ns", "t_end_wall_ns")}}
+        records.append(write_episode(store, meta, [(t + shift_ns, phase) for t, phase in labels], moved))
+    write_index(store, records)
+    write_schema(layout.feature_schema, make_schema(registry))
+    validate_host(store, layout, "h-1", registry=registry, index=read_index(store))
+    build_tensors(layout, "h-1", registry)
+    build_features(layout, "h-1", registry)
+    return layout
+
+
+def test_moving_all_wall_times_of_an_episode_changes_no_input(tmp_path: Path) -> None:
+    columns = make_schema(default_registry()).columns
+    corpora = [
+        load_corpus(shifted_store(tmp_path / str(k), shift), ["h-1"], columns)
+        for k, shift in enumerate((0, 86_400 * 10**9 * 3 + 12_345_678_901))
+    ]
+    assert all_of(corpora[0])[0].info.t_start_wall_ns != all_of(corpora[1])[0].info.t_start_wall_ns
+    channels = shared_channels(corpora[0].schema, "oracle", all_of(corpora[0]))
+    for view in (RECORDED, SCORING):
+        one, two = (summary_inputs(c, all_of(c), channels, view) for c in corpora)
+        np.testing.assert_array_equal(one.x_NF, two.x_NF)
+        np.testing.assert_array_equal(one.windows.label_N, two.windows.label_N)
+        three, four = (sequence_inputs(c, all_of(c), channels, view) for c in corpora)
+        np.testing.assert_array_equal(three.series_TD, four.series_TD)
+
+
+def test_a_corpus_of_features_that_are_out_of_date_is_refused_with_the_command(tmp_path: Path) -> None:
+    layout = shifted_store(tmp_path, 0)
+    registry = default_registry()
+    windowing = msgspec.structs.replace(registry.windowing, stride_s=2.5)
+    write_schema(layout.feature_schema, make_schema(msgspec.structs.replace(registry, windowing=windowing)))
+    with pytest.raises((SchemaMismatch, UpstreamMissing), match="dagster asset materialize"):
+        load_corpus(layout, ["h-1"], ())
+
+
+# ---- schemas
+
+
+def test_data_of_another_schema_are_refused_with_both_hashes_and_the_columns(corpus: Corpus) -> None:
+    trained = input_schema(corpus.schema, "realistic", "summary", ("proc.rchar", "proc.wchar"))
+    given = input_schema(corpus.schema, "realistic", "summary", ("proc.rchar", "perf.cycles"))
+    require_same_schema(trained, trained)
+    with pytest.raises(ValueError, match="was trained under schema") as caught:
+        require_same_schema(trained, given)
+    text = str(caught.value)
+    assert isinstance(caught.value, SchemaMismatch) and trained.sha256 in text and given.sha256 in text
+    assert "proc.wchar|" in text and "perf.cycles|" in text and "more" in text and len(text) < 1000
+
+
+def test_equal_columns_of_another_feature_schema_are_refused_too(corpus: Corpus) -> None:
+    trained = input_schema(corpus.schema, "realistic", "summary", ("proc.rchar",))
+    given = msgspec.structs.replace(trained, feature_schema_sha256="0" * 64)
+    with pytest.raises(SchemaMismatch, match="equal columns, but another feature_schema_sha256"):
+        require_same_schema(trained, given)
