@@ -9,7 +9,10 @@ from pathlib import Path
 from benchmarks import bootstrap, features, ingest
 
 if __name__ == "__main__":
-    results = {name: module.main(sys.argv[1:]) for name, module in (("ingest", ingest), ("features", features), ("bootstrap", bootstrap))}
+    results = {
+        name: module.main(sys.argv[1:])
+        for name, module in (("ingest", ingest), ("features", features), ("bootstrap", bootstrap))
+    }
     out = Path(__file__).parent / "out"
     out.mkdir(exist_ok=True)
     (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")

@@ -132,7 +132,9 @@ def import_table(file: Path, mapping: str, store: str | None, host: str | None, 
 
 @cli.command()
 @click.option("--store", default=None, help=_STORE_HELP)
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Write the verdicts there, a line a tarball.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=None, help="Write the verdicts there, a line a tarball."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON lines.")
 @_refusing
 def validate(store: str | None, out: Path | None, as_json: bool) -> None:
@@ -178,9 +180,7 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
 @click.option("--preset", default="smoke", show_default=True, help="smoke, rtx4060 or rtx3090x2.")
 @click.option("--select", default="", help="Dagster's asset selection, instead of all that is stale.")
 @_refusing
-def materialize(
-    store: str | None, data: str | None, recipe: str, train_hosts: str, preset: str, select: str
-) -> None:
+def materialize(store: str | None, data: str | None, recipe: str, train_hosts: str, preset: str, select: str) -> None:
     """From raw tarballs to comparison_v2.md: makes what is stale, one Dagster run a partition dimension.
 
     Example: rlstir materialize --store /tmp/store --data /tmp/data --recipe sample

@@ -126,7 +126,7 @@ class _Driver:
         from rlstir_core.staleness import stale_host_stages
 
         hosts = set(self.settings.index().hosts)
-        stages = {}
+        stages: dict[str, tuple[str, ...]] = {}
         for host in sorted(hosts):
             self.console.state(f"looking for what is new on {host}")
             stages[host] = stale_host_stages(self.request.store, self.settings.layout, host)

@@ -55,9 +55,7 @@ def counter(context: dg.AssetExecutionContext) -> Callable[[int, int, str], None
 def table(rows: Sequence[Mapping[str, str | int | float | bool | None]]) -> dg.TableMetadataValue:
     """Rows as table metadata, floats rounded."""
     records = [
-        dg.TableRecord(
-            {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
-        )
+        dg.TableRecord({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
         for row in rows
     ]
     if not records:

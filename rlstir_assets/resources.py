@@ -9,11 +9,12 @@ import os
 from pathlib import Path
 
 import dagster as dg
+from pydantic import Field
 
 from rlstir_core.detectors.experiment import Plan
 from rlstir_core.detectors.presets import PRESETS
-from rlstir_core.errors import UpstreamMissing
 from rlstir_core.episodes.index import StoreIndex, load_index
+from rlstir_core.errors import UpstreamMissing
 from rlstir_core.layout import Layout
 from rlstir_core.registry import Registry, load_registry
 from rlstir_core.splits.recipes import SplitSettings
@@ -22,13 +23,17 @@ DEFAULT_STORE = ".rlstir/store"
 DEFAULT_DATA = ".rlstir/data"
 
 
-class Settings(dg.ConfigurableResource):  # type: ignore[type-arg]
+def _train_hosts() -> list[str]:
+    return [host for host in os.environ.get("RLSTIR_TRAIN_HOSTS", "").split(",") if host]
+
+
+class Settings(dg.ConfigurableResource):
     """Store, data folder, preset and split; from the environment unless a run says otherwise."""
 
     store: str = os.environ.get("RLSTIR_STORE", DEFAULT_STORE)
     data: str = os.environ.get("RLSTIR_DATA", DEFAULT_DATA)
     preset: str = os.environ.get("RLSTIR_PRESET", next(iter(PRESETS)))
-    train_hosts: list[str] = [host for host in os.environ.get("RLSTIR_TRAIN_HOSTS", "").split(",") if host]
+    train_hosts: list[str] = Field(default_factory=_train_hosts)
     normalise: str = os.environ.get("RLSTIR_NORMALISE", "ewma")
 
     @property
@@ -56,6 +61,4 @@ class Settings(dg.ConfigurableResource):  # type: ignore[type-arg]
                 f"no host of {self.store} was validated yet; do it with: rlstir materialize --store {self.store} "
                 f"--data {self.data}"
             )
-        return Plan(
-            recipe=recipe, hosts=validated, preset=self.preset, split=SplitSettings(train_hosts=named)
-        )
+        return Plan(recipe=recipe, hosts=validated, preset=self.preset, split=SplitSettings(train_hosts=named))

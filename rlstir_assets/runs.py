@@ -67,7 +67,9 @@ def run_assets(
     definition = repository.get_definition()
     job = definition.get_implicit_job_def_for_assets(list(keys))
     if job is None:
-        raise RunFailed(f"no single run can make {', '.join(key.to_user_string() for key in keys)}; select fewer assets")
+        raise RunFailed(
+            f"no single run can make {', '.join(key.to_user_string() for key in keys)}; select fewer assets"
+        )
     watcher = _Watcher(instance, console, title, len(keys))
     run_config = {
         "resources": {"settings": {"config": dict(config)}},

@@ -61,7 +61,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Windowing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How an episode's time is cut. With `whole` the window is the episode, and `prefixes_s` are the lengths seen early."""
+    """How an episode's time is cut. With `whole` the window is the episode; `prefixes_s` are the lengths seen early."""
 
     bin_hz: float = 10.0
     length_s: float = 10.0

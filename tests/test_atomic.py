@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ def test_the_file_is_synced_before_the_rename_and_the_folder_after_it(
         return real_replace(self, other)
 
     def fsync(handle: int) -> None:
-        done.append("folder" if os.path.isdir(f"/proc/self/fd/{handle}") else "file")
+        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
         real_fsync(handle)
 
     monkeypatch.setattr(Path, "replace", replace)

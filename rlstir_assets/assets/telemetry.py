@@ -75,9 +75,7 @@ def _build(
     layout: Layout = settings.layout
     with refusals():
         registry: Registry = settings.registry()
-        found = {
-            host: build(layout, host, registry, counter(context)) for host in context.partition_keys
-        }
+        found = {host: build(layout, host, registry, counter(context)) for host in context.partition_keys}
     return dg.MaterializeResult(
         metadata={
             "made": sum(summary["made"] for summary in found.values()),

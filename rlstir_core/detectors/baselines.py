@@ -42,9 +42,7 @@ class Majority:
 class TableBaseline:
     """Boosted trees on a few numbers a window that are no telemetry."""
 
-    def __init__(
-        self, train: Sequence[Inputs], n_phases: int, table: Callable[[Windows], NDArray[np.float64]]
-    ) -> None:
+    def __init__(self, train: Sequence[Inputs], n_phases: int, table: Callable[[Windows], NDArray[np.float64]]) -> None:
         self.table = table
         x_NF = np.concatenate([table(view.windows) for view in train])
         label_N = np.concatenate([view.windows.label_N for view in train])
@@ -58,7 +56,9 @@ class TableBaseline:
             "nthread": 1,
             "seed": 0,
         }
-        self.model = xgb.train(settings, xgb.DMatrix(x_NF, label=label_N, weight=weights_K[label_N], nthread=1), _ROUNDS)
+        self.model = xgb.train(
+            settings, xgb.DMatrix(x_NF, label=label_N, weight=weights_K[label_N], nthread=1), _ROUNDS
+        )
 
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
         """Probabilities, (N, K)."""
@@ -125,11 +125,11 @@ def has_minirocket(train: Inputs) -> bool:
 
 
 def _metadata(recording: Recording, hosts: Sequence[str], sources: Sequence[str]) -> list[float]:
-    row = recording.row
-    begun = datetime.fromtimestamp(row.t_start_wall_ns / 1e9, UTC)
+    row, info = recording.row, recording.info
+    begun = datetime.fromtimestamp(info.t_start_wall_ns / 1e9, UTC)
     return [
         float(hosts.index(recording.info.host)) if recording.info.host in hosts else np.nan,
-        (row.t_end_wall_ns - row.t_start_wall_ns) / 1e9,
+        (info.t_end_wall_ns - info.t_start_wall_ns) / 1e9,
         float(begun.hour + begun.minute / 60),
         float(begun.weekday()),
         *(float(row.rows.get(source, 0)) for source in sources),

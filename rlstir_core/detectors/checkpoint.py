@@ -132,8 +132,8 @@ def load_detector(path: Path, given: InputSchema | None = None) -> tuple[Checkpo
         wanted = (len(checkpoint.input_schema.columns), len(checkpoint.input_schema.phases))
         if detector.shape != wanted:
             raise CheckpointError(
-                f"{path.parent / member.sidecar} takes {detector.shape[0]} columns and tells {detector.shape[1]} phases "
-                f"apart, its checkpoint says {wanted[0]} columns and {wanted[1]} phases; train it again"
+                f"{path.parent / member.sidecar} takes {detector.shape[0]} columns and tells {detector.shape[1]} "
+                f"phases apart, its checkpoint says {wanted[0]} columns and {wanted[1]} phases; train it again"
             )
         members.append((detector, member.validation_episodes))
     return checkpoint, CrossFitted(members)

@@ -110,6 +110,8 @@ def _host_recordings(
         row = rows.get(episode)
         if row is None or not (label_W[here] >= 0).any():
             continue
+        start, end_ns, benign = row.t_start_wall_ns, row.t_end_wall_ns, row.benign
+        assert start is not None and end_ns is not None and benign is not None  # usable rows have them
         tensor = read_tensor(layout, host, episode)
         out[episode] = Recording(
             info=EpisodeInfo(
@@ -117,10 +119,10 @@ def _host_recordings(
                 host=host,
                 profile=row.profile,
                 sample=row.sample_name,
-                benign=row.benign,
+                benign=benign,
                 complete=row.verdict == "ok",
-                t_start_wall_ns=row.t_start_wall_ns,
-                t_end_wall_ns=row.t_end_wall_ns,
+                t_start_wall_ns=start,
+                t_end_wall_ns=end_ns,
                 content_sha256=row.content_sha256,
                 phases=tuple(schema.phases[k] for k in np.unique(label_W[here]) if k >= 0),
                 signature=tensor.signature,

@@ -86,9 +86,7 @@ def model_input_schema(experiment: Experiment, model: str, mode: str) -> InputSc
     return input_schema(experiment.corpus.schema, mode, DETECTORS[model].kind, channels)
 
 
-def make_inputs(
-    experiment: Experiment, recordings: Sequence[Recording], schema: InputSchema, view: View
-) -> Inputs:
+def make_inputs(experiment: Experiment, recordings: Sequence[Recording], schema: InputSchema, view: View) -> Inputs:
     """What a detector of `schema` sees of `recordings` under `view`."""
     make = summary_inputs if schema.kind == "summary" else sequence_inputs
     return make(experiment.corpus, recordings, schema.channels, view)
@@ -111,9 +109,7 @@ def train_checkpoint(
         kept_out = set(fold)
         train = [recording for recording in experiment.train if recording.info.episode_id not in kept_out]
         views = [make_inputs(experiment, train, schema, view) for view in train_views_of(experiment, settings)]
-        held = make_inputs(
-            experiment, experiment.corpus.select(fold), schema, scoring_view(experiment.corpus.schema)
-        )
+        held = make_inputs(experiment, experiment.corpus.select(fold), schema, scoring_view(experiment.corpus.schema))
         detector = DETECTORS[model]()
         said = f"member {place + 1} of {len(experiment.split.folds)}"
         facts = detector.fit(views, [held], len(schema.phases), settings, _prefixed(tell, said))
@@ -154,9 +150,7 @@ def training_sha256(experiment: Experiment, settings: Preset, model: str, mode: 
         for episode, recording in experiment.corpus.recordings.items()
         if episode in used
     )
-    return canonical_sha256(
-        [model, mode, settings, experiment.split_sha256, experiment.corpus.schema.sha256, contents]
-    )
+    return canonical_sha256([model, mode, settings, experiment.split_sha256, experiment.corpus.schema.sha256, contents])
 
 
 def _kept(layout: Layout, plan: Plan, model: str, mode: str, key: str) -> Checkpoint | None:
@@ -196,7 +190,7 @@ def check_checkpoint(experiment: Experiment, checkpoint: Checkpoint) -> tuple[Pr
         Proof(
             name="leaked_fits",
             holds=clean,
-            detail=f"{len(held)} members left out {', '.join(str(len(part)) for part in held)} of {len(fitted)} episodes",
+            detail=f"members left out {', '.join(str(len(part)) for part in held)} of {len(fitted)} episodes",
         ),
     )
 

@@ -85,7 +85,7 @@ def shared_channels(schema: FeatureSchema, mode: str, train: Sequence[Recording]
     """Channels of the threat model that every training host records; SplitRefused when none is left."""
     known: dict[str, list[NDArray[np.bool_]]] = {}
     for recording in train:
-        known.setdefault(recording.info.host, []).append(np.isfinite(recording.x_CT).any(axis=1))
+        known.setdefault(recording.info.host, []).append(np.asarray(np.isfinite(recording.x_CT).any(axis=1)))
     has_C = np.all([np.mean(rows, axis=0) >= _MIN_EPISODE_SHARE for rows in known.values()], axis=0)
     channels = tuple(
         channel.name
@@ -194,9 +194,7 @@ def sequence_inputs(
     )
 
 
-def _windows(
-    recordings: Sequence[Recording], schema: FeatureSchema, view: View
-) -> tuple[Windows, NDArray[np.bool_]]:
+def _windows(recordings: Sequence[Recording], schema: FeatureSchema, view: View) -> tuple[Windows, NDArray[np.bool_]]:
     bin_hz = schema.windowing.bin_hz
     parts = []
     for place, recording in enumerate(recordings):

@@ -37,9 +37,7 @@ class Stem(nn.Module):
 
     def __init__(self, n_inputs: int, net: Net) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(
-            n_inputs, net.width, 2 * net.stem_stride + 1, net.stem_stride, padding=net.stem_stride
-        )
+        self.conv = nn.Conv1d(n_inputs, net.width, 2 * net.stem_stride + 1, net.stem_stride, padding=net.stem_stride)
         self.norm = nn.LayerNorm(net.width)
 
     def forward(self, x_BLD: Tensor) -> Tensor:
@@ -51,9 +49,7 @@ class Pool(nn.Module):
 
     def __init__(self, width: int, n_phases: int, dropout: float) -> None:
         super().__init__()
-        self.head = nn.Sequential(
-            nn.LayerNorm(2 * width), nn.Dropout(dropout), nn.Linear(2 * width, n_phases)
-        )
+        self.head = nn.Sequential(nn.LayerNorm(2 * width), nn.Dropout(dropout), nn.Linear(2 * width, n_phases))
 
     def forward(self, h_BPH: Tensor) -> Tensor:
         return self.head(torch.cat([h_BPH.mean(dim=1), h_BPH.amax(dim=1)], dim=1))  # type: ignore[no-any-return]

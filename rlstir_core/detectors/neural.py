@@ -87,8 +87,7 @@ class NeuralDetector(Detector):
         """See `Detector.save`."""
         assert self.network is not None and self.standardiser is not None
         tensors = {
-            _WEIGHT + name: tensor.detach().cpu().contiguous()
-            for name, tensor in self.network.state_dict().items()
+            _WEIGHT + name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()
         }
         tensors["standardiser.mean"] = torch.as_tensor(self.standardiser.mean_F)
         tensors["standardiser.spread"] = torch.as_tensor(self.standardiser.spread_F)

@@ -53,9 +53,7 @@ class Net:
         _between("Net.heads", self.heads, 1, 64)
         _between("Net.stem_stride", self.stem_stride, 1, 64)
         if self.width % self.heads:
-            raise ConfigError(
-                f"Net.width {self.width} is not a multiple of heads {self.heads}; change one of them"
-            )
+            raise ConfigError(f"Net.width {self.width} is not a multiple of heads {self.heads}; change one of them")
         _between("Net.dropout", self.dropout, 0.0, 0.9)
 
 
@@ -74,9 +72,7 @@ class Training:
     min_purity: float = 0.7  # train windows that are less of one phase than this teach nothing clear
     views: int = 4  # random starts of every train episode
     drop: float = 0.25  # share of train episodes shown without one of their sources
-    gain: float = (
-        0.5  # spread of a random gain of each log channel, so that levels of one host are not trusted
-    )
+    gain: float = 0.5  # spread of a random gain of each log channel, so that levels of one host are not trusted
     device: str = "auto"
 
     def __post_init__(self) -> None:

@@ -54,12 +54,8 @@ def train(
     rng = np.random.default_rng(seed)
     steps_of = [max(training.min_round_steps, math.ceil(len(v.label_N) / training.batch)) for v in views]
     total = sum(steps_of[k % len(views)] for k in range(training.rounds))
-    optimiser = torch.optim.AdamW(
-        network.parameters(), training.learning_rate, weight_decay=training.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: warm_cosine(step, total, training.warm_up)
-    )
+    optimiser = torch.optim.AdamW(network.parameters(), training.learning_rate, weight_decay=training.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warm_cosine(step, total, training.warm_up))
     loss_of = nn.CrossEntropyLoss(weight=torch.as_tensor(weights_K, dtype=torch.float32, device=device))
     best, best_round, best_weights = (-1.0, -math.inf), 0, _copy(network)
     done = 0
@@ -91,9 +87,7 @@ def predict(network: nn.Module, fold: Fold, batch: int) -> NDArray[np.float64]:
     network.eval()
     n = len(fold.label_N)
     parts = [
-        torch.softmax(network(fold.batch(np.arange(at, min(n, at + 4 * batch)))).double(), dim=1)
-        .cpu()
-        .numpy()
+        torch.softmax(network(fold.batch(np.arange(at, min(n, at + 4 * batch)))).double(), dim=1).cpu().numpy()
         for at in range(0, n, 4 * batch)
     ]
     return np.concatenate(parts)

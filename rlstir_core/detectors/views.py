@@ -100,9 +100,7 @@ def unbroken(grid: WindowGrid, view: View, episode: str, n_bins: int) -> NDArray
     return (grid.start_W >= offset) | (grid.start_W + grid.length <= offset)
 
 
-def seconds_seen(
-    grid: WindowGrid, view: View, episode: str, n_bins: int, bin_hz: float
-) -> NDArray[np.float64]:
+def seconds_seen(grid: WindowGrid, view: View, episode: str, n_bins: int, bin_hz: float) -> NDArray[np.float64]:
     """Seconds from the point at which scoring starts to each window's end, (W,)."""
     length = view.bins if view.kind == "prefix" else grid.length
     offset = view.offset(episode, n_bins)

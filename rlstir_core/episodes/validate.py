@@ -131,23 +131,12 @@ def validate_host(
         if progress is not None:
             progress(done, len(entries), entry.episode_id)
         row = earlier.get(entry.episode_id)
-        stamp = _stamp(store / entry.path)
         kept = layout.rows(host, entry.episode_id)
-        asked_before = row is not None and (row.decode_sha256, row.index_sha256, row.n_bytes) == (
-            decode,
-            entry.sha256,
-            entry.n_bytes,
-        )
-        if (
-            row is None
-            or not asked_before
-            or (row.usable and not kept.exists())
-            or not _same_file(store, row, stamp, old_stamps)
-        ):
+        stamps[entry.episode_id] = _stamp(store / entry.path)
+        if row is None or not _still_holds(row, store, entry, kept, decode=decode, stamps=old_stamps):
             row = _decode(store, entry, kept, registry=registry, limits=limits, decode=decode)
             n_decoded += 1
         rows.append(row)
-        stamps[entry.episode_id] = stamp
     removed = earlier.keys() - {entry.episode_id for entry in entries}
     if progress is not None:
         progress(len(entries), len(entries), "done")
@@ -183,10 +172,14 @@ def host_is_current(
     if earlier.keys() != {entry.episode_id for entry in entries} or not target.exists():
         return False
     return all(
-        (row := earlier[entry.episode_id]).decode_sha256 == decode
-        and _claims(row) == (entry.sha256, entry.n_bytes)
-        and _same_file(store, row, _stamp(store / entry.path), stamps)
-        and (not row.usable or layout.rows(host, entry.episode_id).exists())
+        _still_holds(
+            earlier[entry.episode_id],
+            store,
+            entry,
+            layout.rows(host, entry.episode_id),
+            decode=decode,
+            stamps=stamps,
+        )
         for entry in entries
     )
 
@@ -308,6 +301,17 @@ def _said(episode: Episode, registry: Registry) -> dict[str, object]:
         "clock_offset_ns": episode.clock_offset_ns,
         "clock_step_ns": episode.clock_step_ns,
     }
+
+
+def _still_holds(
+    row: ValidationRow, store: Path, entry: IndexEntry, kept: Path, *, decode: str, stamps: dict[str, Stamp]
+) -> bool:
+    """Whether the row is what decoding the episode again would give."""
+    return (
+        (row.decode_sha256, row.index_sha256, row.n_bytes) == (decode, entry.sha256, entry.n_bytes)
+        and (not row.usable or kept.exists())
+        and _same_file(store, row, _stamp(store / entry.path), stamps)
+    )
 
 
 def _same_file(store: Path, row: ValidationRow, stamp: Stamp, stamps: dict[str, Stamp]) -> bool:

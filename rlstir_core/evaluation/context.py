@@ -71,9 +71,7 @@ def _side(recordings: Sequence[Recording]) -> SplitSide:
 
 
 def _coverage(sides: dict[str, list[Recording]]) -> list[Coverage]:
-    phases = {
-        name: Counter(p for r in recordings for p in r.info.phases) for name, recordings in sides.items()
-    }
+    phases = {name: Counter(p for r in recordings for p in r.info.phases) for name, recordings in sides.items()}
     profiles = {name: Counter(r.info.profile for r in recordings) for name, recordings in sides.items()}
     found = []
     for kind, counts in (("phase", phases), ("profile", profiles)):

@@ -81,7 +81,9 @@ def evaluation_is_current(layout: Layout, experiment: Experiment, registry: Regi
     if kept is None:
         return False
     checkpoints = _read_checkpoints(layout, experiment.plan)
-    return kept.manifest.hashes.get("evaluation_inputs") == _evaluation_sha256(layout, experiment, registry, checkpoints)
+    return kept.manifest.hashes.get("evaluation_inputs") == _evaluation_sha256(
+        layout, experiment, registry, checkpoints
+    )
 
 
 def read_inputs(layout: Layout, recipe: str) -> ReportInputs | None:
@@ -171,9 +173,7 @@ def _report_inputs(
     evaluations: dict[str, ModelEvaluation] = {}
     for name, scenes_ in pairs.items():
         model, mode = scenes_[TEST][1].model, scenes_[TEST][1].mode
-        evaluations[name] = _evaluate(
-            layout, experiment, registry, scenes_, checkpoints.get((model, mode)), draws
-        )
+        evaluations[name] = _evaluate(layout, experiment, registry, scenes_, checkpoints.get((model, mode)), draws)
         tell(f"{name} scored")
     models = tuple(evaluations[f"{model}_{mode}"] for model, mode in checkpoints)
     baselines = tuple(e for name, e in evaluations.items() if name not in {m.name for m in models})

@@ -32,18 +32,14 @@ def leak_probes(
     """Every probe with its figure; a synthetic store must also show that it is no toy."""
     probes = [
         _over_chance("clock, macro F1 over chance", held.get("clock"), chance, CLOCK_MARGIN),
-        _over_chance(
-            "metadata-only, macro F1 over chance", held.get("metadata-only"), chance, METADATA_MARGIN
-        ),
+        _over_chance("metadata-only, macro F1 over chance", held.get("metadata-only"), chance, METADATA_MARGIN),
     ]
     if any(recording.row.synthetic for recording in experiment.test):
         auroc, column = best_stump(experiment)
         name = "stump on the best single feature, AUROC attack against rest"
         probes.append(_at_most(name, auroc, STUMP_AUROC, column))
         for gap in gaps:
-            probes.append(
-                _within(f"{gap.model}, random split over {experiment.plan.recipe} split", gap.gap.value, GAP)
-            )
+            probes.append(_within(f"{gap.model}, random split over {experiment.plan.recipe} split", gap.gap.value, GAP))
             probes.append(_within(f"{gap.model}, macro F1 held out", gap.held_out.value, HELD_OUT))
     return tuple(probes)
 
@@ -80,9 +76,7 @@ def feature_aurocs(x_NF: NDArray[np.float32], positive_N: NDArray[np.bool_]) -> 
 def _at_most(name: str, value: float, bound: float, detail: str) -> LeakProbe:
     if not np.isfinite(value):
         return LeakProbe(name=name, value=None, bound=bound, verdict="not measured", detail=detail)
-    return LeakProbe(
-        name=name, value=value, bound=bound, verdict="ok" if value <= bound else "leak", detail=detail
-    )
+    return LeakProbe(name=name, value=value, bound=bound, verdict="ok" if value <= bound else "leak", detail=detail)
 
 
 def _over_chance(name: str, estimate: Estimate | None, chance: float | None, margin: float) -> LeakProbe:

@@ -60,9 +60,7 @@ def _sides(windows: Windows) -> NDArray[np.int64]:
         f"random/{windows.episodes[episode]}/{window}"
         for episode, window in zip(windows.episode_N.tolist(), windows.window_N.tolist(), strict=True)
     ]
-    uniform_N = np.array(
-        [int.from_bytes(hashlib.sha256(n.encode()).digest()[:8], "big") / 2**64 for n in names]
-    )
+    uniform_N = np.array([int.from_bytes(hashlib.sha256(n.encode()).digest()[:8], "big") / 2**64 for n in names])
     return np.searchsorted(np.cumsum(_SHARES)[:-1], uniform_N, side="right")
 
 

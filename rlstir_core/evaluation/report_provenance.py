@@ -61,10 +61,7 @@ def split_section(inputs: ReportInputs) -> str:
         parts += ["", "Left out by name:", ""]
         parts += [f"- {row.kind} {escape_md(row.name)}: {escape_md(row.reason)}" for row in split.excluded]
     if split.coverage:
-        rows = [
-            [f"{row.kind} {escape_md(row.name)}", f"{row.train:,}", f"{row.test:,}"]
-            for row in split.coverage
-        ]
+        rows = [[f"{row.kind} {escape_md(row.name)}", f"{row.train:,}", f"{row.test:,}"] for row in split.coverage]
         parts += ["", "Episodes on each side:", "", table(["", "train", "test"], rows)]
     if split.proofs:
         parts += ["", "Checked:", "", *(f"- {escape_md(proof)}" for proof in split.proofs)]

@@ -112,9 +112,7 @@ def read_predictions(
     out = {}
     for scene in scenes(experiment):
         here = scene_N == scene.name
-        truth = _truth(
-            experiment, recordings_of(experiment, scene), episode_N[here], window_N[here], seconds_N[here]
-        )
+        truth = _truth(experiment, recordings_of(experiment, scene), episode_N[here], window_N[here], seconds_N[here])
         out[scene.name] = (truth, Scores(name=name, model=model, mode=mode, proba_NK=proba_NK[here]))
     return out
 

@@ -26,7 +26,7 @@ def closing_summary(data: Path, reports: dict[str, Path]) -> list[str]:
             lines += [*_of_recipe(inputs)[: room - 2], f"report: {path}", f"        {path.with_suffix('.html')}"]
     if not reports:
         lines.append("no report was made; run without --select to make one")
-    return lines[: _MOST - 1] + ["next: make ui (the same runs in the Dagster UI), or open the HTML report"]
+    return [*lines[: _MOST - 1], "next: make ui (the same runs in the Dagster UI), or open the HTML report"]
 
 
 def _of_recipe(inputs: ReportInputs) -> list[str]:

@@ -124,9 +124,7 @@ def _header(name: str, size: int) -> bytes:
     return bytes(block)
 
 
-def _python_values(
-    name: str, column: np.ndarray[Any, Any] | Sequence[Any]
-) -> tuple[list[Any], np.ndarray[Any, Any]]:
+def _python_values(name: str, column: np.ndarray[Any, Any] | Sequence[Any]) -> tuple[list[Any], np.ndarray[Any, Any]]:
     """The column as Python objects with None for missing, and where those are."""
     if isinstance(column, np.ndarray) and column.dtype.kind in "iuf":
         is_float = column.dtype.kind == "f"

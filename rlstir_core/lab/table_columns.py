@@ -51,9 +51,7 @@ def channel_columns(table: pa.Table, rules: Mapping) -> tuple[list[Channel], lis
         values = _numbers(table.column(column))
         if values is None:
             if exact:
-                raise StoreError(
-                    f"column {column!r} is mapped as a channel but holds text; unmap it or mend it"
-                )
+                raise StoreError(f"column {column!r} is mapped as a channel but holds text; unmap it or mend it")
             skipped.append(column)
             continue
         if not any_known(values):
@@ -77,9 +75,7 @@ def _check_names(channels: list[Channel]) -> None:
             raise StoreError(f"column {channel.column!r} has a name that the store uses itself; rename it")
         place = (channel.rule.source, fold(channel.name))
         if place in seen:
-            raise StoreError(
-                f"columns {seen[place]!r} and {channel.column!r} both become {channel.name!r}; rename one"
-            )
+            raise StoreError(f"columns {seen[place]!r} and {channel.column!r} both become {channel.name!r}; rename one")
         seen[place] = channel.column
 
 
@@ -122,9 +118,7 @@ def key_column(table: pa.Table, source: Key, what: str) -> list[str]:
         return [v or source.default for v in values]
     for number, value in enumerate(values, 2):
         if not value:
-            raise StoreError(
-                f"column {source.column!r} ({what}) is empty in line {number}; fill it or give a default"
-            )
+            raise StoreError(f"column {source.column!r} ({what}) is empty in line {number}; fill it or give a default")
     return [v for v in values if v]
 
 
@@ -136,9 +130,7 @@ def phase_column(table: pa.Table, rules: Mapping) -> list[str | None]:
     names: dict[str, str] = {}
     for value in sorted({v for v in raw if v}):
         phase = str(said.names.get(value, slug(value, "phase")))
-        if value not in said.names and fold(phase) in {
-            fold(p) for v, p in names.items() if v not in said.names
-        }:
+        if value not in said.names and fold(phase) in {fold(p) for v, p in names.items() if v not in said.names}:
             raise ConfigError(f"two labels become phase {phase!r}, one is {value!r}; use [labels.names]")
         names[value] = phase
     return [names[v] if v else None for v in raw]

@@ -38,9 +38,7 @@ def read_tables(path: Path, text_columns: set[str], delimiter: str = "") -> Iter
         found = {side: sorted(path.glob(f"*_{side.upper()}.ts")) for side in ("train", "test")}
         for side, files in found.items():
             if len(files) != 1:
-                raise StoreError(
-                    f"{path} holds {len(files)} files *_{side.upper()}.ts; give it one, or name a file"
-                )
+                raise StoreError(f"{path} holds {len(files)} files *_{side.upper()}.ts; give it one, or name a file")
         for side, files in found.items():
             yield TableFile(_read(files[0], text_columns, delimiter), side)
         return
@@ -87,9 +85,7 @@ def _read_csv(path: Path, start: bytes, head: bytes, text_columns: set[str], del
         column_types=dict.fromkeys(text_columns, pa.string()), null_values=_NULLS, strings_can_be_null=True
     )
     with _opened(path, start) as handle:
-        return pacsv.read_csv(
-            handle, parse_options=pacsv.ParseOptions(delimiter=chosen), convert_options=options
-        )
+        return pacsv.read_csv(handle, parse_options=pacsv.ParseOptions(delimiter=chosen), convert_options=options)
 
 
 def _is_ts(head: bytes) -> bool:
@@ -114,9 +110,7 @@ def _read_ts(path: Path, raw: bytes) -> pa.Table:
         values = [_floats(path, number, text) for text in series]
         length = max((len(v) for v in values), default=0)
         if not length or (dims and len(values) != len(dims[0])):
-            raise StoreError(
-                f"{path} series {number} has {len(values)} dimensions; give each series the same"
-            )
+            raise StoreError(f"{path} series {number} has {len(values)} dimensions; give each series the same")
         dims.append([np.pad(v, (0, length - len(v)), constant_values=np.nan) for v in values])
         names += [str(number)] * length
         labels += [label.strip()] * length

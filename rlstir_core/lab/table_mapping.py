@@ -54,9 +54,7 @@ class Time(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if bool(self.column) == (self.step_s > 0):
             raise ConfigError(f"[time] needs either step_s > 0 or a column of times; {_REMEDY}")
         if self.order and self.column:
-            raise ConfigError(
-                f"[time] order {self.order!r} goes with step_s only, times order themselves; {_REMEDY}"
-            )
+            raise ConfigError(f"[time] order {self.order!r} goes with step_s only, times order themselves; {_REMEDY}")
         if self.unit == "iso" and self.since == "start":
             raise ConfigError(f"[time] unit 'iso' means dates, so since must be 'epoch'; {_REMEDY}")
 
@@ -128,9 +126,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if not self.channels:
             raise ConfigError(f"the mapping has no [[channels]], so nothing would be imported; {_REMEDY}")
         if any(rule.kind == "scaler" for rule in self.channels):
-            raise ConfigError(
-                f"kind 'scaler' is not for tables; use counter, gauge, delta or event; {_REMEDY}"
-            )
+            raise ConfigError(f"kind 'scaler' is not for tables; use counter, gauge, delta or event; {_REMEDY}")
 
     @property
     def key_columns(self) -> set[str]:
@@ -149,9 +145,7 @@ def key(value: Key | str) -> Key:
 def load_mapping(mapping: str | Path) -> Mapping:
     """The mapping of that name that ships with RL-STIR, or the one in a TOML file; ConfigError otherwise."""
     folder = resources.files("rlstir_core.lab") / "mappings"
-    shipped = sorted(
-        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
-    )
+    shipped = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
     if str(mapping) in shipped:
         return parse_mapping((folder / f"{mapping}.toml").read_bytes(), str(mapping))
     path = Path(mapping)

@@ -89,9 +89,7 @@ def write_registry(store: Path, registry: Registry) -> None:
     document.add("sources", tables)
     write_text(store / "registry.toml", tomlkit.dumps(document))
     if load_registry(store) != registry:
-        raise RegistryError(
-            f"{store / 'registry.toml'} does not say what was meant; report the mapping that did it"
-        )
+        raise RegistryError(f"{store / 'registry.toml'} does not say what was meant; report the mapping that did it")
 
 
 def _merged_source(name: str, old: Source, new: Source) -> Source:

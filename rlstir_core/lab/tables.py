@@ -95,8 +95,7 @@ def import_table(
     text = rules.key_columns | ({rules.time.column} if rules.time.unit == "iso" else set())
     tables = list(read_tables(file, text, rules.delimiter))
     parts = [
-        _prepare(one.table, rules, host or one.side or None, slug(file.name.split(".")[0], "host"))
-        for one in tables
+        _prepare(one.table, rules, host or one.side or None, slug(file.name.split(".")[0], "host")) for one in tables
     ]
     registry = _registry(rules, parts)
     if earlier is not None:
@@ -122,19 +121,14 @@ def _prepare(table: pa.Table, rules: Mapping, host: str | None, fallback_host: s
         hosts = key_column(table, key(rules.keys.host), "host")
     episodes = key_column(table, key(rules.keys.episode), "episode")
     profiles, samples = (
-        key_column(table, key(k), w)
-        for k, w in ((rules.keys.profile, "profile"), (rules.keys.sample, "sample"))
+        key_column(table, key(k), w) for k, w in ((rules.keys.profile, "profile"), (rules.keys.sample, "sample"))
     )
     phases = phase_column(table, rules)
     channels, skipped = channel_columns(table, rules)
-    _, code = np.unique(
-        np.array([f"{h}\0{e}" for h, e in zip(hosts, episodes, strict=True)]), return_inverse=True
-    )
+    _, code = np.unique(np.array([f"{h}\0{e}" for h, e in zip(hosts, episodes, strict=True)]), return_inverse=True)
     times = time_column(table, rules)
     within = times if times is not None else order_column(table, rules)
-    order = (
-        np.lexsort((np.arange(n), within, code)) if within is not None else np.argsort(code, kind="stable")
-    )
+    order = np.lexsort((np.arange(n), within, code)) if within is not None else np.argsort(code, kind="stable")
     bounds = np.flatnonzero(np.diff(code[order], prepend=-1, append=-1))
     runs = []
     for first, last in itertools.pairwise(bounds):
@@ -152,9 +146,7 @@ def _prepare(table: pa.Table, rules: Mapping, host: str | None, fallback_host: s
     return _Prepared(runs, channels, n, skipped)
 
 
-def _run(
-    rules: Mapping, rows: Array, times: Array | None, phases: list[str | None], said: tuple[str, ...]
-) -> _Run:
+def _run(rules: Mapping, rows: Array, times: Array | None, phases: list[str | None], said: tuple[str, ...]) -> _Run:
     host, origin, profile, sample = said
     identity = _hash(rules.name, host, origin)
     start = _EPOCH_NS + int(identity[:8], 16) % _SLOTS * _SLOT_NS
@@ -229,9 +221,7 @@ def _labels(run: _Run, start: int) -> list[tuple[int, str]]:
                 )
             labels.append((max(at, start), phase))
     if not labels:
-        raise StoreError(
-            f"episode {run.origin!r} has no phase in any row; fill the label column or drop its rows"
-        )
+        raise StoreError(f"episode {run.origin!r} has no phase in any row; fill the label column or drop its rows")
     return labels
 
 
@@ -240,13 +230,9 @@ def _registry(rules: Mapping, parts: list[_Prepared]) -> Registry:
     found = sorted({phase for run in runs for phase in run.phases if phase is not None})
     phases = rules.labels.phases or tuple(found)
     if unknown := [phase for phase in found if phase not in phases]:
-        raise ConfigError(
-            f"the table has phase {unknown[0]!r}, which [labels] phases does not list; add it there"
-        )
+        raise ConfigError(f"the table has phase {unknown[0]!r}, which [labels] phases does not list; add it there")
     if lost := [name for name in (*rules.labels.benign, rules.labels.onset) if name and name not in phases]:
-        raise ConfigError(
-            f"[labels] names {lost[0]!r}, which is no phase of the table; known: {', '.join(phases)}"
-        )
+        raise ConfigError(f"[labels] names {lost[0]!r}, which is no phase of the table; known: {', '.join(phases)}")
     step_s = float(np.median([run.step_ns for run in runs])) / _NS
     sources: dict[str, Source] = {}
     for part in parts:
@@ -271,9 +257,7 @@ def _windowing(rules: Mapping, runs: list[_Run], step_s: float) -> Windowing:
         longest = max(int(run.t_ns[-1] - run.t_ns[0]) + run.step_ns for run in runs) / _NS
         length_s = stride_s = max(round(longest, 9), 2 / bin_hz)
     prefixes = said.prefixes_s or tuple(round(n * step_s, 9) for n in said.prefixes_steps)
-    return Windowing(
-        bin_hz=bin_hz, length_s=length_s, stride_s=stride_s, whole=said.whole, prefixes_s=prefixes
-    )
+    return Windowing(bin_hz=bin_hz, length_s=length_s, stride_s=stride_s, whole=said.whole, prefixes_s=prefixes)
 
 
 def _add_channel(sources: dict[str, Source], channel: Channel, rules: Mapping, step_s: float) -> None:
@@ -353,9 +337,7 @@ def _check_twins(runs: list[_Run]) -> None:
     hosts: dict[str, str] = {}
     for run in runs:
         if hosts.setdefault(fold(run.host), run.host) != run.host:
-            raise StoreError(
-                f"hosts {hosts[fold(run.host)]!r} and {run.host!r} differ only in case; rename one"
-            )
+            raise StoreError(f"hosts {hosts[fold(run.host)]!r} and {run.host!r} differ only in case; rename one")
 
 
 def _hash(*parts: str) -> str:

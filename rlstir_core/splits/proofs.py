@@ -69,8 +69,8 @@ def _prove_recipe(split: Split, outer: list[EpisodeInfo], test: list[EpisodeInfo
             holds=latest <= earliest,
             detail=f"train ends {(earliest - latest) / 1e9:.0f} s before test begins",
         )
-    of = (lambda e: fold(e.host)) if split.recipe == "host" else (lambda e: fold(e.sample))
-    both = {of(e) for e in outer} & {of(e) for e in test}
+    held_apart = "host" if split.recipe == "host" else "sample"
+    both = {fold(getattr(e, held_apart)) for e in outer} & {fold(getattr(e, held_apart)) for e in test}
     detail = f"{len(both)} {split.recipe}s on both sides"
     return Proof(name=f"{split.recipe}_overlap", holds=not both, detail=detail)
 

@@ -80,9 +80,7 @@ def make_split(recipe: str, episodes: Sequence[EpisodeInfo], settings: SplitSett
     if not episodes:
         raise SplitRefused("there are no usable episodes to split; see the verdicts of `rlstir validate`")
     if settings.train_hosts and recipe != "host":
-        raise SplitRefused(
-            f"train hosts are named, but recipe {recipe!r} does not hold out hosts; use recipe 'host'"
-        )
+        raise SplitRefused(f"train hosts are named, but recipe {recipe!r} does not hold out hosts; use recipe 'host'")
     ordered = sorted(episodes, key=lambda episode: episode.episode_id)
     outer, test, excluded, held_out = _RECIPES[recipe](ordered, settings)
     twins = near_duplicates(
@@ -125,9 +123,7 @@ def _by_host(episodes: list[EpisodeInfo], settings: SplitSettings) -> _Sides:
         )
     unknown = sorted(set(settings.train_hosts) - set(hosts))
     if unknown:
-        raise SplitRefused(
-            f"train host {unknown[0]!r} has no usable episode; hosts that have: {', '.join(hosts)}"
-        )
+        raise SplitRefused(f"train host {unknown[0]!r} has no usable episode; hosts that have: {', '.join(hosts)}")
     train = set(settings.train_hosts or _default_train_hosts(episodes, hosts))
     held_out = tuple(host for host in hosts if host not in train)
     if not held_out:
@@ -156,13 +152,14 @@ def _by_sample(episodes: list[EpisodeInfo], settings: SplitSettings) -> _Sides:
         profile: min(len(groups[profile, side]) for side in (True, False) if (profile, side) in groups)
         for profile, _ in groups
     }
-    outer, test, excluded, held_out = [], [], [], []
+    outer: list[EpisodeInfo] = []
+    test: list[EpisodeInfo] = []
+    excluded: list[Exclusion] = []
+    held_out: list[str] = []
     for profile in sorted(p for p, n in poor.items() if n < _MIN_SAMPLES):
         n = sum(len(found) for side in (True, False) for found in groups.pop((profile, side), {}).values())
         excluded.append(
-            Exclusion(
-                what=profile, reason=f"profile has too few samples ({poor[profile]}, needs 2)", n_episodes=n
-            )
+            Exclusion(what=profile, reason=f"profile has too few samples ({poor[profile]}, needs 2)", n_episodes=n)
         )
     for _, samples in sorted(groups.items()):
         names = sorted(samples, key=lambda name: _rank(name, settings.seed))
@@ -187,9 +184,7 @@ def _by_time(episodes: list[EpisodeInfo], settings: SplitSettings) -> _Sides:
     test = [episode for episode in episodes if episode.t_start_wall_ns >= cut]
     across = len(episodes) - len(outer) - len(test)
     excluded = [
-        Exclusion(
-            what="episodes across the cut", reason="they begin before it and end after it", n_episodes=across
-        )
+        Exclusion(what="episodes across the cut", reason="they begin before it and end after it", n_episodes=across)
     ]
     return outer, test, excluded if across else [], (str(cut),)
 
@@ -224,9 +219,7 @@ def _folds(episodes: list[EpisodeInfo], settings: SplitSettings, *, by_host: boo
 def phase_support(episodes: Sequence[EpisodeInfo], ids: Sequence[str]) -> Counter[str]:
     """Number of episodes of `ids` in which each phase occurs."""
     chosen = set(ids)
-    return Counter(
-        phase for episode in episodes if episode.episode_id in chosen for phase in set(episode.phases)
-    )
+    return Counter(phase for episode in episodes if episode.episode_id in chosen for phase in set(episode.phases))
 
 
 def _rank(name: str, seed: int) -> int:

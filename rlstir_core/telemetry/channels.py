@@ -122,7 +122,7 @@ def _bin_mean(value_R: Floats, bin_R: Ints, inside_R: NDArray[np.bool_], n_bins:
     known_R = inside_R & np.isfinite(value_R)
     total_T = np.bincount(bin_R[known_R], weights=value_R[known_R], minlength=n_bins)
     count_T = np.bincount(bin_R[known_R], minlength=n_bins)
-    return np.divide(total_T, count_T, out=np.full(n_bins, np.nan), where=count_T > 0)
+    return np.asarray(np.divide(total_T, count_T, out=np.full(n_bins, np.nan), where=count_T > 0))
 
 
 def _hold(value_T: Floats, rows_T: NDArray[np.bool_], hold: int) -> Floats:
@@ -134,6 +134,6 @@ def _hold(value_T: Floats, rows_T: NDArray[np.bool_], hold: int) -> Floats:
         return value_T
     index_T = np.arange(len(value_T))
     last_T = np.maximum.accumulate(np.where(rows_T, index_T, -1))
-    held_T = value_T[np.maximum(last_T, 0)]
+    held_T: Floats = value_T[np.maximum(last_T, 0)]
     held_T[(last_T < 0) | (index_T - last_T > hold)] = np.nan
     return held_T

@@ -18,9 +18,7 @@ from rlstir_core.telemetry.windows import WindowGrid
 Array = NDArray[np.float32]
 
 
-def episode_features(
-    x_CT: Array, schema: FeatureSchema, grid: WindowGrid, z_CT: Array | None = None
-) -> Array:
+def episode_features(x_CT: Array, schema: FeatureSchema, grid: WindowGrid, z_CT: Array | None = None) -> Array:
     """Every feature column of every window, (C, T) -> (W, F), in the order of `schema.columns`.
 
     `z_CT` are normalised channels where they do not start with the recording.

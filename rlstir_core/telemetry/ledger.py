@@ -41,7 +41,7 @@ def write_ledger(folder: Path, ledger: dict[str, str]) -> None:
 
 
 def begin(folder: Path, todo: Changes) -> None:
-    """Notes in the ledger what is about to be made, so that a run that is cut off leaves nothing that no ledger names."""
+    """Notes in the ledger what is about to be made: what a run that is cut off leaves is then known to the next."""
     write_ledger(folder, read_ledger(folder) | dict.fromkeys(todo.make, _IN_WORK))
 
 

@@ -64,7 +64,7 @@ def _ewma(x_CT: Array, bin_hz: float) -> Array:
         spread = np.sqrt(np.maximum(history(x * x) / weight - mean * mean, 0.0)) + _FLOOR
         z = np.clip((x - mean) / spread, -_CLIP, _CLIP)
     z[~known_CT | (weight < max(2.0, 0.5 * _WARM_UP_S * bin_hz))] = np.nan
-    return z.astype(np.float32)
+    return np.asarray(z, np.float32)
 
 
 def _running_rank(x_CT: Array, bin_hz: float) -> Array:
@@ -92,7 +92,7 @@ def _self_baseline(x_CT: Array, bin_hz: float) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         out = x_CT - past_total / past_count
     out[~known_CT | (past_count < max(1.0, 0.5 * _WARM_UP_S * bin_hz))] = np.nan
-    return out.astype(np.float32)
+    return np.asarray(out, np.float32)
 
 
 def _difference(x_CT: Array, bin_hz: float) -> Array:

@@ -18,9 +18,7 @@ from rlstir_core.telemetry.normalise import NORMALISERS, normalised_names
 from rlstir_core.telemetry.summary import STATISTICS
 
 _VERSION = 1
-_ALL_PAIRS_UP_TO = (
-    12  # counters of one source; beyond, only pairs of one quantity, or columns grow as the square
-)
+_ALL_PAIRS_UP_TO = 12  # counters of one source; beyond, only pairs of one quantity, or columns grow as the square
 _MAX_RATIOS = 128
 
 
@@ -134,9 +132,7 @@ def _ratio_pairs(channels: tuple[Channel, ...]) -> tuple[tuple[str, str], ...]:
     pairs: list[tuple[str, str]] = []
     for source in dict.fromkeys(channel.source for channel in channels):
         counters = [
-            c
-            for c in channels
-            if c.source == source and c.scale == "log" and c.kind in ("counter", "delta", "event")
+            c for c in channels if c.source == source and c.scale == "log" and c.kind in ("counter", "delta", "event")
         ]
         for a, b in combinations(counters, 2):
             if len(counters) <= _ALL_PAIRS_UP_TO or (a.quantity == b.quantity != "unknown"):

@@ -75,9 +75,7 @@ def feature_changes(layout: Layout, host: str) -> Changes:
     return _feature_changes(layout, host, _wanted(layout, host, read_schema(layout.feature_schema)))
 
 
-def build_tensors(
-    layout: Layout, host: str, registry: Registry, progress: Progress | None = None
-) -> BuildSummary:
+def build_tensors(layout: Layout, host: str, registry: Registry, progress: Progress | None = None) -> BuildSummary:
     """One safetensors file an episode: `x_CT` scaled channels (0 where missing) and `mask_CT` (1 where known)."""
     schema = _schema_for(layout, registry)
     wanted = _wanted(layout, host, schema)
@@ -106,9 +104,7 @@ def build_tensors(
     return BuildSummary(made=len(todo.make), dropped=len(todo.drop), unchanged=len(wanted) - len(todo.make))
 
 
-def build_features(
-    layout: Layout, host: str, registry: Registry, progress: Progress | None = None
-) -> BuildSummary:
+def build_features(layout: Layout, host: str, registry: Registry, progress: Progress | None = None) -> BuildSummary:
     """A row a window: keys, labels, summary statistics, in sixteen Parquet files.
 
     UpstreamMissing when the tensors are not those of the validated episodes under this schema.
@@ -247,11 +243,7 @@ def _write_bucket(path: Path, tables: list[pa.Table], schema: FeatureSchema) -> 
     if not tables:  # an episode too short for a window leaves an empty table, so that it is not made again
         path.unlink(missing_ok=True)
         return
-    table = (
-        pa.concat_tables(tables)
-        .combine_chunks()
-        .sort_by([("episode_id", "ascending"), ("window", "ascending")])
-    )
+    table = pa.concat_tables(tables).combine_chunks().sort_by([("episode_id", "ascending"), ("window", "ascending")])
     table = table.replace_schema_metadata({"schema_sha256": schema.sha256})
     with replacing(path) as temporary:
         pq.write_table(

@@ -43,7 +43,8 @@ def missing_share(x_CT: Array, start_W: NDArray[np.int64], length: int) -> Array
     """Share of a window's bins in which a channel is missing, (C, T) -> (W, C)."""
     gone_CT = np.isnan(x_CT)
     total_CT = np.concatenate([np.zeros((len(x_CT), 1)), np.cumsum(gone_CT, axis=1)], axis=1)
-    return ((total_CT[:, start_W + length] - total_CT[:, start_W]) / length).T.astype(np.float32)
+    share_CW = (total_CT[:, start_W + length] - total_CT[:, start_W]) / length
+    return np.asarray(share_CW.T, np.float32)
 
 
 def _complete(x_NL: Array, bin_hz: float) -> Array:
@@ -118,7 +119,7 @@ def _partial(x_NL: Array, bin_hz: float) -> Array:
 
 
 def _centred_seconds(length: int, bin_hz: float) -> NDArray[np.float64]:
-    return (np.arange(length) - (length - 1) / 2) / bin_hz
+    return np.asarray((np.arange(length) - (length - 1) / 2) / bin_hz, np.float64)
 
 
 def _ratio(

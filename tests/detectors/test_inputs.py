@@ -200,7 +200,7 @@ def test_a_prefix_hides_every_later_bin(make_recording: Callable, make) -> None:
 def shifted_store(folder: Path, shift_ns: int) -> Layout:
     """A store of three generated episodes in which every wall time is moved by `shift_ns`."""
     store, layout, registry = folder / "store", Layout(folder / "data"), default_registry()
-    plans = [plan for plan in plan_store(hosts=("h-1",), episodes=8, seed=3, duration_s=40.0)][:3]
+    plans = plan_store(hosts=("h-1",), episodes=8, seed=3, duration_s=40.0)[:3]
     records = []
     for plan in plans:
         meta, labels, members = make_episode(3, plan)

@@ -34,7 +34,10 @@ stride_s = 2.0
 vantage = "host"
 rate_hz = 10.0
 required = true
-fields = { reads = { kind = "counter", quantity = "io" }, writes = { kind = "counter", quantity = "io" }, rss = { kind = "gauge" } }
+[sources.proc.fields]
+reads = { kind = "counter", quantity = "io" }
+writes = { kind = "counter", quantity = "io" }
+rss = { kind = "gauge" }
 [sources.flow]
 vantage = "network"
 rate_hz = 1.0
