@@ -29,11 +29,11 @@ def replacing(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
-        temporary.chmod(0o644)
     except OSError as error:
         raise _named(error, path) from error
     try:
         yield temporary
+        temporary.chmod(0o644)  # some writers make the file anew, for its owner alone
         _fsync(temporary)
         temporary.replace(path)
         _fsync(path.parent)

@@ -42,11 +42,28 @@ def test_ordinary_names_are_accepted(name: str) -> None:
     assert host_id(name) == episode_id(name) == name
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", ".", "..", "a..b", ".hidden", "-rf", "_x", "a/b", "a\\b", "a|b", "a b", "a\n", "\x00", "é", "١", "x" * 64]
-    + ["<b>", "a\u202eb", None, 7, b"bytes", ["list"]],
-)
+HARMFUL = [
+    "",
+    ".",
+    "..",
+    "a..b",
+    ".hidden",
+    "-rf",
+    "_x",
+    "a/b",
+    "a\\b",
+    "a|b",
+    "a b",
+    "a\n",
+    "\x00",
+    "é",
+    "١",
+    "x" * 64,
+]
+HARMFUL += ["<b>", "a\u202eb"]
+
+
+@pytest.mark.parametrize("text", [*HARMFUL, None, 7, b"bytes", ["list"]])
 def test_a_name_that_could_do_harm_is_refused_with_the_rule(text: object) -> None:
     with pytest.raises(InvalidId, match="is not a safe identifier; use ASCII letters") as caught:
         safe_name(text, "sample_name")

@@ -22,11 +22,11 @@ def _between(what: str, value: float, low: float, high: float) -> None:
 class Trees:
     """Boosted trees (XGBoost's hist)."""
 
-    rounds: int = 400
+    rounds: int = 250
     depth: int = 4
-    learning_rate: float = 0.06
+    learning_rate: float = 0.1
     subsample: float = 0.7
-    columns: float = 0.2
+    columns: float = 0.1
     min_child_weight: float = 2.0
     l2: float = 2.0
     parallel_trees: int = 1

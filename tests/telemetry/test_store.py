@@ -111,7 +111,11 @@ def test_a_run_that_was_cut_off_leaves_nothing_that_a_later_run_does_not_clear(
         real = store_module.write_ledger
         finished = {"build_tensors": 0, "build_features": 1}[killed_in]
         calls = iter([real] * finished)
-        patch.setattr(store_module, "write_ledger", lambda folder, ledger: next(calls, killed)(folder, ledger))
+
+        def write_ledger(*given: object) -> None:
+            next(calls, killed)(*given)
+
+        patch.setattr(store_module, "write_ledger", write_ledger)
         with pytest.raises(KeyboardInterrupt):
             tiny.build()
     (tiny.layout.tensors(HOST) / ".tmp-x.safetensors").write_bytes(b"half")
