@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 import click
+from click.core import ParameterSource
 
 from rlstir_assets.console import Console
 from rlstir_core.errors import ConfigError, RlstirError
@@ -23,10 +24,11 @@ P = ParamSpec("P")
 _DEFAULT_STORE, _DEFAULT_DATA = ".rlstir/store", ".rlstir/data"
 _STORE_HELP = f"The store of raw episodes (RLSTIR_STORE, else {_DEFAULT_STORE})."
 _RECIPES = ("host", "sample", "time")
+_INTERRUPTED = 130  # what shells give for SIGINT
 
 
 def _refusing(command: Callable[P, None]) -> Callable[P, None]:
-    """A refusal, or a disk that cannot be written, is one sentence and exit code 2."""
+    """A refusal, or a disk that cannot be written, is one sentence and exit code 2; Ctrl-C is one and 130."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -34,7 +36,11 @@ def _refusing(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except RlstirError as error:
             _fail(str(error))
+        except KeyboardInterrupt:
+            _fail("interrupted; what was finished is kept, the same command goes on from there", _INTERRUPTED)
         except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of our output left; click ends quietly
+                raise
             where = f" ({error.filename})" if error.filename else ""
             remedy = "free some space" if error.errno == errno.ENOSPC else "check the path and its permissions"
             _fail(f"{error.strerror or error}{where}; {remedy} and run the command again")
@@ -42,9 +48,9 @@ def _refusing(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-def _fail(sentence: str) -> None:
-    click.echo(f"rlstir: {sentence}", err=True)
-    sys.exit(2)
+def _fail(sentence: str, code: int = 2) -> None:
+    click.echo(f"rlstir: {' '.join(sentence.split())}", err=True)
+    sys.exit(code)
 
 
 def _folder(value: str | None, variable: str, default: str) -> Path:
@@ -176,8 +182,19 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
 @click.option("--store", default=None, help=_STORE_HELP)
 @click.option("--data", default=None, help=f"Where outputs go (RLSTIR_DATA, else {_DEFAULT_DATA}).")
 @click.option("--recipe", type=click.Choice([*_RECIPES, "all"]), default="host", show_default=True)
-@click.option("--train-hosts", default="", help="Recipe host: the hosts to train on, separated by commas.")
-@click.option("--preset", default="smoke", show_default=True, help="smoke, rtx4060 or rtx3090x2.")
+@click.option(
+    "--train-hosts",
+    default="",
+    envvar="RLSTIR_TRAIN_HOSTS",
+    help="Recipe host: the hosts to train on, separated by commas (RLSTIR_TRAIN_HOSTS).",
+)
+@click.option(
+    "--preset",
+    default="smoke",
+    show_default=True,
+    envvar="RLSTIR_PRESET",
+    help="smoke, rtx4060 or rtx3090x2 (RLSTIR_PRESET).",
+)
 @click.option("--select", default="", help="Dagster's asset selection, instead of all that is stale.")
 @_refusing
 def materialize(store: str | None, data: str | None, recipe: str, train_hosts: str, preset: str, select: str) -> None:
@@ -185,7 +202,8 @@ def materialize(store: str | None, data: str | None, recipe: str, train_hosts: s
 
     Example: rlstir materialize --store /tmp/store --data /tmp/data --recipe sample
     """
-    if train_hosts and recipe in ("sample", "time"):
+    given = click.get_current_context().get_parameter_source("train_hosts") is ParameterSource.COMMANDLINE
+    if train_hosts and given and recipe in ("sample", "time"):
         raise ConfigError(f"--train-hosts goes with recipe host, not {recipe}; leave it out or use --recipe host")
     source, target = _folder(store, "RLSTIR_STORE", _DEFAULT_STORE), _folder(data, "RLSTIR_DATA", _DEFAULT_DATA)
     with Console() as console:

@@ -5,6 +5,7 @@ What does not belong here: what any command does.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
@@ -64,11 +65,18 @@ class Console:
                     continue
                 seconds = time.monotonic() - self._since
                 line = f"  {self._state}" + (f" ({seconds:.0f} s)" if seconds >= 1 else "")
-                if self._live:
-                    sys.stdout.write(f"\r\x1b[2K{line[:110]}")
-                    sys.stdout.flush()
-                else:
-                    print(line, flush=True)  # noqa: T201
+                try:
+                    self._show(line)
+                except OSError:  # the reader of our output left
+                    return
+
+    def _show(self, line: str) -> None:
+        if self._live:
+            width = shutil.get_terminal_size((110, 24)).columns - 1  # a line that wraps cannot be taken back
+            sys.stdout.write(f"\r\x1b[2K{line[: max(20, width)]}")
+            sys.stdout.flush()
+        else:
+            print(line, flush=True)  # noqa: T201
 
     def _clear(self) -> None:
         if self._live:

@@ -7,6 +7,7 @@ recipe. What does not belong here: running (`runs.py`) and what a person sees (`
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any
 
 from rlstir_assets.console import Console
 from rlstir_core.errors import ConfigError, RlstirError, SplitRefused
+
+_SELECT_EXAMPLE = "write for example --select '+key:comparison_v2'"
+_ONE_LAYER = re.compile(r"(^|[\s,(])\++\w[\w/]*(?=$|[\s,)])")  # `+name`, but not `+key:name`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +56,20 @@ def materialize(request: Request, console: Console) -> Outcome:
             f"recipe 'host' holds out whole hosts, but the store has one host only ({only}); record on a second host, "
             "or use --recipe sample or --recipe time"
         )
+    unknown = sorted(set(request.train_hosts) - set(index.hosts))
+    if unknown:
+        raise SplitRefused(
+            f"train host {unknown[0]!r} is not in the store; its hosts are {', '.join(index.hosts) or '(none)'}"
+        )
     console.say(f"store {request.store}: {len(index.entries)} episodes of {len(index.hosts)} hosts")
     for fault in index.faults:
         console.say(f"  index {fault.detail}")
     os.environ["RLSTIR_STORE"], os.environ["RLSTIR_DATA"] = str(request.store), str(request.data)
     console.state("loading Dagster")
-    return _Driver(request, console).run()
+    from rlstir_assets.runs import storage_refusals
+
+    with storage_refusals():
+        return _Driver(request, console).run()
 
 
 class _Driver:
@@ -94,14 +106,21 @@ class _Driver:
 
         from rlstir_assets.definitions import defs
 
+        text = self.request.select
         try:
             graph = defs.resolve_asset_graph()
-            keys = dg.AssetSelection.from_string(self.request.select).resolve(graph)
+            keys = dg.AssetSelection.from_string(text).resolve(graph)
         except (dg.DagsterError, ValueError) as error:
             raise ConfigError(
-                f"--select {self.request.select!r} cannot be used ({str(error).splitlines()[0][:200]}); write for "
-                "example --select '+key:comparison_v2'"
+                f"--select {text!r} cannot be used ({str(error).splitlines()[0][:200]}); {_SELECT_EXAMPLE}"
             ) from None
+        if not keys:
+            raise ConfigError(f"--select {text!r} names no asset; {_SELECT_EXAMPLE}")
+        if _ONE_LAYER.search(text):
+            raise ConfigError(
+                f"--select {text!r} would mean one layer only: Dagster reads '+name' as its old syntax; "
+                f"{_SELECT_EXAMPLE}"
+            )
         return {key.to_user_string() for key in keys}
 
     def _index(self, wanted: set[str] | None) -> None:
@@ -125,6 +144,8 @@ class _Driver:
         from rlstir_assets.partitions import HOST_PARTITION
         from rlstir_core.staleness import stale_host_stages
 
+        if wanted is not None and not wanted.intersection(_HOST_STAGES):
+            return
         hosts = set(self.settings.index().hosts)
         stages: dict[str, tuple[str, ...]] = {}
         for host in sorted(hosts):
@@ -140,6 +161,8 @@ class _Driver:
     def _recipe(self, recipe: str, wanted: set[str] | None) -> None:
         from rlstir_core.evaluation.freshness import stale_recipe_assets
 
+        if wanted is not None and wanted.issubset({*_INDEX_ASSETS, *_HOST_STAGES}):
+            return
         self.console.state(f"looking for what is new for recipe {recipe}")
         try:
             plan = self.settings.plan(recipe)
@@ -181,6 +204,7 @@ class _Driver:
         }
 
 
+_INDEX_ASSETS = ("episode_index", "feature_schema")
 _HOST_STAGES = ("validation", "window_tensors", "window_features")
 
 

@@ -6,6 +6,8 @@ What does not belong here: any decision.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -14,6 +16,7 @@ import dagster as dg
 from rlstir_core.errors import RlstirError
 
 OWNERS = ["team:rlstir"]
+_FULL = os.strerror(errno.ENOSPC)
 _QUIET_S = 1.5  # at most one progress line a step in this time
 
 
@@ -29,6 +32,13 @@ def refusals() -> Iterator[None]:
         raise dg.Failure(
             description=f"{error.strerror or error}{where}: free space or fix the folder, then run again",
             allow_retries=False,
+        ) from None
+    except Exception as error:
+        if _FULL not in str(error):
+            raise
+        # Writers of other languages (safetensors, XGBoost) have exceptions of their own for a full disk.
+        raise dg.Failure(
+            description=f"{_FULL} while writing the outputs: free space, then run again", allow_retries=False
         ) from None
 
 

@@ -30,11 +30,11 @@ def _train_hosts() -> list[str]:
 class Settings(dg.ConfigurableResource):
     """Store, data folder, preset and split; from the environment unless a run says otherwise."""
 
-    store: str = os.environ.get("RLSTIR_STORE", DEFAULT_STORE)
-    data: str = os.environ.get("RLSTIR_DATA", DEFAULT_DATA)
-    preset: str = os.environ.get("RLSTIR_PRESET", next(iter(PRESETS)))
+    store: str = os.environ.get("RLSTIR_STORE") or DEFAULT_STORE
+    data: str = os.environ.get("RLSTIR_DATA") or DEFAULT_DATA
+    preset: str = os.environ.get("RLSTIR_PRESET") or next(iter(PRESETS))
     train_hosts: list[str] = Field(default_factory=_train_hosts)
-    normalise: str = os.environ.get("RLSTIR_NORMALISE", "ewma")
+    normalise: str = os.environ.get("RLSTIR_NORMALISE") or "ewma"
 
     @property
     def store_path(self) -> Path:
@@ -53,12 +53,14 @@ class Settings(dg.ConfigurableResource):
         return load_index(self.layout.index)
 
     def plan(self, recipe: str) -> Plan:
-        """What is to be done for one split recipe."""
+        """What is to be done for one split recipe; UpstreamMissing while a host of the index was not validated."""
         named = tuple(self.train_hosts) if recipe == "host" else ()
-        validated = tuple(h for h in self.index().hosts if self.layout.validation(h).exists())
-        if not validated:
+        hosts = self.index().hosts
+        missing = [host for host in hosts if not self.layout.validation(host).exists()]
+        if missing:
             raise UpstreamMissing(
-                f"no host of {self.store} was validated yet; do it with: rlstir materialize --store {self.store} "
-                f"--data {self.data}"
+                f"host {missing[0]!r} was not validated, {len(missing)} of {len(hosts)} hosts were not; make it with: "
+                f"dagster asset materialize --select 'key:validation' --partition {missing[0]}, or everything with: "
+                f"rlstir materialize --store {self.store} --data {self.data}"
             )
-        return Plan(recipe=recipe, hosts=validated, preset=self.preset, split=SplitSettings(train_hosts=named))
+        return Plan(recipe=recipe, hosts=hosts, preset=self.preset, split=SplitSettings(train_hosts=named))

@@ -18,6 +18,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
+from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -28,6 +29,7 @@ from rlstir_assets.console import Console
 from rlstir_core.errors import RlstirError, StoreError
 
 _POLL_S = 0.5
+_INTERRUPTED = "DagsterExecutionInterruptedError"
 _MODULE = "rlstir_assets.definitions"
 _LAYOUT = Path(__file__).resolve().parent.parent
 _LOG = Path(".rlstir/dagster/driver.log")  # beside the instance's storage, relative like it
@@ -84,7 +86,10 @@ def run_assets(
             tags={**_partition_tags(partitions), watcher.tag: watcher.name},
         )
     if not result.success:
-        raise RunFailed(_sentence(instance, result.run_id))
+        failures = _failures(instance, result.run_id)
+        if any(failure.error is not None and _INTERRUPTED in str(failure.error) for _, failure in failures):
+            raise KeyboardInterrupt
+        raise RunFailed(_sentence(result.run_id, failures))
 
 
 @contextlib.contextmanager
@@ -110,15 +115,35 @@ def _partition_tags(partitions: Sequence[str]) -> dict[str, str]:
     return {ASSET_PARTITION_RANGE_START_TAG: partitions[0], ASSET_PARTITION_RANGE_END_TAG: partitions[-1]}
 
 
-def _sentence(instance: dg.DagsterInstance, run_id: str) -> str:
-    """What the failed steps said: refusals first, in full; anything else with the place to look."""
-    said: list[str] = []
+@contextlib.contextmanager
+def storage_refusals() -> Iterator[None]:
+    """Turns a storage of Dagster that cannot be written (a full disk, a damaged file) into one sentence."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except SQLAlchemyError as error:
+        said = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise StoreError(
+            f"Dagster's own records under {Path.cwd() / _LOG.parent} cannot be read or written ({said}); free some "
+            "space or remove that folder, and run the command again"
+        ) from None
+
+
+def _failures(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, StepFailureData]]:
+    """(step, what Dagster kept of its failure) of every failed step."""
+    found = []
     for record in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
         event = record.dagster_event
-        failure = event.step_failure_data if event is not None else None
-        if failure is None:
-            continue
-        step = record.step_key or "a step"
+        if event is not None:
+            found.append((record.step_key or "a step", event.step_failure_data))
+    return found
+
+
+def _sentence(run_id: str, failures: Sequence[tuple[str, StepFailureData]]) -> str:
+    """What the failed steps said: refusals first, in full; anything else with the place to look."""
+    said: list[str] = []
+    for step, failure in failures:
         if failure.user_failure_data is not None and failure.user_failure_data.description:
             said.insert(0, failure.user_failure_data.description)
         elif failure.error is not None:

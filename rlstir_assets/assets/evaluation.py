@@ -90,7 +90,7 @@ def comparison_v2(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
             "models": dg.MetadataValue.md(written.inline),
             "report": dg.MetadataValue.path(str(written.markdown)),
             "html": dg.MetadataValue.path(str(written.html)),
-            "best_realistic_macro_f1": written.best_realistic_macro_f1,
+            "best_realistic_macro_f1": round(written.best_realistic_macro_f1 or 0.0, 4),
         },
         data_version=dg.DataVersion(written.sha256),
     )
