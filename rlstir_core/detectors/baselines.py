@@ -118,10 +118,9 @@ class MiniRocketBaseline:
         return np.ascontiguousarray(levels_TC[place_NL].transpose(0, 2, 1), np.float32)
 
 
-def has_minirocket(train: Inputs) -> bool:
+def has_minirocket(length: int) -> bool:
     """True when the optional library is there and windows are long enough for its kernels."""
-    long_enough = isinstance(train, SequenceInputs) and train.length >= _MIN_ROCKET_BINS
-    return long_enough and importlib.util.find_spec("aeon") is not None
+    return length >= _MIN_ROCKET_BINS and importlib.util.find_spec("aeon") is not None
 
 
 def _metadata(recording: Recording, hosts: Sequence[str], sources: Sequence[str]) -> list[float]:

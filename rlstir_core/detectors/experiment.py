@@ -108,7 +108,7 @@ def train_checkpoint(
     for place, fold in enumerate(experiment.split.folds):
         kept_out = set(fold)
         train = [recording for recording in experiment.train if recording.info.episode_id not in kept_out]
-        views = [make_inputs(experiment, train, schema, view) for view in train_views_of(experiment, settings)]
+        views = [make_inputs(experiment, train, schema, view) for view in train_views_of(experiment, settings, model)]
         held = make_inputs(experiment, experiment.corpus.select(fold), schema, scoring_view(experiment.corpus.schema))
         detector = DETECTORS[model]()
         said = f"member {place + 1} of {len(experiment.split.folds)}"
@@ -129,10 +129,11 @@ def train_checkpoint(
     return checkpoint, experiment, True
 
 
-def train_views_of(experiment: Experiment, settings: Preset) -> tuple[View, ...]:
-    """The views that every detector of the experiment is trained on."""
+def train_views_of(experiment: Experiment, settings: Preset, model: str) -> tuple[View, ...]:
+    """The views that `model` is trained on."""
     training = settings.training
-    return training_views(experiment.corpus.schema, training.views, training.drop, training.gain)
+    gain = settings.trees.gain if model == "gbt" else training.gain
+    return training_views(experiment.corpus.schema, training.views, training.drop, gain)
 
 
 def is_current(layout: Layout, experiment: Experiment, model: str, mode: str) -> bool:

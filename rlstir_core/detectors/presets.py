@@ -30,6 +30,7 @@ class Trees:
     min_child_weight: float = 2.0
     l2: float = 2.0
     parallel_trees: int = 1
+    gain: float = 0.4  # spread of a random gain of each log channel: trees lose more by it than networks
 
     def __post_init__(self) -> None:
         _between("Trees.rounds", self.rounds, 1, 10_000)
@@ -72,7 +73,7 @@ class Training:
     min_purity: float = 0.7  # train windows that are less of one phase than this teach nothing clear
     views: int = 4  # random starts of every train episode
     drop: float = 0.25  # share of train episodes shown without one of their sources
-    gain: float = 0.5  # spread of a random gain of each log channel, so that levels of one host are not trusted
+    gain: float = 0.8  # spread of a random gain of each log channel, so that levels of one host are not trusted
     device: str = "auto"
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ from rlstir_core.telemetry.schema import FeatureSchema
 from rlstir_core.telemetry.windows import WindowGrid
 
 # C channels, T bins, W windows
+_SHARE_GONE = 1 / 3  # of the channels, where there is one source only
 Array = NDArray[np.float32]
 
 
@@ -30,7 +31,7 @@ class View:
     kind: Literal["recorded", "random", "prefix"] = "recorded"
     salt: str = ""  # random: another salt, another offset
     bins: int = 0  # prefix: how many bins are seen
-    drop: float = 0.0  # training: chance that an episode is shown without one of its sources
+    drop: float = 0.0  # training: chance that an episode is shown without one source (or some channels of the only one)
     gain: float = 0.0  # training: spread of a random gain of each log channel, as another host would have
 
     def offset(self, episode: str, n_bins: int) -> int:
@@ -51,9 +52,12 @@ class View:
         if self.gain:
             logs_C = np.array([channel.scale == "log" for channel in schema.channels])
             out_CT += (rng.normal(0.0, self.gain, len(x_CT)) * logs_C).astype(np.float32)[:, None]
-        if len(sources) > 1 and rng.random() < self.drop:
-            gone = sources[rng.integers(len(sources))]
-            out_CT[[channel.source == gone for channel in schema.channels]] = np.nan
+        if rng.random() < self.drop:
+            if len(sources) > 1:
+                gone = sources[rng.integers(len(sources))]
+                out_CT[[channel.source == gone for channel in schema.channels]] = np.nan
+            else:
+                out_CT[rng.random(len(out_CT)) < _SHARE_GONE] = np.nan
         return out_CT
 
 

@@ -6,7 +6,7 @@ figures (`metrics.py`, `detection.py`) and the report's words (`report.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -25,8 +25,10 @@ from rlstir_core.detectors.experiment import (
     train_views_of,
     training_sha256,
 )
-from rlstir_core.detectors.inputs import Inputs, InputSchema
+from rlstir_core.detectors.inputs import Inputs, InputSchema, input_schema
 from rlstir_core.detectors.presets import MODELS, preset
+from rlstir_core.detectors.trees import GradientBoostedTrees
+from rlstir_core.detectors.views import View, scoring_view, training_views
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.context import describe_quality, describe_split, make_manifest
 from rlstir_core.evaluation.evaluate import ModelEvaluation, evaluate_scores, to_json
@@ -35,6 +37,7 @@ from rlstir_core.evaluation.paired import default_family, paired_differences
 from rlstir_core.evaluation.probes import leak_probes
 from rlstir_core.evaluation.random_split import random_split_gap
 from rlstir_core.evaluation.report_inputs import ReportInputs
+from rlstir_core.evaluation.report_verdict import PRIMARY_MODE
 from rlstir_core.evaluation.scenes import (
     AS_RECORDED,
     TEST,
@@ -49,6 +52,7 @@ from rlstir_core.registry import MODES, Registry
 
 # N windows, K phases
 Tell = Callable[[str], None]
+_DROP_ALL_CHANNELS = 0.5
 BASELINE = "baseline"  # stands where a mode stands for the detectors
 Pairs = dict[str, tuple[Truth, Scores]]  # by scene
 
@@ -119,12 +123,11 @@ def _predict_all(
         write_predictions(layout.predictions(recipe, model, mode), parts, phases)
         names.append((f"{model}_{mode}", model, mode))
         tell(f"predictions of {model} {mode} written")
-    schema = model_input_schema(experiment, "cnn", "realistic")
-    for name, baseline in fit_baselines(experiment, schema):
+    for name, schema, predictor in fit_beside(experiment):
         parts = []
         for scene in stage.scenes:
             inputs = stage.inputs(scene, schema)
-            predict = baseline.predict_held_out if scene.name == VALIDATION else baseline.predict_proba
+            predict = predictor.predict_held_out if scene.name == VALIDATION else predictor.predict_proba
             parts.append((scene, inputs.windows, predict(inputs)))
         write_predictions(layout.predictions(recipe, name, BASELINE), parts, phases)
         names.append((name, name, BASELINE))
@@ -136,27 +139,50 @@ def _predict_all(
     }
 
 
-def fit_baselines(experiment: Experiment, schema: InputSchema) -> Iterator[tuple[str, CrossFitted]]:
-    """Every baseline, fitted on the same folds as the detectors."""
+def fit_beside(experiment: Experiment) -> Iterator[tuple[str, InputSchema, CrossFitted]]:
+    """Everything that stands beside the twelve detectors, fitted on the same folds: name, inputs, predictor.
+
+    The baselines, and `gbt-all-channels` where some train hosts have channels that others lack: trained with
+    sources left out at random, because a channel that few hosts have tells hosts apart.
+    """
     settings = preset(experiment.plan.preset)
+    corpus = experiment.corpus
+    schema = model_input_schema(experiment, "cnn", PRIMARY_MODE)
     n_phases = len(schema.phases)
-    folds = [(set(fold), fold) for fold in experiment.split.folds]
-    views = [
-        [
-            make_inputs(experiment, [r for r in experiment.train if r.info.episode_id not in left_out], schema, view)
-            for view in train_views_of(experiment, settings)
-        ]
-        for left_out, _ in folds
-    ]
 
-    def crossed(make: Callable[[list[Inputs]], Predictor]) -> CrossFitted:
-        return CrossFitted([(make(train), fold) for train, (_, fold) in zip(views, folds, strict=True)])
+    def crossed(
+        inputs: InputSchema, views: Sequence[View], make: Callable[[list[Inputs], Inputs], Predictor]
+    ) -> CrossFitted:
+        members = []
+        for fold in experiment.split.folds:
+            rest = [recording for recording in experiment.train if recording.info.episode_id not in set(fold)]
+            train = [make_inputs(experiment, rest, inputs, view) for view in views]
+            held = make_inputs(experiment, corpus.select(fold), inputs, scoring_view(corpus.schema))
+            members.append((make(train, held), fold))
+        return CrossFitted(members)
 
-    yield "majority", crossed(lambda train: Majority(train, n_phases))
-    yield "clock", crossed(lambda train: clock(train, n_phases))
-    yield "metadata-only", crossed(lambda train: metadata_only(train, n_phases, experiment.corpus.recordings))
-    if has_minirocket(views[0][0]):
-        yield "minirocket", crossed(lambda train: MiniRocketBaseline(train[-1], n_phases, settings.seed))
+    views = train_views_of(experiment, settings, "cnn")
+    yield "majority", schema, crossed(schema, views[-1:], lambda train, _: Majority(train, n_phases))
+    yield "clock", schema, crossed(schema, views, lambda train, _: clock(train, n_phases))
+    yield (
+        "metadata-only",
+        schema,
+        crossed(schema, views[-1:], lambda train, _: metadata_only(train, n_phases, corpus.recordings)),
+    )
+    if has_minirocket(round(corpus.schema.windowing.length_s * corpus.schema.windowing.bin_hz)):
+        rocket = crossed(schema, views[-1:], lambda train, _: MiniRocketBaseline(train[0], n_phases, settings.seed))
+        yield "minirocket", schema, rocket
+    every = tuple(channel.name for channel in corpus.schema.channels if channel.vantage in MODES[PRIMARY_MODE])
+    if set(every) != set(schema.channels):
+        wide = input_schema(corpus.schema, PRIMARY_MODE, "summary", every)
+        dropped = training_views(corpus.schema, settings.training.views, _DROP_ALL_CHANNELS, settings.trees.gain)
+
+        def fit_trees(train: list[Inputs], held: Inputs) -> Predictor:
+            trees = GradientBoostedTrees()
+            trees.fit(train, [held], n_phases, settings, lambda _: None)
+            return trees
+
+        yield "gbt-all-channels", wide, crossed(wide, dropped, fit_trees)
 
 
 def _report_inputs(

@@ -23,6 +23,7 @@ Recipe = Literal["host", "sample", "time"]
 RECIPES: tuple[str, ...] = get_args(Recipe)
 
 _TEST_SHARE = 0.3
+_TEST_HOSTS = 1 / 3
 _MIN_OUTER = 4  # two folds of two
 _MIN_SAMPLES = 2  # a profile with one sample cannot have it on both sides
 _NEW_HOST_TEST_HOSTS = 5  # from here a claim about a new host has an interval
@@ -137,7 +138,7 @@ def _default_train_hosts(episodes: list[EpisodeInfo], hosts: list[str]) -> list[
     profiles = defaultdict(set)
     for episode in episodes:
         profiles[episode.host].add(episode.profile)
-    n_test = max(1, round(len(hosts) * _TEST_SHARE))
+    n_test = max(1, round(len(hosts) * _TEST_HOSTS))
     if len(hosts) >= _NEW_HOST_FROM:
         n_test = max(n_test, _NEW_HOST_TEST_HOSTS)
     ranked = sorted(hosts, key=lambda host: (-len(profiles[host]), _rank(host, 0)))
