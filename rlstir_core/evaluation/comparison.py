@@ -19,6 +19,7 @@ from rlstir_core.evaluation.model_card import render_model_card
 from rlstir_core.evaluation.plots import draw_all
 from rlstir_core.evaluation.report import render_markdown
 from rlstir_core.evaluation.report_html import render_html
+from rlstir_core.evaluation.report_inputs import Manifest
 from rlstir_core.layout import Layout
 
 
@@ -34,7 +35,7 @@ class Written:
 
 
 def write_comparison(layout: Layout, recipe: str) -> Written:
-    """Writes everything that is shown of the evaluation of `recipe`; the markdown comes last."""
+    """Writes everything that is shown of the evaluation of `recipe`; the manifest comes last and makes it whole."""
     inputs = read_inputs(layout, recipe)
     if inputs is None:
         raise UpstreamMissing(
@@ -50,11 +51,11 @@ def write_comparison(layout: Layout, recipe: str) -> Written:
         checkpoint = read_checkpoint(layout.checkpoint(recipe, evaluation.model, evaluation.mode))
         card = layout.artifacts(recipe) / f"{evaluation.name}.card.md"
         write_text(card, render_model_card(evaluation, _training(checkpoint)))
-    write_json(path.with_name("manifest.json"), inputs.manifest)
     html = path.with_suffix(".html")
     write_text(html, render_html(inputs, plots))
     text = render_markdown(inputs)
     write_text(path, text)
+    write_json(_manifest_path(layout, recipe), inputs.manifest)
     scores = [e.metrics.macro_f1.value for e in inputs.models if e.mode == "realistic"]
     return Written(
         markdown=path,
@@ -63,6 +64,21 @@ def write_comparison(layout: Layout, recipe: str) -> Written:
         best_realistic_macro_f1=max((score for score in scores if score is not None), default=None),
         sha256=canonical_sha256(text),
     )
+
+
+def report_is_current(layout: Layout, recipe: str) -> bool:
+    """Whether the report that lies there is whole and tells of the evaluation that lies there."""
+    inputs = read_inputs(layout, recipe)
+    try:
+        told = msgspec.json.decode(_manifest_path(layout, recipe).read_bytes(), type=Manifest)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return False
+    path = layout.report(recipe)
+    return inputs is not None and told == inputs.manifest and path.exists() and path.with_suffix(".html").exists()
+
+
+def _manifest_path(layout: Layout, recipe: str) -> Path:
+    return layout.report(recipe).with_name("manifest.json")
 
 
 def _training(checkpoint: Checkpoint) -> dict[str, object]:

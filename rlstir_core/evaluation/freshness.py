@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from rlstir_core.detectors.experiment import Plan, is_current, open_experiment
 from rlstir_core.detectors.presets import MODELS
+from rlstir_core.evaluation.comparison import report_is_current
 from rlstir_core.evaluation.detector_eval import evaluation_is_current
 from rlstir_core.layout import Layout
 from rlstir_core.registry import MODES, Registry
@@ -22,6 +23,5 @@ def stale_recipe_assets(layout: Layout, plan: Plan, registry: Registry) -> dict[
     }
     evaluated = not any(stale.values()) and evaluation_is_current(layout, experiment, registry)
     stale["detector_eval"] = not evaluated
-    report = layout.report(plan.recipe)
-    stale["comparison_v2"] = not evaluated or not report.exists() or not report.with_suffix(".html").exists()
+    stale["comparison_v2"] = not evaluated or not report_is_current(layout, plan.recipe)
     return stale

@@ -200,6 +200,8 @@ def _leaks(inputs: ReportInputs) -> str:
     if not leaks:
         return ""
     named = [f"{escape_md(p.name)} ({number(p.value)}, bound {number(p.bound)})" for p in leaks]
+    if all(probe.verdict == "outside" for probe in leaks):
+        return f"**Outside its bounds**: {listed(named)}. This synthetic store is easier or harder than it should be."
     return f"**Leak probes that failed**: {listed(named)}. What the models learned may be partly that."
 
 

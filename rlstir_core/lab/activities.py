@@ -104,6 +104,12 @@ ACTIVITIES: dict[str, Activity] = {
         flush=4, user=0.01, sys=0.015, minflt=120, vctx=120, nvctx=1, rchar=60e3, wchar=20e3, write=15e3,
         rss=30 * MB, threads=2, flows=0.1, rx=8e3, tx=6e3, opens=70, execs=2, procs=2,
     ),
+    # Chat, presence and clip journals: next to no CPU, but network, flushes and opens that only the hypervisor and the
+    # guest's agent count. As a host's habit it covers the beacons and small writes that these two vantages would tell.
+    "overlay": Activity(
+        flush=20, user=0.01, sys=0.01, minflt=60, vctx=60, rchar=30e3, wchar=40e3, write=30e3, rss=90 * MB,
+        threads=6, flows=0.3, rx=0.3 * MB, tx=0.2 * MB, opens=60, execs=1, procs=2,
+    ),
     # Heavy work, honest or not.
     "crunch": Activity(
         user=1.0, sys=0.012, ipc=2.2, refs=3, miss=0.08, branch=0.11, mispredict=0.006, minflt=25, vctx=12,
