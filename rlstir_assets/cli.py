@@ -181,7 +181,13 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
 @cli.command()
 @click.option("--store", default=None, help=_STORE_HELP)
 @click.option("--data", default=None, help=f"Where outputs go (RLSTIR_DATA, else {_DEFAULT_DATA}).")
-@click.option("--recipe", type=click.Choice([*_RECIPES, "all"]), default="host", show_default=True)
+@click.option(
+    "--recipe",
+    type=click.Choice([*_RECIPES, "all"]),
+    default="host",
+    show_default=True,
+    help="How train and test are held apart: by host, by sample, by time.",
+)
 @click.option(
     "--train-hosts",
     default="",

@@ -14,7 +14,7 @@ from pydantic import Field
 from rlstir_core.detectors.experiment import Plan
 from rlstir_core.detectors.presets import PRESETS
 from rlstir_core.episodes.index import StoreIndex, load_index
-from rlstir_core.errors import UpstreamMissing
+from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.layout import Layout
 from rlstir_core.registry import Registry, load_registry
 from rlstir_core.splits.recipes import SplitSettings
@@ -60,7 +60,7 @@ class Settings(dg.ConfigurableResource):
         if missing:
             raise UpstreamMissing(
                 f"host {missing[0]!r} was not validated, {len(missing)} of {len(hosts)} hosts were not; make it with: "
-                f"dagster asset materialize --select 'key:validation' --partition {missing[0]}, or everything with: "
+                f"{how_to_make('validation', missing[0])}, or everything with: "
                 f"rlstir materialize --store {self.store} --data {self.data}"
             )
         return Plan(recipe=recipe, hosts=hosts, preset=self.preset, split=SplitSettings(train_hosts=named))

@@ -22,7 +22,7 @@ from rlstir_core.detectors.neural import (
     TransformerDetector,
 )
 from rlstir_core.detectors.trees import GradientBoostedTrees
-from rlstir_core.errors import CheckpointError, UpstreamMissing
+from rlstir_core.errors import CheckpointError, UpstreamMissing, how_to_make
 
 _FORMAT = "rlstir-checkpoint-1"
 _MAX_JSON_BYTES = 64 << 20
@@ -102,8 +102,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except FileNotFoundError:
         model, _, mode = path.name.removesuffix(".ckpt.json").partition("_")
         raise UpstreamMissing(
-            f"{path} is missing; make it with: dagster asset materialize --select 'key:checkpoint/{mode}/{model}' "
-            f"--partition {path.parent.name}"
+            f"{path} is missing; make it with: {how_to_make(f'checkpoint/{mode}/{model}', path.parent.name)}"
         ) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise CheckpointError(f"{path} is not a checkpoint ({error}); train it again") from None

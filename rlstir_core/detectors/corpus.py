@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rlstir_core.episodes.validate import ValidationRow
-from rlstir_core.errors import SchemaMismatch, UpstreamMissing
+from rlstir_core.errors import SchemaMismatch, UpstreamMissing, how_to_make
 from rlstir_core.layout import Layout
 from rlstir_core.splits.recipes import EpisodeInfo
 from rlstir_core.telemetry.schema import FeatureSchema, read_schema
@@ -78,8 +78,7 @@ def _require_fresh(layout: Layout, host: str) -> None:
         if stale.make:
             raise UpstreamMissing(
                 f"the {what} of host {host!r} are missing or out of date for {len(stale.make)} episodes "
-                f"({', '.join(stale.make[:3])}); make them with: dagster asset materialize --select "
-                f"'key:window_{what}' --partition {host}"
+                f"({', '.join(stale.make[:3])}); make them with: {how_to_make(f'window_{what}', host)}"
             )
 
 
@@ -91,7 +90,7 @@ def _host_recordings(
     except pa.ArrowInvalid as error:
         raise SchemaMismatch(
             f"the features of host {host!r} were made under another schema than {schema.sha256[:12]} ({error}); make "
-            f"them again with: dagster asset materialize --select 'key:window_features' --partition {host}"
+            f"them again with: {how_to_make('window_features', host)}"
         ) from None
     phase_index = {phase: k for k, phase in enumerate(schema.phases)}
     episode_W = table["episode_id"].to_numpy(zero_copy_only=False)

@@ -17,7 +17,7 @@ from rlstir_core.atomic import write_json
 from rlstir_core.episodes.limits import MIB
 from rlstir_core.episodes.schema import printable, shown
 from rlstir_core.episodes.strict import parse_line
-from rlstir_core.errors import InvalidId, StoreError, UpstreamMissing
+from rlstir_core.errors import InvalidId, StoreError, UpstreamMissing, how_to_make
 from rlstir_core.ids import EpisodeId, HostId, SafeName, episode_id, fold, host_id, is_safe, safe_name
 
 SUFFIX = ".tar.zst"
@@ -154,9 +154,7 @@ def load_index(path: Path) -> StoreIndex:
     try:
         return msgspec.json.decode(path.read_bytes(), type=StoreIndex)
     except (FileNotFoundError, msgspec.DecodeError):
-        raise UpstreamMissing(
-            f"{path} is missing; make it with: dagster asset materialize --select 'key:episode_index'"
-        ) from None
+        raise UpstreamMissing(f"{path} is missing; make it with: {how_to_make('episode_index')}") from None
 
 
 def _entry(record: dict[str, Any], line: int) -> IndexEntry:

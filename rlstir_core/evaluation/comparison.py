@@ -12,7 +12,7 @@ import msgspec
 
 from rlstir_core.atomic import canonical_sha256, write_bytes, write_json, write_text
 from rlstir_core.detectors.checkpoint import Checkpoint, read_checkpoint
-from rlstir_core.errors import UpstreamMissing
+from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.evaluation.detector_eval import inputs_path, read_inputs
 from rlstir_core.evaluation.inline import inline_forest
 from rlstir_core.evaluation.model_card import render_model_card
@@ -39,8 +39,7 @@ def write_comparison(layout: Layout, recipe: str) -> Written:
     inputs = read_inputs(layout, recipe)
     if inputs is None:
         raise UpstreamMissing(
-            f"{inputs_path(layout, recipe)} is missing; make it with: "
-            f"dagster asset materialize --select 'key:detector_eval' --partition {recipe}"
+            f"{inputs_path(layout, recipe)} is missing; make it with: {how_to_make('detector_eval', recipe)}"
         )
     path = layout.report(recipe)
     plots = draw_all(inputs)

@@ -29,7 +29,7 @@ from rlstir_core.detectors.inputs import Inputs, InputSchema, input_schema
 from rlstir_core.detectors.presets import MODELS, preset
 from rlstir_core.detectors.trees import GradientBoostedTrees
 from rlstir_core.detectors.views import View, scoring_view, training_views
-from rlstir_core.errors import UpstreamMissing
+from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.evaluation.context import describe_quality, describe_split, make_manifest
 from rlstir_core.evaluation.evaluate import ModelEvaluation, evaluate_scores, to_json
 from rlstir_core.evaluation.metrics import chance_macro_f1, untested
@@ -284,8 +284,7 @@ def _require_fresh(experiment: Experiment, checkpoints: dict[tuple[str, str], Ch
         if checkpoint.input_sha256 != training_sha256(experiment, settings, model, mode):
             raise UpstreamMissing(
                 f"checkpoint {model}_{mode} was trained on other data, another split or another preset than today's; "
-                f"train it again with: dagster asset materialize --select 'key:checkpoint/{mode}/{model}' "
-                f"--partition {experiment.plan.recipe}"
+                f"train it again with: {how_to_make(f'checkpoint/{mode}/{model}', experiment.plan.recipe)}"
             )
 
 

@@ -23,8 +23,8 @@ class Host:
     Knobs and the gates they move: `gain_sigma` (a factor a resource), `texture_sigma` (the same for one activity),
     `speed`, `habits` (always running) and `users` (ordinary jobs of an episode) belong to the host, so they lower the
     cross-host score however many episodes there are, and keep the gap open on large stores; of these the ordinary
-    jobs weigh most in the realistic mode, and in the oracle mode a habit that is loud in what only the hypervisor and
-    the guest's agent count (`overlay`). `white_sigma` and `drift_sigma` are noise inside the host: less of it raises every score, the
+    jobs weigh most, and in the oracle mode a habit that is loud in what only the hypervisor and the guest's agent
+    count (`overlay`). `white_sigma` and `drift_sigma` are noise inside the host: less of it raises every score, the
     random split's first.
     """
 
@@ -96,9 +96,9 @@ _NAMED = (
             play("media", 0.2, pulse(1.0, 0.5)),
             play("agents", 1.6, bursts(3.0, 0.4)),
             play("poll", 0.8, pulse(5.0, 0.1)),
-            play("overlay", 1.5, bursts(2.0, 0.4)),  # opens the gap in the oracle mode, by little in the realistic
+            play("overlay", 1.5, bursts(2.0, 0.4)),  # holds the oracle mode's gap open
         ),
-        users=(("browse", 0.9, 0.4), ("media", 1.0, 0.5), ("sync", 0.6, 0.4), ("game", 0.9, 0.6)),
+        users=(("browse", 0.9, 0.4), ("media", 1.0, 0.4), ("sync", 0.6, 0.3), ("game", 0.7, 0.45)),
         mux=0.85,
         wobble_s=0.011,
         rss_every=5,

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from rlstir_core.atomic import canonical_sha256, write_json
-from rlstir_core.errors import ConfigError, UpstreamMissing
+from rlstir_core.errors import ConfigError, UpstreamMissing, how_to_make
 from rlstir_core.registry import Channel, Registry, Windowing
 from rlstir_core.telemetry.normalise import NORMALISERS, normalised_names
 from rlstir_core.telemetry.summary import STATISTICS
@@ -118,13 +118,10 @@ def read_schema(path: Path) -> FeatureSchema:
     try:
         return msgspec.json.decode(path.read_bytes(), type=FeatureSchema)
     except FileNotFoundError:
-        raise UpstreamMissing(
-            f"{path} is missing; make it with: dagster asset materialize --select 'key:feature_schema'"
-        ) from None
+        raise UpstreamMissing(f"{path} is missing; make it with: {how_to_make('feature_schema')}") from None
     except msgspec.DecodeError as error:
         raise UpstreamMissing(
-            f"{path} is not a feature schema ({error}); make it again with: "
-            "dagster asset materialize --select 'key:feature_schema'"
+            f"{path} is not a feature schema ({error}); make it again with: {how_to_make('feature_schema')}"
         ) from None
 
 

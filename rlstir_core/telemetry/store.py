@@ -24,7 +24,7 @@ from safetensors.numpy import save_file
 from rlstir_core.atomic import canonical_sha256, replacing
 from rlstir_core.episodes.rows import read_rows
 from rlstir_core.episodes.validate import ValidationRow, read_validation
-from rlstir_core.errors import UpstreamMissing
+from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.layout import Layout
 from rlstir_core.registry import Registry
 from rlstir_core.telemetry.channels import bin_channels, episode_bins
@@ -51,8 +51,7 @@ def usable_rows(layout: Layout, host: str) -> list[ValidationRow]:
     path = layout.validation(host)
     if not path.exists():
         raise UpstreamMissing(
-            f"{path} is missing: host {host!r} was not validated; make it with: "
-            f"dagster asset materialize --select 'key:validation' --partition {host}"
+            f"{path} is missing: host {host!r} was not validated; make it with: {how_to_make('validation', host)}"
         )
     return [row for row in read_validation(path) if row.verdict != "reject"]
 
@@ -115,7 +114,7 @@ def build_features(layout: Layout, host: str, registry: Registry, progress: Prog
     if stale:
         raise UpstreamMissing(
             f"the tensors of host {host!r} are missing or out of date for {len(stale)} of {len(wanted)} episodes; make "
-            f"them with: dagster asset materialize --select 'key:window_tensors' --partition {host}"
+            f"them with: {how_to_make('window_tensors', host)}"
         )
     folder = layout.features(host)
     todo = _feature_changes(layout, host, wanted)
@@ -156,8 +155,7 @@ def read_tensor(layout: Layout, host: str, episode: str) -> Tensor:
             found = tuple(json.loads(stored.metadata()["episode"])[3])
     except (FileNotFoundError, SafetensorError, KeyError, IndexError, TypeError, ValueError) as error:
         raise UpstreamMissing(
-            f"{path} cannot be read ({type(error).__name__}); make it with: "
-            f"dagster asset materialize --select 'key:window_tensors' --partition {host}"
+            f"{path} cannot be read ({type(error).__name__}); make it with: {how_to_make('window_tensors', host)}"
         ) from None
     x_CT[mask_CT == 0] = np.nan
     return Tensor(x_CT, found)
@@ -168,8 +166,7 @@ def read_features(layout: Layout, host: str, columns: Iterable[str]) -> pa.Table
     paths = sorted(layout.features(host).glob("part-*.parquet"))
     if not paths:
         raise UpstreamMissing(
-            f"{layout.features(host)} holds no features; make them with: "
-            f"dagster asset materialize --select 'key:window_features' --partition {host}"
+            f"{layout.features(host)} holds no features; make them with: {how_to_make('window_features', host)}"
         )
     names = [*KEY_COLUMNS, *LABEL_COLUMNS, *columns]
     table = pa.concat_tables(pq.ParquetFile(path).read(columns=names, use_threads=False) for path in paths)
@@ -195,7 +192,7 @@ def _schema_for(layout: Layout, registry: Registry) -> FeatureSchema:
     if schema.registry_sha256 != registry.sha256:
         raise UpstreamMissing(
             f"{layout.feature_schema} was made for another registry ({schema.registry!r}, now {registry.name!r}); "
-            "make it again with: dagster asset materialize --select 'key:feature_schema'"
+            f"make it again with: {how_to_make('feature_schema')}"
         )
     return schema
 

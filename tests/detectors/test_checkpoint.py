@@ -137,7 +137,9 @@ def test_a_checkpoint_of_another_schema_is_refused_with_both_hashes_and_the_colu
 
 
 def test_a_missing_checkpoint_names_the_command_that_makes_it(tmp_path: Path) -> None:
-    says = re.escape("dagster asset materialize --select 'key:checkpoint/oracle/gru' --partition time")
+    says = re.escape(
+        "dagster asset materialize -m rlstir_assets.definitions --select 'key:checkpoint/oracle/gru' --partition time"
+    )
     with pytest.raises(UpstreamMissing, match=says):
         read_checkpoint(tmp_path / "time" / "gru_oracle.ckpt.json")
 
