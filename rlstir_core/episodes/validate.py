@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -27,6 +28,7 @@ from rlstir_core.errors import UpstreamMissing
 from rlstir_core.layout import Layout
 from rlstir_core.registry import Registry
 
+_MIN_DRIFT_ROWS = 20
 DECODE_VERSION = 1  # raise it when equal bytes give other rows or another verdict
 
 Progress = Callable[[int, int, str], None]  # done, of all, what
@@ -62,6 +64,7 @@ class ValidationRow(msgspec.Struct, frozen=True, kw_only=True):
     missing_sources: tuple[str, ...] = ()
     clock_offset_ns: dict[str, int] = {}
     clock_step_ns: int = 0
+    clock_drift_ppm: float | None = None  # of the wall clock against the monotonic one; None where it is too short
 
     @property
     def usable(self) -> bool:
@@ -227,6 +230,7 @@ _TYPES: dict[str, pa.DataType] = {
     "missing_sources": pa.list_(pa.string()),
     "clock_offset_ns": pa.string(),
     "clock_step_ns": pa.int64(),
+    "clock_drift_ppm": pa.float64(),
 }
 _MAPS = ("rows", "bad_rows", "outside_rows", "torn_lines", "clock_offset_ns")
 
@@ -300,7 +304,22 @@ def _said(episode: Episode, registry: Registry) -> dict[str, object]:
         ),
         "clock_offset_ns": episode.clock_offset_ns,
         "clock_step_ns": episode.clock_step_ns,
+        "clock_drift_ppm": _drift_ppm(episode, registry),
     }
+
+
+def _drift_ppm(episode: Episode, registry: Registry) -> float | None:
+    """Growth of wall - mono over the first sampled source, last tenth of its rows against the first tenth."""
+    for name, source in registry.sources.items():
+        rows = episode.sources.get(name)
+        if source.count or rows is None or rows.n_rows < _MIN_DRIFT_ROWS:
+            continue
+        wall, tenth = rows.columns["t_wall_ns"], rows.n_rows // 10
+        gap = wall - rows.columns["t_mono_ns"]
+        span = float(np.median(wall[-tenth:]) - np.median(wall[:tenth]))
+        if span > 0:
+            return round(float(np.median(gap[-tenth:]) - np.median(gap[:tenth])) / span * 1e6, 3)
+    return None
 
 
 def _still_holds(

@@ -81,11 +81,12 @@ def _coverage(sides: dict[str, list[Recording]]) -> list[Coverage]:
     return found
 
 
-def describe_quality(layout: Layout, hosts: Sequence[str]) -> DataQuality:
+def describe_quality(layout: Layout, hosts: Sequence[str], registry: Registry) -> DataQuality:
     """Index faults, verdicts, clocks, low diversity and dropped rows."""
     index = load_index(layout.index)
     rows = {host: read_validation(layout.validation(host)) for host in hosts}
     every = [row for found in rows.values() for row in found]
+    sampled = {name for name, source in registry.sources.items() if not source.count}
     bad = []
     for host, found in rows.items():
         for source in sorted({name for row in found for name in row.rows}):
@@ -93,24 +94,32 @@ def describe_quality(layout: Layout, hosts: Sequence[str]) -> DataQuality:
             if dropped:
                 read = sum(row.rows.get(source, 0) for row in found) + dropped
                 bad.append(BadRows(host=host, source=source, read=read, dropped=dropped))
-    notes = [f"tarball {path} is named by no index line and was not used" for path in index.orphans[:20]]
+    steps = [row for row in every if "time.clock_step" in row.reasons]
+    notes = [
+        f"the wall clock steps by {row.clock_step_ns / 1e9:.1f} s within {row.host}/{row.episode_id}"
+        for row in steps[:20]
+    ]
+    notes += [f"tarball {path} is named by no index line and was not used" for path in index.orphans[:20]]
     torn = sum(sum(row.torn_lines.values()) for row in every)
     if torn:
         notes.append(f"{torn} telemetry lines held more than one record; every record was kept")
     return DataQuality(
         index_lines=index.n_lines,
         index_records=len(index.entries),
-        index_faults=tuple(IndexFault(line=fault.line, detail=fault.detail) for fault in index.faults),
-        hosts=tuple(_host_quality(host, found) for host, found in rows.items()),
+        index_faults=tuple(
+            IndexFault(line=fault.line, detail=fault.detail.removeprefix(f"line {fault.line}: "))
+            for fault in index.faults
+        ),
+        hosts=tuple(_host_quality(host, found, sampled) for host, found in rows.items()),
         low_diversity=tuple(_low_diversity(every)),
         bad_rows=tuple(bad),
         notes=tuple(notes),
     )
 
 
-def _host_quality(host: str, rows: Sequence[ValidationRow]) -> HostQuality:
+def _host_quality(host: str, rows: Sequence[ValidationRow], sampled: set[str]) -> HostQuality:
     verdicts = Counter(row.verdict for row in rows)
-    offset_s, drift = _clock(rows)
+    offset_s, drift = _clock(rows, sampled)
     return HostQuality(
         host=host,
         ok=verdicts["ok"],
@@ -122,23 +131,21 @@ def _host_quality(host: str, rows: Sequence[ValidationRow]) -> HostQuality:
     )
 
 
-def _clock(rows: Sequence[ValidationRow]) -> tuple[float | None, float | None]:
-    """Median offset of the uptime clock in seconds, and its drift against the wall clock in parts per million.
+def _clock(rows: Sequence[ValidationRow], sampled: set[str]) -> tuple[float | None, float | None]:
+    """Medians over the host's episodes: the largest offset between two sampled sources in s, the drift in ppm.
 
-    A source whose mono clock is uptime has an offset that stays the same between reboots, up to drift.
+    Sources of events are left out: their monotonic clock may be the system's uptime.
     """
-    points = sorted(
-        (row.t_start_wall_ns, max(row.clock_offset_ns.values(), key=abs))
+    offsets = [
+        max((abs(ns) for source, ns in row.clock_offset_ns.items() if source in sampled), default=0) / 1e9
         for row in rows
-        if row.clock_offset_ns and row.t_start_wall_ns is not None
+        if row.clock_offset_ns
+    ]
+    drifts = [row.clock_drift_ppm for row in rows if row.clock_drift_ppm is not None]
+    return (
+        float(np.median(offsets)) if offsets else None,
+        float(np.median(drifts)) if drifts else None,
     )
-    if not points:
-        return None, None
-    start_E, offset_E = (np.array(column, np.float64) for column in zip(*points, strict=True))
-    offset_s = float(np.median(offset_E) / 1e9)
-    span = np.diff(start_E)
-    steps = np.diff(offset_E)[span > 0] / span[span > 0] * 1e6
-    return offset_s, float(np.median(steps)) if len(steps) >= 5 else None
 
 
 def _low_diversity(rows: Sequence[ValidationRow]) -> list[LowDiversity]:

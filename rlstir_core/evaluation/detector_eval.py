@@ -225,7 +225,7 @@ def _report_inputs(
         gaps=tuple(gaps),
         split=describe_split(experiment, truth),
         untested=untested(truth, profiles=registry.profiles),
-        quality=describe_quality(layout, plan.hosts),
+        quality=describe_quality(layout, plan.hosts, registry),
         probes=leak_probes(experiment, held, chance, gaps),
         manifest=make_manifest(layout, experiment, registry, key, list(checkpoints.values())),
         facts={

@@ -51,5 +51,5 @@ def _of_recipe(inputs: ReportInputs) -> list[str]:
     if inputs.untested:
         lines.append(f"untested: {listed([f'{u.kind} {u.name}' for u in inputs.untested[:8]])}")
     for fault in inputs.quality.index_faults[:3]:
-        lines.append(f"index {fault.detail}")
+        lines.append(f"index line {fault.line}: {fault.detail}")
     return lines
