@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
 
-from rlstir_core.detectors.experiment import Plan
 from rlstir_core.detectors.presets import PRESETS
 from rlstir_core.episodes.index import StoreIndex, load_index
 from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.layout import Layout
 from rlstir_core.registry import Registry, load_registry
 from rlstir_core.splits.recipes import SplitSettings
+
+if TYPE_CHECKING:  # it brings torch, which a code location should not have to load
+    from rlstir_core.detectors.experiment import Plan
 
 DEFAULT_STORE = ".rlstir/store"
 DEFAULT_DATA = ".rlstir/data"
@@ -54,6 +57,8 @@ class Settings(dg.ConfigurableResource):
 
     def plan(self, recipe: str) -> Plan:
         """What is to be done for one split recipe; UpstreamMissing while a host of the index was not validated."""
+        from rlstir_core.detectors.experiment import Plan
+
         named = tuple(self.train_hosts) if recipe == "host" else ()
         hosts = self.index().hosts
         missing = [host for host in hosts if not self.layout.validation(host).exists()]

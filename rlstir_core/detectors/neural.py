@@ -80,7 +80,7 @@ class NeuralDetector(Detector):
         assert self.network is not None
         if not len(inputs.windows.label_N):
             return np.empty((0, self.settings["n_phases"]))
-        device = next(self.network.parameters()).device
+        device = _device(next(self.network.parameters()).device.type)
         return predict(self.network, self._fold(inputs, device), self.batch)
 
     def save(self, path: Path) -> dict[str, Any]:
@@ -192,6 +192,9 @@ def _sequence_batches(inputs: SequenceInputs, standardiser: Standardiser, device
 
 
 def _device(wanted: str) -> torch.device:
+    """The device, with one thread a process on the CPU: sums in another order would give other weights."""
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cpu":
+        torch.set_num_threads(1)
     return torch.device(wanted)

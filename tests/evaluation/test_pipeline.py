@@ -298,7 +298,8 @@ def test_untested_phases_and_profiles_are_listed_by_name(driven: Any) -> None:
 
 def test_the_quality_section_names_the_torn_line_and_the_degraded_host(driven: Any) -> None:
     quality = describe_quality(driven.layout, driven.index.hosts, driven.registry)
-    assert [fault.detail for fault in quality.index_faults] == [driven.index.faults[0].detail]
+    fault = driven.index.faults[0]
+    assert [f"line {found.line}: {found.detail}" for found in quality.index_faults] == [fault.detail]
     assert "two records in one line, both kept" in quality.index_faults[0].detail
     hosts = {row.host: row for row in quality.hosts}
     assert hosts[TEST_HOST].degraded > hosts[TRAIN_HOST].degraded == 0

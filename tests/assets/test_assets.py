@@ -1,0 +1,216 @@
+"""Asset bodies, one at a time: what they attach, what their checks say, and that they fail closed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from rlstir_assets.assets.detectors import checkpoints
+from rlstir_assets.assets.evaluation import comparison_v2, detector_eval
+from rlstir_assets.assets.ingest import episode_index, validation
+from rlstir_assets.assets.telemetry import feature_schema, window_features, window_tensors
+from rlstir_assets.reporting import refusals, table
+from rlstir_assets.resources import Settings
+from rlstir_core.errors import StoreError, UpstreamMissing
+from rlstir_core.layout import Layout
+
+pytestmark = pytest.mark.slow
+HOST_ASSETS = [validation, window_tensors, window_features]
+
+
+@pytest.fixture
+def instance() -> Any:
+    with dg.DagsterInstance.ephemeral() as one:
+        yield one
+
+
+@pytest.fixture
+def settings(tmp_path: Path, small_store: Callable[..., Path]) -> Settings:
+    small_store(tmp_path / "store", episodes=4)
+    return Settings(store=str(tmp_path / "store"), data=str(tmp_path / "data"), train_hosts=[])
+
+
+def make(
+    assets: list[Any], settings: Settings, instance: dg.DagsterInstance, partition: str | None = None
+) -> dg.ExecuteInProcessResult:
+    return dg.materialize(
+        assets,
+        resources={"settings": settings},
+        partition_key=partition,
+        instance=instance,
+        raise_on_error=False,
+        selection=[key for asset in assets for key in asset.keys],
+    )
+
+
+def said(result: dg.ExecuteInProcessResult) -> str:
+    """What the failed step said, as the UI shows it."""
+    assert not result.success
+    data = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert data and data[0].user_failure_data is not None
+    return str(data[0].user_failure_data.description)
+
+
+def metadata(result: dg.ExecuteInProcessResult, asset: Any) -> dict[str, Any]:
+    (event,) = result.asset_materializations_for_node(asset.op.name)
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {evaluation.check_name: evaluation.passed for evaluation in result.get_asset_check_evaluations()}
+
+
+def test_the_index_registers_every_host_and_keeps_the_torn_line(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    result = make([episode_index], settings, instance)
+    assert result.success
+    assert set(instance.get_dynamic_partitions("host")) == {"elliott-thinkpad", "k-gamingcom"}
+    shown = metadata(result, episode_index)
+    assert shown["dagster/row_count"] == 4
+    assert "two records in one line, both kept" in str(shown["faults"])
+    assert checks(result) == {"index_readable": True}
+
+
+def test_a_lost_index_line_fails_its_check_and_stops_nothing(settings: Settings, instance: dg.DagsterInstance) -> None:
+    index = Path(settings.store) / "index.jsonl"
+    index.write_bytes(index.read_bytes()[:-40])
+    result = make([episode_index], settings, instance)
+    assert result.success
+    assert checks(result) == {"index_readable": False}
+
+
+def test_a_range_of_hosts_goes_from_tarballs_to_features(settings: Settings, instance: dg.DagsterInstance) -> None:
+    assert make([episode_index, feature_schema], settings, instance).success
+    for host in instance.get_dynamic_partitions("host"):
+        result = make(HOST_ASSETS, settings, instance, host)
+        assert result.success
+        assert checks(result) == {"verdict_rates": True}
+        assert metadata(result, validation)["decoded"] == 2
+        assert metadata(result, window_features)["made"] == 2
+    again = make(HOST_ASSETS, settings, instance, "k-gamingcom")
+    assert [
+        metadata(again, asset)[name] for asset, name in zip(HOST_ASSETS, ("decoded", "made", "made"), strict=True)
+    ] == [
+        0,
+        0,
+        0,
+    ]
+
+
+def test_a_host_of_which_most_is_rejected_stops_the_run(settings: Settings, instance: dg.DagsterInstance) -> None:
+    for tarball in (Path(settings.store) / "episodes" / "k-gamingcom").iterdir():
+        tarball.write_bytes(b"garbage")
+    assert make([episode_index, feature_schema], settings, instance).success
+    result = make(HOST_ASSETS, settings, instance, "k-gamingcom")
+    assert not result.success
+    assert checks(result) == {"verdict_rates": False}
+    assert not result.asset_materializations_for_node("window_tensors")
+    assert make(HOST_ASSETS, settings, instance, "elliott-thinkpad").success
+
+
+MISSING = [
+    (validation, "k-gamingcom", "'key:episode_index'"),
+    (window_tensors, "k-gamingcom", "'key:feature_schema'"),
+    (window_features, "k-gamingcom", "'key:feature_schema'"),
+    (checkpoints[0], "host", "'key:episode_index'"),
+    (detector_eval, "host", "'key:episode_index'"),
+    (comparison_v2, "host", "'key:detector_eval' --partition host"),
+]
+
+
+@pytest.mark.parametrize(("asset", "partition", "command"), MISSING)
+def test_an_asset_without_its_upstream_fails_with_the_command_that_makes_it(
+    settings: Settings, instance: dg.DagsterInstance, asset: Any, partition: str, command: str
+) -> None:
+    instance.add_dynamic_partitions("host", ["k-gamingcom"])
+    sentence = said(make([asset], settings, instance, partition))
+    assert f"make it with: dagster asset materialize -m rlstir_assets.definitions --select {command}" in sentence
+    assert "\n" not in sentence
+
+
+def test_telemetry_of_a_host_that_was_not_validated_says_so(settings: Settings, instance: dg.DagsterInstance) -> None:
+    assert make([episode_index, feature_schema], settings, instance).success
+    sentence = said(make([window_tensors], settings, instance, "k-gamingcom"))
+    assert "--select 'key:validation' --partition k-gamingcom" in sentence
+
+
+def test_a_detector_is_not_trained_while_one_host_was_not_validated(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    assert make([episode_index, feature_schema], settings, instance).success
+    assert make(HOST_ASSETS, settings, instance, "elliott-thinkpad").success
+    sentence = said(make([checkpoints[0]], settings, instance, "host"))
+    assert "'k-gamingcom' was not validated, 1 of 2 hosts" in sentence
+    assert "--select 'key:validation' --partition k-gamingcom" in sentence
+    with pytest.raises(UpstreamMissing):
+        settings.plan("host")
+
+
+def test_a_finished_checkpoint_is_kept_and_its_checks_are_made_again(
+    own_driven: Any, instance: dg.DagsterInstance
+) -> None:
+    settings = Settings(store=str(own_driven.store), data=str(own_driven.data), train_hosts=[])
+    result = make([checkpoints[0]], settings, instance, "host")
+    assert result.success
+    assert metadata(result, checkpoints[0])["trained now"] is False
+    assert checks(result) == dict.fromkeys(("split_overlap", "class_coverage", "schema_hash", "leaked_fits"), True)
+
+
+def test_an_evaluation_that_is_current_is_shown_again_with_its_warnings(
+    own_driven: Any, instance: dg.DagsterInstance
+) -> None:
+    settings = Settings(store=str(own_driven.store), data=str(own_driven.data), train_hosts=[])
+    result = make([detector_eval], settings, instance, "host")
+    assert result.success  # the checks warn and do not block
+    assert metadata(result, detector_eval)["scored now"] is False
+    assert checks(result)["untested"] is False
+    scores = str(metadata(result, detector_eval)["scores"])
+    assert all(name in scores for name in ("gbt_realistic", "lstm_oracle", "majority", "clock", "metadata-only"))
+
+
+def test_train_hosts_of_the_settings_reach_recipe_host_alone(driven: Any) -> None:
+    settings = Settings(store=str(driven.store), data=str(driven.data), train_hosts=["k-gamingcom"])
+    assert settings.plan("host").split.train_hosts == ("k-gamingcom",)
+    assert settings.plan("sample").split.train_hosts == ()
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (StoreError("the store is shut; open it"), "the store is shut; open it"),
+        (
+            OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/x"),
+            "No space left on device (/data/x): free space",
+        ),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), "No space left on device while writing"),
+    ],
+)
+def test_a_refusal_or_a_full_disk_fails_the_step_with_one_sentence(raised: Exception, expected: str) -> None:
+    with pytest.raises(dg.Failure) as failure, refusals():
+        raise raised
+    assert failure.value.allow_retries is False
+    assert expected in str(failure.value.description)
+
+
+def test_a_defect_keeps_its_own_name() -> None:
+    with pytest.raises(ZeroDivisionError), refusals():
+        _ = 1 / 0
+
+
+def test_tables_are_rounded_and_may_be_empty() -> None:
+    shown = table([{"model": "gbt", "macro F1": 0.123456}])
+    assert shown.records[0].data == {"model": "gbt", "macro F1": 0.1235}
+    assert table([]).records == []
+
+
+def test_settings_take_empty_variables_for_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings(store="", data="x").layout == Layout(Path("x"))
+    monkeypatch.setenv("RLSTIR_TRAIN_HOSTS", "a,,b")
+    assert Settings().train_hosts == ["a", "b"]

@@ -1,0 +1,316 @@
+"""The command line: bad input is one sentence and exit code 2, and the first line comes at once."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from rlstir_assets import cli as command_line
+from rlstir_assets.cli import cli
+from rlstir_assets.console import Console
+
+HEAVY = ("dagster", "torch", "numpy", "pyarrow", "scipy", "xgboost", "sqlalchemy")
+COMMANDS = (("lab", "generate"), ("import", "table"), ("validate",), ("materialize",))
+
+
+def refused(result: Result, *words: str) -> str:
+    """The one sentence of a refusal."""
+    assert result.exit_code == 2, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("rlstir: ")
+    assert "Traceback" not in result.output
+    for word in words:
+        assert word in lines[0]
+    return lines[0]
+
+
+@pytest.fixture
+def store(tmp_path: Path, small_store: Callable[..., Path]) -> Path:
+    return small_store(tmp_path / "store", episodes=2)
+
+
+# Bad input
+
+
+def test_a_missing_store_is_refused_with_the_command_that_makes_one(invoke: Any, tmp_path: Path) -> None:
+    refused(invoke("materialize", "--store", tmp_path / "none"), "is not a folder", "rlstir lab generate --store")
+
+
+def test_a_folder_without_an_index_is_refused(invoke: Any, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for command in ("materialize", "validate"):
+        refused(invoke(command, "--store", tmp_path / "empty"), "has no index.jsonl", "rlstir lab generate")
+
+
+def test_an_empty_store_is_refused(invoke: Any, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "index.jsonl").touch()
+    for command in ("materialize", "validate"):
+        refused(invoke(command, "--store", tmp_path / "empty"), "is empty", "rlstir lab generate")
+
+
+def test_a_store_that_is_a_file_is_refused(invoke: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused(invoke("materialize", "--store", tmp_path / "file"), "is not a folder")
+    refused(invoke("validate", "--store", tmp_path / "file"), "is not a folder")
+    refused(invoke("lab", "generate", "--store", tmp_path / "file", "--episodes", 2), "Not a directory")
+
+
+def test_one_host_cannot_be_held_out_and_the_other_recipes_are_named(
+    invoke: Any, tmp_path: Path, small_store: Callable[..., Path]
+) -> None:
+    invoke("lab", "generate", "--store", tmp_path / "one", "--hosts", "host-a", "--episodes", 1)
+    result = invoke("materialize", "--store", tmp_path / "one")
+    refused(result, "one host only (host-a)", "--recipe sample")
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones(invoke: Any, store: Path) -> None:
+    refused(invoke("materialize", "--store", store, "--preset", "huge"), "'huge'", "smoke, rtx4060, rtx3090x2")
+
+
+def test_the_preset_of_the_environment_is_used_and_refused_alike(
+    invoke: Any, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RLSTIR_PRESET", "huge")
+    refused(invoke("materialize", "--store", store), "'huge'")
+
+
+@pytest.mark.parametrize("text", ["nonsense", "key:nonsense", "(((", "key:", "+comparison_v2", "group:nobody"])
+def test_a_selection_that_means_nothing_or_one_layer_is_refused_with_an_example(
+    invoke: Any, store: Path, text: str
+) -> None:
+    refused(invoke("materialize", "--store", store, "--select", text), "--select '+key:comparison_v2'", repr(text))
+
+
+def test_train_hosts_that_the_store_lacks_are_refused_before_anything_is_made(
+    invoke: Any, store: Path, tmp_path: Path
+) -> None:
+    result = invoke("materialize", "--store", store, "--data", tmp_path / "data", "--train-hosts", "k-gamingcom,zoe")
+    refused(result, "'zoe'", "elliott-thinkpad, k-gamingcom")
+    assert not (tmp_path / "data").exists()
+
+
+def test_train_hosts_go_with_recipe_host_only(invoke: Any, store: Path) -> None:
+    refused(invoke("materialize", "--store", store, "--recipe", "time", "--train-hosts", "a"), "--recipe host")
+
+
+def test_an_unknown_recipe_is_refused(invoke: Any, store: Path) -> None:
+    result = invoke("materialize", "--store", store, "--recipe", "random")
+    assert result.exit_code == 2
+    assert "'host', 'sample', 'time', 'all'" in result.stderr
+
+
+def test_an_unknown_mapping_is_refused_with_those_that_ship(invoke: Any, tmp_path: Path) -> None:
+    (tmp_path / "runs.csv").write_text("a,b\n1,2\n")
+    result = invoke("import", "table", tmp_path / "runs.csv", "--mapping", "nobody", "--store", tmp_path / "s")
+    refused(result, "'nobody'", "hiper, uea")
+
+
+def test_a_table_that_is_not_there_is_refused(invoke: Any, tmp_path: Path) -> None:
+    result = invoke("import", "table", tmp_path / "none.csv", "--mapping", "hiper", "--store", tmp_path / "s")
+    refused(result, "none.csv", "cannot be read")
+
+
+def test_a_store_is_never_generated_over_another(invoke: Any, store: Path) -> None:
+    refused(invoke("lab", "generate", "--store", store), "already holds a store")
+
+
+@pytest.mark.parametrize("name", ["a b", "../up", "x|y", "ok,x/", ".hidden"])
+def test_unsafe_host_names_are_refused(invoke: Any, tmp_path: Path, name: str) -> None:
+    result = invoke("lab", "generate", "--store", tmp_path / "s", "--hosts", name)
+    refused(result, "is not a safe identifier")
+
+
+def test_a_dagster_home_without_its_file_is_refused(invoke: Any, store: Path, tmp_path: Path) -> None:
+    (tmp_path / "bare").mkdir()
+    refused(invoke("materialize", "--store", store, home=tmp_path / "bare"), "dagster.yaml", "DAGSTER_HOME")
+
+
+# Disks
+
+
+def test_outputs_that_cannot_be_written_are_named_with_a_remedy(invoke: Any, store: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = refused(invoke("materialize", "--store", store, "--data", tmp_path / "file"), "Not a directory")
+    assert str(tmp_path / "file") in said
+    refused(invoke("validate", "--store", store, "--out", tmp_path / "file" / "v.jsonl"), "check the path")
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_half_file(
+    invoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = invoke("lab", "generate", "--store", tmp_path / "s", "--episodes", 2)
+    refused(result, "No space left on device", "free some space", ".tar.zst")
+    assert [path for path in (tmp_path / "s").rglob("*") if path.is_file()] == []
+
+
+def test_a_full_disk_under_dagsters_own_records_is_one_sentence(
+    invoke: Any, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    from rlstir_assets import runs
+
+    def full() -> None:
+        raise OperationalError("CREATE TABLE runs", None, Exception("database or disk is full"))
+
+    monkeypatch.setattr(runs, "open_instance", full)
+    refused(invoke("materialize", "--store", store), "database or disk is full", "free some space", ".rlstir/dagster")
+
+
+def test_ctrl_c_is_one_sentence_and_the_code_that_shells_give(
+    invoke: Any, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rlstir_core.episodes import index
+
+    def interrupted(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(index, "read_index", interrupted)
+    result = invoke("materialize", "--store", store)
+    assert result.exit_code == 128 + signal.SIGINT
+    assert result.stderr == "rlstir: interrupted; what was finished is kept, the same command goes on from there\n"
+
+
+def test_a_reader_that_left_ends_the_command_without_a_traceback(store: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "read, write = os.pipe(); os.close(read); os.dup2(write, 1)\n"
+        "from rlstir_assets.cli import main\n"
+        f"sys.argv = ['rlstir', 'validate', '--store', {str(store)!r}]\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == ""
+
+
+# What a person sees
+
+
+def test_the_command_line_imports_nothing_heavy() -> None:
+    code = f"import sys, rlstir_assets.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["materialize"], ["validate"], ["lab", "generate"]])
+def test_the_first_line_comes_before_anything_heavy_is_imported(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from rlstir_assets import cli, console\n"
+        "def say(self, text):\n"
+        f"    print(text, [name for name in {HEAVY} if name in sys.modules]); sys.exit(0)\n"
+        "console.Console.say = say\n"
+        f"sys.argv = ['rlstir', *{arguments!r}, '--store', {str(tmp_path / 'none')!r}]\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.rstrip().endswith("[]"), done
+    assert str(tmp_path / "none") in done.stdout
+
+
+def leaves(group: click.Group, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], click.Command]:
+    found: dict[tuple[str, ...], click.Command] = {}
+    for name, command in group.commands.items():
+        here = (*path, name)
+        found.update(leaves(command, here) if isinstance(command, click.Group) else {here: command})
+    return found
+
+
+def test_every_command_is_known_to_these_tests() -> None:
+    assert set(leaves(cli)) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_help_has_an_example_that_the_command_accepts(path: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(cli, [*path, "--help"])
+    assert result.exit_code == 0
+    text = " ".join(result.output.split())
+    assert re.search(rf"Example: rlstir {' '.join(path)} ", text), text
+    command = leaves(cli)[path]
+    for option in command.params:
+        assert getattr(option, "help", "") or isinstance(option, click.Argument), option.name
+    words = (command.help or "").split("Example: rlstir ")[1].split()[len(path) :]
+    command.make_context("rlstir", words)
+
+
+def test_validate_gives_one_line_of_json_for_every_tarball(invoke: Any, store: Path, tmp_path: Path) -> None:
+    entry = next((store / "episodes").rglob("*.tar.zst"))
+    stray = entry.with_name("ep-stray.tar.zst")
+    stray.write_bytes(b"no archive")
+    result = invoke("validate", "--store", store, "--out", tmp_path / "verdicts.jsonl")
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in (tmp_path / "verdicts.jsonl").read_text().splitlines()]
+    assert all({"file", "verdict", "reason"} <= set(row) for row in rows)
+    assert sorted(row["file"] for row in rows) == sorted(
+        path.relative_to(store).as_posix() for path in (store / "episodes").rglob("*.tar.zst")
+    )
+    verdicts = {row["file"]: row["verdict"] for row in rows}
+    assert verdicts[stray.relative_to(store).as_posix()] == "reject"
+    assert "next: rlstir materialize" in result.stdout
+    assert len(result.stdout.splitlines()) <= 25
+    as_json = invoke("validate", "--store", store, "--json")
+    assert [json.loads(line) for line in as_json.stdout.splitlines()] == rows
+
+
+def test_generate_says_what_it_made_in_words_and_in_json(invoke: Any, tmp_path: Path) -> None:
+    result = invoke("lab", "generate", "--store", tmp_path / "a", "--episodes", 2, "--json")
+    assert json.loads(result.stdout)["episodes"] == 2
+    result = invoke("lab", "generate", "--store", tmp_path / "b", "--episodes", 2, "--seed", 7)
+    assert "next: rlstir materialize" in result.stdout
+    one, other = (
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.tar.zst")}
+        for name in "ab"
+    )
+    assert one == other
+
+
+def test_relative_folders_are_taken_from_where_the_command_was_given(invoke: Any, tmp_path: Path) -> None:
+    assert invoke("lab", "generate", "--store", "here", "--episodes", 2).exit_code == 0
+    assert (tmp_path / "here" / "index.jsonl").exists()
+
+
+def test_store_and_data_of_the_environment_are_used_where_no_option_is_given(
+    invoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RLSTIR_STORE", str(tmp_path / "env"))
+    assert invoke("lab", "generate", "--episodes", 2).exit_code == 0
+    assert (tmp_path / "env" / "index.jsonl").exists()
+    assert invoke("validate").exit_code == 0
+
+
+def test_progress_goes_out_when_there_is_something_to_say(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+    console._live = True
+    console.say("one")
+    console.state("two")
+    console._show("x" * 500)
+    out = capsys.readouterr().out
+    assert out.startswith("\r\x1b[2Kone\n")
+    assert max(len(part) for part in out.split("\r\x1b[2K")) < 110
+
+
+def test_a_sentence_never_has_two_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        command_line._fail("one\n  and\ttwo")
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "rlstir: one and two\n"

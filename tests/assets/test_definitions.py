@@ -1,0 +1,157 @@
+"""The code location: the asset graph of the design, and nothing that only its author can run."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from rlstir_assets.definitions import build_defs, defs
+from rlstir_core.detectors.presets import MODELS
+from rlstir_core.registry import MODES
+
+# `AssetSelection.from_string` uses parameters that Dagster calls beta.
+pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+
+ROOT = Path(__file__).parents[2]
+CHECKPOINTS = {f"checkpoint/{mode}/{model}" for mode in MODES for model in MODELS}
+GROUPS = {
+    "ingest": {"episode_index", "validation"},
+    "telemetry": {"feature_schema", "window_features", "window_tensors"},
+    "detectors": CHECKPOINTS,
+    "evaluation": {"detector_eval", "comparison_v2"},
+}
+HOST_ASSETS = {"validation", "window_tensors", "window_features"}
+RECIPE_ASSETS = CHECKPOINTS | GROUPS["evaluation"]
+BLOCKING = {
+    "validation": {"verdict_rates"},
+    **{key: {"split_overlap", "class_coverage", "schema_hash", "leaked_fits"} for key in CHECKPOINTS},
+}
+
+
+def name_of(key: dg.AssetKey) -> str:
+    return key.to_user_string()
+
+
+@pytest.fixture(scope="module")
+def specs() -> dict[str, dg.AssetSpec]:
+    return {name_of(spec.key): spec for spec in defs.resolve_all_asset_specs()}
+
+
+@pytest.fixture(scope="module")
+def nodes() -> dict[str, object]:
+    graph = defs.resolve_asset_graph()
+    return {name_of(key): graph.get(key) for key in graph.get_all_asset_keys()}
+
+
+def test_the_definitions_load_and_can_be_run() -> None:
+    dg.Definitions.validate_loadable(build_defs())
+
+
+def test_every_group_has_exactly_the_keys_of_the_design(specs: dict[str, dg.AssetSpec]) -> None:
+    found: dict[str | None, set[str]] = {}
+    for name, spec in specs.items():
+        found.setdefault(spec.group_name, set()).add(name)
+    assert found == GROUPS
+    assert len(CHECKPOINTS) == 12
+
+
+def test_every_asset_says_what_it_is_who_owns_it_and_what_it_is_made_of(specs: dict[str, dg.AssetSpec]) -> None:
+    for name, spec in specs.items():
+        assert spec.description and len(spec.description) > 30, name
+        assert spec.owners == ["team:rlstir"], name
+        assert spec.kinds, name
+        assert spec.description.rstrip().endswith("."), name
+
+
+def test_kinds_tell_trees_from_networks(specs: dict[str, dg.AssetSpec]) -> None:
+    for name in CHECKPOINTS:
+        assert specs[name].kinds == ({"xgboost"} if name.endswith("/gbt") else {"torch"})
+    assert specs["comparison_v2"].kinds == {"markdown"}
+
+
+def test_hosts_are_a_dynamic_dimension_and_recipes_a_static_one(nodes: dict[str, object]) -> None:
+    for name, node in nodes.items():
+        partitions = node.partitions_def
+        if name in HOST_ASSETS:
+            assert isinstance(partitions, dg.DynamicPartitionsDefinition) and partitions.name == "host"
+        elif name in RECIPE_ASSETS:
+            assert isinstance(partitions, dg.StaticPartitionsDefinition)
+            assert partitions.get_partition_keys() == ["host", "sample", "time"]
+        else:
+            assert partitions is None, name
+
+
+def test_a_range_of_hosts_is_one_run(nodes: dict[str, object]) -> None:
+    for name in HOST_ASSETS:
+        assert nodes[name].backfill_policy == dg.BackfillPolicy.single_run()
+
+
+def test_only_networks_queue_for_the_pool_gpu_and_are_tagged(nodes: dict[str, object]) -> None:
+    for name, node in nodes.items():
+        wants_gpu = name in CHECKPOINTS and not name.endswith("/gbt")
+        assert set(node.pools) == ({"gpu"} if wants_gpu else set()), name
+    for definition in defs.get_repository_def().assets_defs_by_key.values():
+        name = name_of(definition.key)
+        assert (definition.op.tags.get("rlstir/device") == "gpu") == ("gpu" in nodes[name].pools)
+
+
+def test_blocking_checks_stop_a_run_that_would_lie_and_the_others_report() -> None:
+    blocking: dict[str, set[str]] = {}
+    reporting: dict[str, set[str]] = {}
+    for definition in defs.get_repository_def().assets_defs_by_key.values():
+        for check in definition.check_specs:
+            assert check.description, check.name
+            kind = blocking if check.blocking else reporting
+            kind.setdefault(name_of(check.asset_key), set()).add(check.name)
+    assert blocking == BLOCKING
+    assert reporting == {"episode_index": {"index_readable"}, "detector_eval": {"leak_probes", "untested"}}
+
+
+def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -> None:
+    def parents(name: str) -> set[str]:
+        return {name_of(key) for key in nodes[name].parent_keys}
+
+    assert parents("episode_index") == set()
+    assert parents("validation") == {"episode_index"}
+    assert parents("window_tensors") == {"feature_schema", "validation"}
+    assert parents("window_features") == {"window_tensors"}
+    assert all(parents(name) == {"window_features"} for name in CHECKPOINTS)
+    assert parents("detector_eval") == CHECKPOINTS
+    assert parents("comparison_v2") == {"detector_eval"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("+key:comparison_v2", set().union(*GROUPS.values())),
+        ("+key:checkpoint/realistic/gbt", {"checkpoint/realistic/gbt", *GROUPS["ingest"], *GROUPS["telemetry"]}),
+        ("group:detectors", CHECKPOINTS),
+        ("kind:xgboost", {"checkpoint/realistic/gbt", "checkpoint/oracle/gbt"}),
+        ("group:evaluation or key:validation", {*GROUPS["evaluation"], "validation"}),
+        ("+comparison_v2", {"comparison_v2", "detector_eval"}),  # the trap: one layer, and no word about it
+    ],
+)
+def test_a_selection_resolves_all_layers_only_with_the_word_key(text: str, expected: set[str]) -> None:
+    keys = dg.AssetSelection.from_string(text).resolve(defs.resolve_asset_graph())
+    assert {name_of(key) for key in keys} == expected
+
+
+def test_workspace_and_pyproject_name_the_same_module_which_holds_the_definitions() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["dagster"]
+    assert f"module_name: {settings['module_name']}" in (ROOT / "workspace.yaml").read_text()
+    assert isinstance(import_module(settings["module_name"]).defs, dg.Definitions)
+
+
+def test_a_recipe_depends_on_every_host(nodes: dict[str, object]) -> None:
+    graph = defs.resolve_asset_graph()
+    mapping = graph.get_partition_mapping(dg.AssetKey(["checkpoint", "oracle", "cnn"]), dg.AssetKey("window_features"))
+    assert isinstance(mapping, dg.AllPartitionMapping)
+
+
+def test_steps_run_in_processes_from_one_fork_server() -> None:
+    assert defs.executor is not None
+    assert defs.executor.name == "multiprocess"

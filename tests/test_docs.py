@@ -1,0 +1,139 @@
+"""What the documents say exists: commands, options, settings, targets, files; and every module says what it is for."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from rlstir_assets.cli import cli
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+MODULES = sorted([*(ROOT / "rlstir_core").rglob("*.py"), *(ROOT / "rlstir_assets").rglob("*.py")])
+
+
+def code(text: str) -> list[str]:
+    """Lines of fenced blocks, and inline code, of a markdown text."""
+    fenced = re.findall(r"(?ms)^```\w*\n(.*?)^```", text)
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"(?ms)^```.*?^```", "", text))
+    return [line for block in fenced for line in block.splitlines()] + inline
+
+
+def calls(name: str) -> list[list[str]]:
+    """The arguments of every call of the command `name` in the pages."""
+    found = []
+    for page in PAGES:
+        for line in (part for text in code(page.read_text()) for part in text.split("&&")):
+            words = shlex.split(line, comments=True) if line.count("'") % 2 == 0 else line.split()
+            if words and Path(words[0]).name == name:
+                found.append(words[1:])
+    return found
+
+
+def test_the_readme_is_read_in_three_minutes() -> None:
+    lines = README.splitlines()
+    assert len(lines) <= 150
+    fences = [number for number, line in enumerate(lines, 1) if line.startswith("```")]
+    assert fences[0] < 30 and lines[fences[0]].startswith("make run")
+    picture = next(number for number, line in enumerate(lines, 1) if line.startswith("!["))
+    assert picture <= 15
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_and_picture_leads_to_a_file(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+        if not re.match(r"https?:", target):
+            assert (page.parent / target).is_file(), target
+    for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text()):
+        assert (page.parent / picture).stat().st_size < 300_000
+
+
+def test_every_rlstir_call_is_one_that_the_command_line_accepts() -> None:
+    found = calls("rlstir")
+    assert len(found) >= 4
+    for words in found:
+        command: click.Command = cli
+        rest = list(words)
+        while isinstance(command, click.Group) and rest:
+            name = rest.pop(0)
+            assert name in command.commands, words
+            command = command.commands[name]
+        if rest:
+            command.make_context("rlstir", rest)  # an unknown option or a wrong value is an error
+
+
+def test_every_make_target_exists_and_every_target_is_told() -> None:
+    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
+    named = {words[0] for words in calls("make") if words}
+    assert named <= targets
+    assert {"run", "test", "check", "bench", "ui"} <= named
+
+
+def test_every_dagster_call_names_assets_that_exist() -> None:
+    import dagster as dg
+
+    from rlstir_assets.definitions import defs
+
+    keys = defs.resolve_asset_graph().get_all_asset_keys()
+    selects = [words[words.index("--select") + 1] for words in calls("dagster") if "--select" in words]
+    assert selects
+    for select in selects:
+        assert select.startswith("key:")
+        assert dg.AssetKey.from_user_string(select.removeprefix("key:")) in keys
+
+
+def test_every_asset_of_the_readme_exists_and_the_other_way_round() -> None:
+    from rlstir_assets.definitions import defs
+
+    names = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
+    plain = {name for name in names if not name.startswith("checkpoint/")}
+    assert all(re.search(rf"\b{name}\b", README) for name in plain)
+    assert "checkpoint/<mode>/<model>" in README
+
+
+def test_every_setting_of_the_readme_is_read_by_the_code_and_the_other_way_round() -> None:
+    sources = "\n".join(path.read_text() for path in (*MODULES, ROOT / "Makefile"))
+    read = set(re.findall(r"\bRLSTIR_[A-Z_]+\b", sources))
+    told = set(re.findall(r"\bRLSTIR_[A-Z_]+\b", README))
+    assert told == read
+
+
+def test_every_preset_recipe_and_normaliser_of_the_code_stands_in_the_readme() -> None:
+    from rlstir_core.detectors.presets import MODELS, PRESETS
+    from rlstir_core.registry import MODES
+    from rlstir_core.splits.recipes import RECIPES
+    from rlstir_core.telemetry.normalise import NORMALISERS
+
+    for name in (*PRESETS, *RECIPES, *MODES, *NORMALISERS):
+        assert f"`{name}`" in README, name
+    assert all(re.search(rf"\b{model}\b", README) for model in MODELS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_folders_and_files_that_a_page_names_exist(page: Path) -> None:
+    for name in re.findall(r"`((?:rlstir_core|rlstir_assets|tests|benchmarks|docs)/[\w./-]+)`", page.read_text()):
+        assert (ROOT / name).exists(), name
+
+
+def test_every_module_says_what_belongs_in_it() -> None:
+    for path in MODULES:
+        tree = ast.parse(path.read_text())
+        if tree.body:
+            assert ast.get_docstring(tree), path
+
+
+def test_no_module_is_longer_than_the_hard_limit() -> None:
+    for path in MODULES:
+        assert len(path.read_text().splitlines()) <= 600, path
+
+
+def test_nothing_in_the_project_names_the_machine_it_was_written_on() -> None:
+    pages = [*MODULES, *PAGES, ROOT / "Makefile", ROOT / "pyproject.toml", ROOT / "dagster.yaml"]
+    for path in pages:
+        assert not re.search(r"/(?:work|home|root|Users)/\w", path.read_text()), path
