@@ -11,7 +11,14 @@ from pathlib import Path
 import dagster as dg
 
 GPU_POOL = "gpu"
-_PRELOAD = ["torch", "xgboost", "scipy.signal", "scipy.stats", "pyarrow.parquet", "rlstir_assets.definitions"]
+_PRELOAD = [
+    "torch",
+    "xgboost",
+    "scipy.signal",
+    "scipy.stats",
+    "rlstir_core.evaluation.comparison",
+    "rlstir_assets.definitions",
+]
 _WITHOUT_GPU = 64  # slots of the pool where there is no device to queue for
 
 # One thread a step: steps run side by side, and results do not depend on how many cores there are.

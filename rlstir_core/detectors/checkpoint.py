@@ -61,7 +61,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     input_schema: InputSchema
     input_sha256: str  # of everything that decided the result: data, split, preset
-    split_sha256: str
+    train_sha256: str  # of the episodes it was trained on, and their folds
     n_train_episodes: int
     members: tuple[Member, ...]
 

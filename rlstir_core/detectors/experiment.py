@@ -31,6 +31,8 @@ from rlstir_core.splits.proofs import Proof, prove_coverage, prove_disjoint
 from rlstir_core.splits.recipes import Split, SplitSettings, make_split
 from rlstir_core.telemetry.schema import read_schema
 
+TRAINING_VERSION = 1  # raise it when the same data and preset give other weights
+
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a user decides about an experiment."""
@@ -61,6 +63,11 @@ class Experiment:
     @property
     def split_sha256(self) -> str:
         return canonical_sha256(self.split)
+
+    @property
+    def train_sha256(self) -> str:
+        """The hash of the train side alone: a new test episode does not make a checkpoint stale."""
+        return canonical_sha256([self.split.recipe, self.split.train, self.split.folds])
 
 
 def open_experiment(layout: Layout, plan: Plan, modes: Sequence[str] = tuple(MODES)) -> Experiment:
@@ -123,7 +130,7 @@ def train_checkpoint(
         seed=settings.seed,
         input_schema=schema,
         input_sha256=key,
-        split_sha256=experiment.split_sha256,
+        train_sha256=experiment.train_sha256,
         n_train_episodes=len(experiment.split.train),
     )
     return checkpoint, experiment, True
@@ -151,7 +158,9 @@ def training_sha256(experiment: Experiment, settings: Preset, model: str, mode: 
         for episode, recording in experiment.corpus.recordings.items()
         if episode in used
     )
-    return canonical_sha256([model, mode, settings, experiment.split_sha256, experiment.corpus.schema.sha256, contents])
+    return canonical_sha256(
+        [TRAINING_VERSION, model, mode, settings, experiment.train_sha256, experiment.corpus.schema.sha256, contents]
+    )
 
 
 def _kept(layout: Layout, plan: Plan, model: str, mode: str, key: str) -> Checkpoint | None:
@@ -171,7 +180,7 @@ def check_checkpoint(experiment: Experiment, checkpoint: Checkpoint) -> tuple[Pr
     held = [set(member.validation_episodes) for member in checkpoint.members]
     fitted = set(split.train)
     clean = (
-        checkpoint.split_sha256 == experiment.split_sha256
+        checkpoint.train_sha256 == experiment.train_sha256
         and not fitted & set(split.test)
         and set().union(*held) == fitted
         and all(held)

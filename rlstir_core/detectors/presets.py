@@ -63,7 +63,7 @@ class Training:
     """The one training loop of all neural detectors."""
 
     batch: int = 64
-    rounds: int = 40  # a round is one pass over the windows, and at least `min_round_steps` steps
+    rounds: int = 32  # a round is one pass over the windows, and at least `min_round_steps` steps
     min_round_steps: int = 10
     patience: int = 8
     learning_rate: float = 2e-3
@@ -71,7 +71,7 @@ class Training:
     warm_up: float = 0.05
     max_class_weight: float = 5.0
     min_purity: float = 0.7  # train windows that are less of one phase than this teach nothing clear
-    views: int = 4  # random starts of every train episode
+    views: int = 3  # random starts of every train episode
     drop: float = 0.25  # share of train episodes shown without one of their sources
     gain: float = 0.8  # spread of a random gain of each log channel, so that levels of one host are not trusted
     device: str = "auto"

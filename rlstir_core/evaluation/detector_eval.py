@@ -52,6 +52,7 @@ from rlstir_core.registry import MODES, Registry
 
 # N windows, K phases
 Tell = Callable[[str], None]
+EVALUATION_VERSION = 1  # raise it when the same predictions give other figures
 _DROP_ALL_CHANNELS = 0.5
 BASELINE = "baseline"  # stands where a mode stands for the detectors
 Pairs = dict[str, tuple[Truth, Scores]]  # by scene
@@ -293,6 +294,7 @@ def _evaluation_sha256(
 ) -> str:
     return canonical_sha256(
         [
+            EVALUATION_VERSION,
             experiment.plan,
             registry.sha256,
             experiment.split_sha256,

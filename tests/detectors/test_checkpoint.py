@@ -68,7 +68,7 @@ def written(easy: Easy, tmp_path_factory: pytest.TempPathFactory) -> Path:
             seed=0,
             input_schema=schema_of(detector.kind),
             input_sha256="a",
-            split_sha256="b",
+            train_sha256="b",
             n_train_episodes=2,
         )
     return folder
