@@ -19,10 +19,10 @@ from click.core import ParameterSource
 
 from rlstir_assets.console import Console
 from rlstir_core.errors import ConfigError, RlstirError
+from rlstir_core.layout import DEFAULT_DATA, DEFAULT_STORE
 
 P = ParamSpec("P")
-_DEFAULT_STORE, _DEFAULT_DATA = ".rlstir/store", ".rlstir/data"
-_STORE_HELP = f"The store of raw episodes (RLSTIR_STORE, else {_DEFAULT_STORE})."
+_STORE_HELP = f"The store of raw episodes (RLSTIR_STORE, else {DEFAULT_STORE})."
 _RECIPES = ("host", "sample", "time")
 _INTERRUPTED = 130  # what shells give for SIGINT
 
@@ -83,7 +83,7 @@ def lab_generate(store: str | None, hosts: str, episodes: int | None, seed: int,
 
     Example: rlstir lab generate --store /tmp/store --episodes 60 --seed 3
     """
-    target = _folder(store, "RLSTIR_STORE", _DEFAULT_STORE)
+    target = _folder(store, "RLSTIR_STORE", DEFAULT_STORE)
     with Console(quiet=as_json) as console:
         console.say(f"generating synthetic episodes into {target}")
         from rlstir_core.lab.generate import DEFAULT_EPISODES, generate_store
@@ -118,7 +118,7 @@ def import_table(file: Path, mapping: str, store: str | None, host: str | None, 
 
     Example: rlstir import table runs.csv.gz --mapping hiper --store /tmp/store
     """
-    target = _folder(store, "RLSTIR_STORE", _DEFAULT_STORE)
+    target = _folder(store, "RLSTIR_STORE", DEFAULT_STORE)
     with Console(quiet=as_json) as console:
         console.say(f"importing {file} into {target}")
         from rlstir_core.lab.tables import import_table as run
@@ -148,7 +148,7 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
 
     Example: rlstir validate --store /tmp/store --out verdicts.jsonl
     """
-    source = _folder(store, "RLSTIR_STORE", _DEFAULT_STORE)
+    source = _folder(store, "RLSTIR_STORE", DEFAULT_STORE)
     counts: dict[str, int] = {"ok": 0, "degraded": 0, "reject": 0}
     reasons: dict[str, int] = {}
     lines = []
@@ -180,7 +180,7 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
 
 @cli.command()
 @click.option("--store", default=None, help=_STORE_HELP)
-@click.option("--data", default=None, help=f"Where outputs go (RLSTIR_DATA, else {_DEFAULT_DATA}).")
+@click.option("--data", default=None, help=f"Where outputs go (RLSTIR_DATA, else {DEFAULT_DATA}).")
 @click.option(
     "--recipe",
     type=click.Choice([*_RECIPES, "all"]),
@@ -211,7 +211,7 @@ def materialize(store: str | None, data: str | None, recipe: str, train_hosts: s
     given = click.get_current_context().get_parameter_source("train_hosts") is ParameterSource.COMMANDLINE
     if train_hosts and given and recipe in ("sample", "time"):
         raise ConfigError(f"--train-hosts goes with recipe host, not {recipe}; leave it out or use --recipe host")
-    source, target = _folder(store, "RLSTIR_STORE", _DEFAULT_STORE), _folder(data, "RLSTIR_DATA", _DEFAULT_DATA)
+    source, target = _folder(store, "RLSTIR_STORE", DEFAULT_STORE), _folder(data, "RLSTIR_DATA", DEFAULT_DATA)
     with Console() as console:
         console.say(f"materializing {source} into {target}")
         from rlstir_assets.materialize import Request

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rlstir_assets.console import Console
-from rlstir_core.errors import ConfigError, RlstirError, SplitRefused
+from rlstir_core.errors import ConfigError, SplitRefused
 
 _SELECT_EXAMPLE = "write for example --select '+key:comparison_v2'"
 _ONE_LAYER = re.compile(r"(^|[\s,(])\++\w[\w/]*(?=$|[\s,)])")  # `+name`, but not `+key:name`
@@ -69,16 +69,16 @@ def materialize(request: Request, console: Console) -> Outcome:
     from rlstir_assets.runs import storage_refusals
 
     with storage_refusals():
-        return _Driver(request, console).run()
+        return _Driver(request, console, index.hosts).run()
 
 
 class _Driver:
-    def __init__(self, request: Request, console: Console) -> None:
+    def __init__(self, request: Request, console: Console, hosts: Sequence[str]) -> None:
         from rlstir_assets.executor import size_gpu_pool
         from rlstir_assets.resources import Settings
         from rlstir_assets.runs import open_instance
 
-        self.request, self.console = request, console
+        self.request, self.console, self.hosts = request, console, hosts
         self.settings = Settings(
             store=str(request.store),
             data=str(request.data),
@@ -135,10 +135,8 @@ class _Driver:
 
     def _hosts_are_registered(self) -> bool:
         from rlstir_assets.partitions import HOST_PARTITION
-        from rlstir_core.episodes.index import read_index
 
-        known = set(self.instance.get_dynamic_partitions(HOST_PARTITION))
-        return known.issuperset(read_index(self.request.store).hosts)
+        return set(self.instance.get_dynamic_partitions(HOST_PARTITION)).issuperset(self.hosts)
 
     def _hosts(self, wanted: set[str] | None) -> None:
         from rlstir_assets.partitions import HOST_PARTITION
@@ -227,6 +225,3 @@ def _short(names: Sequence[str]) -> list[str]:
     checkpoints = [name for name in names if name.startswith("checkpoint/")]
     rest = [name for name in names if name not in checkpoints]
     return ([f"{len(checkpoints)} checkpoints"] if len(checkpoints) > 2 else list(checkpoints)) + rest
-
-
-__all__ = ["Outcome", "Request", "RlstirError", "materialize"]

@@ -15,15 +15,12 @@ from pydantic import Field
 from rlstir_core.detectors.presets import PRESETS
 from rlstir_core.episodes.index import StoreIndex, load_index
 from rlstir_core.errors import UpstreamMissing, how_to_make
-from rlstir_core.layout import Layout
+from rlstir_core.layout import DEFAULT_DATA, DEFAULT_STORE, Layout
 from rlstir_core.registry import Registry, load_registry
 from rlstir_core.splits.recipes import SplitSettings
 
 if TYPE_CHECKING:  # it brings torch, which a code location should not have to load
     from rlstir_core.detectors.experiment import Plan
-
-DEFAULT_STORE = ".rlstir/store"
-DEFAULT_DATA = ".rlstir/data"
 
 
 def _train_hosts() -> list[str]:

@@ -10,7 +10,6 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 
 from rlstir_core.ids import EpisodeId, HostId, SafeName
@@ -123,8 +122,3 @@ def printable(text: str) -> str:
     """`text` as bounded printable ASCII: what every detail passes through before it leaves the reader."""
     escaped = "".join(c if " " <= c <= "~" else f"\\u{ord(c):04x}" for c in text[:_DETAIL])
     return escaped if len(escaped) <= _DETAIL else f"{escaped[: _DETAIL - 3]}..."
-
-
-def empty_column(is_int: bool, n: int) -> Column:
-    """A column of `n` missing values."""
-    return np.full(n, -1, dtype=np.int64) if is_int else np.full(n, np.nan)

@@ -29,7 +29,6 @@ from rlstir_core.evaluation.report_inputs import (
     SplitDescription,
     SplitSide,
 )
-from rlstir_core.evaluation.scored import Truth
 from rlstir_core.layout import Layout
 from rlstir_core.registry import Registry
 
@@ -42,7 +41,7 @@ _LOW_DIVERSITY = 2  # samples of a profile, below which its score speaks of them
 _PACKAGES = ("rlstir", "torch", "xgboost", "numpy", "scipy", "pyarrow", "dagster", "msgspec", "zstandard")
 
 
-def describe_split(experiment: Experiment, truth: Truth) -> SplitDescription:
+def describe_split(experiment: Experiment) -> SplitDescription:
     """Who is on which side, and what was proved."""
     split = experiment.split
     sides = {"train": experiment.train, "test": experiment.test}

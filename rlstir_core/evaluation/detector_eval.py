@@ -224,7 +224,7 @@ def _report_inputs(
         chance=chance,
         paired=paired_differences(truth, family),
         gaps=tuple(gaps),
-        split=describe_split(experiment, truth),
+        split=describe_split(experiment),
         untested=untested(truth, profiles=registry.profiles),
         quality=describe_quality(layout, plan.hosts, registry),
         probes=leak_probes(experiment, held, chance, gaps),

@@ -5,7 +5,7 @@ What does not belong here: any figure made from the predictions (`evaluate.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -26,8 +26,6 @@ VALIDATION = "validation"
 TEST = "test"
 AS_RECORDED = "test-as-recorded"
 _PREFIX = "test-first-"
-
-Predict = Callable[["Scene"], NDArray[np.float64]]
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
