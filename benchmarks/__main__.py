@@ -6,12 +6,17 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import bootstrap, features, ingest
+from benchmarks import bootstrap, features, incremental, ingest
 
 if __name__ == "__main__":
     results = {
         name: module.main(sys.argv[1:])
-        for name, module in (("ingest", ingest), ("features", features), ("bootstrap", bootstrap))
+        for name, module in (
+            ("ingest", ingest),
+            ("features", features),
+            ("bootstrap", bootstrap),
+            ("incremental", incremental),
+        )
     }
     out = Path(__file__).parent / "out"
     out.mkdir(exist_ok=True)

@@ -1,12 +1,14 @@
 """Durable writes: a final file appears whole or not at all.
 
 A temporary file in the same folder, fsync, rename, fsync of the folder. Every final file of the project
-is made here. What does not belong here: what is in the files.
+is made here. A process that is killed leaves its temporary file behind, under a hidden name that tells whose it
+was: whoever makes that file next, and holds its lock, sweeps it. What does not belong here: what is in the files.
 """
 
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import os
 import tempfile
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-TEMPORARY_PREFIX = ".tmp-"
+_PREFIX = ".tmp-"
 
 
 @contextlib.contextmanager
@@ -26,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f"{_PREFIX}{path.name}-", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
     except OSError as error:
@@ -41,6 +43,13 @@ def replacing(path: Path) -> Iterator[Path]:
         raise _named(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, of: str = "", *, deep: bool = False) -> None:
+    """Removes temporary files of killed processes from `folder`: those of files whose names begin with `of`."""
+    pattern = f"{_PREFIX}{glob.escape(of)}*"
+    for path in folder.rglob(pattern) if deep else folder.glob(pattern):
+        path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

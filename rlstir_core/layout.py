@@ -18,6 +18,19 @@ class Layout:
 
     data: Path
 
+    def lock(self, *what: str) -> Path:
+        """The lock of one result: of a host's rows, of a checkpoint, of a recipe's evaluation."""
+        return self.data / ".locks" / f"{' '.join(what)}.lock"
+
+    def host_lock(self, host: str) -> Path:
+        return self.lock("host", host)
+
+    def checkpoint_lock(self, recipe: str, model: str, mode: str) -> Path:
+        return self.lock("checkpoint", recipe, f"{model}_{mode}")
+
+    def evaluation_lock(self, recipe: str) -> Path:
+        return self.lock("evaluation", recipe)
+
     @property
     def processed(self) -> Path:
         return self.data / "processed"
@@ -40,7 +53,7 @@ class Layout:
         return self.processed / "feature_schema_v1.json"
 
     def features(self, host: str) -> Path:
-        """Folder with one Parquet file an episode, a row a window."""
+        """Folder with Parquet files of some episodes each, a row a window."""
         return self.processed / "features_window_v1.parquet" / f"host={host}"
 
     def tensors(self, host: str) -> Path:

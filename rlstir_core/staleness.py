@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rlstir_core.episodes.index import load_index, read_index
+from rlstir_core.episodes.gone import gone_hosts
+from rlstir_core.episodes.index import StoreIndex, load_index
 from rlstir_core.episodes.validate import host_is_current
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.layout import Layout
@@ -16,10 +17,10 @@ from rlstir_core.telemetry.schema import make_schema, read_schema
 from rlstir_core.telemetry.store import feature_changes, tensor_changes
 
 
-def index_is_current(store: Path, layout: Layout) -> bool:
-    """Whether the stored index is what the store says now."""
+def index_is_current(layout: Layout, index: StoreIndex) -> bool:
+    """Whether the stored index is `index`, and nothing is left of hosts that it does not name."""
     try:
-        return load_index(layout.index) == read_index(store)
+        return load_index(layout.index) == index and not gone_hosts(layout, index.hosts)
     except UpstreamMissing:
         return False
 

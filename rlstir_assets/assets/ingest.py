@@ -7,6 +7,7 @@ import dagster as dg
 from rlstir_assets.partitions import HOST_PARTITION, hosts
 from rlstir_assets.reporting import OWNERS, counter, refusals, table
 from rlstir_assets.resources import Settings
+from rlstir_core.episodes.gone import remove_gone_hosts
 from rlstir_core.episodes.index import read_index, save_index
 from rlstir_core.episodes.validate import validate_host
 
@@ -19,12 +20,13 @@ MAX_REJECTED = 0.5  # a host of which more is rejected says more of its recorder
     owners=OWNERS,
     kinds={"json"},
     description="Every readable line of the store's `index.jsonl`, and every fault by its line. Registers the hosts "
-    "as partitions.",
+    "as partitions, and takes away what was made of hosts that the index names no more.",
     check_specs=[dg.AssetCheckSpec("index_readable", asset="episode_index", description="No index line was lost.")],
 )
 def episode_index(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
     with refusals():
         index = read_index(settings.store_path)
+        gone = remove_gone_hosts(settings.layout, index.hosts, counter(context))
         save_index(settings.layout.index, index)
     context.instance.add_dynamic_partitions(HOST_PARTITION, list(index.hosts))
     per_host = Counter(entry.host_id for entry in index.entries)
@@ -35,6 +37,7 @@ def episode_index(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
             "episodes": table([{"host": host, "episodes": n} for host, n in sorted(per_host.items())]),
             "faults": table([{"line": f.line, "reason": f.reason, "detail": f.detail} for f in index.faults[:50]]),
             "orphans": len(index.orphans),
+            "hosts taken away": ", ".join(gone) or "none",
         },
         check_results=[
             dg.AssetCheckResult(

@@ -6,20 +6,25 @@ What does not belong here: which episodes train and which test (`splits/`) and w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rlstir_core.episodes.validate import ValidationRow
+from rlstir_core.episodes.verdicts import ValidationRow, read_validation
 from rlstir_core.errors import SchemaMismatch, UpstreamMissing, how_to_make
 from rlstir_core.layout import Layout
+from rlstir_core.lock import holding
 from rlstir_core.splits.recipes import EpisodeInfo
 from rlstir_core.telemetry.schema import FeatureSchema, read_schema
-from rlstir_core.telemetry.store import feature_changes, read_features, read_tensor, tensor_changes, usable_rows
+from rlstir_core.telemetry.store import feature_changes, read_features, read_tensor, tensor_changes
 from rlstir_core.telemetry.windows import WindowGrid, window_grid
 
 # C channels, T bins, W windows, F feature columns
@@ -55,21 +60,43 @@ class Corpus:
         return [self.recordings[episode] for episode in episodes]
 
 
-def load_corpus(layout: Layout, hosts: Sequence[str], columns: Sequence[str] = ()) -> Corpus:
+def load_corpus(
+    layout: Layout, hosts: Sequence[str], columns: Sequence[str] = (), waiting: Callable[[str], None] | None = None
+) -> Corpus:
     """Every usable episode of `hosts` that has labelled windows; `columns` are the feature columns to read."""
+    with contextlib.ExitStack() as held:
+        for host in sorted(hosts):  # so that no host changes between its verdicts and its tensors
+            held.enter_context(holding(layout.host_lock(host), shared=True, waiting=waiting))
+        return _load_corpus(layout, hosts, columns)
+
+
+def _load_corpus(layout: Layout, hosts: Sequence[str], columns: Sequence[str]) -> Corpus:
     schema = read_schema(layout.feature_schema)
-    recordings: dict[str, Recording] = {}
+    by_host: dict[str, dict[str, Recording]] = {}
     for host in sorted(hosts):
-        rows = {row.episode_id: row for row in usable_rows(layout, host)}
+        _require_fresh(layout, host)
+        rows = {row.episode_id: row for row in read_validation(layout.validation(host)) if row.usable}
         if rows:
-            _require_fresh(layout, host)
-            recordings.update(_host_recordings(layout, host, rows, schema, tuple(columns)))
+            by_host[host] = _host_recordings(layout, host, rows, schema, tuple(columns))
+    recordings = _by_one_name(by_host)
     if not recordings:
         raise UpstreamMissing(
             f"no usable episode with labelled windows on hosts {', '.join(hosts) or '(none)'}; look at the verdicts "
             "of `rlstir validate`"
         )
     return Corpus(schema=schema, columns=tuple(columns), recordings=recordings)
+
+
+def _by_one_name(by_host: dict[str, dict[str, Recording]]) -> dict[str, Recording]:
+    """All recordings under names of their own: where hosts share an episode id, it is `<host>/<episode>`."""
+    hosts_of = Counter(episode for found in by_host.values() for episode in found)
+    recordings = {}
+    for host, found in by_host.items():
+        for episode, recording in found.items():
+            name = episode if hosts_of[episode] == 1 else f"{host}/{episode}"
+            info = msgspec.structs.replace(recording.info, episode_id=name)
+            recordings[name] = dataclasses.replace(recording, info=info)
+    return recordings
 
 
 def _require_fresh(layout: Layout, host: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from rlstir_core.atomic import canonical_sha256
+from rlstir_core.atomic import canonical_sha256, sweep
 from rlstir_core.detectors.base import Tell
 from rlstir_core.detectors.checkpoint import DETECTORS, Checkpoint, is_whole, read_checkpoint, write_checkpoint
 from rlstir_core.detectors.corpus import Corpus, Recording, load_corpus
@@ -26,6 +26,7 @@ from rlstir_core.detectors.presets import Preset, preset
 from rlstir_core.detectors.views import View, scoring_view, training_views
 from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
 from rlstir_core.layout import Layout
+from rlstir_core.lock import holding
 from rlstir_core.registry import MODES
 from rlstir_core.splits.proofs import Proof, prove_coverage, prove_disjoint
 from rlstir_core.splits.recipes import Split, SplitSettings, make_split
@@ -70,7 +71,9 @@ class Experiment:
         return canonical_sha256([self.split.recipe, self.split.train, self.split.folds])
 
 
-def open_experiment(layout: Layout, plan: Plan, modes: Sequence[str] = tuple(MODES)) -> Experiment:
+def open_experiment(
+    layout: Layout, plan: Plan, modes: Sequence[str] = tuple(MODES), waiting: Tell | None = None
+) -> Experiment:
     """Loads the corpus with the columns that `modes` may see, splits it and proves the split.
 
     SplitRefused names the proof that fails: nothing is trained on a split that would lie.
@@ -78,7 +81,7 @@ def open_experiment(layout: Layout, plan: Plan, modes: Sequence[str] = tuple(MOD
     schema = read_schema(layout.feature_schema)
     visible = {vantage for mode in modes for vantage in MODES[mode]}
     channels = tuple(channel.name for channel in schema.channels if channel.vantage in visible)
-    corpus = load_corpus(layout, plan.hosts, schema.columns_of(channels))
+    corpus = load_corpus(layout, plan.hosts, schema.columns_of(channels), waiting)
     split = make_split(plan.recipe, corpus.infos, plan.split)
     proofs = (*prove_disjoint(split, corpus.infos), prove_coverage(split, corpus.infos))
     for proof in proofs:
@@ -103,13 +106,21 @@ def train_checkpoint(
     layout: Layout, plan: Plan, model: str, mode: str, tell: Tell
 ) -> tuple[Checkpoint, Experiment, bool]:
     """Trains one detector and writes its checkpoint; the last value is False where nothing had changed since."""
+    with holding(layout.checkpoint_lock(plan.recipe, model, mode), waiting=tell):
+        return _train_checkpoint(layout, plan, model, mode, tell)
+
+
+def _train_checkpoint(
+    layout: Layout, plan: Plan, model: str, mode: str, tell: Tell
+) -> tuple[Checkpoint, Experiment, bool]:
     settings = preset(plan.preset)
-    experiment = open_experiment(layout, plan, (mode,))
+    experiment = open_experiment(layout, plan, (mode,), tell)
     path = layout.checkpoint(plan.recipe, model, mode)
     key = training_sha256(experiment, settings, model, mode)
     kept = _kept(layout, plan, model, mode, key)
     if kept is not None:
         return kept, experiment, False
+    sweep(path.parent, f"{model}_{mode}.")
     schema = model_input_schema(experiment, model, mode)
     members = []
     for place, fold in enumerate(experiment.split.folds):

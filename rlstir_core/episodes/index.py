@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from rlstir_core.atomic import write_json
+from rlstir_core.atomic import sweep, write_json
 from rlstir_core.episodes.limits import MIB
 from rlstir_core.episodes.schema import printable, shown
 from rlstir_core.episodes.strict import parse_line
@@ -146,6 +146,7 @@ def parse_index(raw: bytes) -> StoreIndex:
 
 def save_index(path: Path, index: StoreIndex) -> None:
     """Writes what was read of the index, for the steps after it."""
+    sweep(path.parent, path.name)
     write_json(path, index)
 
 

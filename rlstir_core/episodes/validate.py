@@ -1,74 +1,35 @@
 """One verdict a tarball, kept between runs: only what changed is decoded again.
 
-A host's verdicts are a Parquet file that depends on the episodes alone. Beside it lies a stamp file, which
-remembers size and times of the tarballs as they were read; it saves work and decides nothing else: a tarball
-whose stamp differs is hashed, and decoded only when its bytes are new. What does not belong here: the checks
-(`read.py`) and what later steps make of the rows.
+A host's verdicts depend on its episodes alone. The ledger beside them remembers size and times of the tarballs
+as they were read: a tarball whose stamp differs is hashed, and decoded only when its bytes are new. What does
+not belong here: the checks (`read.py`) and what later steps make of the rows.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from rlstir_core.atomic import TEMPORARY_PREFIX, canonical_sha256, file_sha256, replacing, write_json
+from rlstir_core.atomic import canonical_sha256, file_sha256, sweep
 from rlstir_core.episodes.index import SUFFIX, IndexEntry, StoreIndex, read_index
+from rlstir_core.episodes.ledger import Known, Stamp, read_ledger, stamp_of, write_ledger
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.read import read_episode
 from rlstir_core.episodes.rows import write_rows
 from rlstir_core.episodes.schema import Episode, Reading, Verdict
-from rlstir_core.errors import UpstreamMissing
+from rlstir_core.episodes.verdicts import ValidationRow, read_validation, write_validation
+from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.layout import Layout
+from rlstir_core.lock import Progress, holding, told_to
 from rlstir_core.registry import Registry
 
 _MIN_DRIFT_ROWS = 20
+_NO_STAMP: Stamp = (-1, 0, 0, 0)  # no file has it
+_IN_WORK = Known(_NO_STAMP, "", 0, "", "", False)
 DECODE_VERSION = 1  # raise it when equal bytes give other rows or another verdict
-
-Progress = Callable[[int, int, str], None]  # done, of all, what
-Stamp = tuple[int, int, int, int]
-
-
-class ValidationRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one episode after reading it; maps are by source."""
-
-    host: str
-    episode_id: str
-    path: str
-    verdict: str
-    reason: str
-    reasons: tuple[str, ...]
-    detail: str
-    profile: str = ""
-    sample_name: str = ""
-    benign: bool | None = None
-    origin: str = ""
-    synthetic: bool = False
-    t_start_wall_ns: int | None = None
-    t_end_wall_ns: int | None = None
-    index_sha256: str
-    sha256: str  # of the file as it was read; empty when it could not be read to its end
-    n_bytes: int
-    decode_sha256: str
-    content_sha256: str = ""
-    rows: dict[str, int] = {}
-    bad_rows: dict[str, int] = {}
-    outside_rows: dict[str, int] = {}
-    torn_lines: dict[str, int] = {}
-    missing_sources: tuple[str, ...] = ()
-    clock_offset_ns: dict[str, int] = {}
-    clock_step_ns: int = 0
-    clock_drift_ppm: float | None = None  # of the wall clock against the monotonic one; None where it is too short
-
-    @property
-    def usable(self) -> bool:
-        return self.verdict != "reject"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,36 +84,60 @@ def validate_host(
     progress: Progress | None = None,
 ) -> HostValidation:
     """Brings the verdicts and typed rows of one host up to date with the index."""
+    with holding(layout.host_lock(host), waiting=told_to(progress)):
+        return _validate_host(store, layout, host, registry, index, limits, progress)
+
+
+def _validate_host(
+    store: Path,
+    layout: Layout,
+    host: str,
+    registry: Registry,
+    index: StoreIndex,
+    limits: Limits | None,
+    progress: Progress | None,
+) -> HostValidation:
     decode = decode_sha256(registry, limits)
     target = layout.validation(host)
-    stamps_path = target.with_name("_stamps.json")
     earlier = {row.episode_id: row for row in _earlier(target)}
-    old_stamps = _stamps(stamps_path)
-    entries = index.of_host(host)
-    rows, stamps, n_decoded = [], {}, 0
-    for done, entry in enumerate(entries):
+    ledger = read_ledger(target)
+    entries = {entry.episode_id: entry for entry in index.of_host(host)}
+    stamps = {episode: stamp_of(store / entry.path) for episode, entry in entries.items()}
+    # verdicts whose ledger is lost are believed where the tarball's hash says so
+    known = ledger.episodes or {episode: _known(row, _NO_STAMP) for episode, row in earlier.items()}
+    todo = {
+        episode
+        for episode, entry in entries.items()
+        if episode not in earlier
+        or episode not in known
+        or not _still_holds(known[episode], stamps[episode], store, entry, layout.rows(host, episode), decode)
+    }
+    if todo and target.exists():  # so that the next run knows what this one, if it is cut off, had begun
+        write_ledger(target, known | dict.fromkeys(todo, _IN_WORK))
+    rows = []
+    for done, (episode, entry) in enumerate(entries.items()):
         if progress is not None:
-            progress(done, len(entries), entry.episode_id)
-        row = earlier.get(entry.episode_id)
-        kept = layout.rows(host, entry.episode_id)
-        stamps[entry.episode_id] = _stamp(store / entry.path)
-        if row is None or not _still_holds(row, store, entry, kept, decode=decode, stamps=old_stamps):
-            row = _decode(store, entry, kept, registry=registry, limits=limits, decode=decode)
-            n_decoded += 1
-        rows.append(row)
-    removed = earlier.keys() - {entry.episode_id for entry in entries}
+            progress(done, len(entries), episode)
+        if episode in todo:
+            kept = layout.rows(host, episode)
+            rows.append(_decode(store, entry, kept, registry=registry, limits=limits, decode=decode))
+        else:
+            rows.append(earlier[episode])
+    removed = earlier.keys() - entries.keys()
+    now = {row.episode_id: _known(row, stamp) for row, stamp in zip(rows, stamps.values(), strict=True)}
     if progress is not None:
         progress(len(entries), len(entries), "done")
-    if n_decoded or removed or not target.exists():
-        _write(target, rows)
-    if stamps != old_stamps:
-        write_json(stamps_path, stamps)
-    _sweep(layout, host, {row.episode_id for row in rows if row.usable})
+    if todo or removed or not target.exists():
+        write_validation(target, rows)
+    if todo or removed or now != ledger.episodes:
+        write_ledger(target, now)
+    sweep(target.parent)
+    _drop_rows(layout, host, {row.episode_id for row in rows if row.usable})
     return HostValidation(
         host=host,
         rows=tuple(rows),
-        n_decoded=n_decoded,
-        n_unchanged=len(rows) - n_decoded,
+        n_decoded=len(todo),
+        n_unchanged=len(rows) - len(todo),
         n_removed=len(removed),
     )
 
@@ -168,71 +153,43 @@ def host_is_current(
 ) -> bool:
     """Whether `validate_host` would find nothing new; nothing is decoded to tell."""
     decode = decode_sha256(registry, limits)
-    target = layout.validation(host)
-    earlier = {row.episode_id: row for row in _earlier(target)}
-    stamps = _stamps(target.with_name("_stamps.json"))
+    known = read_ledger(layout.validation(host)).episodes
     entries = index.of_host(host)
-    if earlier.keys() != {entry.episode_id for entry in entries} or not target.exists():
+    if not layout.validation(host).exists() or known.keys() != {entry.episode_id for entry in entries}:
         return False
     return all(
         _still_holds(
-            earlier[entry.episode_id],
+            known[entry.episode_id],
+            stamp_of(store / entry.path),
             store,
             entry,
             layout.rows(host, entry.episode_id),
-            decode=decode,
-            stamps=stamps,
+            decode,
         )
         for entry in entries
     )
 
 
-def read_validation(path: Path) -> list[ValidationRow]:
-    """The rows of a host's verdicts; UpstreamMissing when they were never made."""
-    try:
-        table = pq.read_table(path, partitioning=None)
-    except (OSError, pa.ArrowException):
+def validated(layout: Layout, host: str) -> dict[str, str]:
+    """{episode: hash of what its rows were decoded from} of the host's usable episodes, by name.
+
+    UpstreamMissing when the host was never validated.
+    """
+    path = layout.validation(host)
+    if not path.exists():
         raise UpstreamMissing(
-            f"{path} is not there or cannot be read; materialize validation for this host first"
-        ) from None
-    records = table.to_pylist()
-    for record in records:
-        for name in _MAPS:
-            record[name] = json.loads(record[name])
-    return msgspec.convert(records, list[ValidationRow])
-
-
-# Columns of the Parquet file; maps are kept as JSON text.
-_TYPES: dict[str, pa.DataType] = {
-    "host": pa.string(),
-    "episode_id": pa.string(),
-    "path": pa.string(),
-    "verdict": pa.string(),
-    "reason": pa.string(),
-    "reasons": pa.list_(pa.string()),
-    "detail": pa.string(),
-    "profile": pa.string(),
-    "sample_name": pa.string(),
-    "benign": pa.bool_(),
-    "origin": pa.string(),
-    "synthetic": pa.bool_(),
-    "t_start_wall_ns": pa.int64(),
-    "t_end_wall_ns": pa.int64(),
-    "index_sha256": pa.string(),
-    "sha256": pa.string(),
-    "n_bytes": pa.int64(),
-    "decode_sha256": pa.string(),
-    "content_sha256": pa.string(),
-    "rows": pa.string(),
-    "bad_rows": pa.string(),
-    "outside_rows": pa.string(),
-    "torn_lines": pa.string(),
-    "missing_sources": pa.list_(pa.string()),
-    "clock_offset_ns": pa.string(),
-    "clock_step_ns": pa.int64(),
-    "clock_drift_ppm": pa.float64(),
-}
-_MAPS = ("rows", "bad_rows", "outside_rows", "torn_lines", "clock_offset_ns")
+            f"{path} is missing: host {host!r} was not validated; make it with: {how_to_make('validation', host)}"
+        )
+    known = read_ledger(path).episodes or {row.episode_id: _known(row, _NO_STAMP) for row in read_validation(path)}
+    if _IN_WORK in known.values():
+        raise UpstreamMissing(
+            f"the validation of host {host!r} was cut off; make it again with: {how_to_make('validation', host)}"
+        )
+    return {
+        episode: canonical_sha256([each.sha256, each.decode_sha256])
+        for episode, each in sorted(known.items())
+        if each.usable
+    }
 
 
 def _read(store: Path, entry: IndexEntry, registry: Registry, limits: Limits | None) -> Reading:
@@ -322,22 +279,18 @@ def _drift_ppm(episode: Episode, registry: Registry) -> float | None:
     return None
 
 
-def _still_holds(
-    row: ValidationRow, store: Path, entry: IndexEntry, kept: Path, *, decode: str, stamps: dict[str, Stamp]
-) -> bool:
-    """Whether the row is what decoding the episode again would give."""
+def _known(row: ValidationRow, stamp: Stamp) -> Known:
+    """The ledger's view of a row."""
+    return Known(stamp, row.index_sha256, row.n_bytes, row.sha256, row.decode_sha256, row.usable)
+
+
+def _still_holds(before: Known, stamp: Stamp, store: Path, entry: IndexEntry, kept: Path, decode: str) -> bool:
+    """Whether decoding the episode again would give what is there."""
     return (
-        (row.decode_sha256, row.index_sha256, row.n_bytes) == (decode, entry.sha256, entry.n_bytes)
-        and (not row.usable or kept.exists())
-        and _same_file(store, row, _stamp(store / entry.path), stamps)
+        (before.decode_sha256, before.index_sha256, before.n_bytes) == (decode, entry.sha256, entry.n_bytes)
+        and (not before.usable or kept.exists())
+        and (before.stamp == stamp or (bool(before.sha256) and _hash(store / entry.path) == before.sha256))
     )
-
-
-def _same_file(store: Path, row: ValidationRow, stamp: Stamp, stamps: dict[str, Stamp]) -> bool:
-    """Whether the tarball still holds the bytes that the row speaks of."""
-    if stamps.get(row.episode_id) == stamp:
-        return True
-    return bool(row.sha256) and _hash(store / row.path) == row.sha256
 
 
 def _hash(path: Path) -> str:
@@ -347,47 +300,18 @@ def _hash(path: Path) -> str:
         return ""
 
 
-def _stamp(path: Path) -> Stamp:
-    try:
-        info = path.lstat()
-    except OSError:
-        return (0, 0, 0, 0)
-    return (info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino)
-
-
-def _stamps(path: Path) -> dict[str, Stamp]:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Stamp])
-    except (OSError, msgspec.MsgspecError):
-        return {}
-
-
 def _earlier(path: Path) -> list[ValidationRow]:
     """The rows of the run before; none where there was none, or where another version wrote them."""
     try:
         return read_validation(path)
-    except (UpstreamMissing, KeyError, ValueError, TypeError, msgspec.MsgspecError):
+    except UpstreamMissing:
         return []
 
 
-def _write(path: Path, rows: list[ValidationRow]) -> None:
-    columns = []
-    for name, kind in _TYPES.items():
-        values = [getattr(row, name) for row in rows]
-        if name in _MAPS:
-            values = [json.dumps(value, separators=(",", ":")) for value in values]
-        columns.append(pa.array([list(v) if isinstance(v, tuple) else v for v in values], type=kind))
-    table = pa.Table.from_arrays(columns, names=list(_TYPES))
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", store_schema=False)
-
-
-def _sweep(layout: Layout, host: str, wanted: set[str]) -> None:
+def _drop_rows(layout: Layout, host: str, wanted: set[str]) -> None:
     """Removes rows of episodes that are gone or rejected, and temporary files of a run that was killed."""
     folder = layout.rows(host, "x").parent
-    if not folder.is_dir():
-        return
     keep = {layout.rows(host, name).name for name in wanted}
-    for file in sorted(folder.iterdir()):
-        if file.name not in keep or file.name.startswith(TEMPORARY_PREFIX):
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if file.name not in keep:
             file.unlink(missing_ok=True)

@@ -5,15 +5,17 @@ What does not belong here: the words (`report.py`) and the figures (`detector_ev
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from rlstir_core.atomic import canonical_sha256, write_bytes, write_json, write_text
+from rlstir_core.atomic import canonical_sha256, sweep, write_bytes, write_json, write_text
+from rlstir_core.detectors.base import Tell
 from rlstir_core.detectors.checkpoint import Checkpoint, read_checkpoint
 from rlstir_core.errors import UpstreamMissing, how_to_make
-from rlstir_core.evaluation.detector_eval import inputs_path, read_inputs
+from rlstir_core.evaluation.detector_eval import held_for, inputs_path, read_inputs
 from rlstir_core.evaluation.inline import inline_forest
 from rlstir_core.evaluation.model_card import render_model_card
 from rlstir_core.evaluation.plots import draw_all
@@ -21,6 +23,8 @@ from rlstir_core.evaluation.report import render_markdown
 from rlstir_core.evaluation.report_html import render_html
 from rlstir_core.evaluation.report_inputs import Manifest
 from rlstir_core.layout import Layout
+
+_PICTURE = re.compile(r"\((plots/[a-z0-9_-]+\.png)\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,21 +38,29 @@ class Written:
     sha256: str
 
 
-def write_comparison(layout: Layout, recipe: str) -> Written:
+def write_comparison(layout: Layout, recipe: str, tell: Tell | None = None) -> Written:
     """Writes everything that is shown of the evaluation of `recipe`; the manifest comes last and makes it whole."""
+    with held_for(layout, recipe, tell):
+        return _write_comparison(layout, recipe)
+
+
+def _write_comparison(layout: Layout, recipe: str) -> Written:
     inputs = read_inputs(layout, recipe)
     if inputs is None:
         raise UpstreamMissing(
             f"{inputs_path(layout, recipe)} is missing; make it with: {how_to_make('detector_eval', recipe)}"
         )
     path = layout.report(recipe)
+    _manifest_path(layout, recipe).unlink(missing_ok=True)
+    sweep(path.parent, deep=True)
     plots = draw_all(inputs)
     for name, png in plots.items():
         write_bytes(path.parent / "plots" / f"{name}.png", png)
     inputs = msgspec.structs.replace(inputs, pictures={name: f"plots/{name}.png" for name in plots})
     for evaluation in inputs.models:
         checkpoint = read_checkpoint(layout.checkpoint(recipe, evaluation.model, evaluation.mode))
-        card = layout.artifacts(recipe) / f"{evaluation.name}.card.md"
+        card = _card_path(layout, recipe, evaluation.name)
+        sweep(card.parent, card.name)
         write_text(card, render_model_card(evaluation, _training(checkpoint)))
     html = path.with_suffix(".html")
     write_text(html, render_html(inputs, plots))
@@ -72,8 +84,18 @@ def report_is_current(layout: Layout, recipe: str) -> bool:
         told = msgspec.json.decode(_manifest_path(layout, recipe).read_bytes(), type=Manifest)
     except (FileNotFoundError, msgspec.DecodeError):
         return False
+    if inputs is None or told != inputs.manifest:
+        return False
     path = layout.report(recipe)
-    return inputs is not None and told == inputs.manifest and path.exists() and path.with_suffix(".html").exists()
+    if not path.exists():
+        return False
+    files = [path.with_suffix(".html"), *(_card_path(layout, recipe, each.name) for each in inputs.models)]
+    files += [path.parent / name for name in _PICTURE.findall(path.read_text())]
+    return all(each.exists() for each in files)
+
+
+def _card_path(layout: Layout, recipe: str, name: str) -> Path:
+    return layout.artifacts(recipe) / f"{name}.card.md"
 
 
 def _manifest_path(layout: Layout, recipe: str) -> Path:

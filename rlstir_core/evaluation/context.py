@@ -16,7 +16,7 @@ from rlstir_core.detectors.checkpoint import Checkpoint
 from rlstir_core.detectors.corpus import Recording
 from rlstir_core.detectors.experiment import Experiment
 from rlstir_core.episodes.index import load_index
-from rlstir_core.episodes.validate import ValidationRow, read_validation
+from rlstir_core.episodes.verdicts import ValidationRow, read_validation
 from rlstir_core.evaluation.report_inputs import (
     BadRows,
     Coverage,

@@ -6,13 +6,14 @@ figures (`metrics.py`, `detection.py`) and the report's words (`report.py`).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from rlstir_core.atomic import canonical_sha256, file_sha256, write_json
+from rlstir_core.atomic import canonical_sha256, file_sha256, sweep, write_json
 from rlstir_core.detectors.base import CrossFitted, Predictor
 from rlstir_core.detectors.baselines import Majority, MiniRocketBaseline, clock, has_minirocket, metadata_only
 from rlstir_core.detectors.checkpoint import Checkpoint, load_detector, read_checkpoint
@@ -48,6 +49,7 @@ from rlstir_core.evaluation.scenes import (
 )
 from rlstir_core.evaluation.scored import Scores, Truth
 from rlstir_core.layout import Layout
+from rlstir_core.lock import holding
 from rlstir_core.registry import MODES, Registry
 
 # N windows, K phases
@@ -65,13 +67,20 @@ def inputs_path(layout: Layout, recipe: str) -> Path:
 
 def evaluate_recipe(layout: Layout, plan: Plan, registry: Registry, tell: Tell) -> tuple[ReportInputs, bool]:
     """Scores every checkpoint of `plan.recipe`; (inputs of the report, False) where nothing had changed since."""
+    with held_for(layout, plan.recipe, tell):
+        return _evaluate_recipe(layout, plan, registry, tell)
+
+
+def _evaluate_recipe(layout: Layout, plan: Plan, registry: Registry, tell: Tell) -> tuple[ReportInputs, bool]:
     checkpoints = _read_checkpoints(layout, plan)
-    experiment = open_experiment(layout, plan)
+    experiment = open_experiment(layout, plan, waiting=tell)
     key = _evaluation_sha256(layout, experiment, registry, checkpoints)
     kept = read_inputs(layout, plan.recipe)
-    if kept is not None and kept.manifest.hashes.get("evaluation_inputs") == key:
+    if kept is not None and _still_tells(layout, plan.recipe, kept, key):
         return kept, False
     _require_fresh(experiment, checkpoints)
+    sweep(layout.evaluation(plan.recipe), deep=True)
+    inputs_path(layout, plan.recipe).unlink(missing_ok=True)  # written last: while it is absent, nothing here is whole
     pairs = _predict_all(layout, experiment, checkpoints, tell)
     result = _report_inputs(layout, experiment, registry, checkpoints, pairs, key, tell)
     for evaluation in (*result.models, *result.baselines):
@@ -86,9 +95,26 @@ def evaluation_is_current(layout: Layout, experiment: Experiment, registry: Regi
     if kept is None:
         return False
     checkpoints = _read_checkpoints(layout, experiment.plan)
-    return kept.manifest.hashes.get("evaluation_inputs") == _evaluation_sha256(
-        layout, experiment, registry, checkpoints
-    )
+    key = _evaluation_sha256(layout, experiment, registry, checkpoints)
+    return _still_tells(layout, experiment.plan.recipe, kept, key)
+
+
+@contextlib.contextmanager
+def held_for(layout: Layout, recipe: str, tell: Tell | None) -> Iterator[None]:
+    """Holds what the evaluation of `recipe` is made under: its own lock, and every checkpoint's, shared."""
+    with contextlib.ExitStack() as held:
+        held.enter_context(holding(layout.evaluation_lock(recipe), waiting=tell))
+        for mode in MODES:
+            for model in MODELS:
+                held.enter_context(holding(layout.checkpoint_lock(recipe, model, mode), shared=True, waiting=tell))
+        yield
+
+
+def _still_tells(layout: Layout, recipe: str, kept: ReportInputs, key: str) -> bool:
+    """Whether what was kept was made from the same inputs and all its files are there."""
+    files = [layout.evaluation(recipe) / f"{each.name}_eval.json" for each in (*kept.models, *kept.baselines)]
+    files += [layout.predictions(recipe, each.model, each.mode) for each in kept.models]
+    return kept.manifest.hashes.get("evaluation_inputs") == key and all(path.exists() for path in files)
 
 
 def read_inputs(layout: Layout, recipe: str) -> ReportInputs | None:

@@ -17,9 +17,10 @@ import msgspec
 import numpy as np
 import zstandard
 
-from rlstir_core.atomic import write_bytes
+from rlstir_core.atomic import sweep, write_bytes
 from rlstir_core.errors import StoreError
 from rlstir_core.ids import episode_id, host_id, safe_name
+from rlstir_core.lock import holding
 
 INDEX_NAME = "index.jsonl"
 ZSTD_LEVEL = 3
@@ -71,10 +72,12 @@ def write_index(store: Path, records: Iterable[Mapping[str, Any]]) -> None:
 def append_index(store: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Adds `records` to the index; lines that are there already stay byte for byte."""
     path = store / INDEX_NAME
-    before = path.read_bytes() if path.exists() else b""
-    if before and not before.endswith(b"\n"):
-        before += b"\n"
-    write_bytes(path, before + _ENCODER.encode_lines(list(records)))
+    with holding(store / ".index.lock"):  # two writers at once, and neither's lines are lost
+        before = path.read_bytes() if path.exists() else b""
+        if before and not before.endswith(b"\n"):
+            before += b"\n"
+        sweep(store, INDEX_NAME)
+        write_bytes(path, before + _ENCODER.encode_lines(list(records)))
 
 
 def jsonl_bytes(columns: Mapping[str, np.ndarray[Any, Any] | Sequence[Any]]) -> bytes:

@@ -33,7 +33,7 @@ _NEW_HOST_FROM = 10  # hosts in all, so that the train side keeps as many
 class EpisodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a split may know of an episode."""
 
-    episode_id: str
+    episode_id: str  # one name an episode, over all hosts
     host: str
     profile: str
     sample: str

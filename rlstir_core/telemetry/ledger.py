@@ -1,12 +1,13 @@
-"""The ledger of a folder of results: which input each episode's result was made from.
+"""The ledger of a folder of results: which episodes each file holds, and the input hash each was made from.
 
-An episode whose input hash stands in the ledger is not worked on again. The ledger is written after the
-results, so a run that is cut off works again on what it had not noted. What does not belong here: the results.
+A file whose entry is what is wanted is not made again. Before work begins the ledger notes which files are in
+work, afterwards what they hold, so a run that is cut off works again on what it had begun and nothing it leaves
+is lost sight of. What does not belong here: the results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -14,51 +15,58 @@ import msgspec
 from rlstir_core.atomic import write_bytes
 
 _NAME = "_ledger.json"  # Parquet readers pass over names that begin with an underscore
-_IN_WORK = ""  # no input has this hash
+
+Held = dict[str, str]  # {episode: input hash} of one file
+Ledger = dict[str, Held]  # by the file's name
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What a folder of results needs: episodes to make, and episodes whose results must go."""
+    """What a folder needs: files to make and to drop, and the episodes that make the difference."""
 
-    make: tuple[str, ...]
-    drop: tuple[str, ...]
+    files: tuple[str, ...]
+    surplus: tuple[str, ...]  # files that nothing wants
+    make: tuple[str, ...]  # episodes that no file holds as wanted
+    drop: tuple[str, ...]  # episodes held that nothing wants
 
     def __bool__(self) -> bool:
-        return bool(self.make or self.drop)
+        return bool(self.files or self.surplus)
 
 
-def read_ledger(folder: Path) -> dict[str, str]:
-    """{episode: input hash}; empty where there is none or it cannot be read (then everything is made again)."""
+def read_ledger(folder: Path) -> Ledger:
+    """What the files of `folder` hold; empty where it is lost or damaged (then everything is made again)."""
     try:
-        return msgspec.json.decode((folder / _NAME).read_bytes(), type=dict[str, str])
+        return msgspec.json.decode((folder / _NAME).read_bytes(), type=Ledger)
     except (FileNotFoundError, msgspec.DecodeError):
         return {}
 
 
-def write_ledger(folder: Path, ledger: dict[str, str]) -> None:
+def write_ledger(folder: Path, ledger: Mapping[str, Held]) -> None:
     """Replaces the ledger of `folder`."""
     write_bytes(folder / _NAME, msgspec.json.encode(ledger, order="sorted"))
 
 
 def begin(folder: Path, todo: Changes) -> None:
-    """Notes in the ledger what is about to be made: what a run that is cut off leaves is then known to the next."""
-    write_ledger(folder, read_ledger(folder) | dict.fromkeys(todo.make, _IN_WORK))
+    """Notes that the files to be made hold nothing that may be relied on."""
+    write_ledger(folder, read_ledger(folder) | {name: {} for name in todo.files})
 
 
-def sweep(folder: Path, keep: set[str]) -> None:
-    """Removes results that no wanted episode has, and temporary files of a run that was killed."""
+def finish(folder: Path, wanted: Ledger, todo: Changes) -> None:
+    """Removes every file that is not wanted, temporary files of killed runs among them, and notes what is held."""
     for path in folder.iterdir() if folder.is_dir() else ():
-        if path.name != _NAME and path.name not in keep:
+        if path.name != _NAME and path.name not in wanted:
             path.unlink(missing_ok=True)
+    if todo or not folder.exists():
+        write_ledger(folder, wanted)
 
 
-def changes(folder: Path, wanted: dict[str, str], result: Callable[[str], Path]) -> Changes:
-    """What must be made and dropped so that `folder` holds the results of `wanted` {episode: input hash}.
-
-    `result` names the file that holds an episode's result; one that is gone must be made again.
-    """
-    have = {episode: key for episode, key in read_ledger(folder).items() if result(episode).exists()}
+def changes(folder: Path, wanted: Ledger) -> Changes:
+    """What must be made and dropped so that the files of `folder` hold what is wanted of them."""
+    have = {name: held for name, held in read_ledger(folder).items() if (folder / name).exists()}
+    held = {episode: key for name in have for episode, key in have[name].items()}
+    asked = {episode: key for name in wanted for episode, key in wanted[name].items()}
     return Changes(
-        make=tuple(sorted(episode for episode, key in wanted.items() if have.get(episode) != key)),
-        drop=tuple(sorted(set(have) - set(wanted))),
+        files=tuple(sorted(name for name in wanted if have.get(name) != wanted[name])),
+        surplus=tuple(sorted(have.keys() - wanted.keys())),
+        make=tuple(sorted(episode for episode, key in asked.items() if held.get(episode) != key)),
+        drop=tuple(sorted(held.keys() - asked.keys())),
     )

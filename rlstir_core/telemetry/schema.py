@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from rlstir_core.atomic import canonical_sha256, write_json
+from rlstir_core.atomic import canonical_sha256, sweep, write_json
 from rlstir_core.errors import ConfigError, UpstreamMissing, how_to_make
 from rlstir_core.registry import Channel, Registry, Windowing
 from rlstir_core.telemetry.normalise import NORMALISERS, normalised_names
@@ -107,6 +107,7 @@ def make_schema(registry: Registry, normalise: str = "ewma") -> FeatureSchema:
 
 def write_schema(path: Path, schema: FeatureSchema) -> None:
     """Writes the schema with its columns and its hash."""
+    sweep(path.parent, path.name)
     write_json(
         path,
         {**msgspec.to_builtins(schema), "columns": list(schema.columns), "sha256": schema.sha256},

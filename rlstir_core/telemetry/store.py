@@ -1,16 +1,13 @@
 """Features and tensors on disk: built a host at a time, only where an input is new, and read back.
 
-Tensors lie one safetensors file an episode. Features lie in sixteen Parquet files a host, an episode always
-in the same one, so that the bytes do not depend on the order in which episodes came. What does not belong
-here: how a number is computed (`channels.py`, `features.py`).
+Tensors lie one safetensors file an episode, features in Parquet files of some episodes each (`parts.py`). What
+does not belong here: how a number is computed (`channels.py`, `features.py`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,19 +20,20 @@ from safetensors.numpy import save_file
 
 from rlstir_core.atomic import canonical_sha256, replacing
 from rlstir_core.episodes.rows import read_rows
-from rlstir_core.episodes.validate import ValidationRow, read_validation
+from rlstir_core.episodes.validate import validated
 from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.layout import Layout
+from rlstir_core.lock import Progress, holding, told_to
 from rlstir_core.registry import Registry
 from rlstir_core.telemetry.channels import bin_channels, episode_bins
 from rlstir_core.telemetry.features import episode_features
-from rlstir_core.telemetry.ledger import Changes, begin, changes, read_ledger, sweep, write_ledger
+from rlstir_core.telemetry.ledger import Changes, Ledger, begin, changes, finish, read_ledger
+from rlstir_core.telemetry.parts import parts
 from rlstir_core.telemetry.schema import FeatureSchema, read_schema
 from rlstir_core.telemetry.signature import signature
 from rlstir_core.telemetry.windows import onset_ns, phase_of_bins, window_grid, window_labels
 
 # C channels, T bins, W windows, F feature columns
-Progress = Callable[[int, int, str], None]
 
 KEY_COLUMNS = ("host_id", "episode_id", "window", "t_start_wall_ns", "t_end_wall_ns")
 LABEL_COLUMNS = ("phase", "purity", "since_onset_s")
@@ -46,97 +44,73 @@ class BuildSummary(dict[str, int]):
     """Counts of one build: `made`, `dropped`, `unchanged`."""
 
 
-def usable_rows(layout: Layout, host: str) -> list[ValidationRow]:
-    """The host's validated episodes that are not rejected, in the order of their ids."""
-    path = layout.validation(host)
-    if not path.exists():
-        raise UpstreamMissing(
-            f"{path} is missing: host {host!r} was not validated; make it with: {how_to_make('validation', host)}"
-        )
-    return [row for row in read_validation(path) if row.verdict != "reject"]
-
-
-def _wanted(layout: Layout, host: str, schema: FeatureSchema) -> dict[str, str]:
-    made_under = schema.sha256
-    return {
-        row.episode_id: canonical_sha256([row.sha256, row.decode_sha256, made_under])
-        for row in usable_rows(layout, host)
-    }
-
-
 def tensor_changes(layout: Layout, host: str) -> Changes:
     """What `build_tensors` would do."""
-    return _tensor_changes(layout, host, _wanted(layout, host, read_schema(layout.feature_schema)))
+    schema = read_schema(layout.feature_schema)
+    return changes(layout.tensors(host), _tensor_files(_wanted(layout, host, schema)))
 
 
 def feature_changes(layout: Layout, host: str) -> Changes:
     """What `build_features` would do."""
-    return _feature_changes(layout, host, _wanted(layout, host, read_schema(layout.feature_schema)))
+    schema = read_schema(layout.feature_schema)
+    return changes(layout.features(host), _feature_files(_wanted(layout, host, schema)))
 
 
 def build_tensors(layout: Layout, host: str, registry: Registry, progress: Progress | None = None) -> BuildSummary:
     """One safetensors file an episode: `x_CT` scaled channels (0 where missing) and `mask_CT` (1 where known)."""
+    with holding(layout.host_lock(host), waiting=told_to(progress)):
+        return _build_tensors(layout, host, registry, progress)
+
+
+def _build_tensors(layout: Layout, host: str, registry: Registry, progress: Progress | None) -> BuildSummary:
     schema = _schema_for(layout, registry)
-    wanted = _wanted(layout, host, schema)
+    wanted = _tensor_files(_wanted(layout, host, schema))
     folder = layout.tensors(host)
-    todo = _tensor_changes(layout, host, wanted)
+    todo = changes(folder, wanted)
     if todo:
         begin(folder, todo)
     for done, episode in enumerate(todo.make, 1):
-        rows = read_rows(layout.rows(host, episode))
-        start, end = rows.meta.t_start_wall_ns, rows.meta.t_end_wall_ns
-        n_bins = episode_bins(start, end, registry.windowing.bin_hz)
-        columns = {name: source.columns for name, source in rows.sources.items()}
-        x_CT = bin_channels(columns, registry, start, n_bins)
-        known_CT = np.isfinite(x_CT)
-        with replacing(folder / f"{episode}.safetensors") as temporary:
-            save_file(
-                {"x_CT": np.where(known_CT, x_CT, np.float32(0)), "mask_CT": known_CT.astype(np.uint8)},
-                temporary,
-                # one key, because the format does not keep several in order
-                metadata={"episode": json.dumps([host, episode, schema.sha256, signature(x_CT)])},
-            )
+        _write_tensor(layout, host, episode, registry, schema)
         _tell(progress, done, len(todo.make), f"tensors {host}")
-    sweep(folder, {f"{episode}.safetensors" for episode in wanted})
-    if todo or not folder.exists():
-        write_ledger(folder, wanted)
-    return BuildSummary(made=len(todo.make), dropped=len(todo.drop), unchanged=len(wanted) - len(todo.make))
+    finish(folder, wanted, todo)
+    return _summary(todo, wanted)
 
 
 def build_features(layout: Layout, host: str, registry: Registry, progress: Progress | None = None) -> BuildSummary:
-    """A row a window: keys, labels, summary statistics, in sixteen Parquet files.
+    """A row a window: keys, labels, summary statistics.
 
     UpstreamMissing when the tensors are not those of the validated episodes under this schema.
     """
+    with holding(layout.host_lock(host), waiting=told_to(progress)):
+        return _build_features(layout, host, registry, progress)
+
+
+def _build_features(layout: Layout, host: str, registry: Registry, progress: Progress | None) -> BuildSummary:
     schema = _schema_for(layout, registry)
-    wanted = _wanted(layout, host, schema)
-    stale = _tensor_changes(layout, host, wanted).make
+    inputs = _wanted(layout, host, schema)
+    stale = changes(layout.tensors(host), _tensor_files(inputs)).make
     if stale:
         raise UpstreamMissing(
-            f"the tensors of host {host!r} are missing or out of date for {len(stale)} of {len(wanted)} episodes; make "
+            f"the tensors of host {host!r} are missing or out of date for {len(stale)} of {len(inputs)} episodes; make "
             f"them with: {how_to_make('window_tensors', host)}"
         )
+    wanted = _feature_files(inputs)
     folder = layout.features(host)
-    todo = _feature_changes(layout, host, wanted)
+    todo, before = changes(folder, wanted), read_ledger(folder)
     if todo:
         begin(folder, todo)
-    touched: dict[str, set[str]] = defaultdict(set)
-    for episode in (*todo.make, *todo.drop):
-        touched[_bucket(episode)].add(episode)
     done = 0
-    for bucket, episodes in sorted(touched.items()):
-        path = _part(folder, bucket)
-        fresh = []
-        for episode in sorted(episodes.intersection(wanted)):
-            fresh.append(_feature_table(layout, host, episode, schema))
-            done += 1
+    # a split part gives rows to a later one: the later one is made first
+    for name in reversed(todo.files):
+        tables = _kept(folder, before, wanted[name])
+        have = {episode for table in tables for episode in table["episode_id"].unique().to_pylist()}
+        for episode in wanted[name].keys() - have:
+            tables.append(_feature_table(layout, host, episode, schema))
+            done += episode in todo.make
             _tell(progress, done, len(todo.make), f"features {host}")
-        stay = set(wanted) - episodes
-        _write_bucket(path, [*_kept(path, stay, read_ledger(folder), wanted), *fresh], schema)
-    sweep(folder, {_part(folder, _bucket(episode)).name for episode in wanted})
-    if todo or not folder.exists():
-        write_ledger(folder, wanted)
-    return BuildSummary(made=len(todo.make), dropped=len(todo.drop), unchanged=len(wanted) - len(todo.make))
+        _write_part(folder / name, tables, schema)
+    finish(folder, wanted, todo)
+    return _summary(todo, wanted)
 
 
 class Tensor(NamedTuple):
@@ -173,18 +147,39 @@ def read_features(layout: Layout, host: str, columns: Iterable[str]) -> pa.Table
     return table.combine_chunks().sort_by([("episode_id", "ascending"), ("window", "ascending")])
 
 
-def _tensor_changes(layout: Layout, host: str, wanted: dict[str, str]) -> Changes:
-    folder = layout.tensors(host)
-    return changes(folder, wanted, lambda episode: folder / f"{episode}.safetensors")
+def _wanted(layout: Layout, host: str, schema: FeatureSchema) -> dict[str, str]:
+    """{episode: hash of all that its tensor and features are made from}."""
+    made_under = schema.sha256
+    return {episode: canonical_sha256([key, made_under]) for episode, key in validated(layout, host).items()}
 
 
-def _feature_changes(layout: Layout, host: str, wanted: dict[str, str]) -> Changes:
-    folder = layout.features(host)
-    return changes(folder, wanted, lambda episode: _part(folder, _bucket(episode)))
+def _tensor_files(wanted: dict[str, str]) -> Ledger:
+    return {f"{episode}.safetensors": {episode: key} for episode, key in wanted.items()}
 
 
-def _part(folder: Path, bucket: str) -> Path:
-    return folder / f"part-{bucket}.parquet"
+def _feature_files(wanted: dict[str, str]) -> Ledger:
+    return {name: {episode: wanted[episode] for episode in held} for name, held in parts(wanted).items()}
+
+
+def _summary(todo: Changes, wanted: Ledger) -> BuildSummary:
+    n = sum(len(held) for held in wanted.values())
+    return BuildSummary(made=len(todo.make), dropped=len(todo.drop), unchanged=n - len(todo.make))
+
+
+def _write_tensor(layout: Layout, host: str, episode: str, registry: Registry, schema: FeatureSchema) -> None:
+    rows = read_rows(layout.rows(host, episode))
+    start, end = rows.meta.t_start_wall_ns, rows.meta.t_end_wall_ns
+    n_bins = episode_bins(start, end, registry.windowing.bin_hz)
+    columns = {name: source.columns for name, source in rows.sources.items()}
+    x_CT = bin_channels(columns, registry, start, n_bins)
+    known_CT = np.isfinite(x_CT)
+    with replacing(layout.tensors(host) / f"{episode}.safetensors") as temporary:
+        save_file(
+            {"x_CT": np.where(known_CT, x_CT, np.float32(0)), "mask_CT": known_CT.astype(np.uint8)},
+            temporary,
+            # one key, because the format does not keep several in order
+            metadata={"episode": json.dumps([host, episode, schema.sha256, signature(x_CT)])},
+        )
 
 
 def _schema_for(layout: Layout, registry: Registry) -> FeatureSchema:
@@ -227,29 +222,24 @@ def _feature_table(layout: Layout, host: str, episode: str, schema: FeatureSchem
     return pa.table(arrays, names=[*KEY_COLUMNS, *LABEL_COLUMNS, *schema.columns])
 
 
-def _kept(path: Path, stay: set[str], ledger: dict[str, str], wanted: dict[str, str]) -> list[pa.Table]:
-    """Rows of the bucket's unchanged episodes."""
-    unchanged = [episode for episode in stay if ledger.get(episode) == wanted[episode]]
-    if not path.exists() or not unchanged:
-        return []
-    table = pq.ParquetFile(path).read(use_threads=False)
-    return [table.filter(pa.compute.is_in(table["episode_id"], pa.array(unchanged, pa.string())))]
+def _kept(folder: Path, before: Ledger, wanted: dict[str, str]) -> list[pa.Table]:
+    """Rows of wanted episodes that a file, by the ledger of before, holds already."""
+    tables = []
+    for name, held in before.items():
+        good = [episode for episode in held.keys() & wanted.keys() if held[episode] == wanted[episode]]
+        if good and (folder / name).exists():
+            table = pq.ParquetFile(folder / name).read(use_threads=False)
+            tables.append(table.filter(pa.compute.is_in(table["episode_id"], pa.array(good, pa.string()))))
+    return tables
 
 
-def _write_bucket(path: Path, tables: list[pa.Table], schema: FeatureSchema) -> None:
-    if not tables:  # an episode too short for a window leaves an empty table, so that it is not made again
-        path.unlink(missing_ok=True)
-        return
+def _write_part(path: Path, tables: list[pa.Table], schema: FeatureSchema) -> None:
     table = pa.concat_tables(tables).combine_chunks().sort_by([("episode_id", "ascending"), ("window", "ascending")])
     table = table.replace_schema_metadata({"schema_sha256": schema.sha256})
     with replacing(path) as temporary:
         pq.write_table(
             table, temporary, compression="lz4", use_dictionary=list(KEY_COLUMNS[:2]), write_statistics=False
         )
-
-
-def _bucket(episode: str) -> str:
-    return hashlib.sha256(episode.encode()).hexdigest()[0]
 
 
 def _tell(progress: Progress | None, done: int, total: int, what: str) -> None:

@@ -13,7 +13,7 @@ import torch
 from rlstir_core.detectors.corpus import Corpus, Recording
 from rlstir_core.detectors.inputs import Inputs, SequenceInputs, SummaryInputs, Windows
 from rlstir_core.detectors.presets import Net, Preset, Training, Trees
-from rlstir_core.episodes.validate import ValidationRow
+from rlstir_core.episodes.verdicts import ValidationRow
 from rlstir_core.registry import default_registry
 from rlstir_core.splits.recipes import EpisodeInfo
 from rlstir_core.telemetry.features import episode_features

@@ -236,6 +236,30 @@ def test_moving_all_wall_times_of_an_episode_changes_no_input(tmp_path: Path) ->
         np.testing.assert_array_equal(three.series_TD, four.series_TD)
 
 
+def test_hosts_that_use_the_same_episode_ids_keep_all_their_episodes(tmp_path: Path) -> None:
+    store, layout, registry = tmp_path / "store", Layout(tmp_path / "data"), default_registry()
+    plans = plan_store(hosts=("h-1", "h-2"), episodes=8, seed=3, duration_s=40.0)
+    records = []
+    for place, plan in enumerate(plans):
+        meta, labels, members = make_episode(3, plan)
+        number = sum(earlier.host == plan.host for earlier in plans[:place])
+        records.append(
+            write_episode(store, {**meta, "episode_id": f"run-{number + (plan.host.name == 'h-2')}"}, labels, members)
+        )
+    write_index(store, records)
+    write_schema(layout.feature_schema, make_schema(registry))
+    for host in ("h-1", "h-2"):
+        validate_host(store, layout, host, registry=registry, index=read_index(store))
+        build_tensors(layout, host, registry)
+        build_features(layout, host, registry)
+    corpus = load_corpus(layout, ["h-1", "h-2"], ())
+    assert sorted(corpus.recordings) == sorted(
+        ["run-0", "run-4", *(f"{host}/run-{k}" for host in ("h-1", "h-2") for k in (1, 2, 3))]
+    )
+    assert all(name == recording.info.episode_id for name, recording in corpus.recordings.items())
+    assert {recording.info.host for recording in corpus.recordings.values()} == {"h-1", "h-2"}
+
+
 def test_a_corpus_of_features_that_are_out_of_date_is_refused_with_the_command(tmp_path: Path) -> None:
     layout = shifted_store(tmp_path, 0)
     registry = default_registry()

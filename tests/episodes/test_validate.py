@@ -9,9 +9,11 @@ import msgspec
 import pytest
 
 from rlstir_core.episodes import validate
+from rlstir_core.episodes.gone import gone_hosts, remove_gone_hosts
 from rlstir_core.episodes.index import read_index
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.episodes.validate import read_validation, validate_host, validate_store
+from rlstir_core.episodes.validate import host_is_current, validate_host, validate_store
+from rlstir_core.episodes.verdicts import read_validation
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.lab.store_writer import write_episode, write_index
 from rlstir_core.layout import Layout
@@ -38,8 +40,15 @@ class Lab:
     def run(self, host="host-a", registry=REGISTRY, **options):
         return validate_host(self.store, self.layout, host, registry=registry, index=read_index(self.store), **options)
 
+    def is_current(self):
+        return host_is_current(self.store, self.layout, "host-a", registry=REGISTRY, index=read_index(self.store))
+
     def outputs(self):
-        return {p: p.read_bytes() for p in self.layout.data.rglob("*") if p.is_file() and p.name[0] != "_"}
+        return {
+            p: p.read_bytes()
+            for p in self.layout.data.rglob("*")
+            if p.is_file() and p.name[0] != "_" and p.suffix != ".lock"
+        }
 
 
 @pytest.fixture
@@ -123,6 +132,73 @@ def test_leftovers_of_a_killed_run_are_swept(lab):
     leftover.write_bytes(b"half")
     lab.run()
     assert not leftover.exists()
+
+
+def test_a_replacement_that_was_cut_off_and_taken_back_leaves_the_first_rows(lab, build, monkeypatch):
+    lab.run()
+    before = lab.outputs()
+    first = (lab.store / lab.records["host-a", "ep-2"]["path"]).read_bytes(), lab.records["host-a", "ep-2"]
+    lab.add("ep-2", t_end_wall_ns=build.T0 + 9 * 10**9)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(validate, "write_validation", killed)
+        lab.run()
+    lab.records["host-a", "ep-2"] = first[1]
+    (lab.store / first[1]["path"]).write_bytes(first[0])
+    write_index(lab.store, lab.records.values())
+    assert not lab.is_current()
+    with pytest.raises(UpstreamMissing, match="was cut off; make it again with"):
+        validate.validated(lab.layout, "host-a")
+    lab.run()
+    assert lab.outputs() == before and lab.is_current()
+
+
+def test_an_episode_that_a_cut_off_run_began_and_that_was_then_deleted_leaves_nothing(lab, monkeypatch):
+    lab.run()
+    before = lab.outputs()
+    lab.add("ep-9")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(validate, "write_validation", killed)
+        lab.run()
+    assert lab.layout.rows("host-a", "ep-9").exists()
+    lab.drop("ep-9")
+    assert not lab.is_current()
+    lab.run()
+    assert lab.outputs() == before
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"verdicts_sha256": "x", "episodes": {}}', None])
+def test_a_lost_or_damaged_ledger_is_made_again_without_decoding(lab, damage):
+    lab.run()
+    path = lab.layout.validation("host-a").with_name("_ledger.json")
+    whole = path.read_bytes()
+    path.unlink() if damage is None else path.write_bytes(damage)
+    assert _counts(lab.run()) == (0, 3, 0)
+    assert path.read_bytes() == whole
+
+
+def test_what_was_validated_does_not_depend_on_the_ledger(lab):
+    lab.run()
+    known = validate.validated(lab.layout, "host-a")
+    lab.layout.validation("host-a").with_name("_ledger.json").unlink()
+    assert validate.validated(lab.layout, "host-a") == known and len(known) == 3
+
+
+def test_a_host_that_the_index_names_no_more_leaves_nothing(lab):
+    lab.add("ep-1", host="host-b")
+    lab.run()
+    before = lab.outputs()
+    lab.run("host-b")
+    assert gone_hosts(lab.layout, ["host-a", "host-b"]) == ()
+    assert remove_gone_hosts(lab.layout, ["host-a"]) == ("host-b",)
+    assert lab.outputs() == before and not list(lab.layout.processed.glob("*/host=host-b"))
 
 
 def test_a_damaged_verdict_file_is_made_again(lab):

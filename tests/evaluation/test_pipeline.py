@@ -26,7 +26,8 @@ from rlstir_core.detectors.experiment import (
 )
 from rlstir_core.detectors.presets import MODELS
 from rlstir_core.episodes.index import save_index
-from rlstir_core.episodes.validate import read_validation, validate_host
+from rlstir_core.episodes.validate import validate_host
+from rlstir_core.episodes.verdicts import read_validation
 from rlstir_core.errors import RlstirError, SplitRefused, UpstreamMissing, how_to_make
 from rlstir_core.evaluation import detector_eval
 from rlstir_core.evaluation.comparison import write_comparison
@@ -192,7 +193,7 @@ def test_a_damaged_evaluation_is_made_again_and_not_believed(own_driven: Any) ->
 
 def test_nothing_is_stale_after_a_run(driven: Any) -> None:
     layout = driven.layout
-    assert index_is_current(driven.store, layout)
+    assert index_is_current(layout, driven.index)
     assert schema_is_current(driven.store, layout, "ewma")
     assert all(stale_host_stages(driven.store, layout, host) == () for host in driven.index.hosts)
     assert not any(stale_recipe_assets(layout, plan_of(driven), driven.registry).values())
@@ -232,7 +233,7 @@ def test_a_deleted_episode_leaves_every_table_and_makes_the_recipe_stale(own_dri
     kept = [json.dumps(record) for record in records if record["episode_id"] != gone.episode_id]
     (own_driven.store / "index.jsonl").write_text("".join(f"{line}\n" for line in kept))
     (own_driven.store / gone.path).unlink()
-    assert not index_is_current(own_driven.store, layout)
+    assert not index_is_current(layout, own_driven.index)
     save_index(layout.index, own_driven.index)
     assert stale_host_stages(own_driven.store, layout, TEST_HOST) == (
         "validation",

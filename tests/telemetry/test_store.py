@@ -108,14 +108,14 @@ def test_a_run_that_was_cut_off_leaves_nothing_that_a_later_run_does_not_clear(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        real = store_module.write_ledger
+        real = store_module.finish
         finished = {"build_tensors": 0, "build_features": 1}[killed_in]
         calls = iter([real] * finished)
 
-        def write_ledger(*given: object) -> None:
+        def finish(*given: object) -> None:
             next(calls, killed)(*given)
 
-        patch.setattr(store_module, "write_ledger", write_ledger)
+        patch.setattr(store_module, "finish", finish)
         with pytest.raises(KeyboardInterrupt):
             tiny.build()
     (tiny.layout.tensors(HOST) / ".tmp-x.safetensors").write_bytes(b"half")
