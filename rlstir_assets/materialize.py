@@ -44,6 +44,8 @@ def materialize(request: Request, console: Console) -> Outcome:
     """Brings every asset of the request up to date; raises RlstirError with one sentence where it cannot."""
     from rlstir_core.detectors.presets import preset
     from rlstir_core.episodes.index import read_index
+    from rlstir_core.layout import Layout
+    from rlstir_core.lock import holding
     from rlstir_core.registry import load_registry
 
     preset(request.preset)
@@ -68,17 +70,17 @@ def materialize(request: Request, console: Console) -> Outcome:
     console.state("loading Dagster")
     from rlstir_assets.runs import storage_refusals
 
-    with storage_refusals():
-        return _Driver(request, console, index.hosts).run()
+    with storage_refusals(), holding(Layout(request.data).lock("materialization"), waiting=console.state):
+        return _Driver(request, console).run()
 
 
 class _Driver:
-    def __init__(self, request: Request, console: Console, hosts: Sequence[str]) -> None:
+    def __init__(self, request: Request, console: Console) -> None:
         from rlstir_assets.executor import size_gpu_pool
         from rlstir_assets.resources import Settings
-        from rlstir_assets.runs import open_instance
+        from rlstir_assets.runs import clear_dead_runs, open_instance
 
-        self.request, self.console, self.hosts = request, console, hosts
+        self.request, self.console = request, console
         self.settings = Settings(
             store=str(request.store),
             data=str(request.data),
@@ -87,6 +89,8 @@ class _Driver:
         )
         self.instance = open_instance()
         size_gpu_pool(self.instance)
+        for run in clear_dead_runs(self.instance):
+            console.say(f"run {run} was cut off before its end; what it had not finished is made now")
         self.made: list[str] = []
 
     def run(self) -> Outcome:
@@ -124,19 +128,21 @@ class _Driver:
         return {key.to_user_string() for key in keys}
 
     def _index(self, wanted: set[str] | None) -> None:
+        from rlstir_core.episodes.index import read_index
         from rlstir_core.staleness import index_is_current, schema_is_current
 
         store, layout = self.request.store, self.settings.layout
+        index = read_index(store)
         stale = {
-            "episode_index": not index_is_current(store, layout) or not self._hosts_are_registered(),
+            "episode_index": not index_is_current(layout, index) or not self._are_registered(index.hosts),
             "feature_schema": not schema_is_current(store, layout, self.settings.normalise),
         }
         self._make(stale, wanted, (), "index")
 
-    def _hosts_are_registered(self) -> bool:
+    def _are_registered(self, hosts: Sequence[str]) -> bool:
         from rlstir_assets.partitions import HOST_PARTITION
 
-        return set(self.instance.get_dynamic_partitions(HOST_PARTITION)).issuperset(self.hosts)
+        return set(self.instance.get_dynamic_partitions(HOST_PARTITION)).issuperset(hosts)
 
     def _hosts(self, wanted: set[str] | None) -> None:
         from rlstir_assets.partitions import HOST_PARTITION

@@ -19,6 +19,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 from dagster._core.execution.plan.objects import StepFailureData
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -26,7 +27,9 @@ from dagster._core.storage.tags import (
 )
 
 from rlstir_assets.console import Console
+from rlstir_assets.executor import GPU_POOL
 from rlstir_core.errors import RlstirError, StoreError
+from rlstir_core.lock import holding, is_held
 
 _POLL_S = 0.5
 _INTERRUPTED = "DagsterExecutionInterruptedError"
@@ -77,7 +80,7 @@ def run_assets(
         "resources": {"settings": {"config": dict(config)}},
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
     }
-    with _stderr_to(_LOG), watcher:
+    with _stderr_to(_LOG), _alive(watcher.name), watcher:
         result = dg.execute_job(
             ReconstructableJob(repository, job.name),
             instance=instance,
@@ -90,6 +93,38 @@ def run_assets(
         if any(failure.error is not None and _INTERRUPTED in str(failure.error) for _, failure in failures):
             raise KeyboardInterrupt
         raise RunFailed(_sentence(result.run_id, failures))
+
+
+def clear_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Fails the runs whose driver was killed, gives the pool slots of ended runs back, and names the former."""
+    dead = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS_RUN_STATUSES)):
+        name = run.tags.get(_Watcher.tag)
+        if name is not None and not is_held(_driver_lock(name)):
+            instance.report_run_failed(run, "The process that drove this run was killed.")
+            _driver_lock(name).unlink(missing_ok=True)
+            dead.append(run.run_id[:8])
+    pool = instance.event_log_storage.get_concurrency_info(GPU_POOL)
+    for run_id in pool.active_run_ids | pool.pending_run_ids | pool.assigned_run_ids:
+        holder = instance.get_run_by_id(run_id)
+        if holder is None or holder.is_finished:
+            instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+    return dead
+
+
+@contextlib.contextmanager
+def _alive(name: str) -> Iterator[None]:
+    """Lets other drivers see that the process behind the run of this tag lives."""
+    lock = _driver_lock(name)
+    with holding(lock):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _driver_lock(name: str) -> Path:
+    return _LOG.parent / "drivers" / f"{name}.lock"
 
 
 @contextlib.contextmanager

@@ -12,10 +12,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,9 +27,16 @@ from rlstir_core.lab.generate import generate_store
 from rlstir_core.layout import Layout
 from rlstir_core.registry import Registry, load_registry
 
+if TYPE_CHECKING:
+    import dagster as dg
+
 ROOT = Path(__file__).parents[1]
 TEST_HOST = "k-gamingcom"  # never ran scan-and-dial, so the split holds this one out
 TRAIN_HOST = "elliott-thinkpad"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=1, help="how often a full run is killed at a random moment")
 
 
 def coarse_registry(store: Path) -> None:
@@ -71,6 +81,7 @@ class Driven:
     stdout: str = ""
     stderr: str = ""
     code: int = 0
+    seconds: float = 0.0
 
     @property
     def home(self) -> Path:
@@ -111,19 +122,20 @@ def driven(tmp_path_factory: pytest.TempPathFactory) -> Driven:
             make_home(root / "home")
             elsewhere = root / "elsewhere"
             elsewhere.mkdir()
+            start = time.monotonic()
             done = subprocess.run(
                 [tool("rlstir"), "materialize", "--store", "../store", "--data", "../data"],
                 cwd=elsewhere,
-                env=environment(root / "home"),
+                env=environment(root / "home", PYTHONHASHSEED="1"),
                 capture_output=True,
                 text=True,
                 timeout=600,
                 check=False,
             )
-            said.write_text(json.dumps([done.stdout, done.stderr, done.returncode]))
-    stdout, stderr, code = json.loads(said.read_text())
+            said.write_text(json.dumps([done.stdout, done.stderr, done.returncode, time.monotonic() - start]))
+    stdout, stderr, code, seconds = json.loads(said.read_text())
     assert code == 0, stderr + stdout
-    return Driven(root=root, stdout=stdout, stderr=stderr, code=code)
+    return Driven(root=root, stdout=stdout, stderr=stderr, code=code, seconds=seconds)
 
 
 @pytest.fixture
@@ -142,6 +154,16 @@ def _small_store() -> Callable[..., Path]:
 @pytest.fixture(name="make_home", scope="session")
 def _make_home() -> Callable[[Path], Path]:
     return make_home
+
+
+@pytest.fixture(name="tool", scope="session")
+def _tool() -> Callable[[str], str]:
+    return tool
+
+
+@pytest.fixture(name="environment", scope="session")
+def _environment() -> Callable[..., dict[str, str]]:
+    return environment
 
 
 @pytest.fixture(scope="session")
@@ -163,3 +185,18 @@ def shell() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture
+def instance_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], AbstractContextManager[dg.DagsterInstance]]:
+    """The instance of a DAGSTER_HOME, closed when done with."""
+    import dagster as dg
+
+    @contextmanager
+    def opened(home: Path) -> Iterator[dg.DagsterInstance]:
+        with monkeypatch.context() as within:
+            within.chdir(home)
+            with dg.DagsterInstance.from_config(str(home)) as instance:
+                yield instance
+
+    return opened

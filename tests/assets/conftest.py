@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
@@ -37,17 +35,3 @@ def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_home: Callable[
 
     yield run
     logger.setLevel(level)
-
-
-@pytest.fixture
-def instance_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], AbstractContextManager[dg.DagsterInstance]]:
-    """The instance of a DAGSTER_HOME, closed when done with."""
-
-    @contextmanager
-    def opened(home: Path) -> Iterator[dg.DagsterInstance]:
-        with monkeypatch.context() as within:
-            within.chdir(home)
-            with dg.DagsterInstance.from_config(str(home)) as instance:
-                yield instance
-
-    return opened

@@ -1,0 +1,51 @@
+"""kill -9 at any moment: the next run blocks on nothing, loses nothing and gives what an undisturbed one gives."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from rlstir_core.detectors.presets import MODELS
+from rlstir_core.registry import MODES
+
+pytestmark = pytest.mark.slow
+
+UP_TO_FEATURES = {
+    "episode_index": "*/episode_index_v1.json",
+    "feature_schema": "*/feature_schema_v1.json",
+    "validation": "*/host=k-*/episodes.parquet",
+    "window_tensors": "*/tensor_window_v1/host=k-*/_ledger.json",
+    "window_features": "*/features_window_v1.parquet/host=k-*/part-*.parquet",
+}
+EVALUATION = {"detector_eval": "*/gru_oracle_eval.json", "comparison_v2": "*/comparison_v2.md"}
+
+
+def test_killed_once_inside_every_asset_the_results_are_the_same(victim: Any, driven: Any, contents: Any) -> None:
+    for pattern in UP_TO_FEATURES.values():
+        victim.killed_at(pattern)
+    victim.finish("--select", "+key:window_features")
+    for mode in MODES:
+        for model in MODELS:  # one by one, or others would be finished before their turn
+            last = "ckpt.json" if mode == "oracle" else "1.*"
+            victim.killed_at(f"*/{model}_{mode}.{last}", "--select", f"key:checkpoint/{mode}/{model}")
+    for pattern in EVALUATION.values():
+        victim.killed_at(pattern)
+    assert "was cut off before its end" in victim.finish()
+    assert contents(victim.data) == contents(driven.data)
+    assert "nothing was new" in victim.finish()
+
+
+def test_killed_at_random_moments_the_results_are_the_same(victim: Any, driven: Any, contents: Any, kills: int) -> None:
+    rng = random.Random(20261122)
+    for number in range(kills):
+        victim.forget()
+        killed = victim.killed_after(rng.uniform(0, driven.seconds))
+        victim.finish()
+        assert contents(victim.data) == contents(driven.data), f"kill {number} (was killed: {killed})"
+
+
+def test_two_full_runs_with_different_hash_seeds_are_equal(victim: Any, driven: Any, contents: Any) -> None:
+    victim.finish(PYTHONHASHSEED="2")  # the shared run has 1
+    assert contents(victim.data) == contents(driven.data)
