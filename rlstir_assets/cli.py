@@ -17,7 +17,7 @@ from typing import Any, ParamSpec
 import click
 from click.core import ParameterSource
 
-from rlstir_assets.console import Console
+from rlstir_assets.console import Console, plain
 from rlstir_core.errors import ConfigError, RlstirError
 from rlstir_core.layout import DEFAULT_DATA, DEFAULT_STORE
 
@@ -49,7 +49,7 @@ def _refusing(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def _fail(sentence: str, code: int = 2) -> None:
-    click.echo(f"rlstir: {' '.join(sentence.split())}", err=True)
+    click.echo(f"rlstir: {plain(' '.join(sentence.split()))}", err=True)
     sys.exit(code)
 
 
@@ -127,13 +127,13 @@ def import_table(file: Path, mapping: str, store: str | None, host: str | None, 
     if as_json:
         click.echo(_json(made))
         return
-    click.echo(f"{made.n_rows} rows, {made.n_episodes} episodes of {', '.join(made.hosts)}")
-    click.echo(f"  phases: {', '.join(f'{phase} {n}' for phase, n in made.phases.items())}")
-    click.echo(f"  channels: {len(made.channels)}; missing cells: {made.n_missing_cells}")
+    click.echo(plain(f"{made.n_rows} rows, {made.n_episodes} episodes of {', '.join(made.hosts)}"))
+    click.echo(plain(f"  phases: {', '.join(f'{phase} {n}' for phase, n in made.phases.items())}"))
+    click.echo(plain(f"  channels: {len(made.channels)}; missing cells: {made.n_missing_cells}"))
     if made.skipped_columns:
-        click.echo(f"  columns left out: {', '.join(made.skipped_columns[:20])}")
+        click.echo(plain(f"  columns left out: {', '.join(made.skipped_columns[:20])}"))
     recipe = "host" if len(made.hosts) > 1 else "sample"
-    click.echo(f"next: rlstir materialize --store {target} --recipe {recipe}")
+    click.echo(plain(f"next: rlstir materialize --store {target} --recipe {recipe}"))
 
 
 @cli.command()
@@ -233,7 +233,7 @@ def materialize(store: str | None, data: str | None, recipe: str, train_hosts: s
     if not outcome.made:
         click.echo("nothing was new: every asset is up to date")
     for line in lines:
-        click.echo(line)
+        click.echo(plain(line))
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -243,7 +243,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _json(value: object) -> str:
     import msgspec
 
-    return msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=1).decode()
+    return json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=1)  # in ASCII
 
 
 def main() -> None:

@@ -9,9 +9,21 @@ import shutil
 import sys
 import threading
 import time
+import unicodedata
 from types import TracebackType
 
+# Control, format (bidi, zero width), surrogates, private, unassigned; line and paragraph separators are spaces.
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _EVERY_S = 1.9  # something new, or the same with its seconds, at least this often
+
+
+def plain(text: object, most: int = 2_000) -> str:
+    """`text` on one line that a terminal shows as it is: control, bidi and unseen characters become escapes."""
+    kept = "".join(
+        " " if char.isspace() else ascii(char)[1:-1] if unicodedata.category(char) in _UNSEEN else char
+        for char in str(text)[: most + 1]
+    )
+    return kept if len(kept) <= most else f"{kept[: most - 1]}…"
 
 
 class Console:
@@ -45,10 +57,11 @@ class Console:
             return
         with self._lock:
             self._clear()
-            print(text, flush=True)  # noqa: T201
+            print(plain(text), flush=True)  # noqa: T201
 
     def state(self, text: str) -> None:
         """What is being done now."""
+        text = plain(text)
         with self._lock:
             if text != self._state:
                 self._state, self._since = text, time.monotonic()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
+from rlstir_assets.console import plain
 from rlstir_core.errors import RlstirError
 
 OWNERS = ["team:rlstir"]
@@ -26,11 +27,11 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except RlstirError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from None
+        raise dg.Failure(description=plain(error), allow_retries=False) from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise dg.Failure(
-            description=f"{error.strerror or error}{where}: free space or fix the folder, then run again",
+            description=plain(f"{error.strerror or error}{where}: free space or fix the folder, then run again"),
             allow_retries=False,
         ) from None
     except Exception as error:
@@ -51,7 +52,7 @@ def teller(context: dg.AssetExecutionContext, what: str = "") -> Callable[[str],
         now = time.monotonic()
         if now - last >= _QUIET_S:
             last = now
-            context.log.info(f"{what}: {text}" if what else text)
+            context.log.info(plain(f"{what}: {text}" if what else text))
 
     return tell
 
@@ -59,15 +60,18 @@ def teller(context: dg.AssetExecutionContext, what: str = "") -> Callable[[str],
 def counter(context: dg.AssetExecutionContext) -> Callable[[int, int, str], None]:
     """A progress function for counted work."""
     tell = teller(context)
-    return lambda done, total, what: tell(f"{what} {done}/{total}")
+    return lambda done, total, what: tell(f"{what} {done}/{total}" if total else what)
 
 
 def table(rows: Sequence[Mapping[str, str | int | float | bool | None]]) -> dg.TableMetadataValue:
-    """Rows as table metadata, floats rounded."""
-    records = [
-        dg.TableRecord({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
-        for row in rows
-    ]
+    """Rows as table metadata: floats rounded, text on one line without control characters."""
+    records = [dg.TableRecord({key: _cell(value) for key, value in row.items()}) for row in rows]
     if not records:
         return dg.MetadataValue.table([], schema=dg.TableSchema([dg.TableColumn("nothing")]))
     return dg.MetadataValue.table(records)
+
+
+def _cell(value: str | int | float | bool | None) -> str | int | float | bool | None:
+    if isinstance(value, str):
+        return plain(value)
+    return round(value, 4) if isinstance(value, float) else value

@@ -5,7 +5,11 @@ No pickle on any path. A checkpoint refuses data of another schema. What does no
 
 from __future__ import annotations
 
+import hashlib
+import os
+import stat
 from collections.abc import Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +26,15 @@ from rlstir_core.detectors.neural import (
     TransformerDetector,
 )
 from rlstir_core.detectors.trees import GradientBoostedTrees
+from rlstir_core.episodes.schema import printable, shown
 from rlstir_core.errors import CheckpointError, UpstreamMissing, how_to_make
 
 _FORMAT = "rlstir-checkpoint-1"
 _MAX_JSON_BYTES = 64 << 20
+_MAX_SIDECAR_BYTES = 512 << 20
+_MAX_MEMBERS = 64
+_MAX_TEXT = 400  # characters of any text in a checkpoint
+_MAX_COUNT = 2**53
 
 DETECTORS: dict[str, type[Detector]] = {
     kind.name: kind
@@ -96,9 +105,8 @@ def write_checkpoint(
 def read_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint's JSON; CheckpointError or UpstreamMissing in one sentence otherwise."""
     try:
-        if path.stat().st_size > _MAX_JSON_BYTES:
-            raise CheckpointError(f"{path} is larger than a checkpoint can be; train it again")
-        checkpoint = msgspec.json.decode(path.read_bytes(), type=Checkpoint)
+        with _opened(path, _MAX_JSON_BYTES) as handle:
+            checkpoint = msgspec.json.decode(handle.read(_MAX_JSON_BYTES), type=Checkpoint)
     except FileNotFoundError:
         model, _, mode = path.name.removesuffix(".ckpt.json").partition("_")
         raise UpstreamMissing(
@@ -106,17 +114,59 @@ def read_checkpoint(path: Path) -> Checkpoint:
         ) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise CheckpointError(f"{path} is not a checkpoint ({error}); train it again") from None
-    if checkpoint.format != _FORMAT:
-        raise CheckpointError(f"{path} has format {checkpoint.format!r}, not {_FORMAT!r}; train it again")
-    if not checkpoint.members:
-        raise CheckpointError(f"{path} has no members; train it again")
-    if checkpoint.model not in DETECTORS:
-        raise CheckpointError(f"{path} is of model {checkpoint.model!r}, which is unknown; train it again")
-    if path.name != f"{checkpoint.model}_{checkpoint.mode}.ckpt.json":
-        raise CheckpointError(
-            f"{path} holds {checkpoint.model}_{checkpoint.mode}, not what its name says; put it back or train it again"
-        )
+    _check(path, checkpoint)
     return checkpoint
+
+
+def _check(path: Path, checkpoint: Checkpoint) -> None:
+    """CheckpointError where the JSON says what cannot be; whoever wrote the weights may have written it too."""
+    model, mode, schema = checkpoint.model, checkpoint.mode, checkpoint.input_schema
+
+    def need(holds: bool, wrong: str) -> None:
+        if not holds:
+            raise CheckpointError(f"{path} {wrong}; train it again")
+
+    need(checkpoint.format == _FORMAT, f"has format {shown(checkpoint.format)}, not {_FORMAT!r}")
+    n_members = len(checkpoint.members)
+    need(0 < n_members <= _MAX_MEMBERS, f"has {n_members or 'no'} members, not 1 to {_MAX_MEMBERS}")
+    need(model in DETECTORS, f"is of model {shown(model)}, which is unknown")
+    own_name = f"{model}_{mode}"
+    need(path.name == f"{own_name}.ckpt.json", f"holds {shown(own_name)}, not what its name says; put it back")
+    own_folder = checkpoint.recipe == path.parent.name
+    need(own_folder, f"is of recipe {shown(checkpoint.recipe)}, not of the folder it lies in; put it back")
+    need(
+        (schema.kind, schema.mode) == (DETECTORS[model].kind, mode),
+        f"has an input schema of {shown(schema.kind)} inputs in mode {shown(schema.mode)}, not its own",
+    )
+    for what, names in (("channel", schema.channels), ("column", schema.columns), ("phase", schema.phases)):
+        need(0 < len(names) == len(set(names)), f"has an input schema that names no {what}, or one twice")
+    for text in _texts(checkpoint):
+        plain = len(text) <= _MAX_TEXT and printable(text) == text
+        need(plain, f"holds {shown(text)}, a text that is too long or not printable")
+    counted = 0 <= checkpoint.n_train_episodes <= _MAX_COUNT and abs(checkpoint.seed) <= _MAX_COUNT
+    need(counted, "has a seed or a number of train episodes that cannot be")
+    for place, member in enumerate(checkpoint.members):
+        need(_is_sober(member.facts), f"has training facts of member {place} that are negative or too large")
+        wanted = f"{own_name}.{place}{DETECTORS[model].suffix}"
+        need(
+            member.sidecar == wanted,
+            f"names a sidecar outside its folder or another's, {shown(member.sidecar)} instead of {wanted}",
+        )
+
+
+def _texts(checkpoint: Checkpoint) -> list[str]:
+    schema = checkpoint.input_schema
+    found = [checkpoint.preset, checkpoint.input_sha256, checkpoint.train_sha256, schema.feature_schema_sha256]
+    found += [*schema.channels, *schema.columns, *schema.phases]
+    for member in checkpoint.members:
+        found += [member.sidecar_sha256, member.facts.selected_on, *member.validation_episodes]
+    return found
+
+
+def _is_sober(facts: TrainingFacts) -> bool:
+    values = [getattr(facts, name) for name in facts.__struct_fields__ if name != "selected_on"]
+    numbers = [*(value for value in values if isinstance(value, (int, float))), *facts.class_weights]
+    return all(-1 <= value <= _MAX_COUNT for value in numbers)
 
 
 def load_detector(path: Path, given: InputSchema | None = None) -> tuple[Checkpoint, CrossFitted]:
@@ -147,11 +197,36 @@ def is_whole(path: Path, checkpoint: Checkpoint) -> bool:
 
 
 def _sidecar(path: Path, member: Member) -> Path:
-    if Path(member.sidecar).name != member.sidecar:
-        raise CheckpointError(f"{path} names a sidecar outside its folder ({member.sidecar!r}); train it again")
     sidecar = path.parent / member.sidecar
-    if not sidecar.is_file() or file_sha256(sidecar) != member.sidecar_sha256:
+    try:
+        with _opened(sidecar, _MAX_SIDECAR_BYTES) as handle:
+            found = hashlib.file_digest(handle, "sha256").hexdigest()
+    except FileNotFoundError:
+        found = ""
+    if found != member.sidecar_sha256:
         raise CheckpointError(
             f"{sidecar} is missing or is not the file its checkpoint was written with; train it again"
         )
     return sidecar
+
+
+def _opened(path: Path, most: int) -> BufferedReader:
+    """The plain file at `path`, open for reading; CheckpointError where it is none, or larger than `most` bytes."""
+    try:
+        # without O_NONBLOCK, opening a pipe would wait for a writer
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be opened, or is a link ({error.strerror}); put the plain file back or train it again"
+        ) from None
+    found = os.fstat(handle)
+    if stat.S_ISREG(found.st_mode) and found.st_size <= most:
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    if stat.S_ISREG(found.st_mode):
+        raise CheckpointError(
+            f"{path} has {found.st_size} bytes, larger than a checkpoint can be ({most}); train it again"
+        )
+    raise CheckpointError(f"{path} is no plain file; put the file back or train it again")

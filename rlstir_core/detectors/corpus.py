@@ -124,6 +124,8 @@ def _host_recordings(
     label_W = np.array([phase_index.get(phase, -1) for phase in table["phase"].to_pylist()], np.int64)
     purity_W = table["purity"].to_numpy()
     since_W = table["since_onset_s"].to_numpy()
+    if not len(episode_W):
+        return {}
     found, first = np.unique(episode_W.astype(str), return_index=True)
     ends = [*first[1:], len(episode_W)]
     if columns:

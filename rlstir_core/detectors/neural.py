@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -23,10 +24,20 @@ from rlstir_core.detectors.networks import build
 from rlstir_core.detectors.presets import Net, Preset
 from rlstir_core.detectors.standardise import Standardiser, fit_standardiser
 from rlstir_core.detectors.training import Batches, Fold, predict, train
+from rlstir_core.episodes.schema import printable
 from rlstir_core.errors import CheckpointError
 
 # N windows, F columns, T bins, D input rows, L bins of a window, K phases, B windows of a batch
 _WEIGHT = "network."
+_Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
+
+
+class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `load` needs beside the weights."""
+
+    n_inputs: _Size
+    n_phases: _Size
+    net: Net
 
 
 class NeuralDetector(Detector):
@@ -80,8 +91,14 @@ class NeuralDetector(Detector):
         assert self.network is not None
         if not len(inputs.windows.label_N):
             return np.empty((0, self.settings["n_phases"]))
-        device = _device(next(self.network.parameters()).device.type)
-        return predict(self.network, self._fold(inputs, device), self.batch)
+        fold = self._fold(inputs, _device(next(self.network.parameters()).device.type))
+        wanted, given = self.settings["n_inputs"], fold.batch(np.arange(1)).shape[-1]
+        if given != wanted:
+            raise CheckpointError(f"a checkpoint of {self.name} takes {wanted} inputs, not {given}; train it again")
+        proba_NK = predict(self.network, fold, self.batch)
+        if not np.isfinite(proba_NK).all():
+            raise CheckpointError(f"a checkpoint of {self.name} has weights too large to compute with; train it again")
+        return proba_NK
 
     def save(self, path: Path) -> dict[str, Any]:
         """See `Detector.save`."""
@@ -98,23 +115,26 @@ class NeuralDetector(Detector):
     def load(self, path: Path, settings: dict[str, Any]) -> None:
         """See `Detector.load`."""
         try:
+            said = msgspec.convert(settings, _Settings)
             tensors = load_file(path)
-            net = Net(**settings["net"])
-            n_inputs = int(settings["n_inputs"])
             with torch.device("meta"):  # takes no memory, whatever sizes the settings claim
-                network = build(self.name, n_inputs, int(settings["n_phases"]), net)
+                network = build(self.name, said.n_inputs, said.n_phases, said.net)
             mean, spread = tensors.pop("standardiser.mean"), tensors.pop("standardiser.spread")
+            if strays := [name for name in tensors if not name.startswith(_WEIGHT)]:
+                raise ValueError(f"{len(strays)} tensors that are no weight of the network")
             weights = {name.removeprefix(_WEIGHT): tensor for name, tensor in tensors.items()}
+            values = (*weights.values(), mean, spread)
+            if not all(tensor.dtype == torch.float32 and torch.isfinite(tensor).all() for tensor in values):
+                raise CheckpointError(f"{path} holds weights that are not finite float32; train the checkpoint again")
             network.load_state_dict(weights, assign=True)
-        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            said = " ".join(str(error).split())[:200]
+        except CheckpointError:
+            raise
+        except (SafetensorError, msgspec.ValidationError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            words = printable(" ".join(str(error).split()))[:200]
             raise CheckpointError(
-                f"{path} does not fit its checkpoint ({type(error).__name__}: {said}); train it again"
+                f"{path} does not fit its checkpoint ({type(error).__name__}: {words}); train it again"
             ) from None
-        values = (*weights.values(), mean, spread)
-        if not all(tensor.dtype == torch.float32 and torch.isfinite(tensor).all() for tensor in values):
-            raise CheckpointError(f"{path} holds weights that are not finite float32; train the checkpoint again")
-        n_columns = mean.numel()
+        n_inputs, n_columns = said.n_inputs, mean.numel()
         fits = n_inputs == n_columns if self.kind == "summary" else n_columns < n_inputs <= 2 * n_columns
         if not fits or mean.shape != spread.shape or mean.ndim != 1 or not (spread > 0).all():
             raise CheckpointError(f"{path} has a standardiser that does not fit its network; train it again")

@@ -5,7 +5,6 @@ What does not belong here: the features.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from rlstir_core.atomic import replacing
 from rlstir_core.detectors.base import Detector, Tell, TrainingFacts, class_weights, clear, look
 from rlstir_core.detectors.inputs import Inputs, SummaryInputs
 from rlstir_core.detectors.presets import Preset
+from rlstir_core.detectors.trees_file import checked_model
 from rlstir_core.errors import CheckpointError
 
 # N windows, F columns, K phases
@@ -116,13 +116,11 @@ class GradientBoostedTrees(Detector):
 
     def load(self, path: Path, settings: dict[str, Any]) -> None:
         """See `Detector.load`."""
-        raw = path.read_bytes()
+        raw, stored = checked_model(path.read_bytes(), str(path))
+        booster = xgb.Booster()
         try:
-            learner = json.loads(raw)["learner"]
-            stored = int(learner["learner_model_param"]["num_class"])
-            booster = xgb.Booster()
             booster.load_model(bytearray(raw))
-        except (ValueError, KeyError, TypeError, RecursionError, xgb.core.XGBoostError) as error:
+        except (ValueError, TypeError, xgb.core.XGBoostError) as error:
             raise CheckpointError(
                 f"{path} is not an XGBoost model in JSON ({type(error).__name__}); train the checkpoint again"
             ) from None

@@ -16,7 +16,7 @@ _MAX_TEXT = 200
 _MAX_PAD = 44
 _SPECIAL = re.compile(r"[\\`*\[\]|~$]")
 _LOOSE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # one inside a word never opens emphasis
-_BLOCK_START = re.compile(r"^(?:#{1,6}|[-+]|=+|\d{1,9}[.)])(?=\s|$)")
+_BLOCK_START = re.compile(r"^(?:#{1,6}|-+|\+|=+|\d{1,9}[.)])(?=\s|$)")
 
 
 def escape_md(text: object, limit: int = _MAX_TEXT) -> str:

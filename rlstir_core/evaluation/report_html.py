@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 
+from rlstir_core.evaluation.markdown import drawable
 from rlstir_core.evaluation.report import render_markdown
 from rlstir_core.evaluation.report_inputs import ReportInputs
 from rlstir_core.evaluation.report_verdict import is_void
@@ -28,7 +29,7 @@ def render_html(inputs: ReportInputs, plots: Mapping[str, bytes]) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(source).render(
         title=f"RL-STIR comparison, recipe {inputs.recipe}",
-        store=inputs.store,
+        store=drawable(inputs.store),
         void=is_void(inputs),
         synthetic=inputs.synthetic,
         contents=contents,

@@ -11,6 +11,7 @@ from rlstir_core.evaluation.intervals import Estimate
 from rlstir_core.evaluation.markdown import escape_md
 from rlstir_core.evaluation.report_inputs import ReportInputs
 from rlstir_core.evaluation.results import ModelEvaluation
+from rlstir_core.ids import is_safe
 
 
 def ordered(inputs: ReportInputs) -> list[ModelEvaluation]:
@@ -26,8 +27,13 @@ def ordered(inputs: ReportInputs) -> list[ModelEvaluation]:
 def row_name(model: ModelEvaluation, inputs: ReportInputs) -> str:
     """`gbt realistic`; a baseline stands in code type."""
     if any(model is baseline for baseline in inputs.baselines):
-        return f"`{model.model}`" if "`" not in model.model else escape_md(model.model)
+        return coded(model.model)
     return escape_md(f"{model.model} {model.mode}")
+
+
+def coded(name: str) -> str:
+    """A name in code type, where nothing can be escaped: so only a safe one."""
+    return f"`{name}`" if is_safe(name) else escape_md(name)
 
 
 def picture(inputs: ReportInputs, name: str, caption: str) -> list[str]:

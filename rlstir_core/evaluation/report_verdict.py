@@ -17,6 +17,7 @@ from rlstir_core.evaluation.markdown import (
     signed,
 )
 from rlstir_core.evaluation.report_inputs import ReportInputs
+from rlstir_core.evaluation.report_rows import coded
 from rlstir_core.evaluation.results import ModelEvaluation, PairedDifference
 
 VOID_MARGIN = 0.10  # a clock this far above chance voids the comparison
@@ -125,7 +126,7 @@ def _against_baselines(inputs: ReportInputs, model: ModelEvaluation) -> list[str
     beaten, level, losing, unknown = [], [], [], []
     for baseline in inputs.baselines:
         row = rows.get(baseline.name)
-        label = f"`{escape_md(baseline.model)}`"
+        label = coded(baseline.model)
         if row is None or row.p_holm is None or row.difference.value is None:
             unknown.append(label)
         elif row.p_holm >= ALPHA:

@@ -68,7 +68,10 @@ def _read(path: Path, text_columns: set[str], delimiter: str) -> pa.Table:
         raise StoreError(f"{path} is no table that can be read ({first}); mend the file") from None
     if not table.num_rows:
         raise StoreError(f"{path} has a header but no rows; name a table with data")
-    names = table.column_names
+    try:
+        names = table.column_names
+    except UnicodeDecodeError:
+        raise StoreError(f"{path} has a header that is not UTF-8; convert the file") from None
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise StoreError(f"{path} has the column {twice[0]!r} more than once; rename one")
     return table

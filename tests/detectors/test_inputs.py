@@ -236,7 +236,7 @@ def test_moving_all_wall_times_of_an_episode_changes_no_input(tmp_path: Path) ->
         np.testing.assert_array_equal(three.series_TD, four.series_TD)
 
 
-def test_hosts_that_use_the_same_episode_ids_keep_all_their_episodes(tmp_path: Path) -> None:
+def test_hosts_that_share_episode_ids_keep_them_all_and_one_without_telemetry_adds_none(tmp_path: Path) -> None:
     store, layout, registry = tmp_path / "store", Layout(tmp_path / "data"), default_registry()
     plans = plan_store(hosts=("h-1", "h-2"), episodes=8, seed=3, duration_s=40.0)
     records = []
@@ -246,13 +246,15 @@ def test_hosts_that_use_the_same_episode_ids_keep_all_their_episodes(tmp_path: P
         records.append(
             write_episode(store, {**meta, "episode_id": f"run-{number + (plan.host.name == 'h-2')}"}, labels, members)
         )
+    meta, _, _ = make_episode(3, plans[0])
+    records.append(write_episode(store, {**meta, "host_id": "silent"}, [], {}))
     write_index(store, records)
     write_schema(layout.feature_schema, make_schema(registry))
-    for host in ("h-1", "h-2"):
+    for host in ("h-1", "h-2", "silent"):
         validate_host(store, layout, host, registry=registry, index=read_index(store))
         build_tensors(layout, host, registry)
         build_features(layout, host, registry)
-    corpus = load_corpus(layout, ["h-1", "h-2"], ())
+    corpus = load_corpus(layout, ["h-1", "h-2", "silent"], ())
     assert sorted(corpus.recordings) == sorted(
         ["run-0", "run-4", *(f"{host}/run-{k}" for host in ("h-1", "h-2") for k in (1, 2, 3))]
     )
