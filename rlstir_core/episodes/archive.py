@@ -186,7 +186,7 @@ class _Tape:
         n = 0
         rest = self._chunk[self._at :]
         while True:
-            if rest.strip(b"\0"):
+            if rest != bytes(len(rest)):
                 raise EpisodeRejected("archive.trailing_bytes", "data follows the end of the tar; send it without")
             n += len(rest)
             try:

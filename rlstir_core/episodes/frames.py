@@ -20,7 +20,7 @@ _MAGIC = 0xFD2FB528
 _SKIPPABLE = 0x184D2A50
 _READ = 256 * 1024
 _BLOCK_MAX = 128 * 1024
-_STEP = 16  # blocks a step: at most 2 MiB of output
+_STEP = 16 * _BLOCK_MAX  # output of a step, at most
 _WHOLE = 4 * 1024 * 1024
 _SKIPPABLE_MAX = 64
 
@@ -64,19 +64,20 @@ class FrameReader:
     def _frame(self, magic: bytes) -> Iterator[bytes]:
         header, window, size, checksum = self._frame_header()
         engine = zstandard.ZstdDecompressor(max_window_size=self._limits.window_bytes)
-        stream = engine.decompressobj(write_size=_STEP * _BLOCK_MAX)
-        parts, n_parts, n_blocks, total, last = [magic, header], 0, 0, 0, False
+        stream = engine.decompressobj(write_size=_STEP)
+        parts, n_parts, n_blocks, n_out, total, last = [magic, header], 0, 0, 0, 0, False
         # a small frame that says its size comes out in one call; the calls for larger ones are bounded by blocks
         whole = 0 < size <= _WHOLE
         while not last:
-            block, last = self._block(n_blocks, min(window, _BLOCK_MAX))
+            block, most, last = self._block(n_blocks, min(window, _BLOCK_MAX))
             parts += block
+            n_out += most
             n_parts += len(block[1])
             n_blocks += 1
             if last and checksum:
                 parts.append(self._take(4))
             whole = whole and n_parts <= _WHOLE
-            if last or (n_blocks % _STEP == 0 and not whole):
+            if last or (n_out > _STEP - _BLOCK_MAX and not whole):
                 data = b"".join(parts)
                 try:
                     data = engine.decompress(data, size) if whole else stream.decompress(data)
@@ -84,7 +85,7 @@ class FrameReader:
                     raise EpisodeRejected(
                         "archive.zstd", f"the zstd frame is damaged near block {n_blocks}; send the file again"
                     ) from None
-                parts = []
+                parts, n_out = [], 0
                 total += len(data)
                 self._check_total(total)
                 if data:
@@ -92,8 +93,8 @@ class FrameReader:
         if not (whole or stream.eof) or (whole and total != size):
             raise EpisodeRejected("archive.zstd", "the zstd frame does not end where it says; send the file again")
 
-    def _block(self, n_before: int, size_max: int) -> tuple[list[bytes], bool]:
-        """The header and body of the next block, and whether it is the last."""
+    def _block(self, n_before: int, size_max: int) -> tuple[list[bytes], int, bool]:
+        """The header and body of the next block, the most that can come out of it, and whether it is the last."""
         if n_before >= self._limits.blocks:
             raise EpisodeRejected("archive.zstd_blocks", f"more than {self._limits.blocks} zstd blocks")
         head = self._take(3)
@@ -101,7 +102,7 @@ class FrameReader:
         kind, size = (word >> 1) & 3, word >> 3
         if kind == 3 or size > size_max:
             raise EpisodeRejected("archive.zstd", f"zstd block {n_before} is not valid; send the file again")
-        return [head, self._take(1 if kind == 1 else size)], bool(word & 1)
+        return [head, self._take(1 if kind == 1 else size)], _BLOCK_MAX if kind == 2 else size, bool(word & 1)
 
     def _frame_header(self) -> tuple[bytes, int, int, bool]:
         """The header's bytes, the window, the content's size (0 when unknown), and whether a checksum follows."""

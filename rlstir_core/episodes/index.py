@@ -43,7 +43,7 @@ class IndexEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexFault:
-    """Something wrong at a line of the index; `path` is the safe path of a tarball that it concerns."""
+    """Something wrong at a line of the index, or (line 0) with what lies there; `path` is the tarball's, printable."""
 
     line: int
     reason: str
@@ -195,7 +195,7 @@ def _tarballs(store: Path) -> tuple[set[str], list[IndexFault]]:
     for folder in sorted(root.iterdir()):
         if folder.is_symlink() or not folder.is_dir():
             if folder.is_symlink():
-                faults.append(_stray(f"episodes/{folder.name}", "is a link"))
+                faults.append(_stray(f"episodes/{folder.name}", "is a link", is_tarball=False))
             continue
         for file in sorted(folder.iterdir()):
             name = file.name
@@ -210,5 +210,6 @@ def _tarballs(store: Path) -> tuple[set[str], list[IndexFault]]:
     return found, faults
 
 
-def _stray(path: str, what: str) -> IndexFault:
-    return IndexFault(line=0, reason="index.path", detail=printable(f"{path} {what}; put a plain file there"))
+def _stray(path: str, what: str, is_tarball: bool = True) -> IndexFault:
+    detail = printable(f"{path} {what}; put a plain file with a safe name there")
+    return IndexFault(line=0, reason="index.path", detail=detail, path=printable(path) if is_tarball else "")

@@ -65,13 +65,25 @@ class LineSplitter:
                 lines = b"".join([*self._rest, lines])
         self._rest, self._n_rest = [], 0
         self._keep(chunk[end:])
-        return lines
+        return lines if len(lines) <= self._limit else self._without_long(lines)
 
     def finish(self) -> bytes:
         """The last line, if it had no end."""
         rest = b"".join(self._rest)
         self._rest, self._n_rest = [], 0
         return rest
+
+    def _without_long(self, lines: bytes) -> bytes:
+        parts, start = [], 0
+        while start < len(lines):
+            end = lines.rfind(b"\n", start, start + self._limit) + 1
+            if end:
+                parts.append(lines[start:end])
+            else:
+                self.n_too_long += 1
+                end = lines.index(b"\n", start) + 1
+            start = end
+        return b"".join(parts)
 
     def _keep(self, piece: bytes) -> None:
         if not piece:
@@ -166,13 +178,13 @@ class RowReader:
             self._n_lines += 1
             if not raw.strip():
                 continue
-            line = parse_line(raw, self._limits.nesting)
-            self._budget.slow_lines -= 1
+            line = parse_line(raw, self._limits.nesting, self._budget.slow_lines, self._budget.slow_chars)
+            self._budget.slow_lines -= len(line.objects) + line.n_damaged
             self._budget.slow_chars -= line.work
             if self._budget.slow_lines < 0 or self._budget.slow_chars < 0:
                 raise EpisodeRejected(
                     "json.too_many_faults",
-                    f"over {self._limits.slow_lines} lines or {self._limits.slow_chars} characters need care,"
+                    f"over {self._limits.slow_lines} records or {self._limits.slow_chars} characters need care,"
                     f" the last in {self.name}.jsonl; mend the recorder",
                 )
             if line.n_damaged:

@@ -112,7 +112,7 @@ class LabelReader:
             if not raw.strip():
                 continue
             self._n_lines += 1
-            line = parse_line(raw, self._limits.nesting)
+            line = parse_line(raw, self._limits.nesting, self._limits.labels)
             if line.fault:
                 _reject("label.json", f"labels.jsonl line {self._n_lines}: {line.fault}; send strict JSON")
             self._records += line.objects

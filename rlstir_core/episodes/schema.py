@@ -120,5 +120,7 @@ def shown(value: object) -> str:
 
 def printable(text: str) -> str:
     """`text` as bounded printable ASCII: what every detail passes through before it leaves the reader."""
+    if len(text) <= _DETAIL and text.isascii() and text.isprintable():
+        return text
     escaped = "".join(c if " " <= c <= "~" else f"\\u{ord(c):04x}" for c in text[:_DETAIL])
     return escaped if len(escaped) <= _DETAIL else f"{escaped[: _DETAIL - 3]}..."

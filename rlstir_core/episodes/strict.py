@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
-_SPACE = " \t\r\n"
+_SPACE = re.compile(r"[ \t\r\n]*")
 _RESTARTS = 8  # places in one line where a lost record may begin again
-_LONG_NUMBER = re.compile(rb"[0-9]{1000}")  # int() refuses more than 4,300 digits
+_ITEM_WORK = 8  # a nested value costs as much time as so many characters
+_ALL_ZERO = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER = b"0" * 1000  # int() refuses more than 4,300 digits
 
 
 @dataclass(slots=True)
@@ -27,7 +30,7 @@ class Line:
     objects: list[dict[str, Any]] = field(default_factory=list)
     n_damaged: int = 0
     fault: str = ""  # of the first stretch
-    work: int = 0  # characters that the decoder went over
+    work: int = 0  # characters that the decoder went over, repeats included, and more for nested values
 
     def damage(self, why: str) -> None:
         self.n_damaged += 1
@@ -41,27 +44,31 @@ class _Bad:
         self.why = why
 
 
-def parse_line(raw: bytes, nesting: int) -> Line:
-    """Every well-formed object in `raw`; a half object, a bad value or stray text is a damaged stretch."""
+def parse_line(raw: bytes, nesting: int, most: int = sys.maxsize, most_work: int = sys.maxsize) -> Line:
+    """Every well-formed object in `raw`; a half object, a bad value or stray text is a damaged stretch.
+
+    Reading ends after more than `most` of both, or after more work than `most_work`.
+    """
     line = Line()
     text = raw.decode("utf-8", "surrogateescape")
-    long = len(raw) > 1000 and _LONG_NUMBER.search(raw)
+    long = len(raw) > 1000 and _LONG_NUMBER in raw.translate(_ALL_ZERO)
     decode = (_LONG_DECODER if long else _DECODER).raw_decode
     may_hold_surrogates = not text.isascii() or "\\u" in text
     at, restarts, lost = 0, 0, False
     while True:
-        while at < len(text) and text[at] in _SPACE:
-            at += 1
-        if at >= len(text):
+        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+        if at >= len(text) or len(line.objects) + line.n_damaged > most or line.work > most_work:
             return line
         why = "not an object"
         try:
             value, end = decode(text, at)
         except RecursionError:
             value, end, why = None, len(text), "nesting is too deep"
-        except ValueError as error:
-            value, end, why = None, getattr(error, "pos", len(text)), "not JSON"
-        line.work += end - at
+        except json.JSONDecodeError as error:
+            # an endless text was gone over to the end of the line, but its error names where it begins
+            end = len(text) if error.msg.startswith("Unterminated") else error.pos
+            value, why = None, "not JSON"
+        line.work += end - at + _ITEM_WORK * sum(text.count(mark, at, end) for mark in "{[,")
         if isinstance(value, (dict, list, _Bad)):
             # the value's end is known, so that what follows can be read whatever is wrong inside
             why = _fault(value, nesting, may_hold_surrogates)

@@ -27,9 +27,10 @@ from rlstir_core.lock import Progress, holding, told_to
 from rlstir_core.registry import Registry
 
 _MIN_DRIFT_ROWS = 20
+_NO_TARBALL = ("index.path", "index.missing_file")  # faults that stand for a tarball's verdict
 _NO_STAMP: Stamp = (-1, 0, 0, 0)  # no file has it
 _IN_WORK = Known(_NO_STAMP, "", 0, "", "", False)
-DECODE_VERSION = 1  # raise it when equal bytes give other rows or another verdict
+DECODE_VERSION = 2  # raise it when equal bytes give other rows or another verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,17 +55,19 @@ def decode_sha256(registry: Registry, limits: Limits | None = None) -> str:
 def validate_store(store: Path, *, registry: Registry, limits: Limits | None = None) -> Iterator[tuple[str, Verdict]]:
     """(path, verdict) of every tarball of the store, by path; StoreError when there is no index.
 
-    Tarballs that no index line names, and index lines that name no readable tarball, have verdicts too.
+    Tarballs that no index line names, index lines that name no readable tarball, and links or unsafe names that
+    look like tarballs have verdicts too; a name that is not printable comes escaped.
     """
     index = read_index(store)
     entries = {entry.path: entry for entry in index.entries}
-    refused = {fault.path: fault for fault in index.faults if fault.reason == "index.case_twin"}
-    absent = {fault.path: fault for fault in index.faults if fault.reason == "index.missing_file"}
-    for path in sorted({*entries, *index.orphans, *absent}):
-        if path in absent:
-            fault = absent[path]
-            yield path, Verdict("reject", fault.reason, fault.detail, (fault.reason,))
-        elif path in entries:
+    orphans = set(index.orphans)
+    refused = {
+        fault.path: fault
+        for fault in index.faults
+        if (fault.reason in _NO_TARBALL and fault.path) or (fault.reason == "index.case_twin" and fault.path in orphans)
+    }
+    for path in sorted({*entries, *index.orphans, *refused}):
+        if path in entries:
             yield path, _read(store, entries[path], registry, limits).verdict
         elif path in refused:
             fault = refused[path]
