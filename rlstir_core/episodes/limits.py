@@ -22,7 +22,7 @@ class Limits:
     file_bytes: int = 256 * MIB  # the tarball on disk
     window_bytes: int = 8 * MIB  # the zstd window: what the decompressor must hold
     blocks: int = 100_000  # zstd blocks; an honest frame has one for every 128 KiB or flush
-    total_bytes: int = 384 * MIB  # decompressed
+    total_bytes: int = 256 * MIB  # decompressed
     telemetry_bytes: int = 64 * MIB  # decompressed bytes of all members that are parsed
     members: int = 4_096
     pax_bytes: int = 8 * KIB
