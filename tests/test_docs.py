@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 import shlex
 from pathlib import Path
@@ -14,7 +15,7 @@ from rlstir_assets.cli import cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")])
 MODULES = sorted([*(ROOT / "rlstir_core").rglob("*.py"), *(ROOT / "rlstir_assets").rglob("*.py")])
 
 
@@ -119,6 +120,18 @@ def test_every_preset_recipe_and_normaliser_of_the_code_stands_in_the_readme() -
 def test_folders_and_files_that_a_page_names_exist(page: Path) -> None:
     for name in re.findall(r"`((?:rlstir_core|rlstir_assets|tests|benchmarks|docs)/[\w./-]+)`", page.read_text()):
         assert (ROOT / name).exists(), name
+
+
+def test_the_limits_of_the_security_page_are_those_of_the_code_and_each_has_a_case() -> None:
+    from hostile_corpus import CASES
+
+    from rlstir_core.episodes.limits import Limits
+
+    units = {"MiB": 2**20, "KiB": 2**10, "hours": 3600 * 10**9, "seconds": 10**9}
+    rows = re.findall(r"(?m)^\| `(\w+)` \| ([\d,.]+) (\w+)[^|]*\| `([\w-]+)` \|$", (ROOT / "SECURITY.md").read_text())
+    told = {name: float(number.replace(",", "")) * units.get(unit, 1) for name, number, unit, _ in rows}
+    assert told == dataclasses.asdict(Limits())
+    assert {case for *_, case in rows} <= {case.name for case in CASES}
 
 
 def test_every_module_says_what_belongs_in_it() -> None:
