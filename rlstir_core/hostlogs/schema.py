@@ -1,0 +1,60 @@
+"""A log row: what every parser makes of one event of a host's log, and what a parser is told beforehand.
+
+What does not belong here: any format (one module each), templates, and where rows are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal
+
+import msgspec
+
+LogChannel = Literal["sysmon", "auditd", "auth", "journald", "evtx"]
+MISSING = -1  # an integer that the event does not have
+
+
+class LogRow(msgspec.Struct, kw_only=True, gc=False):
+    """One event. Integers are -1 and texts are empty where the event does not say.
+
+    `fields_json` keeps every field of the record as JSON, so nothing is lost; a line that cannot be parsed has
+    `parsed` False and its text in `message`. `message` is what a template is made of.
+    """
+
+    ts_ns: int  # the event's own clock, UTC; where it has none, that of the row before
+    channel: str
+    host: str = ""  # short and in lower case
+    host_said: str = ""  # as the event spells it
+    pid: int = MISSING
+    ppid: int = MISSING
+    tid: int = MISSING
+    exe: str = ""
+    cmdline: str = ""
+    user: str = ""
+    sid: str = ""
+    provider: str = ""  # what wrote the event: `Microsoft-Windows-Sysmon`, `sshd`, `auditd`
+    event_id: str = ""  # `1`, `4688`, `SYSCALL`; empty where the format has none
+    message: str = ""
+    fields_json: str = "{}"
+    clock_mismatch: bool = False  # EVTX: header and event name other times or other ids
+    parsed: bool = True
+
+
+class LogContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a log before it is read."""
+
+    name: str = ""  # of the file, for messages
+    host: str = ""  # where the events name none
+    near_ns: int | None = None  # a time of the episode: a syslog line without a year lies nearest to it
+    line_bytes: int = 1 << 20  # a longer line becomes a row that is not parsed, cut to this
+
+
+Parser = Callable[[Iterable[bytes], LogContext], Iterator[LogRow]]
+
+
+def short_host(name: str) -> str:
+    """The host's short name in lower case: `DC01.lab.local` and `dc01` are one host; an address stays whole."""
+    name = name.strip().rstrip(".").lower()
+    if ":" in name or name.replace(".", "").isdigit():
+        return name
+    return name.partition(".")[0]
