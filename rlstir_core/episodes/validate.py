@@ -15,7 +15,7 @@ import numpy as np
 
 from rlstir_core.atomic import canonical_sha256, file_sha256, sweep
 from rlstir_core.episodes.index import SUFFIX, IndexEntry, StoreIndex, read_index
-from rlstir_core.episodes.ledger import Known, Stamp, read_ledger, stamp_of, write_ledger
+from rlstir_core.episodes.decoded import Known, Stamp, read_ledger, stamp_of, write_ledger
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.read import read_episode
 from rlstir_core.episodes.rows import write_rows
