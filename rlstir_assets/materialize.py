@@ -146,9 +146,9 @@ class _Driver:
 
     def _hosts(self, wanted: set[str] | None) -> None:
         from rlstir_assets.partitions import HOST_PARTITION
-        from rlstir_core.staleness import stale_host_stages
+        from rlstir_core.staleness import HOST_STAGES, stale_host_stages
 
-        if wanted is not None and not wanted.intersection(_HOST_STAGES):
+        if wanted is not None and not wanted.intersection(HOST_STAGES):
             return
         hosts = set(self.settings.index().hosts)
         stages: dict[str, tuple[str, ...]] = {}
@@ -158,14 +158,16 @@ class _Driver:
         # Registered hosts in their order: a run takes a range, and a host that is up to date is not in it.
         order = list(self.instance.get_dynamic_partitions(HOST_PARTITION))
         for run in _ranges(order, [host for host, stage in stages.items() if stage or wanted]):
-            stale = {name: any(name in stages[host] for host in run) for name in _HOST_STAGES}
-            said = f"host {run[0]}" if len(run) == 1 else f"hosts {', '.join(run)}"
+            stale = {name: any(name in stages[host] for host in run) for name in HOST_STAGES}
+            said = f"host {run[0]}" if len(run) == 1 else f"hosts {', '.join(run[:3])}"
+            said += f" and {len(run) - 3} more" if len(run) > 3 else ""
             self._make(stale, wanted, run if len(run) == 1 else (run[0], run[-1]), said)
 
     def _recipe(self, recipe: str, wanted: set[str] | None) -> None:
         from rlstir_core.evaluation.freshness import stale_recipe_assets
+        from rlstir_core.staleness import HOST_STAGES
 
-        if wanted is not None and wanted.issubset({*_INDEX_ASSETS, *_HOST_STAGES}):
+        if wanted is not None and wanted.issubset({*_INDEX_ASSETS, *HOST_STAGES}):
             return
         self.console.state(f"looking for what is new for recipe {recipe}")
         try:
@@ -209,7 +211,6 @@ class _Driver:
 
 
 _INDEX_ASSETS = ("episode_index", "feature_schema")
-_HOST_STAGES = ("validation", "window_tensors", "window_features")
 
 
 def _ranges(order: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, ...]]:

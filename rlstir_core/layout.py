@@ -60,6 +60,15 @@ class Layout:
         """Folder with one safetensors file an episode, channel x time."""
         return self.processed / "tensor_window_v1" / f"host={host}"
 
+    def log_events(self, host: str) -> Path:
+        """Folder with one Parquet file an episode, a row an event of its logs."""
+        return self.processed / "log_events_v1.parquet" / f"host={host}"
+
+    @property
+    def knowledge(self) -> Path:
+        """The public technique texts as one table."""
+        return self.processed / "knowledge_v1.parquet"
+
     def artifacts(self, recipe: str) -> Path:
         return self.data / "artifacts" / recipe
 

@@ -5,13 +5,16 @@ What does not belong here: making anything, and recipes (`evaluation/freshness.p
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rlstir_core.episodes.gone import gone_hosts
 from rlstir_core.episodes.index import StoreIndex, load_index
 from rlstir_core.episodes.validate import host_is_current
 from rlstir_core.errors import UpstreamMissing
+from rlstir_core.hostlogs.store import log_changes
 from rlstir_core.layout import Layout
+from rlstir_core.ledger import Changes
 from rlstir_core.registry import load_registry
 from rlstir_core.telemetry.schema import make_schema, read_schema
 from rlstir_core.telemetry.store import feature_changes, tensor_changes
@@ -36,10 +39,21 @@ def schema_is_current(store: Path, layout: Layout, normalise: str) -> bool:
 def stale_host_stages(store: Path, layout: Layout, host: str) -> tuple[str, ...]:
     """The host's stages that have something to do, in their order."""
     if not host_is_current(store, layout, host, registry=load_registry(store), index=load_index(layout.index)):
-        return ("validation", "window_tensors", "window_features")
-    try:
-        if tensor_changes(layout, host):
-            return ("window_tensors", "window_features")
-        return ("window_features",) if feature_changes(layout, host) else ()
-    except UpstreamMissing:
-        return ("window_tensors", "window_features")
+        return HOST_STAGES
+    stale = set()
+    for upstream, name, changes in _STAGES:
+        try:
+            if upstream in stale or changes(layout, host):
+                stale.add(name)
+        except UpstreamMissing:
+            stale.add(name)
+    return tuple(name for name in HOST_STAGES if name in stale)
+
+
+# What each stage is made from, and what would change of it.
+_STAGES: tuple[tuple[str, str, Callable[[Layout, str], Changes]], ...] = (
+    ("validation", "window_tensors", tensor_changes),
+    ("window_tensors", "window_features", feature_changes),
+    ("validation", "log_events", log_changes),
+)
+HOST_STAGES = ("validation", *(name for _, name, _ in _STAGES))

@@ -27,6 +27,7 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
     sha256: str  # of the file as it was read; empty when it could not be read to its end
     decode_sha256: str
     usable: bool
+    has_logs: bool
 
 
 class HostLedger(msgspec.Struct, frozen=True, kw_only=True):

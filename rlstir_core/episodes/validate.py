@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from rlstir_core.atomic import canonical_sha256, file_sha256, sweep
-from rlstir_core.episodes.index import SUFFIX, IndexEntry, StoreIndex, read_index
 from rlstir_core.episodes.decoded import Known, Stamp, read_ledger, stamp_of, write_ledger
+from rlstir_core.episodes.index import SUFFIX, IndexEntry, StoreIndex, read_index
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.read import read_episode
 from rlstir_core.episodes.rows import write_rows
@@ -29,8 +29,9 @@ from rlstir_core.registry import Registry
 _MIN_DRIFT_ROWS = 20
 _NO_TARBALL = ("index.path", "index.missing_file")  # faults that stand for a tarball's verdict
 _NO_STAMP: Stamp = (-1, 0, 0, 0)  # no file has it
-_IN_WORK = Known(_NO_STAMP, "", 0, "", "", False)
-DECODE_VERSION = 2  # raise it when equal bytes give other rows or another verdict
+_IN_WORK = Known(_NO_STAMP, "", 0, "", "", False, False)
+LOGS = "logs/"  # what the names of log members begin with
+DECODE_VERSION = 3  # raise it when equal bytes give other rows or another verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,8 +174,8 @@ def host_is_current(
     )
 
 
-def validated(layout: Layout, host: str) -> dict[str, str]:
-    """{episode: hash of what its rows were decoded from} of the host's usable episodes, by name.
+def validated(layout: Layout, host: str, *, with_logs: bool = False) -> dict[str, str]:
+    """{episode: hash of what it was decoded from} of the host's usable episodes (those with logs), by name.
 
     UpstreamMissing when the host was never validated.
     """
@@ -191,7 +192,7 @@ def validated(layout: Layout, host: str) -> dict[str, str]:
     return {
         episode: canonical_sha256([each.sha256, each.decode_sha256])
         for episode, each in sorted(known.items())
-        if each.usable
+        if each.usable and (each.has_logs or not with_logs)
     }
 
 
@@ -259,6 +260,7 @@ def _said(episode: Episode, registry: Registry) -> dict[str, object]:
         "bad_rows": {name: rows.n_bad for name, rows in sources.items() if rows.n_bad},
         "outside_rows": {name: rows.n_outside for name, rows in sources.items() if rows.n_outside},
         "torn_lines": {name: rows.n_torn for name, rows in sources.items() if rows.n_torn},
+        "log_bytes": {name: size for name, size in episode.members.items() if name.startswith(LOGS)},
         "missing_sources": tuple(
             name for name, source in registry.sources.items() if source.required and name not in sources
         ),
@@ -284,7 +286,8 @@ def _drift_ppm(episode: Episode, registry: Registry) -> float | None:
 
 def _known(row: ValidationRow, stamp: Stamp) -> Known:
     """The ledger's view of a row."""
-    return Known(stamp, row.index_sha256, row.n_bytes, row.sha256, row.decode_sha256, row.usable)
+    seen = (row.index_sha256, row.n_bytes, row.sha256, row.decode_sha256)
+    return Known(stamp, *seen, row.usable, bool(row.log_bytes))
 
 
 def _still_holds(before: Known, stamp: Stamp, store: Path, entry: IndexEntry, kept: Path, decode: str) -> bool:

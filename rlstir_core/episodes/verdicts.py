@@ -43,6 +43,7 @@ class ValidationRow(msgspec.Struct, frozen=True, kw_only=True):
     bad_rows: dict[str, int] = {}
     outside_rows: dict[str, int] = {}
     torn_lines: dict[str, int] = {}
+    log_bytes: dict[str, int] = {}  # by member
     missing_sources: tuple[str, ...] = ()
     clock_offset_ns: dict[str, int] = {}
     clock_step_ns: int = 0
@@ -108,12 +109,13 @@ _TYPES: dict[str, pa.DataType] = {
     "bad_rows": pa.string(),
     "outside_rows": pa.string(),
     "torn_lines": pa.string(),
+    "log_bytes": pa.string(),
     "missing_sources": pa.list_(pa.string()),
     "clock_offset_ns": pa.string(),
     "clock_step_ns": pa.int64(),
     "clock_drift_ppm": pa.float64(),
 }
-_MAPS = ("rows", "bad_rows", "outside_rows", "torn_lines", "clock_offset_ns")
+_MAPS = ("rows", "bad_rows", "outside_rows", "torn_lines", "log_bytes", "clock_offset_ns")
 _LISTS = tuple(name for name, kind in _TYPES.items() if pa.types.is_list(kind))
 
 

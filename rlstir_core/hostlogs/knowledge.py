@@ -76,8 +76,7 @@ def import_knowledge(paths: list[Path], out: Path) -> Imported:
         raise StoreError(
             f"no technique text in {', '.join(map(str, paths))}{first}; name JSONL files or a folder of YAML"
         )
-    unique = {(t.source, t.id, t.kind, t.text): t for t in texts}
-    texts = [unique[key] for key in sorted(unique)]
+    texts = _merged(texts)
     labels = [tuple(dict.fromkeys(label for t in text.techniques if (label := in_space(t)))) for text in texts]
     columns = {
         name: [list(v) if isinstance(v := getattr(text, name), tuple) else v for text in texts]
@@ -95,6 +94,20 @@ def import_knowledge(paths: list[Path], out: Path) -> Imported:
         per_source=per_source,
         faults=tuple(faults),
     )
+
+
+def _merged(texts: list[Text]) -> list[Text]:
+    """Each text once, with all that was said of it, in a fixed order."""
+    unique: dict[tuple[str, str, str, str], Text] = {}
+    for text in texts:
+        key = (text.source, text.id, text.kind, text.text)
+        before = unique.get(key, text)
+        unique[key] = msgspec.structs.replace(
+            text,
+            techniques=tuple(sorted({*before.techniques, *text.techniques})),
+            events=tuple(sorted({*before.events, *text.events})),
+        )
+    return [unique[key] for key in sorted(unique)]
 
 
 def _files(paths: list[Path]) -> list[Path]:

@@ -195,8 +195,8 @@ def test_interpreted_output_tells_what_the_raw_log_tells(case: str) -> None:
 
 @needs_izysec
 def test_the_interpreted_clock_is_local_and_says_so() -> None:
-    raw = [row for row in rows_of((IZYSEC / "UC002.log").read_text()) if row.parsed][0]
-    local = [row for row in rows_of((IZYSEC / "UC002_enriched.log").read_text()) if row.parsed][0]
+    raw = next(row for row in rows_of((IZYSEC / "UC002.log").read_text()) if row.parsed)
+    local = next(row for row in rows_of((IZYSEC / "UC002_enriched.log").read_text()) if row.parsed)
     assert raw.ts_ns - local.ts_ns == 8 * 3600 * 10**9
     assert json.loads(local.fields_json)["local_time"] is True
     assert "local_time" not in json.loads(raw.fields_json)

@@ -1,0 +1,73 @@
+"""Group `investigator`: what the logs of every host say."""
+
+import dagster as dg
+
+from rlstir_assets.assets.ingest import validation
+from rlstir_assets.partitions import hosts
+from rlstir_assets.reporting import OWNERS, counter, refusals, table
+from rlstir_assets.resources import Settings
+from rlstir_core.hostlogs.store import build_log_events
+
+GROUP = "investigator"
+MAX_UNPARSED = 0.01  # of a log channel's rows; more says that a parser does not know the format
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet"},
+    partitions_def=hosts,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=[validation],
+    description="A row an event of the host logs (auditd, auth, journald, Sysmon, EVTX), with templates, labels and "
+    "tamper spans by the episode's truth.",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "parse_failures",
+            asset="log_events",
+            description="At most one row in a hundred of a log channel could not be parsed.",
+        )
+    ],
+)
+def log_events(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    with refusals():
+        found = {
+            host: build_log_events(settings.store_path, settings.layout, host, counter(context))
+            for host in context.partition_keys
+        }
+    channels = [
+        {
+            "host": host,
+            "channel": channel,
+            "rows": n,
+            "not parsed": summary.unparsed.get(channel, 0),
+            "share": summary.unparsed.get(channel, 0) / n,
+        }
+        for host, summary in found.items()
+        for channel, n in summary.rows.items()
+    ]
+    bad = [f"{row['host']} {row['channel']}" for row in channels if float(str(row["share"])) > MAX_UNPARSED]
+    templates = [
+        {"host": host, "template": text[:300], "id": identity, "rows": n}
+        for host, summary in found.items()
+        for identity, n, text in summary.top_templates
+    ]
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": sum(sum(summary.rows.values()) for summary in found.values()),
+            "made": sum(summary.made for summary in found.values()),
+            "channels": table(channels[:200]),
+            "top_templates": table(templates[:100]),
+            "duplicates": sum(summary.duplicates for summary in found.values()),
+            "header and event disagree": sum(summary.mismatches for summary in found.values()),
+            "rows over the bound": sum(summary.left_out for summary in found.values()),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="parse_failures",
+                passed=not bad,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"channels over the limit": ", ".join(bad[:20]) or "none", "limit": MAX_UNPARSED},
+            )
+        ],
+    )

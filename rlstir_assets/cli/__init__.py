@@ -1,0 +1,35 @@
+"""The command line. Heavy imports stay inside commands: the first line is there within a second.
+
+What does not belong here: work; each command calls one function of the core or the driver.
+"""
+
+from __future__ import annotations
+
+import click
+
+from rlstir_assets.cli.imports import import_group
+from rlstir_assets.cli.lab import lab
+from rlstir_assets.cli.logs import templates
+from rlstir_assets.cli.pipeline import materialize, validate
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="rlstir")
+def cli() -> None:
+    """Behavioural malware detection whose results can be believed.
+
+    From raw episode tarballs to an evaluation report: `rlstir lab generate`, then `rlstir materialize`.
+    """
+
+
+for _command in (lab, import_group, templates, validate, materialize):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """The entry point `rlstir`."""
+    cli(prog_name="rlstir")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What every command shares: refusals in one sentence, folders, and how values are printed.
+
+What does not belong here: any command.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+
+import click
+
+from rlstir_assets.console import plain
+from rlstir_core.errors import RlstirError
+from rlstir_core.layout import DEFAULT_DATA, DEFAULT_STORE
+
+P = ParamSpec("P")
+STORE_HELP = f"The store of raw episodes (RLSTIR_STORE, else {DEFAULT_STORE})."
+DATA_HELP = f"Where outputs go (RLSTIR_DATA, else {DEFAULT_DATA})."
+_INTERRUPTED = 130  # what shells give for SIGINT
+
+
+def refusing(command: Callable[P, None]) -> Callable[P, None]:
+    """A refusal, or a disk that cannot be written, is one sentence and exit code 2; Ctrl-C is one and 130."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except RlstirError as error:
+            fail(str(error))
+        except KeyboardInterrupt:
+            fail("interrupted; what was finished is kept, the same command goes on from there", _INTERRUPTED)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of our output left; click ends quietly
+                raise
+            where = f" ({error.filename})" if error.filename else ""
+            remedy = "free some space" if error.errno == errno.ENOSPC else "check the path and its permissions"
+            fail(f"{error.strerror or error}{where}; {remedy} and run the command again")
+
+    return run
+
+
+def fail(sentence: str, code: int = 2) -> None:
+    click.echo(f"rlstir: {plain(' '.join(sentence.split()))}", err=True)
+    sys.exit(code)
+
+
+def folder(value: str | None, variable: str, default: str) -> Path:
+    return Path(value or os.environ.get(variable) or default).absolute()
+
+
+def names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def as_text(value: object) -> str:
+    import msgspec
+
+    return json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=1)  # in ASCII

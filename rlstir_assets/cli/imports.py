@@ -1,0 +1,124 @@
+"""`rlstir import`: data recorded by others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rlstir_assets.cli.common import DATA_HELP, STORE_HELP, as_text, folder, refusing
+from rlstir_assets.console import Console, plain
+from rlstir_core.layout import DEFAULT_DATA, DEFAULT_STORE
+
+
+@click.group("import")
+def import_group() -> None:
+    """Data recorded by others, as a store."""
+
+
+@import_group.command("table")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--mapping", required=True, help="A TOML file, or the name of one that ships: hiper, uea.")
+@click.option("--store", default=None, help=STORE_HELP)
+@click.option("--host", default=None, help="The host of every row, instead of the mapping's.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@refusing
+def import_table(file: Path, mapping: str, store: str | None, host: str | None, as_json: bool) -> None:
+    """Turns a CSV, Parquet or .ts table into episodes.
+
+    Example: rlstir import table runs.csv.gz --mapping hiper --store /tmp/store
+    """
+    target = folder(store, "RLSTIR_STORE", DEFAULT_STORE)
+    with Console(quiet=as_json) as console:
+        console.say(f"importing {file} into {target}")
+        from rlstir_core.lab.tables import import_table as run
+
+        made = run(file.absolute(), mapping, target, host, progress=console.count)
+    if as_json:
+        click.echo(as_text(made))
+        return
+    click.echo(plain(f"{made.n_rows} rows, {made.n_episodes} episodes of {', '.join(made.hosts)}"))
+    click.echo(plain(f"  phases: {', '.join(f'{phase} {n}' for phase, n in made.phases.items())}"))
+    click.echo(plain(f"  channels: {len(made.channels)}; missing cells: {made.n_missing_cells}"))
+    if made.skipped_columns:
+        click.echo(plain(f"  columns left out: {', '.join(made.skipped_columns[:20])}"))
+    recipe = "host" if len(made.hosts) > 1 else "sample"
+    click.echo(plain(f"next: rlstir materialize --store {target} --recipe {recipe}"))
+
+
+@import_group.command("logs")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--store", default=None, help=STORE_HELP)
+@click.option(
+    "--labels", type=click.Path(path_type=Path), default=None, help="A CSV with the columns file, technique, tactic."
+)
+@click.option("--host", default=None, help="The host of every log, instead of the one that its events name.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@refusing
+def import_logs(
+    paths: tuple[Path, ...], store: str | None, labels: Path | None, host: str | None, as_json: bool
+) -> None:
+    """Turns host logs into episodes: EVTX, Windows event JSON, auditd, syslog, journald, found by their content.
+
+    A path may be a file, a folder, a zip or a tar.
+
+    Example: rlstir import logs evtx.tar.xz --labels labels.csv --store /tmp/store
+    """
+    target = folder(store, "RLSTIR_STORE", DEFAULT_STORE)
+    with Console(quiet=as_json) as console:
+        console.say(f"importing logs into {target}")
+        from rlstir_core.lab.logs import import_logs as run
+
+        made = run(
+            [path.absolute() for path in paths],
+            target,
+            labels=None if labels is None else labels.absolute(),
+            host=host,
+            progress=lambda n, _, what: console.state(f"{n} logs read; {what}"),
+        )
+    if as_json:
+        click.echo(as_text(made))
+        return
+    click.echo(f"{made.n_rows} rows of {made.n_files} logs, {made.n_episodes} episodes of {len(made.hosts)} hosts")
+    for kind, n in made.rows.items():
+        click.echo(f"  {kind}: {n} rows, {made.unparsed.get(kind, 0)} of them could not be parsed")
+    if "evtx" in made.rows:
+        click.echo(f"  evtx records whose header names another id or time: {made.mismatches}")
+    if labels is not None:
+        click.echo(f"  labelled: {made.labelled_files} logs; labels that name no log here: {made.unused_labels}")
+        unseen = ", ".join(f"{technique} ({n})" for technique, n in list(made.unseen_techniques.items())[:10])
+        click.echo(f"  techniques outside the label space: {unseen or 'none'}")
+    for what, list_of in (("no logs", made.not_logs), ("not read", made.faults)):
+        if list_of:
+            more = f" and {len(list_of) - 5} more" if len(list_of) > 5 else ""
+            click.echo(plain(f"  {what}: {', '.join(list_of[:5])}{more}"))
+    click.echo(plain(f"next: rlstir materialize --store {target} --select '+key:log_events'"))
+
+
+@import_group.command("knowledge")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--data", default=None, help=DATA_HELP)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@refusing
+def import_knowledge(paths: tuple[Path, ...], data: str | None, as_json: bool) -> None:
+    """Turns public technique texts (JSON lines, Atomic Red Team's YAML) into one table to learn from.
+
+    Example: rlstir import knowledge atomics/ texts.jsonl.gz --data /tmp/data
+    """
+    target = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
+    with Console(quiet=as_json) as console:
+        console.say(f"importing technique texts into {target}")
+        from rlstir_core.hostlogs.knowledge import import_knowledge as run
+        from rlstir_core.layout import Layout
+
+        out = Layout(target).knowledge
+        made = run([path.absolute() for path in paths], out)
+    if as_json:
+        click.echo(as_text(made))
+        return
+    click.echo(f"{made.n_texts} texts, {made.n_without_label} of them of techniques outside the label space")
+    for source, n in made.per_source.items():
+        click.echo(plain(f"  {source}: {n}"))
+    if made.faults:
+        click.echo(plain(f"  not used: {len(made.faults)}, the first {made.faults[0]}"))
+    click.echo(plain(f"table: {out}"))

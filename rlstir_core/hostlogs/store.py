@@ -1,0 +1,205 @@
+"""`log_events`: the log rows of a host, a Parquet file an episode, made only where an episode is new or changed.
+
+What does not belong here: how a log is parsed and what a row's columns mean (`table.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rlstir_core.atomic import canonical_sha256, replacing, write_bytes
+from rlstir_core.episodes.archive import members
+from rlstir_core.episodes.frames import FrameReader
+from rlstir_core.episodes.limits import Limits
+from rlstir_core.episodes.read import open_plain
+from rlstir_core.episodes.validate import validated
+from rlstir_core.episodes.verdicts import ValidationRow, read_validation
+from rlstir_core.errors import EpisodeRejected, UpstreamMissing, how_to_make
+from rlstir_core.hostlogs.parsers import PARSERS, format_of
+from rlstir_core.hostlogs.schema import LogContext, LogRow
+from rlstir_core.hostlogs.table import TableBuilder
+from rlstir_core.hostlogs.truth import MAX_BYTES, Truth, read_truth
+from rlstir_core.layout import Layout
+from rlstir_core.ledger import Changes, Ledger, begin, changes, finish
+from rlstir_core.lock import Progress, holding, told_to
+
+LOG_VERSION = 1  # raise it when equal bytes give other rows
+ROWS_AT_MOST = 2_000_000  # of one episode
+_TOP = 10
+_COUNTS = "_counts.json"
+_META = b"rlstir"
+
+
+class LogCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the logs of one episode gave."""
+
+    rows: dict[str, int] = {}  # by channel
+    unparsed: dict[str, int] = {}
+    duplicates: int = 0
+    mismatches: int = 0  # EVTX records whose header and event name other times or ids
+    left_out: int = 0  # rows over the bound
+    bad_truth: int = 0  # entries of the truth that broke their form
+    aliases: dict[str, tuple[str, ...]] = {}  # {host: how events spell it}
+    templates: dict[str, int] = {}  # {id: rows}
+    texts: dict[str, str] = {}  # {id: template}
+
+
+class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What `build_log_events` did, and what lies there now."""
+
+    made: int
+    dropped: int
+    unchanged: int
+    rows: dict[str, int]
+    unparsed: dict[str, int]
+    mismatches: int
+    duplicates: int
+    left_out: int
+    top_templates: tuple[tuple[str, int, str], ...]  # id, rows, text
+
+
+def log_changes(layout: Layout, host: str) -> Changes:
+    """What `build_log_events` would do."""
+    return changes(layout.log_events(host), _wanted(layout, host))
+
+
+def build_log_events(store: Path, layout: Layout, host: str, progress: Progress | None = None) -> LogSummary:
+    """Brings the log rows of `host` up to date with its validated episodes.
+
+    UpstreamMissing when the host was not validated, or a tarball is no longer the one that was.
+    """
+    with holding(layout.host_lock(host), waiting=told_to(progress)):
+        folder = layout.log_events(host)
+        wanted = _wanted(layout, host)
+        todo = changes(folder, wanted)
+        if todo:
+            begin(folder, todo)
+        rows = {row.episode_id: row for row in read_validation(layout.validation(host))} if todo.make else {}
+        for done, episode in enumerate(todo.make, 1):
+            _write(store, folder / f"{episode}.parquet", rows[episode])
+            if progress is not None:
+                progress(done, len(todo.make), f"logs {host}")
+        finish(folder, wanted, todo)
+        return _summary(folder, _all_counts(folder, wanted, todo), todo)
+
+
+def read_counts(path: Path) -> LogCounts:
+    """What was counted while a file of log rows was made."""
+    try:
+        said = pq.read_schema(path).metadata or {}
+        return msgspec.json.decode(said[_META], type=LogCounts)
+    except (OSError, KeyError, pa.ArrowException, msgspec.MsgspecError):
+        host = path.parent.name.partition("=")[2]
+        raise UpstreamMissing(f"{path} cannot be read; make it with: {how_to_make('log_events', host)}") from None
+
+
+def _wanted(layout: Layout, host: str) -> Ledger:
+    return {
+        f"{episode}.parquet": {episode: canonical_sha256([key, LOG_VERSION])}
+        for episode, key in validated(layout, host, with_logs=True).items()
+    }
+
+
+def _write(store: Path, path: Path, row: ValidationRow) -> None:
+    builder, truth, unparsed = _parse(store, row)
+    table = builder.finish(truth)
+    counts = LogCounts(
+        rows=dict(sorted(Counter(table["channel"].to_pylist()).items())),
+        unparsed=dict(sorted(unparsed.items())),
+        duplicates=sum(table["duplicate"].to_pylist()),
+        mismatches=sum(table["clock_mismatch"].to_pylist()),
+        left_out=builder.n_left_out,
+        bad_truth=truth.n_bad,
+        aliases={host: tuple(sorted(said)) for host, said in sorted(builder.aliases.items())},
+        templates=dict(sorted(Counter(table["template_id"].to_pylist()).items())),
+        texts=dict(sorted(builder.texts.items())),
+    )
+    table = table.replace_schema_metadata({_META: msgspec.json.encode(counts, order="sorted")})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, Truth, Counter[str]]:
+    """Streams the tarball's logs through their parsers."""
+    builder = TableBuilder(row.host, row.episode_id, ROWS_AT_MOST)
+    unparsed: Counter[str] = Counter()
+    truth: dict[str, bytes] = {}
+    try:
+        with open_plain(store / row.path) as handle:
+            frames = FrameReader(handle, Limits())
+            for name, size, chunks in members(frames, Limits()):
+                if kind := format_of(name):
+                    context = LogContext(name=name, host=row.host, near_ns=row.t_start_wall_ns)
+                    found = _counted(PARSERS[kind](chunks, context), unparsed)
+                    builder.add(name, found)
+                elif name in ("gt_ttp_sequence.json", "gt_tamper_spans.json") and size <= MAX_BYTES:
+                    truth[name] = b"".join(chunks)
+            same = frames.sha256 == row.sha256
+    except EpisodeRejected:
+        same = False
+    if not same:
+        raise UpstreamMissing(
+            f"{row.path} is not the tarball that was validated; make it again with: "
+            f"{how_to_make('validation', row.host)}"
+        )
+    known = read_truth(truth.get("gt_ttp_sequence.json"), truth.get("gt_tamper_spans.json"))
+    return builder, known, unparsed
+
+
+def _counted(rows: Iterator[LogRow], unparsed: Counter[str]) -> Iterator[LogRow]:
+    for row in rows:
+        if not row.parsed:
+            unparsed[row.channel] += 1
+        yield row
+
+
+def _all_counts(folder: Path, wanted: Ledger, todo: Changes) -> dict[str, LogCounts]:
+    """The counts of every file, kept beside them so that one new episode does not open all of them."""
+    path = folder / _COUNTS
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=dict[str, LogCounts])
+    except (OSError, msgspec.MsgspecError):
+        kept = {}
+    fresh = set(todo.files)
+    counts = {
+        name: msgspec.structs.replace(read_counts(folder / name), texts={})
+        if name in fresh or name not in kept
+        else kept[name]
+        for name in wanted
+    }
+    if counts != kept:
+        write_bytes(path, msgspec.json.encode(counts, order="sorted"))
+    return counts
+
+
+def _summary(folder: Path, counts: dict[str, LogCounts], todo: Changes) -> LogSummary:
+    rows: Counter[str] = Counter()
+    unparsed: Counter[str] = Counter()
+    seen: Counter[str] = Counter()
+    for each in counts.values():
+        rows.update(each.rows)
+        unparsed.update(each.unparsed)
+        seen.update(each.templates)
+    top = sorted(seen.items(), key=lambda item: (-item[1], item[0]))[:_TOP]
+    texts: dict[str, str] = {}
+    for identity, _ in top:
+        if identity not in texts:
+            name = next(name for name, each in counts.items() if identity in each.templates)
+            texts.update(read_counts(folder / name).texts)
+    return LogSummary(
+        made=len(todo.make),
+        dropped=len(todo.drop),
+        unchanged=len(counts) - len(todo.make),
+        rows=dict(sorted(rows.items())),
+        unparsed=dict(sorted(unparsed.items())),
+        mismatches=sum(each.mismatches for each in counts.values()),
+        duplicates=sum(each.duplicates for each in counts.values()),
+        left_out=sum(each.left_out for each in counts.values()),
+        top_templates=tuple((identity, n, texts.get(identity, "")) for identity, n in top),
+    )

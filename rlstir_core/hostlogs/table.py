@@ -1,0 +1,161 @@
+"""Log rows as an Arrow table: typed columns, templates, duplicates, and what the truth says of each row.
+
+What does not belong here: parsing (one module a format) and files (`store.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rlstir_core.hostlogs.schema import LogRow
+from rlstir_core.hostlogs.templates import templates
+from rlstir_core.hostlogs.truth import Truth
+
+_WORD = pa.dictionary(pa.int32(), pa.string())
+_INT64 = (-(2**63), 2**63 - 1)
+
+SCHEMA = pa.schema(
+    {
+        "host": _WORD,
+        "episode_id": _WORD,
+        "member": _WORD,  # the log file it stood in
+        "seq": pa.int64(),  # its place in that file, from 0
+        "ts_ns": pa.int64(),
+        "channel": _WORD,
+        "template_id": _WORD,
+        "pid": pa.int64(),
+        "ppid": pa.int64(),
+        "tid": pa.int64(),
+        "exe": _WORD,
+        "cmdline": pa.string(),
+        "user": _WORD,
+        "sid": _WORD,
+        "provider": _WORD,
+        "event_id": _WORD,
+        "message": pa.string(),
+        "fields_json": pa.string(),
+        "label_ttp": pa.list_(pa.string()),  # techniques that were running, by the episode's truth
+        "tamper_tag": pa.string(),  # the kind of tamper span it stands in
+        "clock_mismatch": pa.bool_(),  # EVTX: header and event name other times or ids
+        "duplicate": pa.bool_(),  # the same event stood earlier in the episode
+        "parsed": pa.bool_(),
+    }
+)
+_INTS = ("ts_ns", "pid", "ppid", "tid")
+_TEXTS = ("channel", "exe", "cmdline", "user", "sid", "provider", "event_id", "message", "fields_json")
+
+
+class TableBuilder:
+    """Collects the rows of one episode, a log file after the other."""
+
+    def __init__(self, host: str, episode: str, rows_at_most: int) -> None:
+        self._host, self._episode, self._left = host, episode, rows_at_most
+        self._parts: list[pa.Table] = []
+        self._seen: set[bytes] = set()
+        self.texts: dict[str, str] = {}  # of the templates
+        self.aliases: dict[str, set[str]] = {}  # {short host: how events spell it}
+        self.n_left_out = 0
+
+    def add(self, member: str, rows: Iterable[LogRow]) -> int:
+        """Adds the rows of one file and gives their number; those over the bound are counted and left out."""
+        kept: list[LogRow] = []
+        for row in rows:
+            if len(kept) < self._left:
+                kept.append(row)
+            else:
+                self.n_left_out += 1
+        self._left -= len(kept)
+        if kept:
+            self._parts.append(self._table(member, kept))
+        return len(kept)
+
+    def finish(self, truth: Truth) -> pa.Table:
+        """The table in the order of time; rows of one time stay in the order of files and lines."""
+        table = pa.concat_tables(self._parts, promote_options="none") if self._parts else SCHEMA.empty_table()
+        table = table.unify_dictionaries().combine_chunks()
+        order = np.argsort(table["ts_ns"].to_numpy(), kind="stable")
+        return _with_truth(table.take(order), truth)
+
+    def _table(self, member: str, rows: list[LogRow]) -> pa.Table:
+        n = len(rows)
+        made = templates(row.message for row in rows)
+        self.texts.update(made.texts)
+        columns: dict[str, object] = {
+            "host": [row.host or self._host for row in rows],
+            "episode_id": [self._episode] * n,
+            "member": [member] * n,
+            "seq": np.arange(n),
+            "template_id": made.ids,
+            "label_ttp": pa.nulls(n, SCHEMA.field("label_ttp").type),
+            "tamper_tag": pa.nulls(n, pa.string()),
+            "duplicate": [self._is_duplicate(row) for row in rows],
+            "clock_mismatch": [row.clock_mismatch for row in rows],
+            "parsed": [row.parsed for row in rows],
+        }
+        for name in _INTS:
+            columns[name] = np.clip([getattr(row, name) for row in rows], *_INT64).astype(np.int64)
+        for name in _TEXTS:
+            columns[name] = [_clean(getattr(row, name)) for row in rows]
+        for row in rows:
+            if row.host_said and row.host_said != row.host:
+                self.aliases.setdefault(row.host, set()).add(row.host_said)
+        arrays = []
+        for field in SCHEMA:
+            column = columns[field.name]
+            if isinstance(column, pa.Array):
+                arrays.append(column)
+            elif pa.types.is_dictionary(field.type):
+                arrays.append(pa.array(column, pa.string()).dictionary_encode())
+            else:
+                arrays.append(pa.array(column, field.type))
+        return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+    def _is_duplicate(self, row: LogRow) -> bool:
+        text = f"{row.host}\0{row.channel}\0{row.ts_ns}\0{row.fields_json}"
+        key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        if key in self._seen:
+            return True
+        self._seen.add(key)
+        return False
+
+
+def _clean(text: str) -> str:
+    """Text that Arrow can hold: lone surrogates become escapes."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _with_truth(table: pa.Table, truth: Truth) -> pa.Table:
+    """Fills the two columns that the truth decides; empty where it says nothing."""
+    if not truth.actions and not truth.spans:
+        return table
+    t_N, pid_N = table["ts_ns"].to_numpy(), table["pid"].to_numpy()
+    labels: list[list[str]] = [[] for _ in range(len(table))]
+    for action in truth.actions:
+        inside_N = (t_N >= action.t_start_wall_ns) & (t_N <= action.t_end_wall_ns)
+        if action.pids:
+            inside_N &= np.isin(pid_N, np.array(action.pids))
+        for place in np.flatnonzero(inside_N):
+            if action.technique not in labels[place]:
+                labels[place].append(action.technique)
+    tags: list[str | None] = [None] * len(table)
+    channel_N = np.array(table["channel"].to_pylist(), dtype=object)
+    for span in truth.spans:
+        inside_N = _inside(t_N, span.t_start_wall_ns, span.t_end_wall_ns) & (channel_N == span.channel)
+        for place in np.flatnonzero(inside_N):
+            tags[place] = tags[place] or span.kind
+    table = _replaced(table, "label_ttp", pa.array([each or None for each in labels], pa.list_(pa.string())))
+    return _replaced(table, "tamper_tag", pa.array(tags, pa.string()))
+
+
+def _inside(t_N: NDArray[np.int64], start: int, end: int) -> NDArray[np.bool_]:
+    inside_N: NDArray[np.bool_] = (t_N >= start) & (t_N <= end)
+    return inside_N
+
+
+def _replaced(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    return table.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), values)

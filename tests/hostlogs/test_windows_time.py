@@ -1,0 +1,74 @@
+"""Times as Windows and its exporters write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlstir_core.hostlogs.windows_time import Zone, fits, parse_time
+
+NOON = int(datetime(2020, 10, 18, 12, 0, 5, tzinfo=UTC).timestamp()) * 10**9
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2020-10-18T12:00:05Z", (NOON, True)),
+        ("2020-10-18 12:00:05", (NOON, False)),
+        ("2020-10-18 12:00:05.123", (NOON + 123_000_000, False)),
+        ("2020-10-18T12:00:05.1397835Z", (NOON + 139_783_500, True)),
+        ("2020-10-18T12:00:05.1397835Z UTC", None),
+        ("2020-10-18T14:00:05+02:00", (NOON, True)),
+        ("2020-10-18T07:00:05.5-0500", (NOON + 500_000_000, True)),
+        ("2020-10-18 12:00:05 UTC", (NOON, True)),
+        ("/Date(1603022405000)/", (NOON, True)),
+        (NOON // 10**9, (NOON, True)),
+        (NOON // 10**6, (NOON, True)),
+        ("yesterday", None),
+        ("2020-13-18 12:00:05", None),
+        ("2020-10-18 12:61:05", None),
+        ("٢٠٢٠-10-18 12:00:05", None),
+        ("", None),
+        (None, None),
+        (True, None),
+        ([], None),
+    ],
+)
+def test_a_time_is_read_as_it_was_written(text: object, expected: object) -> None:
+    assert parse_time(text) == expected
+    assert parse_time(text) == expected, "the second time it comes from the cache"
+
+
+def test_a_leap_second_is_the_next_second() -> None:
+    last = parse_time("2016-12-31T23:59:59Z")
+    assert last is not None
+    assert parse_time("2016-12-31T23:59:60Z") == (last[0] + 10**9, True)
+
+
+def test_filetime_zero_is_read_but_fits_no_column() -> None:
+    parsed = parse_time("1601-01-01T00:00:00Z")
+    assert parsed is not None
+    assert not fits(parsed[0])
+
+
+@given(st.text(max_size=40) | st.floats() | st.integers())
+def test_nothing_that_stands_for_a_time_raises(value: object) -> None:
+    parse_time(value)
+
+
+def test_a_zone_is_learnt_in_quarter_hours_and_again_every_hour() -> None:
+    zone = Zone()
+    assert zone.wants("2020-08-05 02:09:29")
+    zone.learn("2020-08-05 02:09:29", "2020-08-05T06:09:31.626Z")
+    assert zone.offset_ns == -4 * 3600 * 10**9
+    assert not zone.wants("2020-08-05 02:59:29")
+    assert zone.wants("2020-08-05 03:00:00")
+
+
+def test_two_times_that_lie_days_apart_teach_no_zone() -> None:
+    zone = Zone()
+    zone.learn("2020-08-05 02:09:29", "2020-08-09T06:09:31Z")
+    assert zone.offset_ns is None
