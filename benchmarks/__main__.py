@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import bootstrap, features, incremental, ingest
+from benchmarks import bootstrap, features, hostlogs, incremental, ingest, templates
 
 if __name__ == "__main__":
     results = {
@@ -16,6 +16,8 @@ if __name__ == "__main__":
             ("features", features),
             ("bootstrap", bootstrap),
             ("incremental", incremental),
+            ("hostlogs", hostlogs),
+            ("templates", templates),
         )
     }
     out = Path(__file__).parent / "out"

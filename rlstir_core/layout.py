@@ -69,6 +69,10 @@ class Layout:
         """The public technique texts as one table."""
         return self.processed / "knowledge_v1.parquet"
 
+    def graphs(self, host: str) -> Path:
+        """Folder with one folder an episode: the nodes and edges of its provenance graph."""
+        return self.processed / "graphs" / f"host={host}"
+
     def artifacts(self, recipe: str) -> Path:
         return self.data / "artifacts" / recipe
 

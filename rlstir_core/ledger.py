@@ -53,7 +53,7 @@ def begin(folder: Path, todo: Changes) -> None:
 def finish(folder: Path, wanted: Ledger, todo: Changes) -> None:
     """Removes every file that is not wanted, temporary files of killed runs among them, and notes what is held."""
     for path in folder.iterdir() if folder.is_dir() else ():
-        if path.name != _NAME and path.name not in wanted:
+        if not path.name.startswith("_") and path.name not in wanted:
             path.unlink(missing_ok=True)
     if todo or not folder.exists():
         write_ledger(folder, wanted)

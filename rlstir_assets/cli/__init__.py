@@ -9,7 +9,7 @@ import click
 
 from rlstir_assets.cli.imports import import_group
 from rlstir_assets.cli.lab import lab
-from rlstir_assets.cli.logs import templates
+from rlstir_assets.cli.logs import export, templates
 from rlstir_assets.cli.pipeline import materialize, validate
 
 
@@ -22,7 +22,7 @@ def cli() -> None:
     """
 
 
-for _command in (lab, import_group, templates, validate, materialize):
+for _command in (lab, import_group, templates, export, validate, materialize):
     cli.add_command(_command)
 
 

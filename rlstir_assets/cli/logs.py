@@ -1,13 +1,15 @@
-"""`rlstir templates`: a look into any text log."""
+"""`rlstir templates` and `rlstir export`: a look into any text log, and log rows for other tools."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from rlstir_assets.cli.common import as_text, refusing
+from rlstir_assets.cli.common import DATA_HELP, as_text, folder, refusing
 from rlstir_assets.console import Console, plain
+from rlstir_core.layout import DEFAULT_DATA
 
 
 @click.command()
@@ -39,3 +41,31 @@ def templates(file: Path, header: str | None, out: Path, as_json: bool) -> None:
     if made.n_cut:
         click.echo(f"  lines of which only the beginning was used: {made.n_cut}")
     click.echo(plain(f"table: {out}"))
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["ecs", "timesketch", "navigator"]))
+@click.option("--data", default=None, help=DATA_HELP)
+@click.option("--host", "hosts", multiple=True, help="Only this host; may be given more than once.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@refusing
+def export(what: str, data: str | None, hosts: tuple[str, ...], out: Path) -> None:
+    """Log rows with ECS names or as a Timesketch timeline (JSON lines), or labels as an ATT&CK Navigator layer.
+
+    Example: rlstir export timesketch --data /tmp/data --out timeline.jsonl
+    """
+    source = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
+    with Console() as console:
+        console.say(f"exporting {what} from {source}")
+        from rlstir_core.hostlogs.export_layer import export_layer
+        from rlstir_core.hostlogs.export_rows import export_rows
+        from rlstir_core.ids import host_id
+        from rlstir_core.layout import Layout
+
+        named = [host_id(host) for host in hosts]
+        if what == "navigator":
+            said = f"{len(export_layer(Layout(source), out.absolute(), hosts=named))} techniques"
+        else:
+            target: Literal["ecs", "timesketch"] = "ecs" if what == "ecs" else "timesketch"
+            said = f"{export_rows(Layout(source), target, out.absolute(), hosts=named)} rows"
+    click.echo(plain(f"{said} in {out}"))

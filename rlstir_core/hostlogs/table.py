@@ -22,6 +22,7 @@ _INT64 = (-(2**63), 2**63 - 1)
 SCHEMA = pa.schema(
     {
         "host": _WORD,
+        "host_said": _WORD,  # as the event spells it
         "episode_id": _WORD,
         "member": _WORD,  # the log file it stood in
         "seq": pa.int64(),  # its place in that file, from 0
@@ -87,6 +88,7 @@ class TableBuilder:
         self.texts.update(made.texts)
         columns: dict[str, object] = {
             "host": [row.host or self._host for row in rows],
+            "host_said": [_clean(row.host_said) for row in rows],
             "episode_id": [self._episode] * n,
             "member": [member] * n,
             "seq": np.arange(n),

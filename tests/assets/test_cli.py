@@ -17,12 +17,21 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from rlstir_assets import cli as command_line
 from rlstir_assets.cli import cli
+from rlstir_assets.cli.common import fail
 from rlstir_assets.console import Console
 
 HEAVY = ("dagster", "torch", "numpy", "pyarrow", "scipy", "xgboost", "sqlalchemy")
-COMMANDS = (("lab", "generate"), ("import", "table"), ("validate",), ("materialize",))
+COMMANDS = (
+    ("lab", "generate"),
+    ("import", "table"),
+    ("import", "logs"),
+    ("import", "knowledge"),
+    ("templates",),
+    ("export",),
+    ("validate",),
+    ("materialize",),
+)
 
 
 def refused(result: Result, *words: str) -> str:
@@ -311,6 +320,6 @@ def test_progress_goes_out_when_there_is_something_to_say(capsys: pytest.Capture
 
 def test_a_sentence_never_has_two_lines(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        command_line._fail("one\n  and\ttwo")
+        fail("one\n  and\ttwo")
     assert stop.value.code == 2
     assert capsys.readouterr().err == "rlstir: one and two\n"

@@ -21,10 +21,11 @@ CHECKPOINTS = {f"checkpoint/{mode}/{model}" for mode in MODES for model in MODEL
 GROUPS = {
     "ingest": {"episode_index", "validation"},
     "telemetry": {"feature_schema", "window_features", "window_tensors"},
+    "investigator": {"log_events"},
     "detectors": CHECKPOINTS,
     "evaluation": {"detector_eval", "comparison_v2"},
 }
-HOST_ASSETS = {"validation", "window_tensors", "window_features"}
+HOST_ASSETS = {"validation", "window_tensors", "window_features", "log_events"}
 RECIPE_ASSETS = CHECKPOINTS | GROUPS["evaluation"]
 BLOCKING = {
     "validation": {"verdict_rates"},
@@ -108,7 +109,11 @@ def test_blocking_checks_stop_a_run_that_would_lie_and_the_others_report() -> No
             kind = blocking if check.blocking else reporting
             kind.setdefault(name_of(check.asset_key), set()).add(check.name)
     assert blocking == BLOCKING
-    assert reporting == {"episode_index": {"index_readable"}, "detector_eval": {"leak_probes", "untested"}}
+    assert reporting == {
+        "episode_index": {"index_readable"},
+        "log_events": {"parse_failures"},
+        "detector_eval": {"leak_probes", "untested"},
+    }
 
 
 def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -> None:
@@ -119,6 +124,7 @@ def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -
     assert parents("validation") == {"episode_index"}
     assert parents("window_tensors") == {"feature_schema", "validation"}
     assert parents("window_features") == {"window_tensors"}
+    assert parents("log_events") == {"validation"}
     assert all(parents(name) == {"window_features"} for name in CHECKPOINTS)
     assert parents("detector_eval") == CHECKPOINTS
     assert parents("comparison_v2") == {"detector_eval"}
@@ -127,7 +133,7 @@ def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("+key:comparison_v2", set().union(*GROUPS.values())),
+        ("+key:comparison_v2", set().union(*GROUPS.values()) - GROUPS["investigator"]),
         ("+key:checkpoint/realistic/gbt", {"checkpoint/realistic/gbt", *GROUPS["ingest"], *GROUPS["telemetry"]}),
         ("group:detectors", CHECKPOINTS),
         ("kind:xgboost", {"checkpoint/realistic/gbt", "checkpoint/oracle/gbt"}),

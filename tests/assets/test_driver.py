@@ -18,7 +18,7 @@ from rlstir_core.registry import MODES
 pytestmark = pytest.mark.slow
 TEST_HOST, TRAIN_HOST = "k-gamingcom", "elliott-thinkpad"
 NAMES = [f"{model}_{mode}" for mode in MODES for model in MODELS]
-HOST_ASSETS = ("validation", "window_tensors", "window_features")
+HOST_ASSETS = ("validation", "window_tensors", "window_features", "log_events")
 
 
 def report(driven: Any) -> str:
@@ -51,7 +51,7 @@ def test_a_full_run_says_what_it_does_and_ends_with_a_summary_of_one_screen(driv
 def test_outputs_and_dagsters_records_lie_where_they_were_asked_for_and_nowhere_else(driven: Any) -> None:
     assert sorted(path.name for path in driven.root.iterdir()) == ["data", "elsewhere", "home", "store"]
     assert list((driven.root / "elsewhere").iterdir()) == []
-    assert sorted(path.name for path in driven.data.iterdir()) == ["artifacts", "processed", "reports"]
+    assert sorted(path.name for path in driven.data.iterdir()) == [".locks", "artifacts", "processed", "reports"]
     assert (driven.home / ".rlstir" / "dagster" / "storage").is_dir()
 
 
@@ -151,13 +151,18 @@ def test_the_host_run_was_one_range(driven: Any, instance_of: Any) -> None:
 
 
 def test_a_second_run_makes_nothing_and_says_so(own_driven: Any, invoke: Any, instance_of: Any) -> None:
-    before = {path: path.stat().st_mtime_ns for path in own_driven.data.rglob("*") if path.is_file()}
+
+    def times() -> dict[Path, int]:
+        files = (path for path in own_driven.data.rglob("*") if path.is_file() and path.suffix != ".lock")
+        return {path: path.stat().st_mtime_ns for path in files}
+
+    before = times()
     result = invoke("materialize", "--store", own_driven.store, "--data", own_driven.data, home=own_driven.home)
     assert result.exit_code == 0, result.output
     assert "nothing was new: every asset is up to date" in result.stdout
     assert "making" not in result.stdout
     assert "comparison_v2.md" in result.stdout
-    assert {path: path.stat().st_mtime_ns for path in own_driven.data.rglob("*") if path.is_file()} == before
+    assert times() == before
     with instance_of(own_driven.home) as instance:
         assert len(instance.get_runs()) == 3
 

@@ -1,0 +1,141 @@
+"""Tokens with their parameters masked: what can be told from one token alone.
+
+A parameter becomes one character of a private range, which also tells its type; punctuation and constant prefixes
+stay (`rhost=1.2.3.4` -> `rhost=P`, `blk_-42` -> `blk_P`). Words with one or two digits at their end (`ssh2`, `eth0`)
+stay as they are: only the whole log can say whether they vary. What does not belong here: anything that needs
+another token or another line.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text, as a set to look in."""
+    return frozenset(text.split())
+
+
+TYPES = ("number", "hex", "ip", "mac", "uuid", "time", "path", "url", "host", "email", "id", "word", "text")
+_FIRST = 0xE000
+MARK = {name: chr(_FIRST + 1 + i) for i, name in enumerate(TYPES)}
+TYPE_OF = {mark: name for name, mark in MARK.items()}
+PARAM = chr(_FIRST)  # a parameter of any type
+UNTYPED = dict.fromkeys((ord(mark) for mark in TYPE_OF), PARAM)
+_RESERVED = re.compile(f"[{chr(_FIRST)}-{chr(_FIRST + 0xFF)}]")
+
+_CACHE = 1 << 17  # tokens; then the cache starts anew
+_UNITS = words(
+    "k K M G T KB MB GB TB kB KiB MiB GiB ms us ns s m h sec secs min mins hz Hz kHz MHz GHz x px dp bit bits"
+)
+
+# Every alternative begins where a run of its characters begins, and repeats possessively: one pass a token.
+_PARTS = re.compile(
+    r"""
+      (?P<literal>\\[0-7]{3}|\b[A-Z]{2,5}/\d\.\d(?![\w.]))
+    | (?P<url>(?<![A-Za-z0-9])[a-zA-Z][a-zA-Z0-9+.]{1,9}://[^\s"'<>()\[\]{},;|]++)
+    | (?P<uuid>(?<![0-9A-Za-z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9A-Za-z]))
+    | (?P<mac>(?<![0-9A-Za-z:])(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}(?![0-9A-Za-z:]))
+    | (?P<time>(?<![\w.:])(?:
+            (?:19|20)\d\d(?P<dash>[-/.])\d\d?(?P=dash)\d\d?
+            (?:[T_ -]?\d\d[:.-]\d\d[:.-]\d\d(?:[.,]\d++)?+(?:Z|[+-]\d\d:?\d\d)?)?
+          | \d\d?/(?:[A-Z][a-z][a-z]|\d\d?)/\d{2,4}(?::\d\d:\d\d:\d\d)?
+          | \d{1,2}:\d\d(?::\d\d(?:[.,]\d++)?+)?Z?
+        )(?![\w:]|\.\d))
+    | (?P<email>(?<![\w.+-])[\w.+-]++@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?![\w]))
+    | (?P<ip6>(?<![\w:.])(?=[0-9a-fA-F]*:[0-9a-fA-F]*:)(?:[0-9a-fA-F]{0,4}:){2,8}[0-9a-fA-F]{0,4}(?![\w:]))
+    | (?P<ip>(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d))
+    | (?P<host>(?<![\w.-])(?!(?:com|org|net|edu|io|de)\.)(?:[A-Za-z0-9_-]++\.)++
+        (?<=\.)(?:com|net|org|edu|gov|mil|info|biz|arpa|local|localdomain|lan|internal|
+        [a-z]{2})(?![\w.-]))
+    | (?P<path>(?<![\w.)\]}*])(?:~|\.\.?|[A-Za-z]:)?/(?!\d{1,3}(?:\.\d{1,3}){3}\b)[\w.+@%~\#$&!*/-]*+)
+    | (?P<tree>(?<![\w./-])[\w.+@~\#$-]++(?:/[\w.+@~\#$*-]++){2,}+/?)
+    | (?P<winpath>(?<![\w\\])(?:[A-Za-z]:|[\w$.{}-]++)?(?:\\{1,2}(?![0-7]{3})[\w$.{}~+@%&!*-]++)++\\?)
+    | (?P<hex>(?<![0-9A-Za-z])0[xX][0-9a-fA-F]++)
+    | (?P<thousands>(?<![\w.,])\d{1,3}(?:,\d{3})++(?![\w,]))
+    | (?P<run>(?:(?<![\w)\]-])[-+](?=\d))?[A-Za-z0-9]++(?:[_.\-~+@$]++[A-Za-z0-9]++)*+)
+    """,
+    re.VERBOSE | re.ASCII,
+)
+_SEGMENTS = re.compile(r"[_.\-~+@$]+|[A-Za-z0-9]+")
+_DIGITS = re.compile(r"\d")
+_NUMBER = re.compile(r"[-+]?\d+(?:[.]\d+)*$", re.ASCII)
+_WITH_UNIT = re.compile(r"[-+]?\d+(?:\.\d+)?([A-Za-z]+)$", re.ASCII)
+_NAMED_NUMBER = re.compile(r"([A-Za-z]+)\d{3,}$", re.ASCII)
+_VERSION = re.compile(r"[vV]\d+(?:[.-]\d+)+$", re.ASCII)
+_SOFT = re.compile(r"(?:[A-Za-z]+\d{0,2}|\d(?=$))$", re.ASCII)  # a segment that need not be a parameter
+SOFT = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]+)\d{1,2}(?![A-Za-z0-9])", re.ASCII)
+_HEX = re.compile(r"(?=[0-9]*[a-fA-F])[0-9a-fA-F]{6,}$", re.ASCII)
+_PLAIN = re.compile(r"""["'(\[{<=:#]*+(?:\d++)["')\]}>,.;:]*+$""", re.ASCII)
+_DIGIT_RUN = re.compile(r"\d+", re.ASCII)
+_LONG = 1024  # a longer token is a payload: a parameter
+
+
+class Masks(dict[str, str]):
+    """token -> masked token, computed once a token and forgotten when there are too many."""
+
+    def __missing__(self, token: str) -> str:
+        masked = mask(token)
+        if len(self) >= _CACHE:
+            self.clear()
+        if len(token) <= 128:
+            self[token] = masked
+        return masked
+
+
+def mask(token: str) -> str:
+    """The token with every parameter that it shows by itself replaced by the mark of its type."""
+    if token.isalpha() and token.isascii():
+        return token
+    if len(token) > _LONG or (not token.isascii() and _RESERVED.search(token)):
+        return MARK["text"]
+    if _PLAIN.match(token):
+        return _DIGIT_RUN.sub(MARK["number"], token)
+    return _PARTS.sub(_part, token)
+
+
+def _part(found: re.Match[str]) -> str:
+    kind, text = found.lastgroup, found.group()
+    if kind == "run":
+        return _run(text)
+    if kind == "literal":
+        return text
+    if kind in ("path", "tree", "winpath"):
+        whole = text
+        text = text.rstrip(".!")
+        return MARK["path"] + whole[len(text) :] if any(map(str.isalnum, text)) else whole
+    if kind == "url":
+        whole = text
+        text = text.rstrip(".!?:")
+        return MARK["url"] + whole[len(text) :]
+    if kind == "host" and not _is_host(text):
+        return _run(text)
+    return MARK[{"ip6": "ip", "thousands": "number"}.get(kind or "", kind or "")]
+
+
+def _is_host(text: str) -> bool:
+    """Whether a dotted name is a host's: two labels before a country's code, so that `main.py` is none."""
+    labels = text.split(".")
+    return len(labels) > 2 or len(labels[-1]) > 2
+
+
+def _run(text: str) -> str:
+    """Letters and digits joined by `_ . - ~ + @ $`: a leading part without digits is kept."""
+    if not _DIGITS.search(text):
+        return text
+    if _NUMBER.match(text) or _HEX.match(text):
+        return MARK["number" if _NUMBER.match(text) else "hex"]
+    if (unit := _WITH_UNIT.match(text)) and unit[1] in _UNITS:
+        return MARK["number"] + unit[1]
+    if named := _NAMED_NUMBER.match(text):
+        return named[1] + MARK["number"]
+    parts = _SEGMENTS.findall(text)
+    if all(_SOFT.match(part) for part in parts if part[0].isalnum()) and not parts[-1].isdigit():
+        return text
+    at = next(i for i, part in enumerate(parts) if _DIGITS.search(part))
+    before, rest = "".join(parts[:at]), "".join(parts[at:])
+    if before.endswith(("_-", "_+")):  # the sign belongs to the number
+        before = before[:-1]
+    if _VERSION.match(rest):  # `v6.1`
+        before += rest[0]
+    return before + MARK["number" if rest.isdigit() else "hex" if _HEX.match(rest) else "id"]
