@@ -52,7 +52,7 @@ def materialize(request: Request, console: Console) -> Outcome:
     console.state("reading the index")
     index = read_index(request.store)
     load_registry(request.store)
-    if request.recipes == ("host",) and len(index.hosts) < 2:
+    if not request.select and request.recipes == ("host",) and len(index.hosts) < 2:
         only = index.hosts[0] if index.hosts else "none"
         raise SplitRefused(
             f"recipe 'host' holds out whole hosts, but the store has one host only ({only}); record on a second host, "
