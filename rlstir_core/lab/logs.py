@@ -7,17 +7,19 @@ beside the logs. What does not belong here: parsing (`hostlogs/`) and telemetry.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Sequence
+from array import array
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.meta import EARLIEST_NS, LATEST_NS
-from rlstir_core.errors import ConfigError, StoreError
+from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.attack import techniques
 from rlstir_core.hostlogs.containers import Found, files
 from rlstir_core.hostlogs.evtx import count_mismatches
@@ -64,7 +66,7 @@ def import_logs(
 ) -> LogImport:
     """Writes an episode for every log under `paths`; what is no log is named and left out.
 
-    StoreError where there is no log at all, ConfigError where the host is no safe name.
+    StoreError where there is no log at all, InvalidId where the host is no safe name.
     """
     if host is not None:
         host_id(host)
@@ -102,20 +104,24 @@ def _import(
     kind = found.guess.log
     assert kind is not None  # the caller looked
     episode = f"log-{hashlib.sha256(found.name.encode('utf-8', 'backslashreplace') + found.data).hexdigest()[:16]}"
-    made.n_files += 1
     if len(found.data) > _LOG_BYTES:
-        raise ConfigError(f"{found.name} has {len(found.data)} bytes, over {_LOG_BYTES}; split it")
+        made.faults.append(f"{found.name}: {len(found.data)} bytes, over the {_LOG_BYTES} of an episode; split it")
+        return
     # a line without a year was written before the file was last changed, and within a year of it
     near = None if found.modified_ns is None else found.modified_ns - _HALF_YEAR_NS
-    rows = list(PARSERS[kind]([found.data], LogContext(name=found.name, near_ns=near)))
-    start, end = _window(rows, found.modified_ns)
-    owner = host or _host(rows)
-    made.n_rows += len(rows)
-    _add(made.rows, kind, len(rows))
-    _add(made.unparsed, kind, sum(not row.parsed for row in rows))
+    seen = _Seen()
+    rows = seen.through(PARSERS[kind]([found.data], LogContext(name=found.name, near_ns=near)))
     if kind == "evtx":
         made.mismatches += count_mismatches(rows).n_either
-    for name, n in Counter(row.host for row in rows if row.host).items():
+    else:
+        deque(rows, maxlen=0)
+    start, end = _window(np.array(seen.ts_ns, np.int64), found.modified_ns)
+    owner = host or _host(seen.hosts)
+    made.n_files += 1
+    made.n_rows += len(seen.ts_ns)
+    _add(made.rows, kind, len(seen.ts_ns))
+    _add(made.unparsed, kind, seen.n_unparsed)
+    for name, n in seen.hosts.items():
         _add(made.hosts, name, n)
     extra = {MEMBERS[kind]: found.data}
     if label is not None:
@@ -135,9 +141,26 @@ def _import(
     made.n_episodes += 1
 
 
-def _window(rows: Sequence[LogRow], modified_ns: int | None) -> tuple[int, int]:
+class _Seen:
+    """What is remembered of rows that pass by, since a log may hold millions."""
+
+    def __init__(self) -> None:
+        self.ts_ns = array("q")
+        self.hosts: Counter[str] = Counter()
+        self.n_unparsed = 0
+
+    def through(self, rows: Iterable[LogRow]) -> Iterator[LogRow]:
+        for row in rows:
+            self.ts_ns.append(min(max(row.ts_ns, EARLIEST_NS - 1), LATEST_NS))  # outside, a time says nothing
+            self.n_unparsed += not row.parsed
+            if row.host:
+                self.hosts[row.host] += 1
+            yield row
+
+
+def _window(ts_N: NDArray[np.int64], modified_ns: int | None) -> tuple[int, int]:
     """The episode's time: all of the log, or the day that holds most of it where it is longer than an episode."""
-    t_N = np.array(sorted(row.ts_ns for row in rows if EARLIEST_NS <= row.ts_ns < LATEST_NS - 1), np.int64)
+    t_N = np.sort(ts_N[(ts_N >= EARLIEST_NS) & (ts_N < LATEST_NS - 1)])
     if not len(t_N):
         start = min(max(modified_ns or EARLIEST_NS, EARLIEST_NS), LATEST_NS - 2)
         return start, start + 1
@@ -148,9 +171,8 @@ def _window(rows: Sequence[LogRow], modified_ns: int | None) -> tuple[int, int]:
     return int(t_N[first]), int(t_N[first + held_N[first] - 1]) + 1
 
 
-def _host(rows: Sequence[LogRow]) -> str:
+def _host(counted: Counter[str]) -> str:
     """The host that most rows name, the first by name among equals."""
-    counted = Counter(row.host for row in rows if row.host)
     if not counted:
         return "imported"
     return slug(min(counted, key=lambda name: (-counted[name], name)), "imported")
