@@ -30,7 +30,7 @@ from rlstir_core.ledger import Changes, Ledger, begin, changes, finish
 from rlstir_core.lock import Progress, holding, told_to
 
 LOG_VERSION = 1  # raise it when equal bytes give other rows
-ROWS_AT_MOST = 2_000_000  # of one episode
+ROWS_AT_MOST = 1_000_000  # of one episode
 _TOP = 10
 _COUNTS = "_counts.json"
 _META = b"rlstir"

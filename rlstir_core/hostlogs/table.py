@@ -6,7 +6,7 @@ What does not belong here: parsing (one module a format) and files (`store.py`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ from rlstir_core.hostlogs.templates import templates
 from rlstir_core.hostlogs.truth import Truth
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
+_BATCH = 20_000
 _INT64 = (-(2**63), 2**63 - 1)
 
 SCHEMA = pa.schema(
@@ -64,35 +65,53 @@ class TableBuilder:
 
     def add(self, member: str, rows: Iterable[LogRow]) -> int:
         """Adds the rows of one file and gives their number; those over the bound are counted and left out."""
-        kept: list[LogRow] = []
+        parts: list[pa.Table] = []
+        made = templates(self._messages(member, rows, parts))
+        self.texts.update(made.texts)
+        n = 0
+        for part in parts:
+            ids = pa.array(made.ids[n : n + len(part)], pa.string()).dictionary_encode()
+            self._parts.append(_replaced(part, "template_id", ids))
+            n += len(part)
+        return n
+
+    def _messages(self, member: str, rows: Iterable[LogRow], parts: list[pa.Table]) -> Iterator[str]:
+        """The message of every row that is kept; the rows themselves become tables, batch by batch, in `parts`."""
+        batch: list[LogRow] = []
+        seq = 0
         for row in rows:
-            if len(kept) < self._left:
-                kept.append(row)
-            else:
+            if not self._left:
                 self.n_left_out += 1
-        self._left -= len(kept)
-        if kept:
-            self._parts.append(self._table(member, kept))
-        return len(kept)
+                continue
+            self._left -= 1
+            batch.append(row)
+            yield row.message
+            if len(batch) == _BATCH:
+                parts.append(self._table(member, seq, batch))
+                seq, batch = seq + len(batch), []
+        if batch:
+            parts.append(self._table(member, seq, batch))
 
     def finish(self, truth: Truth) -> pa.Table:
         """The table in the order of time; rows of one time stay in the order of files and lines."""
         table = pa.concat_tables(self._parts, promote_options="none") if self._parts else SCHEMA.empty_table()
-        table = table.unify_dictionaries().combine_chunks()
-        order = np.argsort(table["ts_ns"].to_numpy(), kind="stable")
-        return _with_truth(table.take(order), truth)
+        self._parts = []
+        table = table.unify_dictionaries()
+        t_N = table["ts_ns"].to_numpy()
+        if (np.diff(t_N) < 0).any():
+            table = table.take(np.argsort(t_N, kind="stable"))
+        return _with_truth(table, truth)
 
-    def _table(self, member: str, rows: list[LogRow]) -> pa.Table:
+    def _table(self, member: str, seq: int, rows: list[LogRow]) -> pa.Table:
+        """The rows as a table whose templates are not known yet; `seq` is the place of the first."""
         n = len(rows)
-        made = templates(row.message for row in rows)
-        self.texts.update(made.texts)
         columns: dict[str, object] = {
             "host": [row.host or self._host for row in rows],
             "host_said": [_clean(row.host_said) for row in rows],
             "episode_id": [self._episode] * n,
             "member": [member] * n,
-            "seq": np.arange(n),
-            "template_id": made.ids,
+            "seq": np.arange(seq, seq + n),
+            "template_id": [""] * n,
             "label_ttp": pa.nulls(n, SCHEMA.field("label_ttp").type),
             "tamper_tag": pa.nulls(n, pa.string()),
             "duplicate": [self._is_duplicate(row) for row in rows],
