@@ -37,6 +37,7 @@ from rlstir_core.evaluation.freshness import stale_recipe_assets
 from rlstir_core.evaluation.probes import best_stump, feature_aurocs
 from rlstir_core.evaluation.scenes import AS_RECORDED, TEST, VALIDATION, Stage, read_predictions
 from rlstir_core.evaluation.summary import closing_summary
+from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.layout import Layout
 from rlstir_core.registry import MODES
 from rlstir_core.splits.recipes import SplitSettings
@@ -239,6 +240,7 @@ def test_a_deleted_episode_leaves_every_table_and_makes_the_recipe_stale(own_dri
         "validation",
         "window_tensors",
         "window_features",
+        "log_events",
     )
     assert stale_host_stages(own_driven.store, layout, TRAIN_HOST) == ()
     done = validate_host(own_driven.store, layout, TEST_HOST, registry=registry, index=own_driven.index)
@@ -264,10 +266,11 @@ def test_a_rerun_into_a_fresh_folder_gives_the_same_bytes(own_driven: Any, tmp_p
         validate_host(own_driven.store, fresh, host, registry=registry, index=index)
         build_tensors(fresh, host, registry)
         build_features(fresh, host, registry)
+        build_log_events(own_driven.store, fresh, host)
     made = sorted(path.relative_to(fresh.processed) for path in fresh.processed.rglob("*") if path.is_file())
     assert made == sorted(p.relative_to(before.processed) for p in before.processed.rglob("*") if p.is_file())
     for path in made:
-        if path.name != "_stamps.json":  # remembers inode and times of the tarballs
+        if path.parts[0] != "validation_v1.parquet" or path.name != "_ledger.json":  # it holds inodes and times
             assert (fresh.processed / path).read_bytes() == (before.processed / path).read_bytes(), path
     shutil.copytree(before.artifacts("host"), fresh.artifacts("host"))
     for path in fresh.artifacts("host").glob("gbt_*"):
