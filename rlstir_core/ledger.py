@@ -55,7 +55,7 @@ def finish(folder: Path, wanted: Ledger, todo: Changes) -> None:
     for path in folder.iterdir() if folder.is_dir() else ():
         if not path.name.startswith("_") and path.name not in wanted:
             path.unlink(missing_ok=True)
-    if todo or not folder.exists():
+    if todo:
         write_ledger(folder, wanted)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rlstir_core.detectors.presets import MODELS
+from rlstir_core.lab.logs import import_logs
 from rlstir_core.registry import MODES
 
 pytestmark = pytest.mark.slow
@@ -19,7 +22,8 @@ UP_TO_FEATURES = {
     "window_tensors": "*/tensor_window_v1/host=k-*/_ledger.json",
     "window_features": "*/features_window_v1.parquet/host=k-*/part-*.parquet",
 }
-BESIDE_THEM = {"log_events": "*/log_events_v1.parquet/host=k-*/_ledger.json"}
+LOGS = {"validation": "*/host=web1/episodes.parquet", "log_events": "*/log_events_v1.parquet/host=web1/*.parquet"}
+UP_TO_LOGS = "+key:log_events"
 EVALUATION = {"detector_eval": "*/gru_oracle_eval.json", "comparison_v2": "*/comparison_v2.md"}
 
 
@@ -27,8 +31,6 @@ def test_killed_once_inside_every_asset_the_results_are_the_same(victim: Any, dr
     for pattern in UP_TO_FEATURES.values():
         victim.killed_at(pattern, "--select", "+key:window_features")
     victim.finish("--select", "+key:window_features")
-    for asset, pattern in BESIDE_THEM.items():
-        victim.killed_at(pattern, "--select", f"key:{asset}")
     for mode in MODES:
         for model in MODELS:  # one by one, or others would be finished before their turn
             last = "ckpt.json" if mode == "oracle" else "1.*"
@@ -38,6 +40,24 @@ def test_killed_once_inside_every_asset_the_results_are_the_same(victim: Any, dr
     assert "was cut off before its end" in victim.finish()
     assert contents(victim.data) == contents(driven.data)
     assert "nothing was new" in victim.finish()
+
+
+def test_killed_inside_the_assets_of_logs_the_results_are_the_same(victim: Any, contents: Any, tmp_path: Path) -> None:
+    store = victim.root / "store"
+    shutil.rmtree(store)
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text(
+            f"May  1 12:00:01 web1 sshd[7]: Failed password for {name} from 192.0.2.1 port 4 ssh2\n"
+        )
+    import_logs([tmp_path / name for name in ("a", "b", "c")], store)
+    victim.finish("--select", UP_TO_LOGS)
+    undisturbed = contents(victim.data)
+    assert sum(path.endswith(".parquet") for path in undisturbed) >= 4
+    victim.forget()
+    for pattern in LOGS.values():
+        victim.killed_at(pattern, "--select", UP_TO_LOGS)
+    victim.finish("--select", UP_TO_LOGS)
+    assert contents(victim.data) == undisturbed
 
 
 def test_killed_at_random_moments_the_results_are_the_same(victim: Any, driven: Any, contents: Any, kills: int) -> None:
