@@ -5,6 +5,7 @@ What does not belong here: any decision.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
 import os
@@ -61,6 +62,11 @@ def counter(context: dg.AssetExecutionContext) -> Callable[[int, int, str], None
     """A progress function for counted work."""
     tell = teller(context)
     return lambda done, total, what: tell(f"{what} {done}/{total}" if total else what)
+
+
+def png(data: bytes, words: str) -> str:
+    """A picture as markdown that the UI shows."""
+    return f"![{words}](data:image/png;base64,{base64.b64encode(data).decode()})"
 
 
 def table(rows: Sequence[Mapping[str, str | int | float | bool | None]]) -> dg.TableMetadataValue:

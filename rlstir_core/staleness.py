@@ -15,6 +15,7 @@ from rlstir_core.errors import UpstreamMissing
 from rlstir_core.hostlogs.store import log_changes
 from rlstir_core.layout import Layout
 from rlstir_core.ledger import Changes
+from rlstir_core.provenance.store import graph_changes
 from rlstir_core.registry import load_registry
 from rlstir_core.telemetry.schema import make_schema, read_schema
 from rlstir_core.telemetry.store import feature_changes, tensor_changes
@@ -55,5 +56,6 @@ _STAGES: tuple[tuple[str, str, Callable[[Layout, str], Changes]], ...] = (
     ("validation", "window_tensors", tensor_changes),
     ("window_tensors", "window_features", feature_changes),
     ("validation", "log_events", log_changes),
+    ("log_events", "provenance_graphs", graph_changes),
 )
 HOST_STAGES = ("validation", *(name for _, name, _ in _STAGES))

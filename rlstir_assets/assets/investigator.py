@@ -1,12 +1,15 @@
-"""Group `investigator`: what the logs of every host say."""
+"""Group `investigator`: what the logs of every host say, as rows and as graphs."""
+
+from collections import Counter
 
 import dagster as dg
 
 from rlstir_assets.assets.ingest import validation
 from rlstir_assets.partitions import hosts
-from rlstir_assets.reporting import OWNERS, counter, refusals, table
+from rlstir_assets.reporting import OWNERS, counter, png, refusals, table
 from rlstir_assets.resources import Settings
 from rlstir_core.hostlogs.store import build_log_events
+from rlstir_core.provenance.store import build_graphs, largest_tree
 
 GROUP = "investigator"
 MAX_UNPARSED = 0.01  # of a log channel's rows; more says that a parser does not know the format
@@ -70,4 +73,41 @@ def log_events(context: dg.AssetExecutionContext, settings: Settings) -> dg.Mate
                 metadata={"channels over the limit": ", ".join(bad[:20]) or "none", "limit": MAX_UNPARSED},
             )
         ],
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet"},
+    partitions_def=hosts,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=[log_events],
+    description="Processes, files and sockets of every episode with logs, and who made, read, wrote or called whom: "
+    "four Parquet tables an episode, every edge with the log rows behind it.",
+)
+def provenance_graphs(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    with refusals():
+        found = {host: build_graphs(settings.layout, host, counter(context)) for host in context.partition_keys}
+        picture = largest_tree(settings.layout, context.partition_keys)
+    rows = [
+        {
+            "host": host,
+            "graphs": summary.made + summary.unchanged,
+            **summary.nodes,
+            **summary.edges,
+            "facts left out": sum(summary.left_out.values()),
+        }
+        for host, summary in found.items()
+    ]
+    reasons: Counter[str] = Counter()
+    for summary in found.values():
+        reasons.update(summary.left_out)
+    return dg.MaterializeResult(
+        metadata={
+            "made": sum(summary.made for summary in found.values()),
+            "graphs": table(rows[:200]),
+            "left out": table([{"reason": reason, "facts": n} for reason, n in reasons.most_common(20)]),
+            "a tree": dg.MetadataValue.md(png(picture, "process tree")) if picture else "no process has a parent",
+        }
     )

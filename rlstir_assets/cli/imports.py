@@ -92,7 +92,7 @@ def import_logs(
         if list_of:
             more = f" and {len(list_of) - 5} more" if len(list_of) > 5 else ""
             click.echo(plain(f"  {what}: {', '.join(list_of[:5])}{more}"))
-    click.echo(plain(f"next: rlstir materialize --store {target} --select '+key:log_events'"))
+    click.echo(plain(f"next: rlstir materialize --store {target} --select '+key:provenance_graphs'"))
 
 
 @import_group.command("knowledge")

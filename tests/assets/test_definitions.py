@@ -21,11 +21,11 @@ CHECKPOINTS = {f"checkpoint/{mode}/{model}" for mode in MODES for model in MODEL
 GROUPS = {
     "ingest": {"episode_index", "validation"},
     "telemetry": {"feature_schema", "window_features", "window_tensors"},
-    "investigator": {"log_events"},
+    "investigator": {"log_events", "provenance_graphs"},
     "detectors": CHECKPOINTS,
     "evaluation": {"detector_eval", "comparison_v2"},
 }
-HOST_ASSETS = {"validation", "window_tensors", "window_features", "log_events"}
+HOST_ASSETS = {"validation", "window_tensors", "window_features", "log_events", "provenance_graphs"}
 RECIPE_ASSETS = CHECKPOINTS | GROUPS["evaluation"]
 BLOCKING = {
     "validation": {"verdict_rates"},
@@ -125,6 +125,7 @@ def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -
     assert parents("window_tensors") == {"feature_schema", "validation"}
     assert parents("window_features") == {"window_tensors"}
     assert parents("log_events") == {"validation"}
+    assert parents("provenance_graphs") == {"log_events"}
     assert all(parents(name) == {"window_features"} for name in CHECKPOINTS)
     assert parents("detector_eval") == CHECKPOINTS
     assert parents("comparison_v2") == {"detector_eval"}

@@ -18,7 +18,7 @@ from rlstir_core.registry import MODES
 pytestmark = pytest.mark.slow
 TEST_HOST, TRAIN_HOST = "k-gamingcom", "elliott-thinkpad"
 NAMES = [f"{model}_{mode}" for mode in MODES for model in MODELS]
-HOST_ASSETS = ("validation", "window_tensors", "window_features", "log_events")
+HOST_ASSETS = ("validation", "window_tensors", "window_features", "log_events", "provenance_graphs")
 
 
 def report(driven: Any) -> str:

@@ -241,6 +241,7 @@ def test_a_deleted_episode_leaves_every_table_and_makes_the_recipe_stale(own_dri
         "window_tensors",
         "window_features",
         "log_events",
+        "provenance_graphs",
     )
     assert stale_host_stages(own_driven.store, layout, TRAIN_HOST) == ()
     done = validate_host(own_driven.store, layout, TEST_HOST, registry=registry, index=own_driven.index)

@@ -45,11 +45,15 @@ class Log:
         }
         self.lines.append(json.dumps({"Event": {"System": system, "EventData": fields}}))
 
-    def sysmon(self, second: float, event_id: int, pid: int, n: int, image: str = "a.exe", **fields: Any) -> None:
+    def sysmon(
+        self, second: float, event_id: int, pid: int | None, n: int, image: str = "a.exe", **fields: Any
+    ) -> None:
         """An event of the process with GUID number `n`."""
         self.event(second, event_id, ProcessGuid=_guid(n), ProcessId=pid, Image=f"C:\\{image}", **fields)
 
-    def create(self, second: float, pid: int, n: int, image: str, parent: tuple[int, int, str], **fields: Any) -> None:
+    def create(
+        self, second: float, pid: int | None, n: int, image: str, parent: tuple[int, int, str], **fields: Any
+    ) -> None:
         """Sysmon 1; the parent as pid, GUID number and image."""
         said = {"CommandLine": f"{image} {n}", "User": "LAB\\ann", "Hashes": "", **fields}
         above = {
@@ -110,7 +114,6 @@ class Log:
         pq.write_table(table, self.path)
         graph, self.counts = graph_of(self.path)
         return graph
-
 
     guid = staticmethod(_guid)
 

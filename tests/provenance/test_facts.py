@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 from typing import Any
 
 import pytest
 
-from rlstir_core.provenance.facts import PATH_CHARS, Dropped, address_of, guid_of, hashes_of, path_of, port_of
-from rlstir_core.provenance.windows_facts import Fields, decode, windows_path
+from rlstir_core.provenance.facts import PATH_CHARS, Dropped, Row, address_of, guid_of, hashes_of, path_of, port_of
+from rlstir_core.provenance.graph import GraphBuilder
+from rlstir_core.provenance.windows_facts import KINDS, Fields, decode, windows_path
 
 
 def test_sysmon_events_make_edges_of_every_type(log: Any) -> None:
@@ -114,9 +117,10 @@ def test_hostile_fields_are_dropped_and_never_raise(log: Any, event_id: int, sai
     names = ("TargetFilename", "ImageLoaded", "TargetObject", "PipeName", "Device", "QueryName", "SourceIp",
              "DestinationIp", "DestinationPort", "TargetProcessId", "TargetProcessGUID", "ParentProcessGuid",
              "ParentProcessId", "Hashes", "EventType", "Signed")  # fmt: skip
-    for value in (None, 7, -1, True, [], {}, "", "-", "\x00", "\u202e" * 9000, "a" * 100_000, 2**63):
+    for value in (None, 7, -1, True, [], {}, "", "-", "\x00", "\ud800x", "\u202e" * 9000, "a" * 100_000, 2**63):
         log.event(0, event_id, **said, **dict.fromkeys(names, value))
     graph = log.graph()
+    assert log.counts.rows == 13
     assert all(len(path) <= PATH_CHARS for path in graph["file_nodes"]["path"].to_pylist())
     assert all("\0" not in (each["exe"] or "") for each in log.procs(graph))
 
@@ -129,6 +133,22 @@ def test_hostile_fields_of_security_never_raise(log: Any, event_id: int) -> None
     for value in (None, 7, -1, True, [], {}, "", "-", "\x00", "0x0", "\u202e" * 9000, 2**63):
         log.security(0, event_id, ObjectType="File", **dict.fromkeys(names, value))
     log.graph()
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_no_value_in_any_field_breaks_a_fact(kind: tuple[str, str]) -> None:
+    rng = random.Random(kind[1])
+    values = [None, 0, 4, -1, 2**70, True, 1.5, [], {}, "", "-", "\\", "\\??\\", "\\REGISTRY\\MACHINE", "/", "\0",
+              "0x4", "x" * 9000, "é", "\ud800", "%%14592", "0x2", "10.0.0.1", "File", "true", b"x"]  # fmt: skip
+    builder = GraphBuilder()
+    for at in range(1500):
+        said = Fields(**{name: rng.choice(values) for name in Fields.__struct_fields__})
+        texts = [value for value in values if isinstance(value, str)]
+        row = Row(at, at, "ws", rng.choice((-1, 0, 4, 9)), rng.choice((-1, 0, 4, 9)), rng.choice(texts), "u",
+                  rng.choice(texts))  # fmt: skip
+        with contextlib.suppress(Dropped):
+            builder.add(row, KINDS[kind](row, said))
+    assert all(len(table) >= 0 for table in builder.finish().values())
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ def test_a_pid_that_is_used_again_by_the_same_program_is_another_process(log: An
 def test_a_pid_means_nothing_after_its_process_ended(log: Any) -> None:
     log.create_4688(0, 100, "cmd.exe", 50)
     log.security(1, 4689, ProcessId="0x64", ProcessName="C:\\cmd.exe")
-    log.security(60, 5156, ProcessId=100, Application="\\device\\harddiskvolume2\\cmd.exe", Direction="%%14593",
-                 SourceAddress="10.0.0.1", SourcePort=5000, DestAddress="10.0.0.2", DestPort=80, Protocol=6)  # fmt: skip
+    log.security(60, 5156, ProcessId=100, Application="\\device\\harddiskvolume2\\cmd.exe",
+                 Direction="%%14593", SourceAddress="10.0.0.1", DestAddress="10.0.0.2", DestPort=80)  # fmt: skip
     early, late = log.named(log.graph(), "cmd.exe")
     assert early["end_ts"] < late["first_ts"] and late["created_ts"] is None
 
@@ -63,7 +63,7 @@ def test_two_creations_with_one_pid_but_other_command_lines_are_two(log: Any) ->
 
 
 def test_a_creation_whose_pid_was_lost_is_joined_by_its_command_line(log: Any) -> None:
-    log.create(0, 100, 1, "cmd.exe", EXPLORER, CommandLine="cmd /c x", ProcessId=None)
+    log.create(0, None, 1, "cmd.exe", EXPLORER, CommandLine="cmd /c x")
     log.create_4688(0.4, 100, "cmd.exe", 50, "explorer.exe", command="cmd /c x")
     [cmd] = log.named(log.graph(), "cmd.exe")
     assert cmd["pid"] == 100 and len(cmd["created_by"]) == 2
@@ -153,3 +153,46 @@ def test_a_linux_pid_after_its_exit_is_another_process(log: Any) -> None:
     log.call(1, 231, 20, 10, "/bin/a")  # exit_group
     log.call(90, 2, 20, 10, "/bin/a", 'PATH item=0 name="/f" nametype=NORMAL')
     assert len(log.named(log.graph(), "a")) == 2
+
+
+def test_a_pid_that_is_used_again_within_a_second_is_another_process(log: Any) -> None:
+    for second in (0, 0.5, 1):
+        log.create_4688(second, 100, "cmd.exe", 50, command="cmd.exe /c x")
+        log.sysmon(second, 5, 999, 9, "other.exe")
+    assert len(log.named(log.graph(), "cmd.exe")) == 3
+
+
+def test_two_reports_far_apart_are_two_creations(log: Any) -> None:
+    log.create_4688(0, 100, "cmd.exe", 50, "explorer.exe", command="cmd /c x")
+    log.create(60, 100, 1, "cmd.exe", EXPLORER, CommandLine="cmd /c x")
+    assert len(log.named(log.graph(), "cmd.exe")) == 2
+
+
+def test_a_linux_pid_with_another_parent_is_another_process(log: Any) -> None:
+    for second, ppid in ((0, 10), (500, 11)):
+        log.call(second, 59, 20, ppid, "/bin/cat", 'EXECVE argc=1 a0="cat"')
+    graph = log.graph()
+    assert len(log.named(graph, "cat")) == 2
+    assert [each["op"] for each in log.edges(graph, "PROC_CHILD")] == ["ppid", "ppid"]
+
+
+def test_a_call_that_names_a_file_twice_counts_once(log: Any) -> None:
+    path = 'PATH item={} name="/f" nametype=NORMAL'
+    log.call(0, 86, 20, 10, "/bin/ln", path.format(0), path.format(1))
+    [edge] = log.edges(log.graph(), "PROC_FILE_RW")
+    assert edge["n"] == 1 == len(edge["rows"])
+
+
+def test_what_a_prefix_of_a_log_says_is_not_taken_back(log: Any) -> None:
+    log.create(0, 100, 1, "cmd.exe", EXPLORER, CommandLine="cmd /c x")
+    log.create_4688(0.4, 100, "cmd.exe", 50, "explorer.exe", command="cmd /c x")
+    log.security(1, 4689, ProcessId="0x64", ProcessName="C:\\cmd.exe")
+    log.create_4688(9, 100, "net.exe", 50, "explorer.exe")
+    log.sysmon(10, 11, 100, 3, "net.exe", TargetFilename="C:\\f")
+    log.sysmon(11, 11, 60, 6, "late.exe", TargetFilename="C:\\g")
+    whole = [(each["host"], each["pid"], each["first_ts"]) for each in log.procs(log.graph())]
+    lines = log.lines
+    for n in range(len(lines)):
+        log.lines = lines[:n]
+        part = [(each["host"], each["pid"], each["first_ts"]) for each in log.procs(log.graph())]
+        assert part == whole[: len(part)]

@@ -1,0 +1,1 @@
+"""Provenance graphs: which process made which, and what each did to files, sockets and other processes."""
