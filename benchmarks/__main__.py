@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import bootstrap, features, hostlogs, incremental, ingest, templates
+from benchmarks import bootstrap, features, graph, hostlogs, incremental, ingest, templates
 
 if __name__ == "__main__":
     results = {
@@ -18,6 +18,7 @@ if __name__ == "__main__":
             ("incremental", incremental),
             ("hostlogs", hostlogs),
             ("templates", templates),
+            ("graph", graph),
         )
     }
     out = Path(__file__).parent / "out"

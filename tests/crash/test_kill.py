@@ -22,8 +22,13 @@ UP_TO_FEATURES = {
     "window_tensors": "*/tensor_window_v1/host=k-*/_ledger.json",
     "window_features": "*/features_window_v1.parquet/host=k-*/part-*.parquet",
 }
-LOGS = {"validation": "*/host=web1/episodes.parquet", "log_events": "*/log_events_v1.parquet/host=web1/*.parquet"}
-UP_TO_LOGS = "+key:log_events"
+LOGS = {
+    "validation": "*/host=web1/episodes.parquet",
+    "log_events": "*/log_events_v1.parquet/host=web1/*.parquet",
+    "provenance_graphs": "*/graphs/host=web1/*/edges.parquet",
+    "provenance_graphs, its folder": "*/graphs/host=web1/log-*",
+}
+UP_TO_LOGS = "+key:provenance_graphs"
 EVALUATION = {"detector_eval": "*/gru_oracle_eval.json", "comparison_v2": "*/comparison_v2.md"}
 
 
@@ -52,7 +57,7 @@ def test_killed_inside_the_assets_of_logs_the_results_are_the_same(victim: Any, 
     import_logs([tmp_path / name for name in ("a", "b", "c")], store)
     victim.finish("--select", UP_TO_LOGS)
     undisturbed = contents(victim.data)
-    assert sum(path.endswith(".parquet") for path in undisturbed) >= 4
+    assert sum(path.endswith(".parquet") for path in undisturbed) >= 16
     victim.forget()
     for pattern in LOGS.values():
         victim.killed_at(pattern, "--select", UP_TO_LOGS)
