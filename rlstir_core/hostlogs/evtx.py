@@ -20,11 +20,12 @@ from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.unparsed import unparsed
 from rlstir_core.hostlogs.windows import (
     Envelope,
-    WindowsEvent,
+    complete,
     event_id_text,
     flatten,
+    plan_of,
+    plan_row,
     provider_named,
-    to_row,
 )
 from rlstir_core.hostlogs.windows_time import fits, parse_time
 
@@ -89,7 +90,7 @@ class Mismatches(msgspec.Struct, frozen=True):
 
 
 _RECORD = msgspec.json.Decoder(_Record)
-_NOTHING = _Attributes()
+_NOTHING = _Element()
 
 
 def rows(chunks: Iterable[bytes], context: LogContext, limit: int = MAX_BYTES) -> Iterator[LogRow]:
@@ -187,22 +188,34 @@ def _row(data: str, record_id: int, written: str, last_ns: int, context: LogCont
         return _fault(context, record_id, f"{error}: {data[:4096]}", last_ns)
     system = event.system
     written = written.removesuffix(" UTC")
-    ids, times = _differ(system, record_id, written)
-    parsed = parse_time(_attributes(system.time).time)
-    execution, security = _attributes(system.execution), _attributes(system.security)
-    row = to_row(
-        WindowsEvent(
-            provider=provider_named(_attributes(system.provider).name, system.channel),
-            event_id=system.event_id if type(system.event_id) is str else event_id_text(system.event_id),
-            fields=_fields(event.data or event.user_data),
-            computer=system.computer or "",
-            envelope=Envelope(execution_pid=execution.process, execution_tid=execution.thread, sid=security.user or ""),
-        ),
-        parsed[0] if parsed is not None and fits(parsed[0]) else last_ns,
-        f'{{"RecordHeader":{{"EventRecordID":{record_id},"TimeWritten":"{written}"}},{data[1:]}',
-        context.host,
+    said = (system.time or _NOTHING).attributes.time
+    parsed = parse_time(said)
+    fields = _fields(event.data or event.user_data)
+    provider, event_id = (system.provider or _NOTHING).attributes.name, system.event_id
+    plan = plan_of(
+        provider or provider_named(provider, system.channel),
+        event_id if type(event_id) is str else event_id_text(event_id),
+        False,
+        fields,
     )
-    row.clock_mismatch = ids or times
+    row = plan_row(
+        plan,
+        fields,
+        parsed[0] if parsed is not None and fits(parsed[0]) else last_ns,
+        system.computer or context.host,
+        f'{{"RecordHeader":{{"EventRecordID":{record_id},"TimeWritten":"{written}"}},{data[1:]}',
+    )
+    if not row.user or not row.sid or row.pid < 0 or plan.names.text:
+        execution, security = (system.execution or _NOTHING).attributes, (system.security or _NOTHING).attributes
+        complete(
+            row,
+            plan,
+            fields,
+            Envelope(execution_pid=execution.process, execution_tid=execution.thread, sid=security.user or ""),
+        )
+    row.clock_mismatch = (system.record_id is not None and str(system.record_id) != str(record_id)) or (
+        said[:19] != written[:19] and _apart(parsed, written)
+    )
     return row
 
 
@@ -217,18 +230,13 @@ def _fields(data: dict[str, Any] | None) -> dict[str, Any]:
 
 def _differ(system: _System, record_id: int, written: str) -> tuple[bool, bool]:
     """Whether header and event name other ids, and times more than a second apart; what one lacks is no difference."""
-    said = system.record_id
-    ids = said is not None and str(said) != str(record_id)
-    event_time = _attributes(system.time).time
-    if event_time[:19] == written[:19]:  # the same second: the usual case
-        return ids, False
-    ours, theirs = parse_time(event_time), parse_time(written)
-    times = ours is not None and theirs is not None and abs(ours[0] - theirs[0]) > _APART_NS
-    return ids, times
+    ids = system.record_id is not None and str(system.record_id) != str(record_id)
+    return ids, _apart(parse_time((system.time or _NOTHING).attributes.time), written)
 
 
-def _attributes(element: _Element | None) -> _Attributes:
-    return _NOTHING if element is None else element.attributes
+def _apart(ours: tuple[int, bool] | None, written: str) -> bool:
+    theirs = parse_time(written)
+    return ours is not None and theirs is not None and abs(ours[0] - theirs[0]) > _APART_NS
 
 
 def _fault(context: LogContext, n: int, why: str, ts_ns: int) -> LogRow:

@@ -35,12 +35,15 @@ _NAME_CHARS = 128  # of a provider, an event id, a host
 _PLANS = 2048
 _PLAN_CHARS = 4096  # names longer than this together are planned anew each time, so that the cache stays small
 _PIDS = 1 << 32
-_BREAK = "\ue000"  # between two fields while the spaces inside them are taken out
-_EMPTY = ("", "-", None)
+_BREAK = "\x01"  # between two fields while the spaces inside them are taken out; ASCII, for texts of it are faster
+_RARE = "\ue000"  # the same where a value holds that one
 _PARENTS = 8  # levels of nested EventData
-_SHELL_HOST = re.compile(r"\n[ \t]*Host ?Application ?= ?([^\r\n]*)")
-_SHELL_USER = re.compile(r"\n[ \t]*User(?:Id)? ?= ?([^\r\n]*)")
-_SYSMON_TEXT = re.compile(r"^(?:Source)?ProcessId: (\d{1,9})\r?$", re.MULTILINE | re.ASCII)
+_SHELL_HOST = re.compile(r"\n[ \t]*Host ?Application ?= ?")
+_SHELL_USER = re.compile(r"\n[ \t]*User(?:Id)? ?= ?")
+# begins with what is searched for, and looks back from there: that is many times faster
+_SYSMON_TEXT = re.compile(
+    r"ProcessId: (?:(?<=\nProcessId: )|(?<=\nSourceProcessId: ))(\d{1,9})\r?$", re.MULTILINE | re.ASCII
+)
 
 
 class Envelope(msgspec.Struct, kw_only=True, gc=False):
@@ -76,10 +79,10 @@ class Plan(msgspec.Struct, frozen=True):
     provider: str
     event_id: str
     channel: str
-    head: str  # of the message
-    layout: str
+    head: str  # the message where no field is shown
+    layout: str  # of the message, with a break for every space
     values: Callable[[Fields], Any] | None
-    n_values: int
+    n_breaks: int
 
 
 _plans: dict[tuple[str, str, bool, tuple[str, ...]], Plan] = {}
@@ -112,17 +115,38 @@ def complete(row: LogRow, plan: Plan, fields: Fields, envelope: Envelope) -> Non
 
 def plan_row(plan: Plan, fields: Fields, ts_ns: int, computer: str, fields_json: str) -> LogRow:
     """What the fields alone tell."""
-    user, sid = _account(plan, fields) if plan.accounts else ("", "")
+    # written out, for it is run for every event: a call for each field costs as much as the field
+    pid = ppid = tid = MISSING
+    exe = cmdline = user = sid = ""
+    for key in plan.pid:
+        if (pid := number(fields[key])) >= 0:
+            break
+    for key in plan.ppid:
+        if (ppid := number(fields[key])) >= 0:
+            break
+    for key in plan.tid:
+        if (tid := number(fields[key])) >= 0:
+            break
+    for key in plan.exe:
+        if exe := text(fields[key]):
+            break
+    for key in plan.cmdline:
+        if cmdline := text(fields[key]):
+            break
+    for account in plan.accounts:
+        if user := text(fields[account[0]]):
+            user, sid = _account(account, user, fields)
+            break
     return LogRow(
         ts_ns=ts_ns,
         channel=plan.channel,
         host=_short(computer) if computer else "",
         host_said=computer,
-        pid=_first_number(fields, plan.pid) if plan.pid else MISSING,
-        ppid=_first_number(fields, plan.ppid) if plan.ppid else MISSING,
-        tid=_first_number(fields, plan.tid) if plan.tid else MISSING,
-        exe=_first_text(fields, plan.exe) if plan.exe else "",
-        cmdline=_first_text(fields, plan.cmdline) if plan.cmdline else "",
+        pid=pid,
+        ppid=ppid,
+        tid=tid,
+        exe=exe,
+        cmdline=cmdline,
         user=user,
         sid=sid,
         provider=plan.provider,
@@ -132,29 +156,13 @@ def plan_row(plan: Plan, fields: Fields, ts_ns: int, computer: str, fields_json:
     )
 
 
-def _first_number(fields: Fields, keys: tuple[str, ...]) -> int:
-    for key in keys:
-        if (found := number(fields[key])) >= 0:
-            return found
-    return MISSING
-
-
-def _first_text(fields: Fields, keys: tuple[str, ...]) -> str:
-    for key in keys:
-        if found := text(fields[key]):
-            return found
-    return ""
-
-
-def _account(plan: Plan, fields: Fields) -> tuple[str, str]:
-    """User and SID of the first account that is named; a SID where a name should be is one."""
-    for name, domain, its_sid in plan.accounts:
-        if user := text(fields[name]):
-            if domain and "\\" not in user and (where := text(fields[domain])):
-                user = f"{where}\\{user}"
-            sid = text(fields[its_sid]) if its_sid else ""
-            return ("", sid or user) if user.startswith("S-1-") else (user, sid)
-    return "", ""
+def _account(names: tuple[str, str, str], user: str, fields: Fields) -> tuple[str, str]:
+    """User and SID of the account that these fields name; a SID where a name should be is one."""
+    _, domain, its_sid = names
+    if domain and "\\" not in user and (where := text(fields[domain])):
+        user = f"{where}\\{user}"
+    sid = text(fields[its_sid]) if its_sid else ""
+    return ("", sid or user) if user.startswith("S-1-") else (user, sid)
 
 
 def plan_of(provider: str, event_id: str, flat: bool, fields: Fields) -> Plan:
@@ -191,9 +199,9 @@ def number(value: object) -> int:
 
 def text(value: object) -> str:
     """A field's text; empty where Windows writes nothing or a dash."""
-    if value in _EMPTY:
-        return ""
-    return value if type(value) is str else str(value)
+    if type(value) is str:
+        return "" if value == "-" else value
+    return "" if value is None else str(value)
 
 
 def event_id_text(value: object) -> str:
@@ -276,7 +284,8 @@ def _new_plan(provider: str, event_id: str, flat: bool, fields: Fields) -> Plan:
             outside.add("EventType")  # INFO, AUDIT_SUCCESS: nxlog's, and over the event's own
         there -= outside - NOT_IN_MESSAGE
     shown = sorted(there - outside)[:_MESSAGE_FIELDS]
-    layout = _BREAK.join(f"{_shown_name(RENAMED.get(key, key)).replace('%', '%%')}=%.{_VALUE_CHARS}s" for key in shown)
+    head = (_shown_name(provider) or "-", _shown_name(event_id) or "-")
+    words = [word.replace("%", "%%") for word in (*head, *(_shown_name(RENAMED.get(key, key)) for key in shown))]
     return Plan(
         names=names,
         pid=tuple(key for key in names.pid if key in there),
@@ -292,10 +301,10 @@ def _new_plan(provider: str, event_id: str, flat: bool, fields: Fields) -> Plan:
         provider=provider[:_NAME_CHARS],
         event_id=event_id[:_NAME_CHARS],
         channel="sysmon" if provider in SYSMON_PROVIDERS else "evtx",
-        head=f"{_shown_name(provider) or '-'} {_shown_name(event_id) or '-'}",
-        layout=layout,
+        head=" ".join(head),
+        layout=_BREAK.join(words[:2] + [f"{word}=%.{_VALUE_CHARS}s" for word in words[2:]]),
         values=itemgetter(*shown) if shown else None,
-        n_values=len(shown),
+        n_breaks=len(words) - 1,
     )
 
 
@@ -305,15 +314,15 @@ def _message(plan: Plan, fields: Fields) -> str:
     if plan.values is None:
         return plan.head
     values = plan.values(fields)
-    said = plan.layout % values if plan.n_values > 1 else plan.layout % (values,)
-    if said.count(_BREAK) != plan.n_values - 1:  # a value imitates the break
-        values = tuple(str(v).replace(_BREAK, "?") for v in (values if plan.n_values > 1 else (values,)))
-        said = plan.layout % values
-    return f"{plan.head} {'_'.join(said.split()).replace(_BREAK, ' ')}"
+    said = plan.layout % values
+    if said.count(_BREAK) != plan.n_breaks or (not said.isascii() and _RARE in said):  # a value imitates a break
+        shown = tuple(str(v).replace(_RARE, "?") for v in (values if type(values) is tuple else (values,)))
+        return "_".join((plan.layout.replace(_BREAK, _RARE) % shown).split()).replace(_RARE, " ")
+    return "_".join(said.split()).replace(_BREAK, " ")
 
 
 def _shown_name(name: str) -> str:
-    return "".join(c if c.isprintable() and c not in " =" and c != _BREAK else "_" for c in name[:_NAME_CHARS])
+    return "".join(c if c.isprintable() and c not in " =" else "_" for c in name[:_NAME_CHARS])
 
 
 @lru_cache(maxsize=4096)
@@ -329,9 +338,14 @@ def _from_shell_text(row: LogRow, names: Names, fields: Fields, rendered: str) -
     """PowerShell keeps its command line and user in a text: `HostApplication=…` or `Host Application = …`."""
     for source in (*(text(fields[key]) for key in names.text if key in fields), rendered):
         if not row.cmdline and (match := _SHELL_HOST.search(source)):
-            row.cmdline = match[1].strip()
+            row.cmdline = _rest_of_line(source, match.end())
         if not row.user and (match := _SHELL_USER.search(source)):
-            row.user = match[1].strip()
+            row.user = _rest_of_line(source, match.end())
+
+
+def _rest_of_line(source: str, at: int) -> str:
+    end = source.find("\n", at)  # a command line may be long, and a pattern goes over it byte by byte
+    return source[at : end if end >= 0 else len(source)].partition("\r")[0].strip()
 
 
 def _from_sysmon_text(row: LogRow, rendered: str) -> None:
@@ -339,5 +353,5 @@ def _from_sysmon_text(row: LogRow, rendered: str) -> None:
 
     The first such line is Sysmon's own: it stands before anything that a process can choose.
     """
-    if match := _SYSMON_TEXT.search(rendered[:4096]):
+    if match := _SYSMON_TEXT.search(f"\n{rendered[:4096]}"):
         row.pid = int(match[1])

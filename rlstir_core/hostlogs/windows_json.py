@@ -9,11 +9,12 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from rlstir_core.episodes.strict import parse_line
+from rlstir_core.hostlogs.flat_blocks import FLAT, FlatBlocks, blocks
 from rlstir_core.hostlogs.json_frames import frames
 from rlstir_core.hostlogs.lines import Line, lines
 from rlstir_core.hostlogs.schema import LogContext, LogRow
@@ -23,8 +24,6 @@ from rlstir_core.hostlogs.windows_shapes import Shape, account, flat_provider, n
 from rlstir_core.hostlogs.windows_time import Zone, fits, parse_time
 
 NESTING = 32
-_INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_FLAT = msgspec.json.Decoder(dict[str, _INT64 | str | float | bool | list[str] | None])
 _ANY = msgspec.json.Decoder(dict[str, Any])
 _UINT64_MAX = 2**64 - 1  # Windows writes such numbers: a filter's weight, `no limit`
 _KINDS = 4096  # sets of keys, and plans of them, kept at a time
@@ -34,18 +33,47 @@ _OBJECTS_A_LINE = 64
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
     """The rows of a log of Windows events; what is no event becomes a row with `parsed` False."""
-    reader = _Reader(context)
-    for line in _values(chunks, context.line_bytes):
+    reader, limit = _Reader(context), context.line_bytes
+    by_line, source = _opened(chunks, limit)
+    if by_line:
+        flat = FlatBlocks()
+        for block in blocks(source, limit):
+            if len(block) <= limit and (found := flat.read(block)):
+                yield from _clean(reader, *found)
+            else:
+                yield from _unsure(reader, lines(iter((block,)), limit))
+            reader.n_lines += block.count(b"\n")
+    else:
+        yield from _unsure(reader, frames(source, limit))
+    yield from reader.release()
+
+
+def _clean(reader: _Reader, texts: list[str], records: list[dict[str, Any]]) -> list[LogRow]:
+    """The rows of lines whose records are known to be what strict JSON gives."""
+    made: list[LogRow] = []
+    read = reader.row
+    for number, (record, text) in enumerate(zip(records, texts, strict=True), 1):
+        row = read(record, text.rstrip())
+        if row is not None and not reader.waits and not reader.held:
+            made.append(row)
+        elif row is not None:
+            made.extend(reader.hold(row))
+        else:
+            for other in reader.carefully(Line(number, text.removesuffix("\r").encode()), record):
+                made.extend(reader.hold(other))
+    return made
+
+
+def _unsure(reader: _Reader, values: Iterable[Line]) -> Iterator[LogRow]:
+    """The rows of lines each of which must prove itself."""
+    for line in values:
         record = _decode(line.raw) if line.whole else None
         row = reader.row(record, line.raw.strip().decode()) if record is not None else None
-        if row is not None and not reader.waits and not reader.held:
-            yield row
-        elif row is not None:
+        if row is not None:
             yield from reader.hold(row)
         elif line.raw.strip():
             for other in reader.carefully(line, record):
                 yield from reader.hold(other)
-    yield from reader.release()
 
 
 class _Kind(msgspec.Struct):
@@ -61,11 +89,14 @@ class _Reader:
     def __init__(self, context: LogContext) -> None:
         self.held: list[tuple[LogRow, bool]] = []  # with whether the row's time wants the zone
         self.waits = False  # so does that of the row just made
+        self.n_lines = 0  # before the block that is read
         self._context = context
         self._kinds: dict[tuple[str, ...], _Kind] = {}
         self._n_plans = 0
         self._zone = Zone()
         self._last_ns = context.near_ns or 0
+        self._said: object = None  # as a time, and what it was read as
+        self._parsed: tuple[int, bool] | None = None
 
     def hold(self, row: LogRow) -> Iterator[LogRow]:
         """Keeps a row back while the log's zone is not known, but not too many."""
@@ -101,6 +132,7 @@ class _Reader:
             yield self._unparsed(line, fault or "not JSON")
 
     def _unparsed(self, line: Line, why: str) -> LogRow:
+        line = line._replace(number=self.n_lines + line.number)
         return unparsed(line, "evtx", "", self._context, self._last_ns, why)
 
     def row(self, record: dict[str, Any], fields_json: str) -> LogRow | None:
@@ -130,11 +162,14 @@ class _Reader:
             plan, plan_key = None, (None, None)
         if plan is None:
             plan = self._new_plan(kind, plan_key, record)
-        parsed = parse_time(record[shape.time]) if shape.time else None
-        if parsed is not None and fits(parsed[0]):
-            self._last_ns = (
-                parsed[0] if parsed[1] or shape.time == "UtcTime" else self._in_utc(parsed[0], shape, record)
-            )
+        if shape.time:
+            said = record[shape.time]
+            if type(said) is not str or said != self._said:  # many events of one second follow each other
+                self._said, self._parsed = said, parse_time(said)
+            parsed = self._parsed
+            if parsed is not None and fits(parsed[0]):
+                utc = parsed[1] or shape.time == "UtcTime"
+                self._last_ns = parsed[0] if utc else self._in_utc(parsed[0], shape, record)
         computer = record[shape.computer] if shape.computer else ""
         if type(computer) is not str or not computer:
             computer = self._context.host
@@ -189,7 +224,7 @@ def _decode(raw: bytes) -> dict[str, Any] | None:
     the line are two for each text that came out and those inside texts, or texts were lost.
     """
     try:
-        record: dict[str, Any] = _FLAT.decode(raw)
+        record: dict[str, Any] = FLAT.decode(raw)
         values = list(record.values())
         kinds: list[type | None] = list(map(type, values))
         n_texts = len(record) + kinds.count(str)
@@ -239,8 +274,8 @@ def _quotes_within(value: dict[str, Any] | list[Any]) -> int:
     return n + sum(_quotes_within(item) for item in items if isinstance(item, (dict, list)))
 
 
-def _values(chunks: Iterable[bytes], limit: int) -> Iterator[Line]:
-    """One JSON value each: by lines, or by braces where the log begins with an array or a brace alone in its line."""
+def _opened(chunks: Iterable[bytes], limit: int) -> tuple[bool, Iterable[bytes]]:
+    """Whether values go by lines; by braces where the log begins with an array or a brace alone in its line."""
     source = iter(chunks)
     head = b""
     for chunk in source:
@@ -253,9 +288,7 @@ def _values(chunks: Iterable[bytes], limit: int) -> Iterator[Line]:
     head = head.removeprefix(b"\xef\xbb\xbf")
     first = head.lstrip()
     whole: Iterable[bytes] = chain([head], source)
-    if first[:1] == b"[" or (first[:1] == b"{" and not first[1:2].strip()):
-        return frames(whole, limit)
-    return lines(whole, limit)
+    return first[:1] != b"[" and (first[:1] != b"{" or bool(first[1:2].strip())), whole
 
 
 def _from_utf16(chunks: Iterable[bytes]) -> Iterator[bytes]:

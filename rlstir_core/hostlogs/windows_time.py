@@ -17,6 +17,7 @@ _SECOND = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)", re.ASCII)
 _REST = re.compile(r"(?:[.,](\d{1,9})\d*)?[ ]?(?:(Z|UTC)|([+-])(\d\d):?(\d\d))?", re.ASCII)
 _TICKS = re.compile(r"/Date\((-?\d{1,16})(?:[+-]\d{4})?\)/", re.ASCII)  # .NET's JSON
 _CACHED = 1 << 13
+_FINE = range(6, 10)  # digits of a second's fraction
 _UNITS = ((10**17, 1), (10**14, 10**3), (10**11, 10**6), (0, 10**9))  # a number's size tells its unit
 _seconds: dict[str, int | None] = {}
 _rests: dict[str, tuple[int, bool] | None] = {}
@@ -85,6 +86,9 @@ def _remember_second(head: str) -> int | None:
 
 
 def _remember_rest(tail: str) -> tuple[int, bool] | None:
+    digits = tail[1:-1]
+    if len(digits) in _FINE and tail[0] == "." and tail[-1] == "Z" and digits.isdecimal() and digits.isascii():
+        return int(digits) * 10 ** (9 - len(digits)), True  # too many to be met again
     found = None
     if len(tail) <= 40 and (match := _REST.fullmatch(tail)):
         fraction, utc, sign, hours, minutes = match.groups()

@@ -176,6 +176,14 @@ def test_a_zone_less_time_is_moved_to_utc_by_what_the_log_tells_even_before_it_d
     assert alone.ts_ns == found[0].ts_ns - 4 * 3600 * 10**9, "a log that never tells is taken as UTC"
 
 
+def test_a_log_that_tells_its_zone_late_is_moved_from_then_on() -> None:
+    security = {"EventID": 4658, "Channel": "Security", "Hostname": "a", "TimeCreated": "2020-05-06 07:59:59.000"}
+    sysmon = DATA | {"EventID": 11, "Channel": CHANNEL, "Hostname": "a", "TimeCreated": "2020-05-06 08:00:00.125"}
+    found = read("\n".join(json.dumps(record) for record in (*[security] * 300, sysmon, security)).encode())
+    assert found[0].ts_ns == found[299].ts_ns == found[301].ts_ns - 4 * 3600 * 10**9
+    assert found[300].ts_ns == NS + 2_000_000
+
+
 def test_an_event_without_a_time_has_that_of_the_row_before() -> None:
     late = {"EventID": 1, "Channel": "System", "TimeCreated": "1601-01-01T00:00:00Z"}
     text = "\n".join(json.dumps(record) for record in (late, DIALECTS["flat"], late, {"EventID": 1})).encode()
