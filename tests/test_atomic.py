@@ -92,6 +92,7 @@ def test_whichever_call_fails_the_file_is_the_old_or_the_new_one_and_the_error_n
         assert [path.name for path in target.parent.iterdir()] == [target.name]
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # of Python 3.12 and later, where threads run
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_whichever_call_the_process_is_killed_at_the_file_is_the_old_or_the_new_one(target: Path, moment: str) -> None:
     outcomes = []
