@@ -34,7 +34,7 @@ _DAMAGED = (
     EOFError,
     ValueError,
     RuntimeError,  # an encrypted zip
-    NotImplementedError,
+    NotImplementedError,  # what zipfile raises for a compression that it does not know
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,

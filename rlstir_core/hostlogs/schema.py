@@ -6,11 +6,9 @@ What does not belong here: any format (one module each), templates, and where ro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
 
 import msgspec
 
-LogChannel = Literal["sysmon", "auditd", "auth", "journald", "evtx"]
 MISSING = -1  # an integer that the event does not have
 
 

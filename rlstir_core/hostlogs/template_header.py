@@ -35,7 +35,6 @@ _CLOCK = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _SIX_SIX = re.compile(r"\d{6}\s+(?:[01]\d|2[0-3])[0-5]\d[0-5]\d\s", re.ASCII)
-_PIPES = re.compile(r"(?:[^|\s][^|]{0,60}\|){1,8}")
 _WORD = r"[\w.$/@*+~#-]"
 # What may stand between the last clock or level and the message; each is tried on what is left of the lines.
 _SEPARATOR = r"(?:[-|:>]+\s+)"

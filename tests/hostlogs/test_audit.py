@@ -75,22 +75,22 @@ def test_rows_do_not_depend_on_how_the_bytes_arrive(chunk: int) -> None:
 
 def test_an_open_a_connect_and_a_fork_say_what_they_touched() -> None:
     log = (
-        call(257, "3", "ffffff9c", serial=1) + line("CWD", 'cwd="/root"', 1)
-        + line("PATH", 'item=0 name="/root" inode=1 nametype=PARENT', 1)
+        call(257, "3", "ffffff9c", serial=1) + line("CWD", 'cwd="/srv"', 1)
+        + line("PATH", 'item=0 name="/srv" inode=1 nametype=PARENT', 1)
         + line("PATH", 'item=1 name="x y" inode=2 nametype=CREATE'.replace('"x y"', "782079"), 1)
         + call(42, "-115", serial=2) + line("SOCKADDR", "saddr=020001BB0A0000010000000000000000", 2)
         + call(56, "4242", serial=3)
-        + call(257, "3", "5", serial=4) + line("CWD", 'cwd="/root"', 4)
+        + call(257, "3", "5", serial=4) + line("CWD", 'cwd="/srv"', 4)
         + line("PATH", 'item=0 name="rel" inode=2 nametype=NORMAL', 4)
     )  # fmt: skip
     opened, connected, forked, elsewhere = map(fields, rows(log))
-    assert (opened["syscall"], opened["paths"][1]["path"]) == ("openat", "/root/x y")
+    assert (opened["syscall"], opened["paths"][1]["path"]) == ("openat", "/srv/x y")
     assert (connected["syscall"], connected["exit"]) == ("connect", "EINPROGRESS")
     assert connected["sockaddr"] == {"family": "inet", "addr": "10.0.0.1", "port": 443}
     assert (forked["syscall"], forked["exit"]) == ("clone", "4242")
     assert elsewhere["paths"][0]["path"] == "rel"  # relative to a folder that the event does not name
     messages = [row.message for row in rows(log)]
-    assert messages[0] == "openat success comm=x exe=/bin/x path=/root/x y key=k"
+    assert messages[0] == "openat success comm=x exe=/bin/x path=/srv/x y key=k"
     assert messages[1] == "connect success EINPROGRESS comm=x exe=/bin/x family=inet addr=10.0.0.1 port=443 key=k"
 
 

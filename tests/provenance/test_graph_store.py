@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from graph_check import check
 
 import rlstir_core.hostlogs.store as log_store
 from rlstir_core.episodes.index import read_index
@@ -18,7 +19,6 @@ from rlstir_core.errors import UpstreamMissing
 from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.lab.logs import import_logs
 from rlstir_core.layout import Layout
-from rlstir_core.provenance.check import check
 from rlstir_core.provenance.csr import typed_graph
 from rlstir_core.provenance.picture import drawable, tree_picture
 from rlstir_core.provenance.store import build_graphs, graph_changes, largest_tree, read_counts, read_graph

@@ -1,7 +1,7 @@
 """Holds a graph against the log rows it was made of: every edge has rows that can make it and that mean its processes.
 
 Reads the records with a plain JSON reader and not with the code that made the graph, so a mistake there is not
-repeated here. Meant for tests, by hand on whole corpora, and for an asset check. What does not belong here: repairs.
+repeated here. For tests, and by hand on whole corpora. What does not belong here: repairs.
 """
 
 from __future__ import annotations
