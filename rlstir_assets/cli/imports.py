@@ -31,7 +31,7 @@ def import_table(file: Path, mapping: str, store: str | None, host: str | None, 
     target = folder(store, "RLSTIR_STORE", DEFAULT_STORE)
     with Console(quiet=as_json) as console:
         console.say(f"importing {file} into {target}")
-        from rlstir_core.lab.tables import import_table as run
+        from rlstir_core.lab.imports.tables import import_table as run
 
         made = run(file.absolute(), mapping, target, host, progress=console.count)
     if as_json:
@@ -67,7 +67,7 @@ def import_logs(
     target = folder(store, "RLSTIR_STORE", DEFAULT_STORE)
     with Console(quiet=as_json) as console:
         console.say(f"importing logs into {target}")
-        from rlstir_core.lab.logs import import_logs as run
+        from rlstir_core.lab.imports.logs import import_logs as run
 
         made = run(
             [path.absolute() for path in paths],

@@ -17,10 +17,10 @@ import numpy as np
 
 from rlstir_core.atomic import write_bytes
 from rlstir_core.errors import ConfigError, StoreError
-from rlstir_core.lab import sources
-from rlstir_core.lab.activity import simulate
 from rlstir_core.lab.hosts import DEFAULT_HOSTS, Host, resolve
-from rlstir_core.lab.profiles import BY_NAME, PROFILES, STAGES, Sample, samples
+from rlstir_core.lab.sensors import sources
+from rlstir_core.lab.sensors.activity import simulate
+from rlstir_core.lab.sensors.profiles import BY_NAME, PROFILES, STAGES, Sample, samples
 from rlstir_core.lab.signals import between, factor, stream
 from rlstir_core.lab.store_writer import INDEX_NAME, jsonl_bytes, write_episode
 from rlstir_core.lab.story import Story, tell

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from rlstir_core.errors import StoreError
 from rlstir_core.ids import host_id
-from rlstir_core.lab.activities import RESOURCES
-from rlstir_core.lab.profiles import Play, bursts, play, pulse, ramp
+from rlstir_core.lab.sensors.activities import RESOURCES
+from rlstir_core.lab.sensors.profiles import Play, bursts, play, pulse, ramp
 from rlstir_core.lab.signals import Floats, Tempo, between, lognormal, stream
 
 DEFAULT_HOSTS = ("elliott-thinkpad", "k-gamingcom")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rlstir_core.lab.profiles import STAGES
+from rlstir_core.lab.sensors.profiles import STAGES
 from rlstir_core.lab.signals import STEP_S, Floats, between, lognormal, stream
 
 

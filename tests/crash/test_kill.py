@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rlstir_core.detectors.presets import MODELS
-from rlstir_core.lab.logs import import_logs
+from rlstir_core.lab.imports.logs import import_logs
 from rlstir_core.registry import MODES
 
 pytestmark = pytest.mark.slow

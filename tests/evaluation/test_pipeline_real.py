@@ -21,7 +21,7 @@ from rlstir_core.episodes.index import read_index, save_index
 from rlstir_core.episodes.validate import validate_host
 from rlstir_core.errors import SplitRefused
 from rlstir_core.evaluation.scenes import TEST, Stage, read_predictions, write_predictions
-from rlstir_core.lab.tables import import_table
+from rlstir_core.lab.imports.tables import import_table
 from rlstir_core.layout import Layout
 from rlstir_core.registry import load_registry
 from rlstir_core.splits.recipes import SplitSettings

@@ -16,7 +16,7 @@ from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.ids import is_safe
 from rlstir_core.lab.generate import Plan, generate_store, make_episode, plan_store
 from rlstir_core.lab.hosts import DEFAULT_HOSTS, host
-from rlstir_core.lab.profiles import PROFILES, STAGES, samples
+from rlstir_core.lab.sensors.profiles import PROFILES, STAGES, samples
 from rlstir_core.registry import default_registry
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlstir_core.lab import sources
-from rlstir_core.lab.activities import RESOURCES
-from rlstir_core.lab.activity import simulate
 from rlstir_core.lab.generate import Plan, plan_store
 from rlstir_core.lab.hosts import DEFAULT_HOSTS
+from rlstir_core.lab.sensors import sources
+from rlstir_core.lab.sensors.activities import RESOURCES
+from rlstir_core.lab.sensors.activity import simulate
 from rlstir_core.registry import default_registry
 
 SOURCES = {

@@ -17,7 +17,7 @@ from rlstir_core.episodes.index import read_index
 from rlstir_core.episodes.validate import validate_host
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.hostlogs.store import build_log_events
-from rlstir_core.lab.logs import import_logs
+from rlstir_core.lab.imports.logs import import_logs
 from rlstir_core.layout import Layout
 from rlstir_core.provenance.csr import typed_graph
 from rlstir_core.provenance.picture import drawable, tree_picture

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rlstir_core.lab.activities import COSTS, ROW
 from rlstir_core.lab.hosts import Host
+from rlstir_core.lab.sensors.activities import COSTS, ROW
 from rlstir_core.lab.signals import STEP_S, Floats, between, lognormal, stream
 
 Ints = npt.NDArray[np.int64]

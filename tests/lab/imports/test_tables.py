@@ -13,10 +13,10 @@ import pytest
 from rlstir_core.episodes.read import read_episode
 from rlstir_core.episodes.validate import validate_store
 from rlstir_core.errors import ConfigError, RegistryError, StoreError
-from rlstir_core.lab.tables import import_table
+from rlstir_core.lab.imports.tables import import_table
 from rlstir_core.registry import load_registry
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "real"
+SHARED = Path(__file__).parents[4] / "shared" / "real"
 
 MAPPING = """
 name = "fleet"

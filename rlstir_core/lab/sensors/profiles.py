@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rlstir_core.lab.activities import ACTIVITIES, COSTS, RESOURCES
+from rlstir_core.lab.sensors.activities import ACTIVITIES, COSTS, RESOURCES
 from rlstir_core.lab.signals import Floats, Tempo, factor, lognormal, stream
 
 STAGES = ("clean", "armed", "infecting", "infected_running", "dormant")

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.ids import fold, slug
-from rlstir_core.lab.table_mapping import ChannelRule, Key, Mapping
+from rlstir_core.lab.imports.table_mapping import ChannelRule, Key, Mapping
 from rlstir_core.registry import CLOCK_FIELDS
 
 Array = np.ndarray[Any, Any]

@@ -14,11 +14,11 @@ from rlstir_core.episodes.index import read_index
 from rlstir_core.episodes.validate import validate_host, validate_store
 from rlstir_core.errors import InvalidId, StoreError
 from rlstir_core.hostlogs.store import build_log_events
-from rlstir_core.lab.logs import import_logs
+from rlstir_core.lab.imports.logs import import_logs
 from rlstir_core.layout import Layout
 from rlstir_core.registry import load_registry
 
-REAL = Path(__file__).parents[3] / "shared" / "real"
+REAL = Path(__file__).parents[4] / "shared" / "real"
 DAY = 86_400
 NEW_YEAR = 1_704_067_200  # 2024-01-01
 

@@ -144,7 +144,7 @@ def key(value: Key | str) -> Key:
 
 def load_mapping(mapping: str | Path) -> Mapping:
     """The mapping of that name that ships with RL-STIR, or the one in a TOML file; ConfigError otherwise."""
-    folder = resources.files("rlstir_core.lab") / "mappings"
+    folder = resources.files("rlstir_core.lab.imports") / "mappings"
     shipped = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
     if str(mapping) in shipped:
         return parse_mapping((folder / f"{mapping}.toml").read_bytes(), str(mapping))

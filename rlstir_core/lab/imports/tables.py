@@ -19,8 +19,7 @@ import pyarrow as pa
 from rlstir_core.episodes.index import parse_index
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.ids import fold, slug
-from rlstir_core.lab.store_writer import INDEX_NAME, Record, jsonl_bytes, write_episode, write_index
-from rlstir_core.lab.table_columns import (
+from rlstir_core.lab.imports.table_columns import (
     Array,
     Channel,
     any_known,
@@ -31,9 +30,10 @@ from rlstir_core.lab.table_columns import (
     require_columns,
     time_column,
 )
-from rlstir_core.lab.table_files import read_tables
-from rlstir_core.lab.table_mapping import Key, Mapping, key, load_mapping
-from rlstir_core.lab.table_registry import merged, store_registry, write_registry
+from rlstir_core.lab.imports.table_files import read_tables
+from rlstir_core.lab.imports.table_mapping import Key, Mapping, key, load_mapping
+from rlstir_core.lab.imports.table_registry import merged, store_registry, write_registry
+from rlstir_core.lab.store_writer import INDEX_NAME, Record, jsonl_bytes, write_episode, write_index
 from rlstir_core.registry import Field, Registry, Source, Windowing
 
 Progress = Callable[[int, int, str], None]  # done, of all, what
