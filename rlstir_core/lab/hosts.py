@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from rlstir_core.errors import StoreError
 from rlstir_core.ids import host_id
+from rlstir_core.lab.machine.guest import Os
 from rlstir_core.lab.sensors.activities import RESOURCES
 from rlstir_core.lab.sensors.profiles import Play, bursts, play, pulse, ramp
 from rlstir_core.lab.signals import Floats, Tempo, between, lognormal, stream
@@ -29,6 +30,7 @@ class Host:
     """
 
     name: str
+    os: Os  # of its guest
     cores: int
     ghz: float
     speed: float  # core-seconds that an activity of 1 core-second takes are divided by this
@@ -62,6 +64,7 @@ class Host:
 _NAMED = (
     Host(
         name="elliott-thinkpad",
+        os="linux",
         cores=4,
         ghz=2.4,
         speed=1.0,
@@ -84,6 +87,7 @@ _NAMED = (
     ),
     Host(
         name="k-gamingcom",
+        os="windows",
         cores=12,
         ghz=4.6,
         speed=1.7,
@@ -131,6 +135,7 @@ def _derived(name: str) -> Host:
     ordinary = ("browse", "build", "sync", "media")
     return Host(
         name=name,
+        os="linux" if stream("host os", name).random() < 0.5 else "windows",
         cores=cores,
         ghz=round(between(rng, 1.8, 4.8), 1),
         speed=between(rng, 0.8, 1.8),

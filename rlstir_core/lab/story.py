@@ -43,18 +43,21 @@ class Story:
     def circle_s(self) -> float:
         return float(self.lengths_s.sum())
 
+    def stretches(self) -> list[tuple[float, float, int]]:
+        """(begin, end, stage) in seconds of the recording of all stages from the lap that it falls into, so from
+        before its start."""
+        found: list[tuple[float, float, int]] = []
+        at = -self.offset_s
+        while at < self.duration_s:
+            for stage, length in enumerate(self.lengths_s):
+                if at < self.duration_s:
+                    found.append((round(at, 6), round(at + float(length), 6), stage))
+                at += float(length)
+        return found
+
     def visits(self) -> list[tuple[float, int]]:
         """(begin in seconds of the recording, stage) of every stage visited, the first at 0."""
-        begins: list[tuple[float, int]] = []
-        lap = -self.offset_s
-        while lap < self.duration_s:
-            at = lap
-            for stage, length in enumerate(self.lengths_s):
-                if at + length > 0 and at < self.duration_s:
-                    begins.append((max(0.0, round(at, 6)), stage))
-                at += float(length)
-            lap = at
-        return begins
+        return [(max(0.0, begin), stage) for begin, end, stage in self.stretches() if end > 0]
 
     def stage_at(self, n_steps: int) -> npt.NDArray[np.int64]:
         """(n_steps,) the visit's number at each step of the grid."""

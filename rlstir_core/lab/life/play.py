@@ -1,0 +1,209 @@
+"""Carries out the language of `language.py` on a machine.
+
+What does not belong here: the single verbs (`deeds.py`, `starts.py`), and which stories and jobs an episode has and
+when (`episode.py`).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from rlstir_core.errors import ConfigError
+from rlstir_core.lab.life import deeds, starts
+from rlstir_core.lab.life.draws import draw
+from rlstir_core.lab.life.language import Action, Life, Step, Way
+from rlstir_core.lab.life.names import Names
+from rlstir_core.lab.machine.agenda import NS, Agenda, Script
+from rlstir_core.lab.machine.events import Account, Process, Session
+
+Acts = Iterator[float]
+_VERBS: dict[str, Callable[..., Acts]] = {
+    **dict.fromkeys(("read", "write", "create", "delete", "chmod", "rename"), deeds.on_file),
+    **dict.fromkeys(("access", "trace", "signal", "inject"), deeds.on_process),
+    "registry": deeds.registry,
+    "unregister": deeds.unregister,
+    "load": deeds.load,
+    "pipe": deeds.pipe,
+    "script": deeds.script,
+    "connect": deeds.connect,
+    "accept": deeds.accept,
+    "query": deeds.query,
+    "service": deeds.service,
+    "task": deeds.task,
+    "account": deeds.account,
+    "clear": deeds.clear,
+    "say": deeds.say,
+    "end": deeds.end,
+    "wait": deeds.wait,
+    "run": starts.run,
+    "sudo": starts.sudo,
+    "cron": starts.cron,
+    "session": starts.session,
+    "attempt": starts.attempt,
+}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Who acts: a process, in the names of its story, on a thread of its own."""
+
+    me: Process
+    names: Names
+    rng: np.random.Generator
+    script: Script
+
+
+class Player:
+    """Plays actions on one machine. `kept` are processes by the names that actions call them."""
+
+    def __init__(self, agenda: Agenda, life: Life, hardness: float) -> None:
+        self.agenda, self.machine, self.life, self.hardness = agenda, agenda.machine, life, hardness
+        self.kept: dict[str, Process] = {}
+        self._builds: dict[str, str] = {}  # of programs that were written, by path
+
+    def boot(self, rng: np.random.Generator) -> None:
+        """Starts what runs since boot."""
+        guest, machine = self.machine.guest, self.machine
+        names = Names(guest, self.life.pools, {}, rng)
+        for tree in self.life.boot:
+            account = self.account(tree.as_, names)
+            parent = self.kept.get(tree.parent)
+            session = parent.session if parent else machine.system
+            if tree.tty:
+                session = Session(machine.new_session(), account, tty=tree.tty.removeprefix("console"))
+            exe, argv = self.command(names.of(tree.run.replace("{home}", account.home)))
+            machine.now_ns += int(rng.integers(20_000_000, 900_000_000))
+            cwd = account.home if tree.tty else ""
+            made = machine.start(parent, exe, argv, account=account, session=session, cwd=cwd, pid=tree.pid)
+            self.kept[tree.name] = made
+
+    def play(self, actions: tuple[Action, ...], scope: Scope) -> Acts:
+        """Carries out actions, one after the other."""
+        for action in actions:
+            rng = scope.rng
+            if action.chance < 1.0 and float(rng.random()) >= action.chance:
+                continue
+            if action.also:
+                script = Script(iter(()), scope.script.step)
+                # a stream of its own: what goes on beside it does not change its draws
+                own = np.random.Generator(np.random.PCG64(int(rng.integers(2**62))))
+                script.acts = self._repeat(action, replace(scope, script=script, rng=own))
+                self.agenda.add(self.machine.now_ns + round(draw(own, action.every) * NS), script)
+                continue
+            yield from self._repeat(action, scope)
+
+    def step(self, step: Step, number: int, scope: Scope) -> Acts:
+        """One step of a story; `number` is written on every event of it, -1 for honest work."""
+        scope.script.step = self.machine.step = number
+        yield from self.play(self.way_of(step.way, scope.rng).do, scope)
+        scope.script.step = self.machine.step = -1
+
+    def way_of(self, ways: tuple[Way, ...], rng: np.random.Generator) -> Way:
+        """One of the ways. The draws do not depend on the hardness: more of it only takes plain ways away."""
+        blended, place = float(rng.random()) < self.hardness, float(rng.random())
+        plain = tuple(way for way in ways if way.plain)
+        others = tuple(way for way in ways if not way.plain)
+        return pick((others or plain) if blended else (plain or others), place)
+
+    def note(self, kind: Any, who: Process, **said: Any) -> None:
+        """Adds an event of `who` now."""
+        machine = self.machine
+        machine.note(kind(t_ns=machine.stamp(), who=who, step=machine.step, **said))
+
+    def actor(self, action: Action, scope: Scope) -> Process:
+        """Whoever does an action."""
+        return self.named(action.by, scope)
+
+    def named(self, name: str, scope: Scope) -> Process:
+        """A process by the name it was kept under, if it lives; else whoever acts, or the next living parent."""
+        found = self.kept.get(name) if name else None
+        if found is None or found.ended_ns >= 0:
+            found = scope.me
+        while found.ended_ns >= 0 and found.parent is not None:
+            found = found.parent
+        return found
+
+    @property
+    def manager(self) -> Process:
+        """What starts and stops services."""
+        return self.kept["services" if self.machine.guest.os == "windows" else "init"]
+
+    def account(self, name: str, names: Names) -> Account:
+        """An account by `user`, `admin`, `root`, the name of a service's or a person's, or one that is new."""
+        guest = self.machine.guest
+        if name == "user":
+            return names.account
+        if name == "admin":
+            return guest.users[0]
+        if name in ("root", "SYSTEM"):
+            return guest.root
+        if name in guest.services:
+            return guest.services[name]
+        said = names.of(name)
+        known = next((each for each in guest.users if each.name == said), None)
+        return known or deeds.made_up(said, guest.os, guest.domain, guest.users[0])
+
+    def build(self, path: str) -> str:
+        """What tells the program at `path` from the system's own; empty for that one."""
+        return self._builds.get(path, "")
+
+    def written(self, path: str, rng: np.random.Generator) -> str:
+        """A program of its own is written to `path`."""
+        build = self._builds[path] = f"{int(rng.integers(2**62)):x}"
+        return build
+
+    def moved(self, path: str, to: str) -> None:
+        """A file has another name."""
+        if path in self._builds:
+            self._builds[to] = self._builds.pop(path)
+
+    def command(self, text: str) -> tuple[str, tuple[str, ...]]:
+        """Image and arguments of a command line."""
+        images = self.life.images
+        if self.machine.guest.os == "windows":
+            first = text[1:].partition('"')[0] if text.startswith('"') else text.partition(" ")[0]
+            image = first if "\\" in first else images.get(first.lower(), f"C:\\Windows\\System32\\{first}")
+            return image, (text,)
+        try:
+            argv = tuple(shlex.split(text))
+        except ValueError as error:
+            raise ConfigError(f"the command {text!r} of the lab's life: {error}; close its quotes") from None
+        first = argv[0].lstrip("-")
+        if first in images or first.startswith("/"):
+            return images.get(first, first), argv
+        return f"/usr/bin/{first}", argv
+
+    def _repeat(self, action: Action, scope: Scope) -> Acts:
+        low, high = action.times
+        times = low if low == high else int(scope.rng.integers(low, high + 1))
+        act = _VERBS[action.verb]
+        for turn in range(times):
+            if turn:
+                yield draw(scope.rng, action.every)
+            yield from act(self, action, scope)
+
+
+class Odds(Protocol):
+    """Something that is chosen more often the higher its odds."""
+
+    @property
+    def odds(self) -> float: ...
+
+
+Chosen = TypeVar("Chosen", bound=Odds)
+
+
+def pick(choice: Sequence[Chosen], place: float) -> Chosen:
+    """One of `choice` by its `odds`, at `place` in [0, 1)."""
+    total = sum(one.odds for one in choice)
+    at = place * total
+    for one in choice:
+        at -= one.odds
+        if at < 0:
+            return one
+    return choice[-1]
