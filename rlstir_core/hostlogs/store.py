@@ -29,7 +29,7 @@ from rlstir_core.layout import Layout
 from rlstir_core.ledger import Changes, Ledger, begin, changes, finish
 from rlstir_core.lock import Progress, holding, told_to
 
-LOG_VERSION = 1  # raise it when equal bytes give other rows
+LOG_VERSION = 2  # raise it when equal bytes give other rows
 ROWS_AT_MOST = 1_000_000  # of one episode
 _TOP = 10
 _COUNTS = "_counts.json"

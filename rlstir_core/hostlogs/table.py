@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from rlstir_core.hostlogs.schema import LogRow
-from rlstir_core.hostlogs.templates import templates
+from rlstir_core.hostlogs.templates import template_id, templates
 from rlstir_core.hostlogs.truth import Truth
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
@@ -60,23 +61,38 @@ class TableBuilder:
         self._parts: list[pa.Table] = []
         self._seen: set[bytes] = set()
         self.texts: dict[str, str] = {}  # of the templates
+        self._ids: dict[str, str] = {}
         self.aliases: dict[str, set[str]] = {}  # {short host: how events spell it}
         self.n_left_out = 0
 
     def add(self, member: str, rows: Iterable[LogRow]) -> int:
         """Adds the rows of one file and gives their number; those over the bound are counted and left out."""
         parts: list[pa.Table] = []
-        made = templates(self._messages(member, rows, parts))
+        told: list[str] = []
+        made = templates(self._messages(member, rows, parts, told))
         self.texts.update(made.texts)
+        found = iter(made.ids)
+        identities = [self._id_of(text) if text else next(found) for text in told]
         n = 0
         for part in parts:
-            ids = pa.array(made.ids[n : n + len(part)], pa.string()).dictionary_encode()
+            ids = pa.array(identities[n : n + len(part)], pa.string()).dictionary_encode()
             self._parts.append(_replaced(part, "template_id", ids))
             n += len(part)
         return n
 
-    def _messages(self, member: str, rows: Iterable[LogRow], parts: list[pa.Table]) -> Iterator[str]:
-        """The message of every row that is kept; the rows themselves become tables, batch by batch, in `parts`."""
+    def _id_of(self, text: str) -> str:
+        """The id of a template that the event's form told."""
+        found = self._ids.get(text)
+        if found is None:
+            found = self._ids[text] = template_id(text)
+            self.texts[found] = _clean(text)
+        return found
+
+    def _messages(self, member: str, rows: Iterable[LogRow], parts: list[pa.Table], told: list[str]) -> Iterator[str]:
+        """The message of every row that is kept and whose form does not tell its template (`told`, a text a row).
+
+        The rows themselves become tables, batch by batch, in `parts`.
+        """
         batch: list[LogRow] = []
         seq = 0
         for row in rows:
@@ -85,7 +101,9 @@ class TableBuilder:
                 continue
             self._left -= 1
             batch.append(row)
-            yield row.message
+            told.append(row.template)
+            if not row.template:
+                yield row.message
             if len(batch) == _BATCH:
                 parts.append(self._table(member, seq, batch))
                 seq, batch = seq + len(batch), []
@@ -165,12 +183,44 @@ def _with_truth(table: pa.Table, truth: Truth) -> pa.Table:
                 labels[place].append(action.technique)
     tags: list[str | None] = [None] * len(table)
     channel_N = np.array(table["channel"].to_pylist(), dtype=object)
+    seats = _Seats(table, channel_N)
     for span in truth.spans:
-        inside_N = _inside(t_N, span.t_start_wall_ns, span.t_end_wall_ns) & (channel_N == span.channel)
-        for place in np.flatnonzero(inside_N):
+        if span.places is not None:
+            meant = seats.rows(span.member, span.channel, span.places)
+        else:
+            inside_N = _inside(t_N, span.t_start_wall_ns, span.t_end_wall_ns) & (channel_N == span.channel)
+            if span.member:
+                inside_N &= seats.members == span.member
+            meant = np.flatnonzero(inside_N)
+        for place in meant:
             tags[place] = tags[place] or span.kind
     table = _replaced(table, "label_ttp", pa.array([each or None for each in labels], pa.list_(pa.string())))
     return _replaced(table, "tamper_tag", pa.array(tags, pa.string()))
+
+
+class _Seats:
+    """Finds rows by their places in a log file, or in the files of a channel where no file is named."""
+
+    def __init__(self, table: pa.Table, channel_N: NDArray[np.object_]) -> None:
+        self._table, self._channel_N = table, channel_N
+        self._sorted: dict[tuple[str, str], tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+
+    @cached_property
+    def members(self) -> NDArray[np.object_]:
+        return np.array(self._table["member"].to_pylist(), dtype=object)
+
+    def rows(self, member: str, channel: str, seqs: tuple[int, ...]) -> NDArray[np.int64]:
+        key = (member, "" if member else channel)
+        if key not in self._sorted:
+            there_N = np.flatnonzero(self.members == member if member else self._channel_N == channel)
+            seq_N = self._table["seq"].to_numpy()[there_N]
+            order_N = np.argsort(seq_N, kind="stable")
+            self._sorted[key] = seq_N[order_N], there_N[order_N]
+        seq_N, there_N = self._sorted[key]
+        wanted_N = np.unique(np.array(seqs, np.int64))
+        starts, ends = np.searchsorted(seq_N, wanted_N), np.searchsorted(seq_N, wanted_N, side="right")
+        found = [there_N[start:end] for start, end in zip(starts, ends, strict=True) if end > start]
+        return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
 def _inside(t_N: NDArray[np.int64], start: int, end: int) -> NDArray[np.bool_]:

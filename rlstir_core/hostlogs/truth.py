@@ -6,7 +6,7 @@ the truth as a feature, which nothing may.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -16,6 +16,10 @@ from rlstir_core.ids import is_safe
 
 MAX_BYTES = 4 << 20
 _MOST = 100_000
+_MEMBER_CHARS = 255
+_LAST = 2**63 - 1
+_Seq = Annotated[int, msgspec.Meta(ge=0, le=_LAST)]
+_Border = Annotated[int, msgspec.Meta(ge=-1, le=_LAST)]
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,14 +32,30 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     pids: tuple[int, ...] = ()
 
 
-class TamperSpan(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch in which a log channel was tampered with."""
+class TamperSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A stretch in which a log channel was tampered with, and perhaps which rows of which log file that concerns.
+
+    Where rows are named (`seqs`, `after_seq`, `before_seq`: places in the file), exactly those are meant; else all
+    rows of the channel in that time.
+    """
 
     t_start_wall_ns: int
     t_end_wall_ns: int
     channel: str
     kind: str
     n_removed: int = 0
+    member: str = ""  # the log file; empty where the channel alone says it
+    seqs: tuple[_Seq, ...] = ()  # rows that were altered or forged
+    after_seq: _Border | None = None  # of a removal: the row before the gap, -1 where none is left
+    before_seq: _Border | None = None  # the row behind it
+
+    @property
+    def places(self) -> tuple[int, ...] | None:
+        """The rows that are meant; None where time and channel say it."""
+        if not self.seqs and self.after_seq is None and self.before_seq is None:
+            return None
+        borders = [seq for seq in (self.after_seq, self.before_seq) if seq is not None and seq >= 0]
+        return (*self.seqs, *borders)
 
 
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,4 +98,6 @@ def _action(said: Action) -> Action:
 def _span(said: TamperSpan) -> TamperSpan:
     if said.t_end_wall_ns < said.t_start_wall_ns or not is_safe(said.kind) or not is_safe(said.channel):
         raise ConfigError("no span")
+    if len(said.member) > _MEMBER_CHARS or not said.member.isprintable():
+        raise ConfigError("no name of a log file")
     return said

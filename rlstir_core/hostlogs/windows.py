@@ -21,6 +21,7 @@ from rlstir_core.hostlogs.windows_names import (
     BY_PROVIDER,
     DEFAULT,
     ENVELOPE,
+    KINDS_IN_TEMPLATE,
     NOT_IN_MESSAGE,
     PROVIDER_OF_CHANNEL,
     RENAMED,
@@ -35,6 +36,8 @@ _NAME_CHARS = 128  # of a provider, an event id, a host
 _PLANS = 2048
 _PLAN_CHARS = 4096  # names longer than this together are planned anew each time, so that the cache stays small
 _PIDS = 1 << 32
+_KINDS = 256  # templates of one set of fields
+_IS_KIND = re.compile(r"[\w%:-]{1,24}", re.ASCII).fullmatch
 _BREAK = "\x01"  # between two fields while the spaces inside them are taken out; ASCII, for texts of it are faster
 _RARE = "\ue000"  # the same where a value holds that one
 _PARENTS = 8  # levels of nested EventData
@@ -83,6 +86,9 @@ class Plan(msgspec.Struct, frozen=True):
     layout: str  # of the message, with a break for every space
     values: Callable[[Fields], Any] | None
     n_breaks: int
+    template: str  # with a place for each of `kinds`
+    kinds: Callable[[Fields], Any] | None  # the values that tell templates apart
+    templates: dict[Any, str]  # made so far
 
 
 _plans: dict[tuple[str, str, bool, tuple[str, ...]], Plan] = {}
@@ -152,6 +158,7 @@ def plan_row(plan: Plan, fields: Fields, ts_ns: int, computer: str, fields_json:
         provider=plan.provider,
         event_id=plan.event_id,
         message=_message(plan, fields),
+        template=plan.template if plan.kinds is None else _template(plan, plan.kinds(fields)),
         fields_json=fields_json,
     )
 
@@ -284,8 +291,11 @@ def _new_plan(provider: str, event_id: str, flat: bool, fields: Fields) -> Plan:
             outside.add("EventType")  # INFO, AUDIT_SUCCESS: nxlog's, and over the event's own
         there -= outside - NOT_IN_MESSAGE
     shown = sorted(there - outside)[:_MESSAGE_FIELDS]
+    kinds = [key for key in shown if key in KINDS_IN_TEMPLATE]
     head = (_shown_name(provider) or "-", _shown_name(event_id) or "-")
     words = [word.replace("%", "%%") for word in (*head, *(_shown_name(RENAMED.get(key, key)) for key in shown))]
+    places = (f"{word}={'%s' if key in kinds else '<*>'}" for word, key in zip(words[2:], shown, strict=True))
+    template = " ".join((*words[:2], *places))
     return Plan(
         names=names,
         pid=tuple(key for key in names.pid if key in there),
@@ -305,6 +315,9 @@ def _new_plan(provider: str, event_id: str, flat: bool, fields: Fields) -> Plan:
         layout=_BREAK.join(words[:2] + [f"{word}=%.{_VALUE_CHARS}s" for word in words[2:]]),
         values=itemgetter(*shown) if shown else None,
         n_breaks=len(words) - 1,
+        template=template if kinds else template % (),
+        kinds=itemgetter(*kinds) if kinds else None,
+        templates={},
     )
 
 
@@ -319,6 +332,18 @@ def _message(plan: Plan, fields: Fields) -> str:
         shown = tuple(str(v).replace(_RARE, "?") for v in (values if type(values) is tuple else (values,)))
         return "_".join((plan.layout.replace(_BREAK, _RARE) % shown).split()).replace(_RARE, " ")
     return "_".join(said.split()).replace(_BREAK, " ")
+
+
+def _template(plan: Plan, kinds: Any) -> str:
+    """The shape of an event: its fields, and the values of those that say what kind it is."""
+    values = kinds if type(kinds) is tuple else (kinds,)
+    said = tuple(map(str, values))
+    found = plan.templates.get(said)
+    if found is None:
+        found = plan.template % tuple(value if _IS_KIND(value) else "<*>" for value in said)
+        if len(plan.templates) < _KINDS:
+            plan.templates[said] = found
+    return found
 
 
 def _shown_name(name: str) -> str:

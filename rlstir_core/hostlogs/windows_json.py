@@ -122,8 +122,9 @@ class _Reader:
             return
         found = parse_line(line.raw, NESTING, most=_OBJECTS_A_LINE)
         fault = found.fault
+        whole = not fault and len(found.objects) == 1  # then its text stands as it was written
         for one in found.objects:
-            row = self.row(one, to_json(one))
+            row = self.row(one, line.raw.strip().decode() if whole else to_json(one))
             if row is not None:
                 yield row
             else:

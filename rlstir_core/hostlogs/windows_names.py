@@ -145,5 +145,12 @@ ENVELOPE = frozenset(
 )  # fmt: skip
 # kept in fields_json, out of the text that templates are made of: a clock, and the name of a detection rule
 NOT_IN_MESSAGE = frozenset({"UtcTime", "RuleName", "#attributes"})
+# fields with few values, which say what kind of event it is; all others are parameters of its template
+KINDS_IN_TEMPLATE = frozenset(
+    {"AccessMask", "AuthenticationPackageName", "Direction", "EventType", "FailureReason", "GrantedAccess"}
+    | {"Initiated", "IntegrityLevel", "LogonProcessName", "LogonType", "ObjectType", "Protocol", "Signed"}
+    | {"ServiceStartType", "ServiceType", "SignatureStatus", "StartType", "Status", "SubStatus", "TokenElevationType"}
+    | {"TicketEncryptionType", "TicketOptions", "MandatoryLabel", "ObjectServer", "KeyLength"}
+)
 # an exporter's name for a field whose own name it needed itself (its spelling)
 RENAMED = {"EventTypeOrignal": "EventType"}
