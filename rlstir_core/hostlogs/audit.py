@@ -20,6 +20,7 @@ from rlstir_core.hostlogs.audit_sockaddr import from_bytes, from_text
 from rlstir_core.hostlogs.audit_tables import ARCHES, ERRORS, SYSCALLS
 from rlstir_core.hostlogs.lines import lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
+from rlstir_core.hostlogs.template_told import PARAMETER, kind, place, program
 from rlstir_core.hostlogs.unparsed import shown, text, to_json, unparsed
 
 PROVIDER = "auditd"
@@ -40,6 +41,7 @@ _NOT_SAID = frozenset(
     | {"tty", "arch", "syscall", "success", "exit", "a0", "a1", "a2", "a3", "items", "per", "exe", "comm", "key"}
     | {"sauid", "ino", "inode", "spid", "sig", "code", "ip", "compat"}
 )
+_KINDS = frozenset({"op", "res", "grantors", "audit_enabled", "old", "mode", "type", "kind", "list"})
 _SAID_LENGTH = 200  # characters of one value in a message
 _MAX_ARGS = 100_000
 _CHUNK = re.compile(r"a([0-9]{1,6})\[([0-9]{1,6})\]").fullmatch
@@ -88,6 +90,7 @@ def row(event: Event, context: LogContext) -> LogRow:
         provider=PROVIDER,
         event_id=main.type,
         message=_message(main, syscall, fields),
+        template=_template(main, syscall, fields),
         fields_json=to_json(fields),
     )
 
@@ -306,6 +309,33 @@ def _message(main: Record, syscall: Record | None, fields: dict[str, Any]) -> st
         parts.append(f"{key}={value}")
     parts += [f"key={_cut(key)}" for key in fields.get("keys", ())]
     return shown(" ".join(parts))
+
+
+def _template(main: Record, syscall: Record | None, fields: dict[str, Any]) -> str:
+    """The same words with only the values that say what kind of event it is."""
+    parts: list[str] = []
+    if main is not syscall:
+        parts.append(main.type)
+        for said in (main.fields, main.said):
+            parts += [
+                f"{key}={kind(value) if key in _KINDS else PARAMETER}"
+                for key, value in said.items()
+                if key not in _NOT_SAID and value != "?"
+            ]
+    call = syscall or (main if "syscall" in fields else None)
+    if call is not None:
+        parts += [kind(fields["syscall"]), kind(fields.get("result", "unknown"))]
+        code = fields.get("exit", "")
+        if code.startswith("E"):
+            parts.append(kind(code))
+    if exe := _known((call or main).get("exe")):
+        parts.append(f"exe={program(exe)}")
+    if path := _object(fields.get("paths")):
+        parts.append(f"path={place(path)}")
+    if family := fields.get("sockaddr", {}).get("family"):
+        parts.append(f"family={kind(str(family))}")
+    parts += [f"key={kind(key)}" for key in fields.get("keys", ())]
+    return " ".join(parts)
 
 
 def _object(paths: list[dict[str, str]] | None) -> str:

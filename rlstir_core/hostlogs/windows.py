@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from rlstir_core.hostlogs.schema import MISSING, LogRow, short_host
+from rlstir_core.hostlogs.template_told import kind, place, program
 from rlstir_core.hostlogs.windows_names import (
     BY_EVENT,
     BY_PROVIDER,
@@ -23,6 +24,8 @@ from rlstir_core.hostlogs.windows_names import (
     ENVELOPE,
     KINDS_IN_TEMPLATE,
     NOT_IN_MESSAGE,
+    PLACES_IN_TEMPLATE,
+    PROGRAMS_IN_TEMPLATE,
     PROVIDER_OF_CHANNEL,
     RENAMED,
     SYSMON_PROVIDERS,
@@ -36,8 +39,12 @@ _NAME_CHARS = 128  # of a provider, an event id, a host
 _PLANS = 2048
 _PLAN_CHARS = 4096  # names longer than this together are planned anew each time, so that the cache stays small
 _PIDS = 1 << 32
-_KINDS = 256  # templates of one set of fields
-_IS_KIND = re.compile(r"[\w%:-]{1,24}", re.ASCII).fullmatch
+_KINDS = 1024  # templates of one set of fields
+_SAYS: dict[str, Callable[[str], str]] = {
+    **dict.fromkeys(KINDS_IN_TEMPLATE, kind),
+    **dict.fromkeys(PROGRAMS_IN_TEMPLATE, program),
+    **dict.fromkeys(PLACES_IN_TEMPLATE, place),
+}
 _BREAK = "\x01"  # between two fields while the spaces inside them are taken out; ASCII, for texts of it are faster
 _RARE = "\ue000"  # the same where a value holds that one
 _PARENTS = 8  # levels of nested EventData
@@ -88,6 +95,7 @@ class Plan(msgspec.Struct, frozen=True):
     n_breaks: int
     template: str  # with a place for each of `kinds`
     kinds: Callable[[Fields], Any] | None  # the values that tell templates apart
+    say: tuple[Callable[[str], str], ...]  # what of each does
     templates: dict[Any, str]  # made so far
 
 
@@ -291,7 +299,7 @@ def _new_plan(provider: str, event_id: str, flat: bool, fields: Fields) -> Plan:
             outside.add("EventType")  # INFO, AUDIT_SUCCESS: nxlog's, and over the event's own
         there -= outside - NOT_IN_MESSAGE
     shown = sorted(there - outside)[:_MESSAGE_FIELDS]
-    kinds = [key for key in shown if key in KINDS_IN_TEMPLATE]
+    kinds = {key: say for key in shown if (say := _SAYS.get(key))}
     head = (_shown_name(provider) or "-", _shown_name(event_id) or "-")
     words = [word.replace("%", "%%") for word in (*head, *(_shown_name(RENAMED.get(key, key)) for key in shown))]
     places = (f"{word}={'%s' if key in kinds else '<*>'}" for word, key in zip(words[2:], shown, strict=True))
@@ -317,6 +325,7 @@ def _new_plan(provider: str, event_id: str, flat: bool, fields: Fields) -> Plan:
         n_breaks=len(words) - 1,
         template=template if kinds else template % (),
         kinds=itemgetter(*kinds) if kinds else None,
+        say=tuple(kinds.values()),
         templates={},
     )
 
@@ -335,12 +344,11 @@ def _message(plan: Plan, fields: Fields) -> str:
 
 
 def _template(plan: Plan, kinds: Any) -> str:
-    """The shape of an event: its fields, and the values of those that say what kind it is."""
-    values = kinds if type(kinds) is tuple else (kinds,)
-    said = tuple(map(str, values))
+    """The shape of an event: its fields, and what those that say what kind it is say."""
+    said = tuple(map(str, kinds if type(kinds) is tuple else (kinds,)))
     found = plan.templates.get(said)
     if found is None:
-        found = plan.template % tuple(value if _IS_KIND(value) else "<*>" for value in said)
+        found = plan.template % tuple(say(value) for say, value in zip(plan.say, said, strict=True))
         if len(plan.templates) < _KINDS:
             plan.templates[said] = found
     return found

@@ -152,5 +152,8 @@ KINDS_IN_TEMPLATE = frozenset(
     | {"ServiceStartType", "ServiceType", "SignatureStatus", "StartType", "Status", "SubStatus", "TokenElevationType"}
     | {"TicketEncryptionType", "TicketOptions", "MandatoryLabel", "ObjectServer", "KeyLength"}
 )
+# whose value is a program, or lies somewhere: what of it says what kind of event it is
+PROGRAMS_IN_TEMPLATE = frozenset({"Image", "SourceImage", "NewProcessName", "ProcessName", "Application"})
+PLACES_IN_TEMPLATE = frozenset({"TargetFilename", "TargetObject", "ObjectName", "ImageLoaded"})
 # an exporter's name for a field whose own name it needed itself (its spelling)
 RENAMED = {"EventTypeOrignal": "EventType"}

@@ -1,0 +1,56 @@
+"""Templates that the form of a record tells: which of its values say what kind of event it is.
+
+A program of the system's own says it, and so does the root of a path; a program from elsewhere and the rest of a path
+are parameters, and so is whatever looks like no word. Told templates are the same in every file, so that one log's
+vocabulary is another's. What does not belong here: templates of free text (`templates.py`), and which fields a format
+has (`audit.py`, `windows.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+PARAMETER = "<*>"
+_WORD = re.compile(r"[\w%:.-]{1,24}", re.ASCII).fullmatch
+_SYSTEM = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/usr/libexec/", "/bin/", "/sbin/", "/lib/")
+_SYSTEM_WINDOWS = ("c:\\windows\\", "c:\\program files\\", "c:\\program files (x86)\\")
+_ROOTS = frozenset(
+    {"bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt"}
+    | {"proc", "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var"}
+)
+_ROOTS_WINDOWS = frozenset(
+    {"windows", "users", "program files", "program files (x86)", "programdata", "software", "system", "security", "sam"}
+)
+_PROGRAM = re.compile(r"[A-Za-z0-9_.+-]{1,40}", re.ASCII).fullmatch
+
+
+def kind(value: str) -> str:
+    """A value that says what kind of event it is; a parameter where it is no single short word."""
+    return value if _WORD(value) else PARAMETER
+
+
+@lru_cache(maxsize=1 << 14)
+def program(exe: str) -> str:
+    """The name of a program of the system's own; a parameter for any other."""
+    lower = exe[:32].lower()
+    if lower.startswith(_SYSTEM):
+        name = exe[exe.rfind("/") + 1 :]
+    elif lower.startswith(_SYSTEM_WINDOWS):
+        name = exe[exe.rfind("\\") + 1 :].lower()
+    else:
+        return PARAMETER
+    return name if _PROGRAM(name) else PARAMETER
+
+
+@lru_cache(maxsize=1 << 14)
+def place(path: str) -> str:
+    """`/etc/<*>`, `c:\\\\users\\\\<*>`, `hklm\\\\software\\\\<*>`: the root of a path, where it is a usual one."""
+    if path.startswith("/"):
+        root = path[1:].partition("/")[0]
+        return f"/{root}/{PARAMETER}" if root in _ROOTS else PARAMETER
+    drive, _, rest = path[:64].lower().partition("\\")
+    root = rest.partition("\\")[0]
+    if drive in ("c:", "hklm", "hku", "hkcu", "hkcr") and root in _ROOTS_WINDOWS:
+        return f"{drive}\\{root}\\{PARAMETER}"
+    return f"{drive}\\{PARAMETER}" if drive in ("c:", "d:", "hklm", "hku", "hkcu", "hkcr") else PARAMETER
