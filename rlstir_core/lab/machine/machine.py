@@ -29,6 +29,7 @@ from rlstir_core.lab.machine.guest import Boot, Guest
 PID_MAX = 32_768  # of Linux, as most distributions have it
 _UNUSED_NS = 3_000_000_000  # a pid rests that long
 _SLACK = 4096
+_TRIES = 40
 
 
 class Machine:
@@ -229,7 +230,8 @@ class Machine:
             while self._pid >= PID_MAX or self._pid in self.living:
                 self._pid = 300 + self._pid % 211 if self._pid >= PID_MAX else self._pid + 1
             return self._pid
-        while True:
+        for _ in range(_TRIES):
             pid = 4 * int(self._rng.integers(200, 3000))
             if pid not in self.living and self.now_ns - self._ended.get(pid, -_UNUSED_NS) >= _UNUSED_NS:
                 return pid
+        return next(pid for pid in range(12_000, 1 << 31, 4) if pid not in self.living)
