@@ -67,7 +67,8 @@ def load(player: Player, action: Action, scope: Scope) -> Acts:
 
 def pipe(player: Player, action: Action, scope: Scope) -> Acts:
     op = "create" if action.what == "created" else "connect"
-    return _noted(player, action, scope, ev.OnPipe, op=op, name=scope.names.of(action.pipe or ""))
+    name = "\\" + scope.names.of(action.pipe or "").lstrip("\\")  # as Sysmon spells it
+    return _noted(player, action, scope, ev.OnPipe, op=op, name=name)
 
 
 def script(player: Player, action: Action, scope: Scope) -> Acts:
