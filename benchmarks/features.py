@@ -21,7 +21,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rlstir_core.episodes.read import read_episode
-from rlstir_core.lab.generate import make_episode, plan_store
+from rlstir_core.lab.generate import make_episode
+from rlstir_core.lab.plan import LabOptions, plan_store
 from rlstir_core.lab.store_writer import write_episode
 from rlstir_core.registry import default_registry
 from rlstir_core.telemetry.channels import bin_channels, episode_bins
@@ -42,10 +43,11 @@ def make_series(seconds: float) -> tuple[NDArray[np.float32], WindowGrid, float]
     """Every series that is summarised (levels, normalised levels, log-ratios) of one generated episode."""
     registry = default_registry()
     schema = make_schema(registry)
-    plans = plan_store(hosts=("elliott-thinkpad",), episodes=16, seed=7, duration_s=seconds)
-    meta, labels, members = make_episode(7, next(plan for plan in plans if plan.netflow))
+    options = LabOptions(duration_s=seconds)
+    plans = plan_store(hosts=("elliott-thinkpad",), episodes=16, options=options)
+    made = make_episode(next(plan for plan in plans if plan.netflow), options)
     with tempfile.TemporaryDirectory() as folder:
-        record = write_episode(Path(folder), meta, labels, members)
+        record = write_episode(Path(folder), made.meta, made.labels, made.sources)
         episode = read_episode(Path(folder) / str(record["path"]), registry=registry).episode
     if episode is None:
         raise SystemExit("the benchmark's episode cannot be read")

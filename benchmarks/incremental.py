@@ -85,9 +85,10 @@ def arrive(store: Path, newcomers: Path, record: dict[str, Any]) -> None:
 def measure(folder: Path, episodes: int, newcomers: Path, records: list[dict[str, Any]]) -> dict[str, Any]:
     """The full build of a store of `episodes`, then one newcomer after another."""
     from rlstir_core.lab.generate import generate_store
+    from rlstir_core.lab.plan import LabOptions
 
     store, data = folder / "store", folder / "data"
-    generate_store(store, episodes=episodes, seed=3)
+    generate_store(store, episodes=episodes, options=LabOptions(seed=3))
     full = in_process_of_its_own(store, data)
     rounds = []
     for record in records:
@@ -112,12 +113,13 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--quick", action="store_true", help="a store of 200 episodes, where the bar is not judged")
     args = parser.parse_args(argv)
     from rlstir_core.lab.generate import generate_store
+    from rlstir_core.lab.plan import LabOptions
     from rlstir_core.lab.store_writer import INDEX_NAME
 
     episodes = 200 if args.quick else 2000
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        generate_store(folder / "newcomers", episodes=2 * _ROUNDS, seed=4)
+        generate_store(folder / "newcomers", episodes=2 * _ROUNDS, options=LabOptions(seed=4))
         text = (folder / "newcomers" / INDEX_NAME).read_text().replace("}{", "}\n{")
         records = [json.loads(line) for line in text.splitlines()][:_ROUNDS]
         quarter = measure(folder / "quarter", episodes // 4, folder / "newcomers", records)

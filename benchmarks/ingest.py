@@ -23,7 +23,7 @@ import zstandard
 
 from rlstir_core.episodes.read import read_episode
 from rlstir_core.lab.generate import make_episode as generate_episode
-from rlstir_core.lab.generate import plan_store
+from rlstir_core.lab.plan import LabOptions, plan_store
 from rlstir_core.lab.store_writer import write_episode
 from rlstir_core.registry import CLOCK_FIELDS, default_registry
 
@@ -32,10 +32,11 @@ BAR_ZSTD = 0.15
 
 
 def make_episode(store: Path, seconds: int = 120, seed: int = 7) -> Path:
-    """An episode of all five sources, as the lab's generator makes it."""
-    plans = plan_store(hosts=("elliott-thinkpad",), episodes=16, seed=seed, duration_s=float(seconds))
-    meta, labels, members = generate_episode(seed, next(plan for plan in plans if plan.netflow))
-    return store / str(write_episode(store, meta, labels, members)["path"])
+    """An episode of all five sources and no logs, as the lab's generator makes it."""
+    options = LabOptions(seed=seed, duration_s=float(seconds))
+    plans = plan_store(hosts=("elliott-thinkpad",), episodes=16, options=options)
+    made = generate_episode(next(plan for plan in plans if plan.netflow), options)
+    return store / str(write_episode(store, made.meta, made.labels, made.sources)["path"])
 
 
 def obvious(path: Path) -> dict[str, dict[str, np.ndarray]]:

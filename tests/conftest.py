@@ -24,6 +24,7 @@ import pytest
 
 from rlstir_core.episodes.index import StoreIndex, read_index
 from rlstir_core.lab.generate import generate_store
+from rlstir_core.lab.plan import LabOptions
 from rlstir_core.layout import Layout
 from rlstir_core.registry import Registry, load_registry
 
@@ -51,7 +52,7 @@ def coarse_registry(store: Path) -> None:
 
 def small_store(store: Path, episodes: int = 16, seed: int = 7) -> Path:
     """Two hosts, a minute an episode: large enough for every phase to be trained on."""
-    generate_store(store, episodes=episodes, duration_s=60.0, seed=seed)
+    generate_store(store, episodes=episodes, options=LabOptions(duration_s=60.0, seed=seed))
     coarse_registry(store)
     return store
 

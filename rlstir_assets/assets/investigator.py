@@ -5,10 +5,12 @@ from collections import Counter
 import dagster as dg
 
 from rlstir_assets.assets.ingest import validation
+from rlstir_assets.console import plain
 from rlstir_assets.partitions import hosts
 from rlstir_assets.reporting import OWNERS, counter, png, refusals, table
 from rlstir_assets.resources import Settings
 from rlstir_core.hostlogs.store import build_log_events
+from rlstir_core.lab.honesty.gates import FEWEST, GATES, Gate, gates
 from rlstir_core.provenance.store import build_graphs, largest_tree
 
 GROUP = "investigator"
@@ -29,7 +31,11 @@ MAX_UNPARSED = 0.01  # of a log channel's rows; more says that a parser does not
             "parse_failures",
             asset="log_events",
             description="At most one row in a hundred of a log channel could not be parsed.",
-        )
+        ),
+        *(
+            dg.AssetCheckSpec(f"lab_{name}", asset="log_events", blocking=True, description=f"Generated stores: {asks}")
+            for name, asks in GATES.items()
+        ),
     ],
 )
 def log_events(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
@@ -38,6 +44,8 @@ def log_events(context: dg.AssetExecutionContext, settings: Settings) -> dg.Mate
             host: build_log_events(settings.store_path, settings.layout, host, counter(context))
             for host in context.partition_keys
         }
+        context.log.info("honesty gates of generated episodes")
+        judged = gates(settings.store_path, settings.layout, settings.index().hosts)
     channels = [
         {
             "host": host,
@@ -71,9 +79,23 @@ def log_events(context: dg.AssetExecutionContext, settings: Settings) -> dg.Mate
                 passed=not bad,
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={"channels over the limit": ", ".join(bad[:20]) or "none", "limit": MAX_UNPARSED},
-            )
+            ),
+            *(gate_result(gate) for gate in judged),
         ],
     )
+
+
+def gate_result(gate: Gate) -> dg.AssetCheckResult:
+    """A gate as the UI shows it: the figure with its interval, the bar, and how many episodes it was found in."""
+    figure = gate.figure
+    said: dict[str, str | int | float] = {"bar": gate.bar, "episodes": gate.n, "detail": plain(gate.detail)}
+    if figure is None:
+        said["figure"] = "not a generated store" if not gate.n else "nothing to tell apart"
+    else:
+        said |= {"figure": round(figure.value, 3), "lo": round(figure.lo, 3), "hi": round(figure.hi, 3)}
+    if not gate.judged:
+        said["not judged"] = f"fewer than {FEWEST} generated episodes"
+    return dg.AssetCheckResult(check_name=f"lab_{gate.name}", passed=gate.passed, metadata=said)
 
 
 @dg.asset(

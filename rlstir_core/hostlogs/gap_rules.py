@@ -146,18 +146,32 @@ _IDS = {"auditd": audit_ids, "journald": journal_ids, "sysmon": windows_ids, "ev
 
 def naive_rule(rows: pa.Table) -> Flag:
     """Any gap in the events' own numbers, and any step back of the file's clock: the header's where there is one."""
+    return _naive(_logs(rows))
+
+
+def chainsaw_rule(rows: pa.Table, quiet_ns: int = QUIET_NS) -> Flag:
+    """A gap in the numbers of the record headers (of the events where there are none), or silence inside a log."""
+    return _chainsaw(_logs(rows), quiet_ns)
+
+
+def both_rules(rows: pa.Table) -> tuple[Flag, Flag]:
+    """What `naive_rule` and `chainsaw_rule` say, from one reading of the rows."""
+    logs = _logs(rows)
+    return _naive(logs), _chainsaw(logs, QUIET_NS)
+
+
+def _naive(logs: list[_Log]) -> Flag:
     found: list[Reason] = []
-    for log in _logs(rows):
+    for log in logs:
         found += _gaps(log, log.number_N)
         clock_N = np.where(log.has_written_N, log.written_N, log.ts_N)
         found += _steps(log, "time-back", -np.diff(clock_N), 1)
     return _flag(found)
 
 
-def chainsaw_rule(rows: pa.Table, quiet_ns: int = QUIET_NS) -> Flag:
-    """A gap in the numbers of the record headers (of the events where there are none), or silence inside a log."""
+def _chainsaw(logs: list[_Log], quiet_ns: int) -> Flag:
     found: list[Reason] = []
-    for log in _logs(rows):
+    for log in logs:
         found += _gaps(log, np.where(log.header_N >= 0, log.header_N, log.number_N))
         found += _steps(log, "quiet", np.diff(log.ts_N), quiet_ns)
     return _flag(found)

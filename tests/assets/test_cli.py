@@ -24,11 +24,13 @@ from rlstir_assets.console import Console
 HEAVY = ("dagster", "torch", "numpy", "pyarrow", "scipy", "xgboost", "sqlalchemy")
 COMMANDS = (
     ("lab", "generate"),
+    ("lab", "tamper"),
     ("import", "table"),
     ("import", "logs"),
     ("import", "knowledge"),
     ("templates",),
     ("export",),
+    ("show",),
     ("validate",),
     ("materialize",),
 )

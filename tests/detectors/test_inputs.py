@@ -23,7 +23,8 @@ from rlstir_core.detectors.views import RECORDED, SCORING, View, prefix_views
 from rlstir_core.episodes.index import read_index
 from rlstir_core.episodes.validate import validate_host
 from rlstir_core.errors import SchemaMismatch, SplitRefused, UpstreamMissing
-from rlstir_core.lab.generate import make_episode, plan_store
+from rlstir_core.lab.generate import make_episode
+from rlstir_core.lab.plan import LabOptions, plan_store
 from rlstir_core.lab.store_writer import write_episode, write_index
 from rlstir_core.layout import Layout
 from rlstir_core.registry import MODES, default_registry
@@ -200,12 +201,14 @@ def test_a_prefix_hides_every_later_bin(make_recording: Callable, make) -> None:
 def shifted_store(folder: Path, shift_ns: int) -> Layout:
     """A store of three generated episodes in which every wall time is moved by `shift_ns`."""
     store, layout, registry = folder / "store", Layout(folder / "data"), default_registry()
-    plans = plan_store(hosts=("h-1",), episodes=8, seed=3, duration_s=40.0)[:3]
+    options = LabOptions(seed=3, duration_s=40.0)
+    plans = plan_store(hosts=("h-1",), episodes=8, options=options)[:3]
     records = []
     for plan in plans:
-        meta, labels, members = make_episode(3, plan)
+        made = make_episode(plan, options)
+        meta, labels = made.meta, made.labels
         moved = {}
-        for name, raw in members.items():
+        for name, raw in made.sources.items():
             rows = msgspec.json.Decoder().decode_lines(raw)
             for row in rows:
                 row["t_wall_ns"] += shift_ns
@@ -238,16 +241,22 @@ def test_moving_all_wall_times_of_an_episode_changes_no_input(tmp_path: Path) ->
 
 def test_hosts_that_share_episode_ids_keep_them_all_and_one_without_telemetry_adds_none(tmp_path: Path) -> None:
     store, layout, registry = tmp_path / "store", Layout(tmp_path / "data"), default_registry()
-    plans = plan_store(hosts=("h-1", "h-2"), episodes=8, seed=3, duration_s=40.0)
+    options = LabOptions(seed=3, duration_s=40.0)
+    plans = plan_store(hosts=("h-1", "h-2"), episodes=8, options=options)
     records = []
     for place, plan in enumerate(plans):
-        meta, labels, members = make_episode(3, plan)
+        made = make_episode(plan, options)
         number = sum(earlier.host == plan.host for earlier in plans[:place])
         records.append(
-            write_episode(store, {**meta, "episode_id": f"run-{number + (plan.host.name == 'h-2')}"}, labels, members)
+            write_episode(
+                store,
+                {**made.meta, "episode_id": f"run-{number + (plan.host.name == 'h-2')}"},
+                made.labels,
+                made.sources,
+            )
         )
-    meta, _, _ = make_episode(3, plans[0])
-    records.append(write_episode(store, {**meta, "host_id": "silent"}, [], {}))
+    meta = {**make_episode(plans[0], options).meta, "host_id": "silent"}
+    records.append(write_episode(store, meta, [], {}))
     write_index(store, records)
     write_schema(layout.feature_schema, make_schema(registry))
     for host in ("h-1", "h-2", "silent"):

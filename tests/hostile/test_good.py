@@ -7,11 +7,12 @@ import collections
 from rlstir_core.episodes.index import read_index
 from rlstir_core.episodes.validate import validate_store
 from rlstir_core.lab.generate import generate_store
+from rlstir_core.lab.plan import LabOptions
 from rlstir_core.registry import load_registry
 
 
 def test_no_generated_episode_is_rejected(tmp_path):
-    generate_store(tmp_path / "store", episodes=60, duration_s=20.0, seed=11)
+    generate_store(tmp_path / "store", episodes=60, options=LabOptions(duration_s=20.0, seed=11))
     found = dict(validate_store(tmp_path / "store", registry=load_registry(tmp_path / "store")))
     reasons = collections.Counter(reason for verdict in found.values() for reason in verdict.reasons)
     assert len(found) == 60

@@ -14,14 +14,15 @@ import zstandard
 
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.ids import is_safe
-from rlstir_core.lab.generate import Plan, generate_store, make_episode, plan_store
+from rlstir_core.lab.generate import generate_store, make_episode
 from rlstir_core.lab.hosts import DEFAULT_HOSTS, host
+from rlstir_core.lab.plan import LabOptions, Plan, plan_store
 from rlstir_core.lab.sensors.profiles import PROFILES, STAGES, samples
 from rlstir_core.registry import default_registry
 
 
 def _plans(episodes: int = 100, seed: int = 7, hosts: tuple[str, ...] = DEFAULT_HOSTS) -> list[Plan]:
-    return plan_store(hosts=hosts, episodes=episodes, seed=seed, duration_s=120.0)
+    return plan_store(hosts=hosts, episodes=episodes, options=LabOptions(seed=seed))
 
 
 def _files(store: Path) -> dict[str, bytes]:
@@ -41,28 +42,30 @@ def _rows(member: bytes) -> list[dict[str, object]]:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("generated")
-    generate_store(path, episodes=12, seed=3)
+    generate_store(path, episodes=12, options=LabOptions(seed=3))
     return path
 
 
 def test_the_same_seed_gives_the_same_bytes(store: Path, tmp_path: Path) -> None:
-    generate_store(tmp_path, episodes=12, seed=3)
+    generate_store(tmp_path, episodes=12, options=LabOptions(seed=3))
     assert _files(tmp_path) == _files(store)
 
 
 def test_the_bytes_are_those_of_every_other_machine() -> None:
     """A digest of what was generated elsewhere; it changes only when the generator is changed on purpose."""
     digest = hashlib.sha256()
-    for plan in plan_store(hosts=("k-gamingcom",), episodes=6, seed=11, duration_s=20.0):
-        meta, labels, members = make_episode(11, plan)
+    options = LabOptions(seed=11, duration_s=20.0, tampered=0.5)
+    for plan in plan_store(hosts=DEFAULT_HOSTS, episodes=8, options=options):
+        made = make_episode(plan, options)
+        members = made.sources | made.extra
         for name in sorted(members):
             digest.update(members[name])
-        digest.update(repr((sorted(meta.items()), labels)).encode())
+        digest.update(repr((sorted(made.meta.items()), made.labels)).encode())
     assert digest.hexdigest() == "1242ff19726f9e6b08f8cd548e6a4629a57227889514fd2f1e0ad14f1c668e81"
 
 
 def test_another_seed_gives_other_bytes(store: Path, tmp_path: Path) -> None:
-    generate_store(tmp_path, episodes=2, seed=4)
+    generate_store(tmp_path, episodes=2, options=LabOptions(seed=4))
     assert not set(_files(tmp_path).values()) & set(_files(store).values())
 
 
@@ -71,13 +74,17 @@ def test_a_store_that_holds_an_index_is_refused(store: Path) -> None:
         generate_store(store)
 
 
-@pytest.mark.parametrize(
-    "bad", [{"episodes": 1}, {"duration_s": 1.0}, {"hosts": ("a", "A")}, {"hosts": ()}, {"hosts": ("a b",)}]
-)
+@pytest.mark.parametrize("bad", [{"episodes": 1}, {"hosts": ("a", "A")}, {"hosts": ()}, {"hosts": ("a b",)}])
 def test_a_store_that_cannot_be_made_is_refused(tmp_path: Path, bad: dict[str, object]) -> None:
     with pytest.raises((ConfigError, StoreError, ValueError)):
         generate_store(tmp_path, **bad)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("bad", [{"duration_s": 1.0}, {"hardness": 1.5}, {"tampered": -0.1}])
+def test_options_out_of_range_are_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="keep it between"):
+        LabOptions(**bad)  # type: ignore[arg-type]
 
 
 def test_exactly_one_index_line_is_torn_and_both_its_records_are_whole(store: Path) -> None:
@@ -212,4 +219,4 @@ def test_an_unknown_host_has_a_personality_of_its_own_name() -> None:
 
 def test_an_episode_does_not_depend_on_the_others() -> None:
     plan = _plans(seed=5)[0]
-    assert make_episode(5, plan) == make_episode(5, plan)
+    assert make_episode(plan, LabOptions(seed=5)) == make_episode(plan, LabOptions(seed=5))

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlstir_core.lab.generate import Plan, plan_store
+from rlstir_core.lab import generate
 from rlstir_core.lab.hosts import DEFAULT_HOSTS
+from rlstir_core.lab.plan import LabOptions, Plan, plan_store
 from rlstir_core.lab.sensors import sources
 from rlstir_core.lab.sensors.activities import RESOURCES
-from rlstir_core.lab.sensors.activity import simulate
 from rlstir_core.registry import default_registry
 
 SOURCES = {
@@ -24,23 +24,14 @@ SOURCES = {
 }
 
 
-def _recording(plan: Plan) -> sources.Recording:
-    return sources.Recording(
-        seed=1,
-        episode=plan.episode_id,
-        host=plan.host,
-        start_wall_ns=plan.start_wall_ns,
-        duration_s=plan.duration_s,
-        uptime_s=50_000.0,
-        n_flows=plan.n_flows,
-        rates=simulate(1, plan.episode_id, plan.host, plan.sample, plan.story),
-    )
+def _recording(plan: Plan, options: LabOptions) -> sources.Recording:
+    return generate.recording(plan, options, generate.play(plan, options))
 
 
 @pytest.fixture(scope="module")
 def recordings() -> list[sources.Recording]:
-    plans = plan_store(hosts=DEFAULT_HOSTS, episodes=24, seed=1, duration_s=120.0)
-    return [_recording(plan) for plan in plans]
+    options = LabOptions(seed=1)
+    return [_recording(plan, options) for plan in plan_store(hosts=DEFAULT_HOSTS, episodes=24, options=options)]
 
 
 def _columns(recordings: list[sources.Recording], name: str) -> Iterator[tuple[sources.Recording, Any]]:
@@ -61,7 +52,7 @@ def test_a_source_is_sampled_at_its_true_rate_with_jitter(
 
 def test_netflow_has_one_line_a_flow_in_order(recordings: list[sources.Recording]) -> None:
     for recording, columns in _columns(recordings, "netflow"):
-        assert len(columns["bytes"]) == recording.n_flows
+        assert len(columns["bytes"]) == recording.n_flows + len(recording.connections)
         assert (np.diff(columns["t_wall_ns"]) >= 0).all()
         assert (columns["bytes"] >= columns["pkts"]).all()
 
@@ -98,8 +89,9 @@ def test_counters_are_never_negative_and_fall_only_at_one_reset(recordings: list
 
 
 def test_the_guest_agent_restarts_now_and_then() -> None:
-    plans = plan_store(hosts=("a",), episodes=60, seed=2, duration_s=20.0)
-    restarts = [(np.diff(sources.guest(_recording(plan))["files_opened"]) < 0).any() for plan in plans]
+    options = LabOptions(seed=2, duration_s=20.0)
+    plans = plan_store(hosts=("a",), episodes=60, options=options)
+    restarts = [(np.diff(sources.guest(_recording(plan, options))["files_opened"]) < 0).any() for plan in plans]
     assert 0 < sum(restarts) < 20
 
 

@@ -30,6 +30,7 @@ from rlstir_core.lab.sensors.profiles import STAGES
 from rlstir_core.lab.signals import factor, stream
 from rlstir_core.lab.story import Story as Circle
 
+LATE_NS = 2_000_000  # some records of an event are written later than the event is
 LEAD_S = 6.0  # before the recording, so that it begins in the middle of things
 _KINDS: dict[str, Callable[[Event], bool]] = {
     "process": lambda event: type(event) is ev.Started,
@@ -297,7 +298,7 @@ def _techniques(events: list[Event], steps: list[str]) -> tuple[Technique, ...]:
             technique=steps[number],
             tactic=techniques()[steps[number]].tactics[0],
             t_start_wall_ns=its[0].t_ns // NS * NS,
-            t_end_wall_ns=its[-1].t_ns,
+            t_end_wall_ns=its[-1].t_ns + LATE_NS,
             pids=tuple(sorted({event.who.pid for event in its})),
         )
         for number, its in sorted(found.items())

@@ -120,10 +120,12 @@ class Player:
         return self.named(action.by, scope)
 
     def named(self, name: str, scope: Scope) -> Process:
-        """A process by the name it was kept under, if it lives; else whoever acts, or the next living parent."""
-        found = self.kept.get(name) if name else None
-        if found is None or found.ended_ns >= 0:
-            found = scope.me
+        """A process by the name it was kept under, if it lives; else whoever acts, or the next living parent.
+
+        `implant|explorer` is the first of them that lives.
+        """
+        kept = (self.kept.get(each) for each in name.split("|"))
+        found = next((each for each in kept if each is not None and each.ended_ns < 0), scope.me)
         while found.ended_ns >= 0 and found.parent is not None:
             found = found.parent
         return found

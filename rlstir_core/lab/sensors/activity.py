@@ -1,7 +1,7 @@
 """What a machine really does during an episode: (resources, steps) rates, before any sensor looks.
 
-The sum of the host's habits, the ordinary jobs of whoever sits there, and the stages of the sample. What does
-not belong here: counters, sampling times and rows (`sources.py`).
+The sum of the host's habits, the ordinary jobs of whoever sits there, the stages of the sample, and the guest's
+events. What does not belong here: counters, sampling times and rows (`sources.py`).
 """
 
 from __future__ import annotations
@@ -54,9 +54,17 @@ class EpisodeKnobs:
 KNOBS = EpisodeKnobs()
 
 
-def simulate(seed: int, episode: str, host: Host, sample: Sample, story: Story) -> Floats:
-    """(resources, steps) rates per second; levels for `LEVELS`. CPU rows are core-seconds and cycles per second."""
-    n_steps = round(story.duration_s / STEP_S) + 1
+def steps_of(story: Story) -> int:
+    """Steps of an episode's grid."""
+    return round(story.duration_s / STEP_S) + 1
+
+
+def simulate(seed: int, episode: str, host: Host, sample: Sample, story: Story, events: Floats) -> Floats:
+    """(resources, steps) rates per second; levels for `LEVELS`. CPU rows are core-seconds and cycles per second.
+
+    `events` is what the guest's own events add (`felt.py`).
+    """
+    n_steps = steps_of(story)
     rng = stream(seed, episode, "activity")
     rates = np.zeros((len(RESOURCES), n_steps))
     for habit in host.habits:
@@ -79,6 +87,7 @@ def simulate(seed: int, episode: str, host: Host, sample: Sample, story: Story) 
                 envelope(host.tempo(one.tempo), rng, n_steps) * here,
                 here,
             )
+    rates += events
     moods = lognormal(rng, KNOBS.visit_gain, len(RESOURCES), len(story.visits()))
     rates *= moods[:, visit]
     rates *= (host.gains() * lognormal(rng, KNOBS.gain, len(RESOURCES)))[:, None]

@@ -15,6 +15,7 @@ import numpy as np
 from rlstir_core.lab.sensors.activities import ACTIVITIES, COSTS, RESOURCES
 from rlstir_core.lab.signals import Floats, Tempo, factor, lognormal, stream
 
+DEFAULT_HARDNESS = 0.5
 STAGES = ("clean", "armed", "infecting", "infected_running", "dormant")
 
 
@@ -52,9 +53,9 @@ class SampleSpread:
 
     `level` and `period`: more of it makes an unseen sample harder. `texture` is a sample's own ratio between
     resources (an encryptor that reads twice what it writes): known samples get easier with it, unseen ones and small
-    stores harder. `family` (a share, not a deviation) is what all attacks have in common in a stage, each resource a
-    little up or down, and all twins in another way: it carries the cross-host score, and past 0.1 a ratio of cache
-    counters alone gives the attack away (the stump).
+    stores harder. `family` (a share, not a deviation) is what all attacks have in common in a stage at the default
+    hardness, each resource a little up or down, and all twins in another way: it carries the cross-host score, and
+    past 0.1 a ratio of cache counters alone gives the attack away (the stump).
     """
 
     level: float = 0.12
@@ -349,12 +350,15 @@ class Sample:
 
 
 @functools.cache
-def samples(profile: Profile, *, benign: bool) -> tuple[Sample, ...]:
-    """The samples of a profile or of its twin; their names are hashes and say nothing."""
-    return tuple(_sample(profile, number, benign=benign) for number in range(profile.n_samples))
+def samples(profile: Profile, *, benign: bool, hardness: float = DEFAULT_HARDNESS) -> tuple[Sample, ...]:
+    """The samples of a profile or of its twin; their names are hashes and say nothing.
+
+    `hardness` in [0, 1] takes away what all attacks have in common: none of it is left at 1.
+    """
+    return tuple(_sample(profile, number, benign, hardness) for number in range(profile.n_samples))
 
 
-def _sample(profile: Profile, number: int, *, benign: bool) -> Sample:
+def _sample(profile: Profile, number: int, benign: bool, hardness: float) -> Sample:
     rng = stream("sample", profile.name, number, benign)
     name = f"s-{stream('sample name', profile.name, number, benign).bytes(4).hex()}"
     stages = []
@@ -362,7 +366,7 @@ def _sample(profile: Profile, number: int, *, benign: bool) -> Sample:
         pace = factor(rng, SPREAD.period)
         stages.append(tuple(_own(one, pace, factor(rng, SPREAD.level)) for one in plays))
     signs = stream("family", benign).integers(0, 2, (len(STAGES), len(RESOURCES))) * 2.0 - 1.0
-    family = 1.0 + SPREAD.family * signs
+    family = 1.0 + SPREAD.family * 2.0 * (1.0 - hardness) * signs
     textures = family * lognormal(rng, SPREAD.texture, len(STAGES), len(RESOURCES))
     textures[0] = 1.0
     return Sample(name=name, stages=tuple(stages), textures=textures)

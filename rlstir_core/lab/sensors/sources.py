@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rlstir_core.lab.hosts import Host
+from rlstir_core.lab.machine.events import Connected
 from rlstir_core.lab.sensors.activities import COSTS, ROW
 from rlstir_core.lab.signals import STEP_S, Floats, between, lognormal, stream
 
@@ -49,8 +50,10 @@ class Recording:
     start_wall_ns: int
     duration_s: float
     uptime_s: float
-    n_flows: int
+    n_flows: int  # beside those of `connections`
     rates: Floats
+    guest_ip: str
+    connections: tuple[Connected, ...]  # of the guest's events
 
     def stream(self, name: str) -> np.random.Generator:
         return stream(self.seed, self.episode, name)
@@ -128,8 +131,44 @@ def qmp(recording: Recording) -> Columns:
 
 
 def netflow(recording: Recording) -> Columns:
-    """`netflow.jsonl`: one line a flow. How many there are is given; when and how big follows the activity."""
+    """`netflow.jsonl`: one line a flow: the connections of the guest's events, and the rest of the traffic.
+
+    How many there are of the rest is given; when and how big follows the activity.
+    """
     rng = recording.stream("netflow")
+    logged, rest = _logged_flows(recording, rng), _other_flows(recording, rng)
+    flows = {name: np.concatenate([logged[name], rest[name]]) for name in rest}
+    order = np.argsort(flows["t_ns"], kind="stable")
+    flows = {name: column[order] for name, column in flows.items()}
+    times = flows.pop("t_ns")
+    return {**recording.clocks(times, mono_zero_ns=round(recording.uptime_s * 1000) * 1_000_000), **flows}
+
+
+def _logged_flows(recording: Recording, rng: np.random.Generator) -> Columns:
+    """A flow for each connection of the guest's events; a refused one is a packet each way."""
+    connections = recording.connections
+    n = len(connections)
+    size = np.array([120 + each.sent + each.received for each in connections], dtype=np.int64)
+    size += 54 * rng.integers(4, 12, n)  # headers
+    failed = np.array([each.failed for each in connections], dtype=bool)
+    tcp = np.array([each.l4 == "tcp" for each in connections], dtype=bool)
+    last_ns = round(recording.duration_s * NS) - 1
+    return {
+        "t_ns": np.array([min(each.t_ns - recording.start_wall_ns, last_ns) for each in connections], dtype=np.int64),
+        "bytes": np.where(failed, 114, size),
+        "pkts": np.where(failed, 2, 2 + size // rng.integers(500, 1400, n)),
+        "src": _objects([each.src_ip for each in connections]),
+        "dst": _objects([each.dst_ip for each in connections]),
+        "sport": np.array([each.src_port for each in connections], dtype=np.int64),
+        "dport": np.array([each.dst_port for each in connections], dtype=np.int64),
+        "proto": np.where(tcp, 6, 17),
+        "dur_ns": np.array([each.duration_ns for each in connections], dtype=np.int64),
+        "tcp_flags": np.where(tcp, np.where(failed, 2, 27), 0),
+        "dir": _objects(["in" if each.inbound else "out" for each in connections]),
+    }
+
+
+def _other_flows(recording: Recording, rng: np.random.Generator) -> Columns:
     rates, n = recording.rates, recording.n_flows
     weight = np.cumsum(np.rint(rates[ROW["flows"], :-1] * _FINE).astype(np.int64) + 1)
     picks = np.sort(rng.integers(0, weight[-1], n))
@@ -142,22 +181,26 @@ def netflow(recording: Recording) -> Columns:
     outward = rng.random(n) * (sent + received) < sent
     tcp = rng.random(n) < 0.82
     peer = rng.integers(2, 250, (2, n))
-    guest, peers = "10.0.2.15", [f"10.{a}.{b}.{(a * b) % 251 + 2}" for a, b in peer.T.tolist()]
+    guest, peers = recording.guest_ip, [f"10.{a}.{b}.{(a * b) % 251 + 2}" for a, b in peer.T.tolist()]
     inward = ~outward
     ports = (_PORTS[rng.integers(0, len(_PORTS), n)], rng.integers(32768, 60999, n))
     return {
-        **recording.clocks(times, mono_zero_ns=round(recording.uptime_s * 1000) * 1_000_000),
+        "t_ns": times,
         "bytes": size,
         "pkts": 1 + size // rng.integers(500, 1400, n),
-        "src": np.array([p if i else guest for p, i in zip(peers, inward.tolist(), strict=True)], dtype=object),
-        "dst": np.array([guest if i else p for p, i in zip(peers, inward.tolist(), strict=True)], dtype=object),
+        "src": _objects([p if i else guest for p, i in zip(peers, inward.tolist(), strict=True)]),
+        "dst": _objects([guest if i else p for p, i in zip(peers, inward.tolist(), strict=True)]),
         "sport": np.where(inward, ports[0], ports[1]),
         "dport": np.where(inward, ports[1], ports[0]),
         "proto": np.where(tcp, 6, 17),
         "dur_ns": np.rint(lognormal(rng, 1.2, n) * 0.2 * NS).astype(np.int64),
         "tcp_flags": np.where(tcp, np.where(rng.random(n) < 0.8, 27, 2), 0),
-        "dir": np.array(["in" if i else "out" for i in inward.tolist()], dtype=object),
+        "dir": _objects(["in" if i else "out" for i in inward.tolist()]),
     }
+
+
+def _objects(values: list[str]) -> np.ndarray[Any, Any]:
+    return np.array(values, dtype=object)
 
 
 def guest(recording: Recording) -> Columns:
