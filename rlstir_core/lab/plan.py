@@ -35,7 +35,7 @@ class PlanKnobs:
     benign_share: float = 0.36
     duration_spread: float = 0.04
     flows_spread: float = 0.35
-    quirks: tuple[float, float] = (0.45, 0.3)
+    quirks: tuple[float, float] = (0.65, 0.2)
     strength: tuple[float, float] = (1.0, 0.2)
 
 

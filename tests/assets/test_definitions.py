@@ -11,6 +11,7 @@ import pytest
 
 from rlstir_assets.definitions import build_defs, defs
 from rlstir_core.detectors.presets import MODELS
+from rlstir_core.lab.honesty.gates import GATES
 from rlstir_core.registry import MODES
 
 # `AssetSelection.from_string` uses parameters that Dagster calls beta.
@@ -28,6 +29,7 @@ GROUPS = {
 HOST_ASSETS = {"validation", "window_tensors", "window_features", "log_events", "provenance_graphs"}
 RECIPE_ASSETS = CHECKPOINTS | GROUPS["evaluation"]
 BLOCKING = {
+    "log_events": {f"lab_{name}" for name in GATES},
     "validation": {"verdict_rates"},
     **{key: {"split_overlap", "class_coverage", "schema_hash", "leaked_fits"} for key in CHECKPOINTS},
 }

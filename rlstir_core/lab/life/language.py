@@ -198,7 +198,7 @@ def life(os: Os) -> Life:
     return Life(
         boot=_read(folder / "boot.toml", _Boot).process,
         habits=_read(folder / "habits.toml", dict[str, Job]),
-        fillers=_read(folder / "fillers.toml", dict[str, Job]),
+        fillers=_jobs(folder / "fillers"),
         look_alikes=_read(folder / "look_alikes.toml", dict[str, Job]),
         duties=_stories(folder / "duties"),
         attacks=_stories(folder / "attacks"),
@@ -208,8 +208,21 @@ def life(os: Os) -> Life:
 
 
 def _stories(folder: Any) -> dict[str, Story]:
-    files = sorted((each for each in folder.iterdir() if each.name.endswith(".toml")), key=lambda each: str(each.name))
-    return {each.name.removesuffix(".toml"): _read(each, Story) for each in files}
+    return {each.name.removesuffix(".toml"): _read(each, Story) for each in _files(folder)}
+
+
+def _jobs(folder: Any) -> dict[str, Job]:
+    found: dict[str, Job] = {}
+    for each in _files(folder):
+        more: dict[str, Job] = _read(each, dict[str, Job])
+        if twice := found.keys() & more.keys():
+            raise ConfigError(f"{each.name} of the lab's life: the job {sorted(twice)[0]!r} is there twice; rename one")
+        found |= more
+    return found
+
+
+def _files(folder: Any) -> list[Any]:
+    return sorted((each for each in folder.iterdir() if each.name.endswith(".toml")), key=lambda each: str(each.name))
 
 
 def _read(file: Any, kind: Any) -> Any:

@@ -46,6 +46,7 @@ class Names:
             "domain": guest.domain,
             "kernel": guest.kernel,
             "sid": user.sid,
+            "adminsid": people[0].sid,
         }
         for name, texts in declared.items():
             self._fixed[name] = self.of(texts[int(rng.integers(len(texts)))])

@@ -33,7 +33,7 @@ SCENARIOS = {
     *("phishing", "brute_force", "miner", "ransomware", "lateral_movement", "persistence", "credential_dumping"),
     *("exfiltration", "web_shell", "supply_chain"),
 }
-FIXED = {"user", "home", "admin", "adminhome", "host", "ip", "gateway", "domain", "kernel", "sid"}
+FIXED = {"user", "home", "admin", "adminhome", "host", "ip", "gateway", "domain", "kernel", "sid", "adminsid"}
 START_NS = 1_750_000_000 * NS
 _NAME = re.compile(r"\{(\w+)\}")
 
