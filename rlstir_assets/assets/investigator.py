@@ -10,7 +10,7 @@ from rlstir_assets.partitions import hosts
 from rlstir_assets.reporting import OWNERS, counter, png, refusals, table
 from rlstir_assets.resources import Settings
 from rlstir_core.hostlogs.store import build_log_events
-from rlstir_core.lab.honesty.gates import FEWEST, GATES, Gate, gates
+from rlstir_core.lab.honesty.gates import GATES, Gate, gates
 from rlstir_core.provenance.store import build_graphs, largest_tree
 
 GROUP = "investigator"
@@ -94,7 +94,7 @@ def gate_result(gate: Gate) -> dg.AssetCheckResult:
     else:
         said |= {"figure": round(figure.value, 3), "lo": round(figure.lo, 3), "hi": round(figure.hi, 3)}
     if not gate.judged:
-        said["not judged"] = f"fewer than {FEWEST} generated episodes"
+        said["not judged"] = "too few generated episodes"
     return dg.AssetCheckResult(check_name=f"lab_{gate.name}", passed=gate.passed, metadata=said)
 
 

@@ -1,7 +1,7 @@
 """The honesty gates of a generated store: what must be hard to guess from its logs, each with its figure and its bar.
 
-A gate fails where its whole interval lies beyond the bar, so that a small store is not condemned by chance; below
-`FEWEST` episodes no gate is judged, and the figure is printed all the same. What does not belong here: reading
+A gate fails where its whole interval lies beyond the bar, so that a small store is not condemned by chance; where
+there are too few episodes a gate is not judged, and its figure is printed all the same. What does not belong here: reading
 (`facts.py`) and models (`probes.py`).
 """
 
@@ -17,6 +17,7 @@ from rlstir_core.lab.honesty.probes import FOLDS, Figure, metadata, overlap, rat
 from rlstir_core.layout import Layout
 
 FEWEST = 100  # episodes
+FEWEST_A_SCENARIO = 15  # attack episodes, on average: of fewer a model learns too little to say what is there
 GATES = {
     "template_overlap": "share of the templates in attack events that occur in benign episodes",
     "word_stump": "AUROC of the best single word, attack against benign, on any host",
@@ -79,6 +80,7 @@ def judge(facts: Sequence[EpisodeFacts]) -> list[Gate]:
             ".40 to .80",
             scenarios(told) if both and many else None,
             lambda f: f.hi >= 0.40 and f.lo <= 0.80,
+            enough=sum(stories.values()) >= FEWEST_A_SCENARIO * len(stories),
         ),
         _gate(
             facts,
@@ -120,8 +122,10 @@ def _gate(
     figure: Figure | None,
     holds: Callable[[Figure], bool],
     detail: str = "",
+    *,
+    enough: bool = True,
 ) -> Gate:
-    judged = figure is not None and len(facts) >= FEWEST
+    judged = figure is not None and enough and len(facts) >= FEWEST
     return Gate(
         name=name,
         asks=GATES[name],

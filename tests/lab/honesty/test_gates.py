@@ -102,6 +102,12 @@ def test_too_few_episodes_are_printed_and_not_judged() -> None:
     assert next(gate for gate in found if gate.name == "word_stump").figure is not None
 
 
+def test_scenarios_are_judged_only_where_a_model_could_learn_them() -> None:
+    many = next(gate for gate in judge(facts(200)) if gate.name == "scenario_bag")
+    few = next(gate for gate in judge(facts(FEWEST)) if gate.name == "scenario_bag")
+    assert many.judged and not few.judged
+
+
 def test_a_store_of_something_else_has_no_figures(tmp_path: Path) -> None:
     found = gates(tmp_path, Layout(tmp_path), ["h"])
     assert not failed(found)
