@@ -1,8 +1,8 @@
 """The honesty gates of a generated store: what must be hard to guess from its logs, each with its figure and its bar.
 
 A gate fails where its whole interval lies beyond the bar, so that a small store is not condemned by chance; where
-there are too few episodes a gate is not judged, and its figure is printed all the same. What does not belong here: reading
-(`facts.py`) and models (`probes.py`).
+there are too few episodes a gate is not judged, and its figure is printed all the same. What does not belong here:
+reading (`facts.py`) and models (`probes.py`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlstir_core.lab.honesty.facts import EpisodeFacts, generated
-from rlstir_core.lab.honesty.probes import FOLDS, Figure, metadata, overlap, rate, scenarios, stump
+from rlstir_core.lab.honesty.probes import FOLDS, Figure, by_system, metadata, overlap, rate, scenarios, stump
 from rlstir_core.layout import Layout
 
 FEWEST = 100  # episodes
 FEWEST_A_SCENARIO = 15  # attack episodes, on average: of fewer a model learns too little to say what is there
 GATES = {
     "template_overlap": "share of the templates in attack events that occur in benign episodes",
-    "word_stump": "AUROC of the best single word, attack against benign, on any host",
+    "word_stump": "AUROC of the best single word, attack against benign, on any system",
     "scenario_bag": "macro F1 over scenarios of a bag of templates with logistic regression",
     "metadata_only": "AUROC, attack against benign, of counts, durations, host, users, pids and sizes",
     "look_alikes": "share of benign episodes with honest work that looks like an attack",
@@ -73,6 +73,8 @@ def judge(facts: Sequence[EpisodeFacts]) -> list[Gate]:
             "at most .75",
             stump(facts) if both else None,
             lambda f: f.lo <= 0.75,
+            # among thousands of words the best of few episodes is good by chance
+            enough=all(len(here) >= FEWEST for here in by_system(facts).values()),
         ),
         _gate(
             facts,

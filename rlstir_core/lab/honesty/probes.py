@@ -43,10 +43,9 @@ class Figure:
 
 
 def stump(facts: Sequence[EpisodeFacts]) -> Figure:
-    """The best AUROC of one word's count, attack against benign, in any one host: no word may give attacks away."""
+    """The best AUROC of one word's count, attack against benign, in the logs of one system: none may tell attacks."""
     best = Figure(value=0.5, lo=0.5, hi=0.5)
-    for host in sorted({each.host for each in facts}):
-        here = [each for each in facts if each.host == host]
+    for system, here in by_system(facts).items():
         label_E = np.array([not each.benign for each in here], dtype=np.int64)
         if min(label_E.sum(), len(label_E) - label_E.sum()) < 2:
             continue
@@ -57,8 +56,17 @@ def stump(facts: Sequence[EpisodeFacts]) -> Figure:
             if max(value, 1 - value) > best.value:
                 sign = 1.0 if value >= 0.5 else -1.0
                 lo, hi = _interval(label_E, lambda draw: _auroc(sign * score_E[draw], label_E[draw]))  # noqa: B023
-                best = Figure(value=max(value, 1 - value), lo=lo, hi=hi, what=f"{word!r} on {host}")
+                best = Figure(value=max(value, 1 - value), lo=lo, hi=hi, what=f"{word!r} on {system}")
     return best
+
+
+def by_system(facts: Sequence[EpisodeFacts]) -> dict[str, list[EpisodeFacts]]:
+    """Episodes by the operating system that their logs are of."""
+    found: dict[str, list[EpisodeFacts]] = {}
+    for each in facts:
+        windows = {"rows sysmon", "rows evtx"} & each.numbers.keys()
+        found.setdefault("Windows" if windows else "Linux", []).append(each)
+    return found
 
 
 def scenarios(facts: Sequence[EpisodeFacts]) -> Figure:
