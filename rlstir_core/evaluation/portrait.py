@@ -137,9 +137,9 @@ def _timeline(known: Episode, logs: pa.Table, phases: tuple[str, ...]) -> bytes:
     attack_N, tamper_N = _filled(logs, "label_ttp"), _filled(logs, "tamper_tag")
     lanes = sorted(set(channel_N.tolist()))
     bars = _spans_of(logs, "label_ttp")
-    figure = _figure(0.75 + 0.17 * len(bars) + 0.62 * len(lanes))
+    figure = _figure(0.9 + 0.17 * len(bars) + 0.62 * len(lanes))
     tall = _tall(figure)
-    axes = figure.add_axes((0.17, 0.42 / tall, 0.81, 1 - 0.6 / tall))
+    axes = figure.add_axes((0.17, 0.42 / tall, 0.81, 1 - 0.68 / tall))
     _phases(axes, known, phases, named=True)
     spread_N = np.random.default_rng(0).uniform(-0.32, 0.32, len(seconds_N))
     for lane, name in enumerate(lanes):

@@ -106,6 +106,13 @@ class _Tree:
                 self.children.setdefault(proc["parent_id"], []).append(proc["id"])
         self.used: Counter[tuple[int, str]] = Counter()
         self.marked = {proc["id"] for proc in self.procs if not marked_rows.isdisjoint(proc["created_by"])}
+        self.leading = set(self.marked)  # and all above them
+        above = {child: parent for parent, children in self.children.items() for child in children}
+        for marked in self.marked:
+            parent = above.get(marked)
+            while parent is not None and parent not in self.leading:
+                self.leading.add(parent)
+                parent = above.get(parent)
         edges = graph["edges"]
         for src, etype in zip(edges["src_id"].to_pylist(), edges["etype"].to_pylist(), strict=True):
             self.used[src, etype] += 1
@@ -183,5 +190,7 @@ def _draw(tree: _Tree, root: int, lines: list[_Line], marks: bool) -> int:
         groups: dict[object, list[int]] = {}
         for child in (child for each in group for child in tree.children.get(each, ())):
             groups.setdefault((shapes[child], child in tree.marked), []).append(child)
-        waiting.extend((each, depth + 1, here) for each in reversed(groups.values()))
+        # what leads to a mark is drawn while there is room
+        order = sorted(groups.values(), key=lambda each: marks and not any(child in tree.leading for child in each))
+        waiting.extend((each, depth + 1, here) for each in reversed(order))
     return shown
