@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from sklearn.feature_extraction import DictVectorizer
@@ -73,7 +75,7 @@ def test_hardness_stands_in_the_plan_and_changes_neither_who_runs_nor_when() -> 
 
 def test_harder_labs_tamper_less_and_have_more_honest_faults() -> None:
     made = [plan_store(hosts=("a", "b"), episodes=80, options=LabOptions(seed=3, hardness=h)) for h in HARDNESSES]
-    for easier, harder in zip(made, made[1:], strict=False):
+    for easier, harder in pairwise(made):
         for one, other in zip(easier, harder, strict=True):
             assert one.logs.strength > other.logs.strength
             assert one.logs.tamper == other.logs.tamper
