@@ -83,8 +83,8 @@ def test_command_lines_do_not_make_templates_and_levels_and_programs_do() -> Non
 def test_an_audit_event_says_call_result_program_and_root(path: str) -> None:
     (row,) = rows(
         "audit",
-        "type=SYSCALL msg=audit(1772438400.123:77): arch=c000003e syscall=257 success=no exit=-13 a0=ffffff9c a1=0 a2=0 "
-        'a3=0 items=1 ppid=1 pid=4242 auid=1000 uid=1000 comm="cat" exe="/usr/bin/cat" key="files"\n'
+        "type=SYSCALL msg=audit(1772438400.123:77): arch=c000003e syscall=257 success=no exit=-13 a0=ffffff9c a1=0 "
+        'a2=0 a3=0 items=1 ppid=1 pid=4242 auid=1000 uid=1000 comm="cat" exe="/usr/bin/cat" key="files"\n'
         f'type=PATH msg=audit(1772438400.123:77): item=0 name="{path}" nametype=NORMAL\n',
     )
     assert row.template == "openat fail EACCES exe=cat path=/etc/<*> key=files"
