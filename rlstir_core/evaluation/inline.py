@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 
-from rlstir_core.evaluation.markdown import drawable, escape_md
+from rlstir_core.drawing import drawable
+from rlstir_core.evaluation.markdown import escape_md
 from rlstir_core.evaluation.report_verdict import PRIMARY_MODE
 from rlstir_core.evaluation.results import ModelEvaluation
 

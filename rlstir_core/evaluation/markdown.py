@@ -36,12 +36,6 @@ def escape_md(text: object, limit: int = _MAX_TEXT) -> str:
     return _BLOCK_START.sub(lambda match: match[0][:-1] + "\\" + match[0][-1], plain)
 
 
-def drawable(text: str, limit: int = 48) -> str:
-    """`text` for a picture: ASCII, since its font has no more for certain."""
-    kept = "".join(char if char.isascii() and char.isprintable() else " " for char in text)
-    return " ".join(kept.split())[:limit]
-
-
 def _is_control(char: str) -> bool:
     # Cc control, Cf format (bidi overrides, zero width), Cs/Co/Cn unusable, Zl/Zp line separators
     return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

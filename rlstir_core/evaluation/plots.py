@@ -7,13 +7,12 @@ tiny inline picture of the Dagster UI (`inline.py`).
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlstir_core.evaluation.markdown import drawable
+from rlstir_core.drawing import FAINT, GRID, INK, canvas, drawable, png
 from rlstir_core.evaluation.report_inputs import ReportInputs
 from rlstir_core.evaluation.report_rows import ordered
 from rlstir_core.evaluation.report_verdict import PRIMARY_MODE
@@ -22,9 +21,6 @@ from rlstir_core.evaluation.results import EarlyPoint, ModelEvaluation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DPI = 100
-WIDTH_IN = 7.0  # 700 px: pictures in the Dagster UI show at natural size
-INK, FAINT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 BLUE, ORANGE, GREY = "#1f6fb4", "#c8611a", "#7b8794"
 _LINES = ("#1f6fb4", "#c8611a", "#2a8a57", "#8e4ea8", "#b8860b", "#c2334d", "#4a5568", "#128a94")
 
@@ -60,7 +56,7 @@ def forest(inputs: ReportInputs) -> bytes:
         axes.axvline(inputs.chance, color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         axes.text(inputs.chance, 0.25, "guessing", color=FAINT, ha="center", va="bottom", fontsize=7.5)
     axes.grid(axis="x", color=GRID, linewidth=0.8)
-    return _png(figure)
+    return png(figure)
 
 
 def confusion(inputs: ReportInputs) -> bytes:
@@ -70,7 +66,7 @@ def confusion(inputs: ReportInputs) -> bytes:
         return b""
     across = min(4, len(models))
     down = -(-len(models) // across)
-    figure = _figure(0.5 + 1.86 * down)
+    figure = canvas(0.5 + 1.86 * down, "constrained")
     for i, model in enumerate(models):
         axes = figure.add_subplot(down, across, i + 1)
         matrix = np.asarray(model.confusion.counts, np.float64)
@@ -90,7 +86,7 @@ def confusion(inputs: ReportInputs) -> bytes:
         axes.set_title(_plain(f"{model.model} {model.mode}"), fontsize=8, color=INK, pad=4)
         axes.tick_params(length=0, labelsize=7, colors=INK)
         _frame(axes, GRID)
-    return _png(figure)
+    return png(figure)
 
 
 def early(inputs: ReportInputs) -> bytes:
@@ -115,7 +111,7 @@ def early(inputs: ReportInputs) -> bytes:
     legend = axes.legend(frameon=False, fontsize=7.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
     for text in legend.get_texts():
         text.set_color(INK)
-    return _png(figure)
+    return png(figure)
 
 
 def _early_field(models: Sequence[ModelEvaluation], unit: str) -> tuple[str, str]:
@@ -170,7 +166,7 @@ def _interval(axes: Any, place: float, model: ModelEvaluation, colour: str, *, f
 
 
 def _canvas(height_in: float) -> tuple[Figure, Any]:
-    figure = _figure(height_in)
+    figure = canvas(height_in, "constrained")
     axes = figure.add_subplot()
     axes.tick_params(length=0, labelsize=8, colors=INK)
     axes.xaxis.label.set(color=INK, fontsize=8)
@@ -180,25 +176,9 @@ def _canvas(height_in: float) -> tuple[Figure, Any]:
     return figure, axes
 
 
-def _figure(height_in: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure as NewFigure
-
-    figure: Figure = NewFigure(figsize=(WIDTH_IN, height_in), dpi=DPI, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _frame(axes: Any, colour: str) -> None:
     for spine in axes.spines.values():
         spine.set_color(colour)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    # without the Software entry the bytes do not name matplotlib's version
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def _plain(text: str) -> str:

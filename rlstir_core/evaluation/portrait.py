@@ -6,7 +6,6 @@ tampered with. What does not belong here: the drawing of trees (`provenance/pict
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,11 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rlstir_core.drawing import FAINT, GRID, INK, canvas, drawable, png
 from rlstir_core.episodes.rows import read_rows
 from rlstir_core.episodes.schema import Episode
 from rlstir_core.errors import UpstreamMissing, how_to_make
-from rlstir_core.evaluation.markdown import drawable
-from rlstir_core.evaluation.plots import DPI, FAINT, GRID, INK, WIDTH_IN
 from rlstir_core.layout import Layout
 from rlstir_core.provenance.picture import tree_picture
 from rlstir_core.provenance.store import read_graph
@@ -101,7 +99,7 @@ def _telemetry(layout: Layout, host: str, known: Episode, schema: FeatureSchema)
     chosen = _chosen(schema, x_CT)
     if not chosen:
         return b""
-    figure = _figure(0.5 + 0.82 * len(chosen))
+    figure = canvas(0.5 + 0.82 * len(chosen))
     seconds_T = np.arange(x_CT.shape[1]) / schema.windowing.bin_hz
     for at, place in enumerate(chosen):
         axes = figure.add_axes(
@@ -112,7 +110,7 @@ def _telemetry(layout: Layout, host: str, known: Episode, schema: FeatureSchema)
         axes.set_xlim(0, seconds_T[-1])
         axes.set_ylabel(drawable(schema.channel_names[place], 24), rotation=0, ha="right", va="center", fontsize=7)
         _bare(axes, last=at == len(chosen) - 1)
-    return _png(figure)
+    return png(figure)
 
 
 def _chosen(schema: FeatureSchema, x_CT: NDArray[np.float32]) -> list[int]:
@@ -137,7 +135,7 @@ def _timeline(known: Episode, logs: pa.Table, phases: tuple[str, ...]) -> bytes:
     attack_N, tamper_N = _filled(logs, "label_ttp"), _filled(logs, "tamper_tag")
     lanes = sorted(set(channel_N.tolist()))
     bars = _spans_of(logs, "label_ttp")
-    figure = _figure(0.9 + 0.17 * len(bars) + 0.62 * len(lanes))
+    figure = canvas(0.9 + 0.17 * len(bars) + 0.62 * len(lanes))
     tall = _tall(figure)
     axes = figure.add_axes((0.17, 0.42 / tall, 0.81, 1 - 0.68 / tall))
     _phases(axes, known, phases, named=True)
@@ -163,7 +161,7 @@ def _timeline(known: Episode, logs: pa.Table, phases: tuple[str, ...]) -> bytes:
     axes.set_xlim(0, (end - start) / _NS)
     _bare(axes, last=True)
     axes.set_yticks([-lane for lane in range(len(lanes))], [drawable(lane, 20) for lane in lanes])
-    return _png(figure)
+    return png(figure)
 
 
 def _limits(lanes: int, bars: int) -> tuple[float, float]:
@@ -231,20 +229,5 @@ def _bare(axes: Any, *, last: bool) -> None:
         axes.set_xticklabels([])
 
 
-def _figure(height_in: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _tall(figure: Figure) -> float:
     return float(figure.get_figheight())
-
-
-def _png(figure: Figure) -> bytes:
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
-    return out.getvalue()

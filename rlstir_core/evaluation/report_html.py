@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 
-from rlstir_core.evaluation.markdown import drawable
+from rlstir_core.drawing import drawable
 from rlstir_core.evaluation.report import render_markdown
 from rlstir_core.evaluation.report_inputs import ReportInputs
 from rlstir_core.evaluation.report_verdict import is_void

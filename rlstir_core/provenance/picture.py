@@ -1,28 +1,26 @@
 """A picture of a graph's process trees: a line a process, below its parent, PNG at most 700 px wide.
 
-matplotlib is imported when the first picture is drawn, and used without global state, so equal graphs give equal
-bytes. Texts come from hostile logs: they are drawn as plain ASCII, never as mathematics. What does not belong here:
-what is in the graph.
+Equal graphs give equal bytes. Texts come from hostile logs: they are drawn as plain ASCII, never as mathematics. What
+does not belong here: what is in the graph.
 """
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
+from rlstir_core.drawing import DPI, FAINT, INK, canvas, drawable, png, shortened
 from rlstir_core.provenance.processes import base_name
 from rlstir_core.provenance.tables import PROC_FILE_RW, PROC_PROC_ACCESS, PROC_SOCK_CONN, Graph
 
 MAX_LINES: Final = 40
-_DPI = 100
 _WIDTH_PX = 700
 _LINE_PX = 17
 _INDENT_PX, _MAX_DEPTH = 18, 14  # what lies deeper is drawn at this depth
 _NAME_CHARS, _COMMAND_PX, _RIGHT_PX = 40, 330, 688
 _CHAR_PX = 6.1  # of the fixed-width font below
-_INK, _FAINT, _LINE, _MARK = "#1f2933", "#7b8794", "#b8c2cc", "#c8611a"
+_LINE, _MARK = "#b8c2cc", "#c8611a"
 _KINDS = (
     (PROC_FILE_RW, ("file", "files")),
     (PROC_SOCK_CONN, ("socket", "sockets")),
@@ -47,20 +45,16 @@ def tree_picture(graph: Graph, title: str = "", marked_rows: Collection[int] = (
     lines, n_shown, n_all = _lines(graph, set(marked_rows))
     if not lines:
         return b""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     height = 30 + _LINE_PX * len(lines) + 8
-    figure = Figure(figsize=(_WIDTH_PX / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = canvas(height / DPI)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_xlim(0, _WIDTH_PX)
     axes.set_ylim(height, 0)
     axes.axis("off")
     font: dict[str, Any] = {"parse_math": False, "va": "center", "fontsize": 7.3, "family": "DejaVu Sans Mono"}
     said = f"{drawable(title, 60)}  {n_shown} of {n_all} processes in trees".strip()
-    axes.text(12, 14, said, color=_FAINT, **font)
-    axes.text(_RIGHT_PX, 14, "what it used", color=_FAINT, ha="right", **font)
+    axes.text(12, 14, said, color=FAINT, **font)
+    axes.text(_RIGHT_PX, 14, "what it used", color=FAINT, ha="right", **font)
     last = {line.above: at for at, line in enumerate(lines) if line.above >= 0}
     for above, at in last.items():  # one upright for all children
         x = 14 + _INDENT_PX * min(lines[above].depth, _MAX_DEPTH) + 4
@@ -72,26 +66,14 @@ def tree_picture(graph: Graph, title: str = "", marked_rows: Collection[int] = (
             x_above = 14 + _INDENT_PX * min(lines[line.above].depth, _MAX_DEPTH) + 4
             x_end = max(x - 3, x_above + 4)
             axes.plot([x_above, x_end], [y, y], color=_LINE, linewidth=0.9)
-        colour = _MARK if line.marked else _INK
+        colour = _MARK if line.marked else INK
         axes.text(x, y, line.name, color=colour, weight="bold" if line.marked else "normal", **font)
         after = max(x + _CHAR_PX * (len(line.name) + 2), float(_COMMAND_PX))
         room = int((_RIGHT_PX - _CHAR_PX * (len(line.right) + 2) - after) / _CHAR_PX)
         if room > 3:
-            axes.text(after, y, _cut(line.detail, room), color=_FAINT, **font)
-        axes.text(_RIGHT_PX, y, line.right, color=_FAINT, ha="right", **font)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=_DPI, metadata={"Software": None})
-    return out.getvalue()
-
-
-def drawable(text: str, limit: int) -> str:
-    """`text` for a picture: ASCII, since its font has no more for certain."""
-    kept = "".join(char if char.isascii() and char.isprintable() else " " for char in text[: 4 * limit])
-    return _cut(" ".join(kept.split()), limit)
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 2]}.."
+            axes.text(after, y, shortened(line.detail, room), color=FAINT, **font)
+        axes.text(_RIGHT_PX, y, line.right, color=FAINT, ha="right", **font)
+    return png(figure)
 
 
 class _Tree:
