@@ -14,12 +14,14 @@ import pytest
 
 from rlstir_core.episodes.index import read_index
 from rlstir_core.episodes.validate import validate_host
+from rlstir_core.hostlogs.store import build_log_events
+from rlstir_core.provenance.store import build_graphs
 from rlstir_core.registry import load_registry
 from rlstir_core.telemetry.schema import make_schema, write_schema
 from rlstir_core.telemetry.store import build_features, build_tensors
 
 pytestmark = pytest.mark.slow
-UP_TO_FEATURES = ("--select", "+key:window_features")
+UP_TO_HOSTS = ("--select", "+key:window_features or +key:provenance_graphs")
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def stopping(victim: Any) -> Iterator[Callable[..., Any]]:
 def test_two_drivers_at_once_give_what_one_gives(
     victim: Any, driven: Any, contents: Any, stopping: Callable[..., Any]
 ) -> None:
-    first, second = stopping(*UP_TO_FEATURES), stopping(*UP_TO_FEATURES)
+    first, second = stopping(*UP_TO_HOSTS), stopping(*UP_TO_HOSTS)
     said = [process.communicate(timeout=300)[0] for process in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], said
     waited = [text for text in said if "waiting for process" in text]
@@ -63,6 +65,8 @@ def test_builders_of_one_host_in_threads_give_what_one_gives(driven: Any, conten
                 validate_host(driven.store, layout, host, registry=registry, index=index)
                 build_tensors(layout, host, registry)
                 build_features(layout, host, registry)
+                build_log_events(driven.store, layout, host)
+                build_graphs(layout, host)
         except BaseException as error:
             failures.append(error)
 

@@ -39,6 +39,7 @@ from rlstir_core.evaluation.scenes import AS_RECORDED, TEST, VALIDATION, Stage, 
 from rlstir_core.evaluation.summary import closing_summary
 from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.layout import Layout
+from rlstir_core.provenance.store import build_graphs
 from rlstir_core.registry import MODES
 from rlstir_core.splits.recipes import SplitSettings
 from rlstir_core.staleness import index_is_current, schema_is_current, stale_host_stages
@@ -248,6 +249,10 @@ def test_a_deleted_episode_leaves_every_table_and_makes_the_recipe_stale(own_dri
     assert (done.n_decoded, done.n_removed) == (0, 1)
     assert build_tensors(layout, TEST_HOST, registry) == {"made": 0, "dropped": 1, "unchanged": len(done.rows)}
     assert build_features(layout, TEST_HOST, registry) == {"made": 0, "dropped": 1, "unchanged": len(done.rows)}
+    log_rows = build_log_events(own_driven.store, layout, TEST_HOST)
+    assert (log_rows.made, log_rows.dropped, log_rows.unchanged) == (0, 1, len(done.rows))
+    graphs = build_graphs(layout, TEST_HOST)
+    assert (graphs.made, graphs.dropped, graphs.unchanged) == (0, 1, len(done.rows))
     assert gone.episode_id not in {row.episode_id for row in read_validation(layout.validation(TEST_HOST))}
     assert gone.episode_id not in set(read_features(layout, TEST_HOST, ())["episode_id"].to_pylist())
     assert not list(own_driven.data.rglob(f"{gone.episode_id}*"))
@@ -268,6 +273,7 @@ def test_a_rerun_into_a_fresh_folder_gives_the_same_bytes(own_driven: Any, tmp_p
         build_tensors(fresh, host, registry)
         build_features(fresh, host, registry)
         build_log_events(own_driven.store, fresh, host)
+        build_graphs(fresh, host)
     made = sorted(path.relative_to(fresh.processed) for path in fresh.processed.rglob("*") if path.is_file())
     assert made == sorted(p.relative_to(before.processed) for p in before.processed.rglob("*") if p.is_file())
     for path in made:
