@@ -15,7 +15,7 @@ from pathlib import Path
 import dagster as dg
 import pyarrow.parquet as pq
 from click.testing import CliRunner, Result
-from hostile_text import PAYLOADS, UNSEEN, utf8
+from hostile_text import MARK, PAYLOADS, UNSEEN, utf8
 from markdown_it import MarkdownIt
 
 import rlstir_assets.cli
