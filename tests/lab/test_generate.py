@@ -13,6 +13,8 @@ import pytest
 import zstandard
 
 from rlstir_core.errors import ConfigError, StoreError
+from rlstir_core.hostlogs.parsers import PARSERS
+from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.ids import is_safe
 from rlstir_core.lab.generate import generate_store, make_episode
 from rlstir_core.lab.hosts import DEFAULT_HOSTS, host
@@ -117,6 +119,38 @@ def test_every_member_has_the_fields_of_the_registry(store: Path) -> None:
             expected = {"t_wall_ns", "t_mono_ns", *source.fields, *source.ignored}
             assert all(set(row) == expected for row in _rows(members[f"{name}.jsonl"]))
         assert {row["phase"] for row in _rows(members["labels.jsonl"])} <= set(registry.phases)
+
+
+def test_every_episode_has_the_logs_of_its_system_and_both_truths_whatever_its_label(store: Path) -> None:
+    systems = {
+        "elliott-thinkpad": {"logs/audit.log", "logs/auth.log", "logs/journal.jsonl"},
+        "k-gamingcom": {"logs/sysmon.jsonl"},
+    }
+    for path in store.rglob("*.tar.zst"):
+        members = _members(path)
+        assert {name for name in members if name.startswith("logs/")} == systems[path.parent.name]
+        assert {"gt_ttp_sequence.json", "gt_tamper_spans.json"} <= set(members)
+        meta = msgspec.json.decode(members["meta.json"])
+        assert meta["hardness"] == 0.5
+        assert bool(msgspec.json.decode(members["gt_ttp_sequence.json"])) <= (not meta["benign"])
+
+
+@pytest.mark.parametrize("benign", [False, True])
+def test_connections_of_the_logs_are_flows_of_the_telemetry(benign: bool) -> None:
+    options = LabOptions(seed=6, tampered=0.0)
+    name = next(f"lab-{at}" for at in range(20) if host(f"lab-{at}").os == "windows")
+    plans = plan_store(hosts=(name,), episodes=12, options=options)
+    made = make_episode(next(p for p in plans if p.benign == benign and p.netflow and not p.logs.quirk), options)
+    flows = {(row["dst"], row["dport"], row["sport"]) for row in _rows(made.sources["netflow"])}
+    rows = PARSERS["windows_json"]([made.extra["logs/sysmon.jsonl"]], LogContext())
+    logged = set()
+    for row in rows:
+        if (row.channel, row.event_id) == ("sysmon", "3"):
+            record = msgspec.json.decode(row.fields_json)
+            said = record["Event"]["EventData"] if "Event" in record else record["winlog"]["event_data"]
+            logged.add((said["DestinationIp"], int(said["DestinationPort"]), int(said["SourcePort"])))
+    assert len(logged) > 10
+    assert logged <= flows
 
 
 def test_meta_and_labels_agree_with_the_episode(store: Path) -> None:
