@@ -40,6 +40,7 @@ class Names:
             "home": user.home,
             "admin": people[0].name,
             "adminhome": people[0].home,
+            "roothome": guest.root.home,
             "host": guest.name.partition(".")[0],
             "ip": guest.ip,
             "gateway": guest.gateway,

@@ -28,7 +28,6 @@ _LOG_FILES = {
     "syslog": "/var/log/syslog",
     "wtmp": "/var/log/wtmp",
     "journal": "/var/log/journal",
-    "history": "/root/.bash_history",
 }
 
 

@@ -207,7 +207,7 @@ class Story:
         self.note(ev.OnFile, orphan, op="read", path="/etc/localtime")
         self.end(orphan)
         self.note(ev.Loaded, bash, path="/usr/lib/libz.so.1")
-        self.note(ev.Loaded, bash, path="/root/rk-mod.ko", driver=True)
+        self.note(ev.Loaded, bash, path="/opt/rk-mod.ko", driver=True)
         self.note(ev.Cleared, bash, log="/var/log/auth.log")
         self.note(ev.Cleared, bash, log="journal")
         crontab = self.start(bash, "/usr/bin/crontab", "crontab", "-")
@@ -216,7 +216,7 @@ class Story:
         deep = bash
         chain = []
         for level in range(8):
-            deep = self.start(deep, "/usr/bin/bash", "bash", f"/root/level{level}.sh")
+            deep = self.start(deep, "/usr/bin/bash", "bash", f"/opt/level{level}.sh")
             chain.append(deep)
         for each in reversed(chain):
             self.end(each)
