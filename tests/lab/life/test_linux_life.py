@@ -30,7 +30,7 @@ SCENARIOS = {
     *("phishing", "brute_force", "miner", "ransomware", "lateral_movement", "persistence", "credential_dumping"),
     *("exfiltration", "web_shell", "supply_chain"),
 }
-FIXED = {"user", "home", "admin", "adminhome", "host", "ip", "gateway", "domain", "kernel"}
+FIXED = {"user", "home", "admin", "adminhome", "roothome", "host", "ip", "gateway", "domain", "kernel"}
 START_NS = 1_750_000_000 * NS
 
 
