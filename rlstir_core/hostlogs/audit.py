@@ -335,7 +335,7 @@ def _template(main: Record, syscall: Record | None, fields: dict[str, Any]) -> s
     if family := fields.get("sockaddr", {}).get("family"):
         parts.append(f"family={kind(str(family))}")
     parts += [f"key={kind(key)}" for key in fields.get("keys", ())]
-    return " ".join(parts)
+    return shown(" ".join(parts))
 
 
 def _object(paths: list[dict[str, str]] | None) -> str:

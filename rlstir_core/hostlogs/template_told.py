@@ -22,6 +22,8 @@ _ROOTS = frozenset(
 _ROOTS_WINDOWS = frozenset(
     {"windows", "users", "program files", "program files (x86)", "programdata", "software", "system", "security", "sam"}
 )
+_PATH_CHARS = 512  # of a program that can be one of the system
+_ROOT_CHARS = 64  # that hold the root of a path
 _PROGRAM = re.compile(r"[A-Za-z0-9_.+-]{1,40}", re.ASCII).fullmatch
 
 
@@ -30,9 +32,19 @@ def kind(value: str) -> str:
     return value if _WORD(value) else PARAMETER
 
 
-@lru_cache(maxsize=1 << 14)
 def program(exe: str) -> str:
     """The name of a program of the system's own; a parameter for any other."""
+    return _program(exe) if len(exe) <= _PATH_CHARS else PARAMETER
+
+
+def place(path: str) -> str:
+    """`/etc/<*>`, `c:\\\\users\\\\<*>`, `hklm\\\\software\\\\<*>`: the root of a path, where it is a usual one."""
+    return _place(path[:_ROOT_CHARS])
+
+
+# what is remembered is short: a log may hold long paths without end
+@lru_cache(maxsize=1 << 14)
+def _program(exe: str) -> str:
     lower = exe[:32].lower()
     if lower.startswith(_SYSTEM):
         name = exe[exe.rfind("/") + 1 :]
@@ -44,12 +56,11 @@ def program(exe: str) -> str:
 
 
 @lru_cache(maxsize=1 << 14)
-def place(path: str) -> str:
-    """`/etc/<*>`, `c:\\\\users\\\\<*>`, `hklm\\\\software\\\\<*>`: the root of a path, where it is a usual one."""
+def _place(path: str) -> str:
     if path.startswith("/"):
         root = path[1:].partition("/")[0]
         return f"/{root}/{PARAMETER}" if root in _ROOTS else PARAMETER
-    drive, _, rest = path[:64].lower().partition("\\")
+    drive, _, rest = path.lower().partition("\\")
     root = rest.partition("\\")[0]
     if drive in ("c:", "hklm", "hku", "hkcu", "hkcr") and root in _ROOTS_WINDOWS:
         return f"{drive}\\{root}\\{PARAMETER}"

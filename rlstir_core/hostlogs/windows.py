@@ -349,7 +349,7 @@ def _template(plan: Plan, kinds: Any) -> str:
     found = plan.templates.get(said)
     if found is None:
         found = plan.template % tuple(say(value) for say, value in zip(plan.say, said, strict=True))
-        if len(plan.templates) < _KINDS:
+        if len(plan.templates) < _KINDS and sum(map(len, said)) <= _PLAN_CHARS:
             plan.templates[said] = found
     return found
 

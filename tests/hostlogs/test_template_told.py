@@ -12,6 +12,7 @@ from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.table import TableBuilder
 from rlstir_core.hostlogs.template_told import kind, place, program
 from rlstir_core.hostlogs.truth import Truth
+from rlstir_core.hostlogs.windows import plan_of
 
 
 def test_a_program_of_the_system_is_named_and_any_other_is_a_parameter() -> None:
@@ -100,3 +101,15 @@ def test_ids_of_told_and_found_templates_stand_in_one_table_in_the_order_of_rows
     assert parsed == [True, False, True, False]
     assert ids[0] == ids[2] != ids[1] == ids[3]
     assert "CommandLine=<*>" in builder.texts[ids[0]]
+
+
+def test_long_values_of_hostile_logs_are_neither_said_nor_remembered() -> None:
+    long = "C:\\Windows\\" + "x" * 100_000
+    (row,) = rows("windows_json", sysmon(long, "a"))
+    assert "Image=<*>" in row.template and len(row.template) < 1_000
+    plan = plan_of("Microsoft-Windows-Sysmon", "1", True, json.loads(sysmon(long, "a")))
+    assert all(len(text) < 10_000 for said in plan.templates for text in said)
+    assert place("/etc/" + "x" * 100_000) == "/etc/<*>"
+    names = " ".join(f"field{at}=1" for at in range(20_000))
+    (audited,) = rows("audit", f"type=USER_CMD msg=audit(1772438400.123:77): pid=1 {names}\n"[:60_000])
+    assert len(audited.template) <= len(audited.message) + 10_000

@@ -11,7 +11,6 @@ from rlstir_core.lab.tamper.json_text import Line, Record
 _US = 1000
 # program, its fields, MESSAGE_ID, text
 _JOURNALD = ("systemd-journald", "301", "/usr/lib/systemd/systemd-journald", "systemd-journald.service", "driver")
-_SYSTEMD = ("systemd", "1", "/usr/lib/systemd/systemd", "init.scope", "journal")
 _KERNEL = ("kernel", "", "", "", "kernel")
 _TEXTS: dict[str, tuple[tuple[str, str, str, str, str], str, str]] = {
     "cleared": (_JOURNALD, "f77379a8490b408bbe5f6940505a777b", "Journal started"),
