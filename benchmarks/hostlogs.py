@@ -22,8 +22,9 @@ from typing import Any
 import pandas as pd
 from evtx import PyEvtxParser
 
-from rlstir_core.hostlogs import evtx, windows_json
 from rlstir_core.hostlogs.schema import LogContext, LogRow
+from rlstir_core.hostlogs.windows import evtx
+from rlstir_core.hostlogs.windows import json_events as windows_json
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 BAR_JSON = 5.0

@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 import zstandard
 
+from rlstir_core.contract.registry import CLOCK_FIELDS, default_registry
 from rlstir_core.episodes.read import read_episode
+from rlstir_core.episodes.store_writer import write_episode
 from rlstir_core.lab.generate import make_episode as generate_episode
 from rlstir_core.lab.plan import LabOptions, plan_store
-from rlstir_core.lab.store_writer import write_episode
-from rlstir_core.registry import CLOCK_FIELDS, default_registry
 
 BAR_OBVIOUS = 5.0
 BAR_ZSTD = 0.15

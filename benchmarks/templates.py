@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.template_logs import STYLES, make_log, normal, scores
-from rlstir_core.hostlogs.templates import template_file, templates
+from rlstir_core.hostlogs.templates.mined import template_file, templates
 
 OPENSSH = Path(__file__).parents[2] / "shared" / "real" / "loghub" / "OpenSSH" / "OpenSSH_2k.log"
 BAR_LINES = 30_000

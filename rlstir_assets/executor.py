@@ -16,7 +16,7 @@ _PRELOAD = [
     "xgboost",
     "scipy.signal",
     "scipy.stats",
-    "rlstir_core.evaluation.comparison",
+    "rlstir_core.evaluation.report.comparison",
     "rlstir_assets.definitions",
 ]
 _WITHOUT_GPU = 64  # slots of the pool where there is no device to queue for

@@ -42,11 +42,11 @@ class Outcome:
 
 def materialize(request: Request, console: Console) -> Outcome:
     """Brings every asset of the request up to date; raises RlstirError with one sentence where it cannot."""
-    from rlstir_core.detectors.presets import preset
+    from rlstir_core.contract.registry import load_registry
     from rlstir_core.episodes.index import read_index
-    from rlstir_core.layout import Layout
-    from rlstir_core.lock import holding
-    from rlstir_core.registry import load_registry
+    from rlstir_core.learning.presets import preset
+    from rlstir_core.results.layout import Layout
+    from rlstir_core.results.lock import holding
 
     preset(request.preset)
     console.state("reading the index")

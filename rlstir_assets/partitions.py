@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from rlstir_core.splits.recipes import RECIPES
+from rlstir_core.datasets.recipes import RECIPES
 
 HOST_PARTITION = "host"
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from rlstir_core.detectors.presets import PRESETS
+from rlstir_core.contract.registry import Registry, load_registry
+from rlstir_core.datasets.recipes import SplitSettings
 from rlstir_core.episodes.index import StoreIndex, load_index
 from rlstir_core.errors import UpstreamMissing, how_to_make
-from rlstir_core.layout import DEFAULT_DATA, DEFAULT_STORE, Layout
-from rlstir_core.registry import Registry, load_registry
-from rlstir_core.splits.recipes import SplitSettings
+from rlstir_core.learning.presets import PRESETS
+from rlstir_core.results.layout import DEFAULT_DATA, DEFAULT_STORE, Layout
 
 if TYPE_CHECKING:  # it brings torch, which a code location should not have to load
     from rlstir_core.detectors.experiment import Plan

@@ -29,7 +29,7 @@ from dagster._core.storage.tags import (
 from rlstir_assets.console import Console
 from rlstir_assets.executor import GPU_POOL
 from rlstir_core.errors import RlstirError, StoreError
-from rlstir_core.lock import holding, is_held
+from rlstir_core.results.lock import holding, is_held
 
 _POLL_S = 0.5
 _INTERRUPTED = "DagsterExecutionInterruptedError"

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from rlstir_core.contract.registry import load_registry
 from rlstir_core.episodes.gone import gone_hosts
 from rlstir_core.episodes.index import StoreIndex, load_index
 from rlstir_core.episodes.validate import host_is_current
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.hostlogs.store import log_changes
-from rlstir_core.layout import Layout
-from rlstir_core.ledger import Changes
 from rlstir_core.provenance.store import graph_changes
-from rlstir_core.registry import load_registry
+from rlstir_core.results.layout import Layout
+from rlstir_core.results.ledger import Changes
 from rlstir_core.telemetry.schema import make_schema, read_schema
 from rlstir_core.telemetry.store import feature_changes, tensor_changes
 

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rlstir_core.contract.registry import Registry, load_registry
 from rlstir_core.episodes.index import StoreIndex, read_index
 from rlstir_core.lab.generate import generate_store
 from rlstir_core.lab.plan import LabOptions
-from rlstir_core.layout import Layout
-from rlstir_core.registry import Registry, load_registry
+from rlstir_core.results.layout import Layout
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def coarse_registry(store: Path) -> None:
     """Gives `store` the lab's registry with bins of a second and windows that do not overlap."""
-    text = (resources.files("rlstir_core") / "registry.toml").read_text()
+    text = (resources.files("rlstir_core.contract") / "registry.toml").read_text()
     for name, value in (("bin_hz", 1.0), ("length_s", 10.0), ("stride_s", 10.0)):
         text, n = re.subn(rf"(?m)^{name} = .*$", f"{name} = {value}", text)
         assert n == 1

@@ -106,9 +106,9 @@ def test_every_setting_of_the_readme_is_read_by_the_code_and_the_other_way_round
 
 
 def test_every_preset_recipe_and_normaliser_of_the_code_stands_in_the_readme() -> None:
-    from rlstir_core.detectors.presets import MODELS, PRESETS
-    from rlstir_core.registry import MODES
-    from rlstir_core.splits.recipes import RECIPES
+    from rlstir_core.contract.registry import MODES
+    from rlstir_core.datasets.recipes import RECIPES
+    from rlstir_core.learning.presets import MODELS, PRESETS
     from rlstir_core.telemetry.normalise import NORMALISERS
 
     for name in (*PRESETS, *RECIPES, *MODES, *NORMALISERS):

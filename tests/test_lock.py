@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from rlstir_core.lock import holding, is_held, told_to
+from rlstir_core.results.lock import holding, is_held, told_to
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from rlstir_core.lock import holding
+from rlstir_core.results.lock import holding
 with holding(Path(sys.argv[1]), shared=sys.argv[2] == "shared"):
     print("held", flush=True)
     time.sleep(60)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import tomlkit
 
+from rlstir_core.contract.registry import MODES, Registry, default_registry, load_registry, parse_registry
 from rlstir_core.errors import RegistryError
-from rlstir_core.registry import MODES, Registry, default_registry, load_registry, parse_registry
 
 Change = Callable[[dict[str, Any]], object]
 

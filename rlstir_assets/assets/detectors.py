@@ -7,8 +7,8 @@ from rlstir_assets.executor import GPU_POOL
 from rlstir_assets.partitions import recipes
 from rlstir_assets.reporting import OWNERS, refusals, table, teller
 from rlstir_assets.resources import Settings
-from rlstir_core.detectors.presets import MODELS
-from rlstir_core.registry import MODES
+from rlstir_core.contract.registry import MODES
+from rlstir_core.learning.presets import MODELS
 
 GROUP = "detectors"
 _WORDS = {

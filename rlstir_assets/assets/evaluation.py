@@ -6,8 +6,8 @@ from rlstir_assets.assets.detectors import checkpoint_key
 from rlstir_assets.partitions import recipes
 from rlstir_assets.reporting import OWNERS, refusals, table, teller
 from rlstir_assets.resources import Settings
-from rlstir_core.detectors.presets import MODELS
-from rlstir_core.registry import MODES
+from rlstir_core.contract.registry import MODES
+from rlstir_core.learning.presets import MODELS
 
 GROUP = "evaluation"
 
@@ -34,7 +34,7 @@ GROUP = "evaluation"
     ],
 )
 def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
-    from rlstir_core.evaluation.detector_eval import evaluate_recipe
+    from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe
 
     with refusals():
         plan = settings.plan(context.partition_key)
@@ -81,7 +81,7 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     "card beside each checkpoint.",
 )
 def comparison_v2(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
-    from rlstir_core.evaluation.comparison import write_comparison
+    from rlstir_core.evaluation.report.comparison import write_comparison
 
     with refusals():
         written = write_comparison(settings.layout, context.partition_key, teller(context))

@@ -10,7 +10,7 @@ from rlstir_assets.partitions import hosts
 from rlstir_assets.reporting import OWNERS, counter, png, refusals, table
 from rlstir_assets.resources import Settings
 from rlstir_core.hostlogs.store import build_log_events
-from rlstir_core.lab.honesty.gates import GATES, Gate, gates
+from rlstir_core.lab.leakage.gates import GATES, Gate, gates
 from rlstir_core.provenance.store import build_graphs, largest_tree
 
 GROUP = "investigator"

@@ -8,8 +8,8 @@ from rlstir_assets.assets.ingest import episode_index, validation
 from rlstir_assets.partitions import hosts
 from rlstir_assets.reporting import OWNERS, counter, refusals, table
 from rlstir_assets.resources import Settings
-from rlstir_core.layout import Layout
-from rlstir_core.registry import Registry
+from rlstir_core.contract.registry import Registry
+from rlstir_core.results.layout import Layout
 from rlstir_core.telemetry.schema import make_schema, write_schema
 from rlstir_core.telemetry.store import BuildSummary, build_features, build_tensors
 

@@ -8,7 +8,7 @@ import click
 
 from rlstir_assets.cli.common import DATA_HELP, STORE_HELP, as_text, folder, refusing
 from rlstir_assets.console import Console, plain
-from rlstir_core.layout import DEFAULT_DATA, DEFAULT_STORE
+from rlstir_core.results.layout import DEFAULT_DATA, DEFAULT_STORE
 
 
 @click.group("import")
@@ -31,7 +31,7 @@ def import_table(file: Path, mapping: str, store: str | None, host: str | None, 
     target = folder(store, "RLSTIR_STORE", DEFAULT_STORE)
     with Console(quiet=as_json) as console:
         console.say(f"importing {file} into {target}")
-        from rlstir_core.lab.imports.tables import import_table as run
+        from rlstir_core.importers.tables import import_table as run
 
         made = run(file.absolute(), mapping, target, host, progress=console.count)
     if as_json:
@@ -67,7 +67,7 @@ def import_logs(
     target = folder(store, "RLSTIR_STORE", DEFAULT_STORE)
     with Console(quiet=as_json) as console:
         console.say(f"importing logs into {target}")
-        from rlstir_core.lab.imports.logs import import_logs as run
+        from rlstir_core.importers.logs import import_logs as run
 
         made = run(
             [path.absolute() for path in paths],
@@ -108,8 +108,8 @@ def import_knowledge(paths: tuple[Path, ...], data: str | None, as_json: bool) -
     target = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
     with Console(quiet=as_json) as console:
         console.say(f"importing technique texts into {target}")
-        from rlstir_core.hostlogs.knowledge import import_knowledge as run
-        from rlstir_core.layout import Layout
+        from rlstir_core.importers.knowledge import import_knowledge as run
+        from rlstir_core.results.layout import Layout
 
         out = Layout(target).knowledge
         made = run([path.absolute() for path in paths], out)

@@ -9,7 +9,7 @@ import click
 
 from rlstir_assets.cli.common import DATA_HELP, as_text, folder, refusing
 from rlstir_assets.console import Console, plain
-from rlstir_core.layout import DEFAULT_DATA
+from rlstir_core.results.layout import DEFAULT_DATA
 
 
 @click.command()
@@ -29,7 +29,7 @@ def templates(file: Path, header: str | None, out: Path, as_json: bool) -> None:
     """
     with Console(quiet=as_json) as console:
         console.say(f"reading {file}")
-        from rlstir_core.hostlogs.templates import template_file
+        from rlstir_core.hostlogs.templates.mined import template_file
 
         made = template_file(file.absolute(), out.absolute(), header)
     if as_json:
@@ -57,10 +57,10 @@ def export(what: str, data: str | None, hosts: tuple[str, ...], out: Path) -> No
     source = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
     with Console() as console:
         console.say(f"exporting {what} from {source}")
-        from rlstir_core.hostlogs.export_layer import export_layer
-        from rlstir_core.hostlogs.export_rows import export_rows
+        from rlstir_core.hostlogs.exports.layer import export_layer
+        from rlstir_core.hostlogs.exports.rows import export_rows
         from rlstir_core.ids import host_id
-        from rlstir_core.layout import Layout
+        from rlstir_core.results.layout import Layout
 
         named = [host_id(host) for host in hosts]
         if what == "navigator":

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from rlstir_assets.cli.common import STORE_HELP, folder, names, refusing
 from rlstir_assets.console import Console, plain
 from rlstir_core.errors import ConfigError
-from rlstir_core.layout import DEFAULT_DATA, DEFAULT_STORE
+from rlstir_core.results.layout import DEFAULT_DATA, DEFAULT_STORE
 
 _RECIPES = ("host", "sample", "time")
 
@@ -35,8 +35,8 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
     with Console(quiet=as_json) as console:
         console.say(f"validating {source}")
         from rlstir_core.atomic import write_text
+        from rlstir_core.contract.registry import load_registry
         from rlstir_core.episodes.validate import validate_store
-        from rlstir_core.registry import load_registry
 
         for file, verdict in validate_store(source, registry=load_registry(source)):
             counts[verdict.verdict] += 1
@@ -107,7 +107,7 @@ def materialize(store: str | None, data: str | None, recipe: str, train_hosts: s
         )
         outcome = run(request, console)
         console.state("reading the report")
-        from rlstir_core.evaluation.summary import closing_summary
+        from rlstir_core.evaluation.report.summary import closing_summary
 
         lines = closing_summary(target, outcome.reports)
     if not outcome.made:

@@ -11,7 +11,7 @@ import click
 
 from rlstir_assets.cli.common import DATA_HELP, as_text, folder, refusing
 from rlstir_assets.console import Console, plain
-from rlstir_core.layout import DEFAULT_DATA
+from rlstir_core.results.layout import DEFAULT_DATA
 
 
 @click.command()
@@ -32,9 +32,9 @@ def show(episode: str, host: str, data: str | None, out: Path, as_json: bool) ->
     with Console(quiet=as_json) as console:
         console.say(f"drawing {episode} of {host}")
         from rlstir_core.atomic import write_bytes
-        from rlstir_core.evaluation.portrait import portrait
+        from rlstir_core.evaluation.report.episode_figures import portrait
         from rlstir_core.ids import episode_id, host_id
-        from rlstir_core.layout import Layout
+        from rlstir_core.results.layout import Layout
 
         made = portrait(Layout(source), host_id(host), episode_id(episode))
         paths = {name: out.absolute() / f"{name}.png" for name in made.pictures}

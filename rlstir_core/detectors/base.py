@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlstir_core.detectors.inputs import Inputs
-from rlstir_core.detectors.presets import Preset
+from rlstir_core.learning.presets import Preset
 
 # N windows, K phases
 Tell = Callable[[str], None]

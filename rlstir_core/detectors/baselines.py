@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rlstir_core.detectors.base import class_weights
 from rlstir_core.detectors.corpus import Recording
 from rlstir_core.detectors.inputs import Inputs, SequenceInputs, Windows
-from rlstir_core.detectors.standardise import fit_standardiser
+from rlstir_core.learning.standardise import fit_standardiser
 
 # N windows, F columns, K phases, E episodes, C channels, L bins of a window
 _ROUNDS = 60

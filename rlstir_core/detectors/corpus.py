@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rlstir_core.datasets.recipes import EpisodeInfo
 from rlstir_core.episodes.verdicts import ValidationRow, read_validation
 from rlstir_core.errors import SchemaMismatch, UpstreamMissing, how_to_make
-from rlstir_core.layout import Layout
-from rlstir_core.lock import holding
-from rlstir_core.splits.recipes import EpisodeInfo
+from rlstir_core.results.layout import Layout
+from rlstir_core.results.lock import holding
 from rlstir_core.telemetry.schema import FeatureSchema, read_schema
 from rlstir_core.telemetry.store import feature_changes, read_features, read_tensor, tensor_changes
 from rlstir_core.telemetry.windows import WindowGrid, window_grid

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlstir_core.atomic import canonical_sha256
+from rlstir_core.contract.registry import MODES
 from rlstir_core.detectors.corpus import Corpus, Recording
 from rlstir_core.detectors.views import View, normalised, seconds_seen, seen, unbroken
 from rlstir_core.errors import SchemaMismatch, SplitRefused
-from rlstir_core.registry import MODES
 from rlstir_core.telemetry.features import episode_features, pad_to, statistics_columns
 from rlstir_core.telemetry.normalise import normalised_names
 from rlstir_core.telemetry.schema import FeatureSchema

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rlstir_core.detectors.presets import Net
+from rlstir_core.learning.presets import Net
 
 # B windows, L bins, D input rows, H width, K phases, P positions after the stem
 

@@ -21,11 +21,11 @@ from rlstir_core.atomic import replacing
 from rlstir_core.detectors.base import Detector, Tell, TrainingFacts, class_weights, clear
 from rlstir_core.detectors.inputs import Inputs, SequenceInputs, SummaryInputs
 from rlstir_core.detectors.networks import build
-from rlstir_core.detectors.presets import Net, Preset
-from rlstir_core.detectors.standardise import Standardiser, fit_standardiser
-from rlstir_core.detectors.training import Batches, Fold, predict, train
 from rlstir_core.episodes.schema import printable
 from rlstir_core.errors import CheckpointError
+from rlstir_core.learning.loop import Batches, Fold, predict, train
+from rlstir_core.learning.presets import Net, Preset
+from rlstir_core.learning.standardise import Standardiser, fit_standardiser
 
 # N windows, F columns, T bins, D input rows, L bins of a window, K phases, B windows of a batch
 _WEIGHT = "network."

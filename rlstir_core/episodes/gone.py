@@ -8,8 +8,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 
-from rlstir_core.layout import Layout
-from rlstir_core.lock import Progress, holding, told_to
+from rlstir_core.results.layout import Layout
+from rlstir_core.results.lock import Progress, holding, told_to
 
 _PREFIX = "host="
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from rlstir_core.contract.registry import Registry
 from rlstir_core.episodes.jsonl import LineSplitter
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.schema import Label, Meta, printable, shown
 from rlstir_core.episodes.strict import parse_line, parse_object
 from rlstir_core.errors import EpisodeRejected, InvalidId
 from rlstir_core.ids import episode_id, host_id, safe_name
-from rlstir_core.registry import Registry
 
 # 2000-01-01 and 2100-01-01: anything outside is seconds, milliseconds or a broken clock
 EARLIEST_NS = 946_684_800 * 10**9

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from rlstir_core.contract.registry import Registry
 from rlstir_core.episodes.archive import members
 from rlstir_core.episodes.frames import FrameReader
 from rlstir_core.episodes.jsonl import Budget, RowReader
@@ -24,7 +25,6 @@ from rlstir_core.episodes.meta import LabelReader, parse_meta
 from rlstir_core.episodes.rowspec import row_spec
 from rlstir_core.episodes.schema import Column, Episode, Label, Meta, Reading, SourceRows, Verdict, printable, shown
 from rlstir_core.errors import EpisodeRejected
-from rlstir_core.registry import Registry
 
 _KNOWN = re.compile(
     r"gt_ttp_sequence\.json|gt_tamper_spans\.json|(?:proc|perf|qmp|netflow|guest)\.jsonl|"

@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from rlstir_core.contract.registry import CLOCK_FIELDS, Source
 from rlstir_core.episodes.strict import INT64_MAX, INT64_MIN
-from rlstir_core.registry import CLOCK_FIELDS, Source
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

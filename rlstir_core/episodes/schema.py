@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
+from rlstir_core.contract.registry import CLOCK_FIELDS
 from rlstir_core.ids import EpisodeId, HostId, SafeName
-from rlstir_core.registry import CLOCK_FIELDS
 
 Column = npt.NDArray[Any]  # int64 with -1 for missing, or float64 with NaN for missing
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from rlstir_core.atomic import canonical_sha256, file_sha256, sweep
+from rlstir_core.contract.registry import Registry
 from rlstir_core.episodes.decoded import Known, Stamp, read_ledger, stamp_of, write_ledger
 from rlstir_core.episodes.index import SUFFIX, IndexEntry, StoreIndex, read_index
 from rlstir_core.episodes.limits import Limits
@@ -22,9 +23,8 @@ from rlstir_core.episodes.rows import write_rows
 from rlstir_core.episodes.schema import Episode, Reading, Verdict
 from rlstir_core.episodes.verdicts import ValidationRow, read_validation, write_validation
 from rlstir_core.errors import UpstreamMissing, how_to_make
-from rlstir_core.layout import Layout
-from rlstir_core.lock import Progress, holding, told_to
-from rlstir_core.registry import Registry
+from rlstir_core.results.layout import Layout
+from rlstir_core.results.lock import Progress, holding, told_to
 
 _MIN_DRIFT_ROWS = 20
 _NO_TARBALL = ("index.path", "index.missing_file")  # faults that stand for a tarball's verdict

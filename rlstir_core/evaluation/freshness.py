@@ -5,12 +5,12 @@ What does not belong here: making any of them.
 
 from __future__ import annotations
 
+from rlstir_core.contract.registry import MODES, Registry
 from rlstir_core.detectors.experiment import Plan, is_current, open_experiment
-from rlstir_core.detectors.presets import MODELS
-from rlstir_core.evaluation.comparison import report_is_current
-from rlstir_core.evaluation.detector_eval import evaluation_is_current
-from rlstir_core.layout import Layout
-from rlstir_core.registry import MODES, Registry
+from rlstir_core.evaluation.detectors.detector_eval import evaluation_is_current
+from rlstir_core.evaluation.report.comparison import report_is_current
+from rlstir_core.learning.presets import MODELS
+from rlstir_core.results.layout import Layout
 
 
 def stale_recipe_assets(layout: Layout, plan: Plan, registry: Registry) -> dict[str, bool]:

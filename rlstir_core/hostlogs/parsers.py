@@ -5,9 +5,13 @@ What does not belong here: any parsing.
 
 from __future__ import annotations
 
-from rlstir_core.hostlogs import audit, evtx, journald, syslog, windows_json
+from rlstir_core.hostlogs.auditd import parser as audit
+from rlstir_core.hostlogs.journald import parser as journald
 from rlstir_core.hostlogs.recognise import Format
 from rlstir_core.hostlogs.schema import Parser
+from rlstir_core.hostlogs.syslog import parser as syslog
+from rlstir_core.hostlogs.windows import evtx
+from rlstir_core.hostlogs.windows import json_events as windows_json
 
 PARSERS: dict[Format, Parser] = {
     "audit": audit.rows,

@@ -21,13 +21,13 @@ from rlstir_core.episodes.read import open_plain
 from rlstir_core.episodes.validate import validated
 from rlstir_core.episodes.verdicts import ValidationRow, read_validation
 from rlstir_core.errors import EpisodeRejected, UpstreamMissing, how_to_make
+from rlstir_core.hostlogs.attack.truth import MAX_BYTES, Truth, read_truth
 from rlstir_core.hostlogs.parsers import PARSERS, format_of
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.table import TableBuilder
-from rlstir_core.hostlogs.truth import MAX_BYTES, Truth, read_truth
-from rlstir_core.layout import Layout
-from rlstir_core.ledger import Changes, Ledger, begin, changes, finish
-from rlstir_core.lock import Progress, holding, told_to
+from rlstir_core.results.layout import Layout
+from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish
+from rlstir_core.results.lock import Progress, holding, told_to
 
 LOG_VERSION = 2  # raise it when equal bytes give other rows
 ROWS_AT_MOST = 1_000_000  # of one episode

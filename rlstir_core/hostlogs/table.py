@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rlstir_core.hostlogs.attack.truth import Truth
 from rlstir_core.hostlogs.schema import LogRow
-from rlstir_core.hostlogs.templates import template_id, templates
-from rlstir_core.hostlogs.truth import Truth
+from rlstir_core.hostlogs.templates.mined import template_id, templates
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _BATCH = 20_000

@@ -16,18 +16,18 @@ from typing import Any
 import msgspec
 
 from rlstir_core.atomic import write_bytes
+from rlstir_core.episodes.store_writer import INDEX_NAME, jsonl_bytes, write_episode
 from rlstir_core.errors import StoreError
-from rlstir_core.hostlogs.truth import TamperSpan
+from rlstir_core.hostlogs.attack.truth import TamperSpan
 from rlstir_core.lab.hosts import DEFAULT_HOSTS
 from rlstir_core.lab.life.episode import Happened, happen
 from rlstir_core.lab.machine.events import Connected
 from rlstir_core.lab.plan import LabOptions, Plan, plan_store
 from rlstir_core.lab.sensors import sources
 from rlstir_core.lab.sensors.activity import simulate, steps_of
-from rlstir_core.lab.sensors.felt import felt
+from rlstir_core.lab.sensors.event_load import felt
 from rlstir_core.lab.sensors.profiles import STAGES
 from rlstir_core.lab.signals import between, stream
-from rlstir_core.lab.store_writer import INDEX_NAME, jsonl_bytes, write_episode
 from rlstir_core.lab.tamper.apply import applicable, tampered, with_quirk
 from rlstir_core.lab.writers import linux, windows
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from rlstir_core.hostlogs.schema import MISSING
-from rlstir_core.hostlogs.windows import number
-from rlstir_core.hostlogs.windows_names import SECURITY, SYSMON_PROVIDERS
-from rlstir_core.hostlogs.windows_shapes import nested_event, shape_of
+from rlstir_core.hostlogs.windows.dialects import nested_event, shape_of
+from rlstir_core.hostlogs.windows.event import number
+from rlstir_core.hostlogs.windows.field_names import SECURITY, SYSMON_PROVIDERS
 from rlstir_core.provenance.facts import (
     TEXT_CHARS,
     Created,

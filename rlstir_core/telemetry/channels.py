@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlstir_core.registry import Registry, Source
+from rlstir_core.contract.registry import Registry, Source
 
 # R rows, C channels, T bins
 Floats = NDArray[np.float64]

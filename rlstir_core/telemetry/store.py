@@ -19,13 +19,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from rlstir_core.atomic import canonical_sha256, replacing
+from rlstir_core.contract.registry import Registry
 from rlstir_core.episodes.rows import read_rows
 from rlstir_core.episodes.validate import validated
 from rlstir_core.errors import UpstreamMissing, how_to_make
-from rlstir_core.layout import Layout
-from rlstir_core.ledger import Changes, Ledger, begin, changes, finish, read_ledger
-from rlstir_core.lock import Progress, holding, told_to
-from rlstir_core.registry import Registry
+from rlstir_core.results.layout import Layout
+from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish, read_ledger
+from rlstir_core.results.lock import Progress, holding, told_to
 from rlstir_core.telemetry.channels import bin_channels, episode_bins
 from rlstir_core.telemetry.features import episode_features
 from rlstir_core.telemetry.parts import parts

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rlstir_core.registry import Windowing
+from rlstir_core.contract.registry import Windowing
 
 # T bins, W windows, K phases
 _NS = 1_000_000_000

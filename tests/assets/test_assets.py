@@ -18,7 +18,7 @@ from rlstir_assets.assets.telemetry import feature_schema, window_features, wind
 from rlstir_assets.reporting import refusals, table
 from rlstir_assets.resources import Settings
 from rlstir_core.errors import StoreError, UpstreamMissing
-from rlstir_core.layout import Layout
+from rlstir_core.results.layout import Layout
 
 pytestmark = pytest.mark.slow
 HOST_ASSETS = [validation, window_tensors, window_features]

@@ -10,9 +10,9 @@ import dagster as dg
 import pytest
 
 from rlstir_assets.definitions import build_defs, defs
-from rlstir_core.detectors.presets import MODELS
-from rlstir_core.lab.honesty.gates import GATES
-from rlstir_core.registry import MODES
+from rlstir_core.contract.registry import MODES
+from rlstir_core.lab.leakage.gates import GATES
+from rlstir_core.learning.presets import MODELS
 
 # `AssetSelection.from_string` uses parameters that Dagster calls beta.
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")

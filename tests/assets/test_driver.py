@@ -12,8 +12,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from rlstir_core.detectors.presets import MODELS
-from rlstir_core.registry import MODES
+from rlstir_core.contract.registry import MODES
+from rlstir_core.learning.presets import MODELS
 
 pytestmark = pytest.mark.slow
 TEST_HOST, TRAIN_HOST = "k-gamingcom", "elliott-thinkpad"

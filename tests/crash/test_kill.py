@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from rlstir_core.detectors.presets import MODELS
-from rlstir_core.lab.imports.logs import import_logs
-from rlstir_core.registry import MODES
+from rlstir_core.contract.registry import MODES
+from rlstir_core.importers.logs import import_logs
+from rlstir_core.learning.presets import MODELS
 
 pytestmark = pytest.mark.slow
 

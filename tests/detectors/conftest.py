@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from rlstir_core.contract.registry import default_registry
+from rlstir_core.datasets.recipes import EpisodeInfo
 from rlstir_core.detectors.corpus import Corpus, Recording
 from rlstir_core.detectors.inputs import Inputs, SequenceInputs, SummaryInputs, Windows
-from rlstir_core.detectors.presets import Net, Preset, Training, Trees
 from rlstir_core.episodes.verdicts import ValidationRow
-from rlstir_core.registry import default_registry
-from rlstir_core.splits.recipes import EpisodeInfo
+from rlstir_core.learning.presets import Net, Preset, Training, Trees
 from rlstir_core.telemetry.features import episode_features
 from rlstir_core.telemetry.schema import FeatureSchema, make_schema
 from rlstir_core.telemetry.windows import window_grid

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from rlstir_core.detectors.base import class_weights, clear, look, macro_f1
-from rlstir_core.detectors.presets import PRESETS, Net, Preset, Training, Trees, preset
-from rlstir_core.detectors.standardise import fit_standardiser
-from rlstir_core.detectors.training import warm_cosine
 from rlstir_core.errors import ConfigError
+from rlstir_core.learning.loop import warm_cosine
+from rlstir_core.learning.presets import PRESETS, Net, Preset, Training, Trees, preset
+from rlstir_core.learning.standardise import fit_standardiser
 
 
 def test_class_weights_are_inverse_frequencies_with_mean_one_over_the_windows() -> None:

@@ -24,8 +24,8 @@ from rlstir_core.detectors.checkpoint import (
     write_checkpoint,
 )
 from rlstir_core.detectors.inputs import Inputs, InputSchema
-from rlstir_core.detectors.presets import Preset
 from rlstir_core.errors import CheckpointError, RlstirError, SchemaMismatch, UpstreamMissing
+from rlstir_core.learning.presets import Preset
 
 PHASES = ("calm", "armed", "attack")
 Easy = Callable[..., Inputs]
@@ -43,7 +43,7 @@ def written(easy: Easy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a checkpoint of three kinds of model, two members each."""
     from dataclasses import replace
 
-    from rlstir_core.detectors.presets import Net, Training, Trees
+    from rlstir_core.learning.presets import Net, Training, Trees
 
     preset = Preset(
         name="tiny",

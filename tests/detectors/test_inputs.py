@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from rlstir_core.contract.registry import MODES, default_registry
 from rlstir_core.detectors.corpus import Corpus, load_corpus
 from rlstir_core.detectors.inputs import (
     input_schema,
@@ -21,13 +22,12 @@ from rlstir_core.detectors.inputs import (
 )
 from rlstir_core.detectors.views import RECORDED, SCORING, View, prefix_views
 from rlstir_core.episodes.index import read_index
+from rlstir_core.episodes.store_writer import write_episode, write_index
 from rlstir_core.episodes.validate import validate_host
 from rlstir_core.errors import SchemaMismatch, SplitRefused, UpstreamMissing
 from rlstir_core.lab.generate import make_episode
 from rlstir_core.lab.plan import LabOptions, plan_store
-from rlstir_core.lab.store_writer import write_episode, write_index
-from rlstir_core.layout import Layout
-from rlstir_core.registry import MODES, default_registry
+from rlstir_core.results.layout import Layout
 from rlstir_core.telemetry.schema import make_schema, write_schema
 from rlstir_core.telemetry.store import build_features, build_tensors
 from rlstir_core.telemetry.summary import STATISTICS

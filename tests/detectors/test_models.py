@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from rlstir_core.detectors import training as training_module
 from rlstir_core.detectors.base import CrossFitted, macro_f1
 from rlstir_core.detectors.checkpoint import DETECTORS
 from rlstir_core.detectors.inputs import Inputs, SummaryInputs
-from rlstir_core.detectors.presets import MODELS, Preset
-from rlstir_core.detectors.training import Fold, train
+from rlstir_core.learning import loop as training_module
+from rlstir_core.learning.loop import Fold, train
+from rlstir_core.learning.presets import MODELS, Preset
 
 N_PHASES = 4  # one more than the problem has: a phase without a train window is nothing to stumble over
 Easy = Callable[..., Inputs]
@@ -107,7 +107,7 @@ def test_labels_of_the_test_side_are_not_needed_to_predict(name: str, easy: Easy
 
 def loop(monkeypatch: pytest.MonkeyPatch, scores: list[float], **training: object):
     """The loop on a toy network whose validation macro F1 after each round is given."""
-    from rlstir_core.detectors.presets import Training
+    from rlstir_core.learning.presets import Training
 
     label_N = np.array([0, 1] * 8)
     x_NF = torch.tensor(np.stack([label_N, 1 - label_N], axis=1), dtype=torch.float32)

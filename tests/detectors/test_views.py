@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlstir_core.contract.registry import Windowing, default_registry
 from rlstir_core.detectors.views import (
     RECORDED,
     SCORING,
@@ -19,7 +20,6 @@ from rlstir_core.detectors.views import (
     training_views,
     unbroken,
 )
-from rlstir_core.registry import Windowing, default_registry
 from rlstir_core.telemetry.normalise import normalise
 from rlstir_core.telemetry.schema import FeatureSchema, make_schema
 from rlstir_core.telemetry.windows import window_grid

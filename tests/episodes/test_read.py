@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import zstandard
 
+from rlstir_core.contract.registry import default_registry
 from rlstir_core.episodes.read import read_episode
 from rlstir_core.episodes.rows import read_rows, write_rows
+from rlstir_core.episodes.store_writer import jsonl_bytes, tar_bytes
 from rlstir_core.errors import UpstreamMissing
-from rlstir_core.lab.store_writer import jsonl_bytes, tar_bytes
-from rlstir_core.registry import default_registry
 
 
 def test_a_good_episode_is_ok_and_typed(build):

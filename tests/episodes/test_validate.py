@@ -8,16 +8,16 @@ import os
 import msgspec
 import pytest
 
+from rlstir_core.contract.registry import default_registry
 from rlstir_core.episodes import validate
 from rlstir_core.episodes.gone import gone_hosts, remove_gone_hosts
 from rlstir_core.episodes.index import read_index
 from rlstir_core.episodes.limits import Limits
+from rlstir_core.episodes.store_writer import write_episode, write_index
 from rlstir_core.episodes.validate import host_is_current, validate_host, validate_store
 from rlstir_core.episodes.verdicts import read_validation
 from rlstir_core.errors import UpstreamMissing
-from rlstir_core.lab.store_writer import write_episode, write_index
-from rlstir_core.layout import Layout
-from rlstir_core.registry import default_registry
+from rlstir_core.results.layout import Layout
 
 REGISTRY = default_registry()
 

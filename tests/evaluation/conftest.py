@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rlstir_core.evaluation.intervals import Estimate
-from rlstir_core.evaluation.report_inputs import (
+from rlstir_core.evaluation.report.inputs import (
     BadRows,
     Coverage,
     DataQuality,
@@ -22,7 +21,8 @@ from rlstir_core.evaluation.report_inputs import (
     SplitDescription,
     SplitSide,
 )
-from rlstir_core.evaluation.results import (
+from rlstir_core.evaluation.stats.intervals import Estimate
+from rlstir_core.evaluation.stats.records import (
     AttackVsRest,
     Confusion,
     EarlyCurve,
@@ -37,7 +37,7 @@ from rlstir_core.evaluation.results import (
     TimeToDetect,
     Untested,
 )
-from rlstir_core.evaluation.scored import Episodes, Scores, Truth
+from rlstir_core.evaluation.stats.scored import Episodes, Scores, Truth
 
 PHASES = ("clean", "armed", "infecting", "infected_running", "dormant")
 ATTACK = (False, False, True, True, False)

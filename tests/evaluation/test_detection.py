@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from rlstir_core.evaluation import detection
-from rlstir_core.evaluation.scored import Episodes, Scores, Truth
+from rlstir_core.evaluation.detectors import detection
+from rlstir_core.evaluation.stats.scored import Episodes, Scores, Truth
 
 MakeTruth = Callable[..., Truth]
 MakeScores = Callable[..., Scores]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
-from rlstir_core.evaluation import counts
-from rlstir_core.evaluation.intervals import (
+from rlstir_core.evaluation.stats import counts
+from rlstir_core.evaluation.stats.intervals import (
     Estimate,
     Statistic,
     draw_indices,
@@ -18,7 +18,7 @@ from rlstir_core.evaluation.intervals import (
     independent_gap,
     new_host_estimate,
 )
-from rlstir_core.evaluation.scored import Scores, Truth
+from rlstir_core.evaluation.stats.scored import Scores, Truth
 
 MakeTruth = Callable[..., Truth]
 MakeScores = Callable[..., Scores]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from rlstir_core.evaluation import counts, metrics
-from rlstir_core.evaluation.evaluate import evaluate_scores, evaluation_from_json, to_json
-from rlstir_core.evaluation.scored import Scores, Truth
+from rlstir_core.evaluation.detectors.evaluate import evaluate_scores, evaluation_from_json, to_json
+from rlstir_core.evaluation.stats import counts, metrics
+from rlstir_core.evaluation.stats.scored import Scores, Truth
 
 MakeTruth = Callable[..., Truth]
 MakeScores = Callable[..., Scores]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rlstir_core.evaluation.paired import default_family, holm, paired_differences
-from rlstir_core.evaluation.scored import Scores, Truth
+from rlstir_core.evaluation.stats.paired import default_family, holm, paired_differences
+from rlstir_core.evaluation.stats.scored import Scores, Truth
 
 MakeTruth = Callable[..., Truth]
 MakeScores = Callable[..., Scores]

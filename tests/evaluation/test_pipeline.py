@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from rlstir_core.atomic import write_bytes
+from rlstir_core.contract.registry import MODES
+from rlstir_core.datasets.recipes import SplitSettings
 from rlstir_core.detectors.checkpoint import load_detector, read_checkpoint
 from rlstir_core.detectors.experiment import (
     Experiment,
@@ -24,24 +26,22 @@ from rlstir_core.detectors.experiment import (
     open_experiment,
     train_checkpoint,
 )
-from rlstir_core.detectors.presets import MODELS
 from rlstir_core.episodes.index import save_index
 from rlstir_core.episodes.validate import validate_host
 from rlstir_core.episodes.verdicts import read_validation
 from rlstir_core.errors import RlstirError, SplitRefused, UpstreamMissing, how_to_make
-from rlstir_core.evaluation import detector_eval
-from rlstir_core.evaluation.comparison import write_comparison
-from rlstir_core.evaluation.context import describe_quality
-from rlstir_core.evaluation.detector_eval import evaluate_recipe, inputs_path, read_inputs
+from rlstir_core.evaluation.detectors import detector_eval
+from rlstir_core.evaluation.detectors.context import describe_quality
+from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe, inputs_path, read_inputs
+from rlstir_core.evaluation.detectors.probes import best_stump, feature_aurocs
+from rlstir_core.evaluation.detectors.scenes import AS_RECORDED, TEST, VALIDATION, Stage, read_predictions
 from rlstir_core.evaluation.freshness import stale_recipe_assets
-from rlstir_core.evaluation.probes import best_stump, feature_aurocs
-from rlstir_core.evaluation.scenes import AS_RECORDED, TEST, VALIDATION, Stage, read_predictions
-from rlstir_core.evaluation.summary import closing_summary
+from rlstir_core.evaluation.report.comparison import write_comparison
+from rlstir_core.evaluation.report.summary import closing_summary
 from rlstir_core.hostlogs.store import build_log_events
-from rlstir_core.layout import Layout
+from rlstir_core.learning.presets import MODELS
 from rlstir_core.provenance.store import build_graphs
-from rlstir_core.registry import MODES
-from rlstir_core.splits.recipes import SplitSettings
+from rlstir_core.results.layout import Layout
 from rlstir_core.staleness import index_is_current, schema_is_current, stale_host_stages
 from rlstir_core.telemetry.schema import make_schema, write_schema
 from rlstir_core.telemetry.store import build_features, build_tensors, read_features

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rlstir_core.contract.registry import load_registry
+from rlstir_core.datasets.recipes import SplitSettings
 from rlstir_core.detectors.checkpoint import load_detector
 from rlstir_core.detectors.experiment import (
     Experiment,
@@ -20,11 +22,9 @@ from rlstir_core.detectors.experiment import (
 from rlstir_core.episodes.index import read_index, save_index
 from rlstir_core.episodes.validate import validate_host
 from rlstir_core.errors import SplitRefused
-from rlstir_core.evaluation.scenes import TEST, Stage, read_predictions, write_predictions
-from rlstir_core.lab.imports.tables import import_table
-from rlstir_core.layout import Layout
-from rlstir_core.registry import load_registry
-from rlstir_core.splits.recipes import SplitSettings
+from rlstir_core.evaluation.detectors.scenes import TEST, Stage, read_predictions, write_predictions
+from rlstir_core.importers.tables import import_table
+from rlstir_core.results.layout import Layout
 from rlstir_core.telemetry.schema import make_schema, write_schema
 from rlstir_core.telemetry.store import build_features, build_tensors
 

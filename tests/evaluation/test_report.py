@@ -12,16 +12,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rlstir_core.evaluation.inline import LIMIT, inline_forest
-from rlstir_core.evaluation.intervals import Estimate
-from rlstir_core.evaluation.markdown import escape_md, figure, listed, number, p_value, percent, table
-from rlstir_core.evaluation.model_card import render_model_card
-from rlstir_core.evaluation.plots import draw_all
-from rlstir_core.evaluation.report import render_markdown
-from rlstir_core.evaluation.report_html import convert, render_html
-from rlstir_core.evaluation.report_inputs import ReportInputs
-from rlstir_core.evaluation.report_verdict import chosen_model, is_void, verdict_paragraphs
-from rlstir_core.evaluation.results import ModelEvaluation, Untested
+from rlstir_core.evaluation.report.document import render_markdown
+from rlstir_core.evaluation.report.html import convert, render_html
+from rlstir_core.evaluation.report.inline import LIMIT, inline_forest
+from rlstir_core.evaluation.report.inputs import ReportInputs
+from rlstir_core.evaluation.report.markdown import escape_md, figure, listed, number, p_value, percent, table
+from rlstir_core.evaluation.report.model_card import render_model_card
+from rlstir_core.evaluation.report.plots import draw_all
+from rlstir_core.evaluation.report.verdict import chosen_model, is_void, verdict_paragraphs
+from rlstir_core.evaluation.stats.intervals import Estimate
+from rlstir_core.evaluation.stats.records import ModelEvaluation, Untested
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "comparison_v2.md"
 REGENERATE = "RLSTIR_REGENERATE_GOLDEN"

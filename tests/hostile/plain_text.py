@@ -19,9 +19,9 @@ from hostile_text import MARK, PAYLOADS, UNSEEN, utf8
 from markdown_it import MarkdownIt
 
 import rlstir_assets.cli
-from rlstir_core.evaluation.report import render_markdown
-from rlstir_core.evaluation.report_html import render_html
-from rlstir_core.evaluation.report_inputs import (
+from rlstir_core.evaluation.report.document import render_markdown
+from rlstir_core.evaluation.report.html import render_html
+from rlstir_core.evaluation.report.inputs import (
     ReportInputs,
 )
 from rlstir_core.ids import is_safe

@@ -35,8 +35,8 @@ from hostile_checkpoints import (
 from safetensors.torch import load_file, save_file
 
 from rlstir_core.detectors.checkpoint import DETECTORS, load_detector, read_checkpoint, write_checkpoint
-from rlstir_core.detectors.presets import Net, Preset, Training, Trees
 from rlstir_core.errors import CheckpointError, RlstirError, SchemaMismatch, UpstreamMissing
+from rlstir_core.learning.presets import Net, Preset, Training, Trees
 
 AT_MOST_MIB, AT_MOST_S = 256, 10.0
 

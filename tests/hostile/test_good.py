@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import collections
 
+from rlstir_core.contract.registry import load_registry
 from rlstir_core.episodes.index import read_index
 from rlstir_core.episodes.validate import validate_store
 from rlstir_core.lab.generate import generate_store
 from rlstir_core.lab.plan import LabOptions
-from rlstir_core.registry import load_registry
 
 
 def test_no_generated_episode_is_rejected(tmp_path):

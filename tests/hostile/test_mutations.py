@@ -18,9 +18,9 @@ import zstandard
 from hostile_corpus import tars
 from hostile_corpus.case import END, Good
 
+from rlstir_core.contract.registry import default_registry
 from rlstir_core.episodes.read import read_episode
 from rlstir_core.episodes.schema import Reading
-from rlstir_core.registry import default_registry
 
 GOOD = Good("host-a", "ep-1")
 Damage = Callable[[random.Random, bytearray], None]

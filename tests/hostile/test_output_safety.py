@@ -34,14 +34,12 @@ from plain_text import (
 from rlstir_assets import console
 from rlstir_assets.reporting import refusals, table
 from rlstir_core.errors import StoreError
-from rlstir_core.evaluation.comparison import write_comparison
-from rlstir_core.evaluation.detector_eval import inputs_path, read_inputs
-from rlstir_core.evaluation.inline import inline_forest
-from rlstir_core.evaluation.intervals import Estimate
-from rlstir_core.evaluation.model_card import render_model_card
-from rlstir_core.evaluation.report import render_markdown
-from rlstir_core.evaluation.report_html import render_html
-from rlstir_core.evaluation.report_inputs import (
+from rlstir_core.evaluation.detectors.detector_eval import inputs_path, read_inputs
+from rlstir_core.evaluation.report.comparison import write_comparison
+from rlstir_core.evaluation.report.document import render_markdown
+from rlstir_core.evaluation.report.html import render_html
+from rlstir_core.evaluation.report.inline import inline_forest
+from rlstir_core.evaluation.report.inputs import (
     BadRows,
     Coverage,
     Excluded,
@@ -52,7 +50,9 @@ from rlstir_core.evaluation.report_inputs import (
     Manifest,
     ReportInputs,
 )
-from rlstir_core.evaluation.results import ModelEvaluation, Stratum, Untested
+from rlstir_core.evaluation.report.model_card import render_model_card
+from rlstir_core.evaluation.stats.intervals import Estimate
+from rlstir_core.evaluation.stats.records import ModelEvaluation, Stratum, Untested
 
 # the tests
 

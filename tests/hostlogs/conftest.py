@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from rlstir_core.contract.registry import load_registry
 from rlstir_core.episodes.index import read_index
+from rlstir_core.episodes.store_writer import Record, write_episode, write_index
 from rlstir_core.episodes.validate import HostValidation, validate_host
 from rlstir_core.hostlogs.store import LogSummary, build_log_events
-from rlstir_core.lab.store_writer import Record, write_episode, write_index
-from rlstir_core.layout import Layout
-from rlstir_core.registry import load_registry
+from rlstir_core.results.layout import Layout
 
 HOST = "web1"
 T0 = 1_714_564_800 * 10**9  # 2024-05-01 12:00:00 UTC

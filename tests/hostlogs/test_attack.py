@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rlstir_core.errors import ConfigError, StoreError
-from rlstir_core.hostlogs.attack import aliases, current_id, in_space, tactics_of, techniques
-from rlstir_core.hostlogs.labels import read_labels
+from rlstir_core.hostlogs.attack.labels import read_labels
+from rlstir_core.hostlogs.attack.techniques import aliases, current_id, in_space, tactics_of, techniques
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real logs are not beside this checkout")

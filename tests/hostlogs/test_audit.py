@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from rlstir_core.hostlogs import audit, audit_event
+from rlstir_core.hostlogs.auditd import event as audit_event
+from rlstir_core.hostlogs.auditd import parser as audit
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 
 ENV = LogContext(name="audit.log", host="Web-1.lab.local", near_ns=1_700_000_000 * 10**9)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from rlstir_core.hostlogs import audit
-from rlstir_core.hostlogs.audit_event import Assembler
-from rlstir_core.hostlogs.audit_pairs import PairReader
-from rlstir_core.hostlogs.audit_record import Record, parse
+from rlstir_core.hostlogs.auditd import parser as audit
+from rlstir_core.hostlogs.auditd.event import Assembler
+from rlstir_core.hostlogs.auditd.pairs import PairReader
+from rlstir_core.hostlogs.auditd.record import Record, parse
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 
 REAL = Path(__file__).parents[3] / "shared" / "real"

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from rlstir_core.hostlogs import audit
-from rlstir_core.hostlogs.audit_pairs import PairReader
-from rlstir_core.hostlogs.audit_record import Record, parse
-from rlstir_core.hostlogs.audit_sockaddr import from_bytes, from_text
+from rlstir_core.hostlogs.auditd import parser as audit
+from rlstir_core.hostlogs.auditd.pairs import PairReader
+from rlstir_core.hostlogs.auditd.record import Record, parse
+from rlstir_core.hostlogs.auditd.sockaddr import from_bytes, from_text
 from rlstir_core.hostlogs.schema import LogContext
 
 HEAD = "type=SYSCALL msg=audit(1700000000.123:42): "
@@ -258,7 +258,7 @@ def test_mutated_records_never_raise() -> None:
 
 
 def test_tables_hold_what_everybody_knows() -> None:
-    from rlstir_core.hostlogs.audit_tables import ERRORS, FAMILIES, RECORD_TYPES, SYSCALLS
+    from rlstir_core.hostlogs.auditd.tables import ERRORS, FAMILIES, RECORD_TYPES, SYSCALLS
 
     assert all(re.fullmatch(r"\w+", name) for table in SYSCALLS.values() for name in table.values())
     assert (ERRORS[2], ERRORS[110], FAMILIES[17], RECORD_TYPES[1327]) == ("ENOENT", "ETIMEDOUT", "packet", "PROCTITLE")

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from rlstir_core.hostlogs.evtx import Mismatches, count_mismatches, rows, rows_of_file
 from rlstir_core.hostlogs.schema import LogContext, LogRow
+from rlstir_core.hostlogs.windows.evtx import Mismatches, count_mismatches, rows, rows_of_file
 
 ARCHIVE = Path(__file__).parents[3] / "shared" / "real" / "evtx_mdecrevoisier.tar.xz"
 needs_files = pytest.mark.skipif(not ARCHIVE.exists(), reason="../shared/real/evtx_mdecrevoisier is not there")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from rlstir_core.errors import UpstreamMissing
-from rlstir_core.hostlogs.attack import techniques
-from rlstir_core.hostlogs.export_layer import export_layer
-from rlstir_core.hostlogs.export_rows import ECS_NAMES, OWN_NAMES, export_rows, iso
+from rlstir_core.hostlogs.attack.techniques import techniques
+from rlstir_core.hostlogs.exports.layer import export_layer
+from rlstir_core.hostlogs.exports.rows import ECS_NAMES, OWN_NAMES, export_rows, iso
 from rlstir_core.hostlogs.table import SCHEMA
 
 GOLDEN = Path(__file__).parents[1] / "golden"

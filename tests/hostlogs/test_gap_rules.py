@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rlstir_core.hostlogs import evtx
+from rlstir_core.hostlogs.attack.truth import Truth
 from rlstir_core.hostlogs.gap_rules import (
     Ids,
     Reason,
@@ -24,7 +24,7 @@ from rlstir_core.hostlogs.gap_rules import (
 from rlstir_core.hostlogs.parsers import PARSERS, format_of
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
-from rlstir_core.hostlogs.truth import Truth
+from rlstir_core.hostlogs.windows import evtx
 
 REAL = Path(__file__).parents[3] / "shared" / "real" / "evtx_mdecrevoisier.tar.xz"
 T0 = 1_714_564_800

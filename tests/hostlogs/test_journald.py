@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rlstir_core.hostlogs import journald
+from rlstir_core.hostlogs.journald import parser as journald
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 
 NEAR = 1_700_000_000 * 10**9

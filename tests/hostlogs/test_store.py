@@ -11,9 +11,9 @@ import pytest
 
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.hostlogs import store as store_module
+from rlstir_core.hostlogs.attack.truth import read_truth
 from rlstir_core.hostlogs.store import build_log_events, log_changes, read_counts
 from rlstir_core.hostlogs.table import SCHEMA
-from rlstir_core.hostlogs.truth import read_truth
 
 T0 = 1_714_564_800 * 10**9
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from rlstir_core.hostlogs import syslog
 from rlstir_core.hostlogs.schema import LogContext, LogRow
+from rlstir_core.hostlogs.syslog import parser as syslog
 
 SSH = Path(__file__).parents[3] / "shared" / "real" / "loghub" / "OpenSSH"
 IZYSEC = Path(__file__).parents[3] / "shared" / "real" / "linux_audit_izysec"

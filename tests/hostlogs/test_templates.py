@@ -13,11 +13,11 @@ from types import ModuleType
 import pytest
 
 from rlstir_core.errors import ConfigError, StoreError
-from rlstir_core.hostlogs import templates as module
-from rlstir_core.hostlogs.template_header import content_of, find_header, given_header
-from rlstir_core.hostlogs.template_mask import TYPES
-from rlstir_core.hostlogs.template_text import fill, parameters
-from rlstir_core.hostlogs.templates import LINE_CHARS, LINE_TOKENS, template_file, template_id, templates
+from rlstir_core.hostlogs.templates import mined as module
+from rlstir_core.hostlogs.templates.header import content_of, find_header, given_header
+from rlstir_core.hostlogs.templates.mask import TYPES
+from rlstir_core.hostlogs.templates.mined import LINE_CHARS, LINE_TOKENS, template_file, template_id, templates
+from rlstir_core.hostlogs.templates.text import fill, parameters
 
 ROOT = Path(__file__).parents[2]
 OPENSSH = ROOT.parent / "shared" / "real" / "loghub" / "OpenSSH" / "OpenSSH_2k.log"

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from rlstir_core.hostlogs.attack.truth import TamperSpan, Truth, read_truth
 from rlstir_core.hostlogs.parsers import PARSERS, format_of
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
-from rlstir_core.hostlogs.truth import TamperSpan, Truth, read_truth
 
 T0 = 1_714_564_800
 SPAN: dict[str, Any] = {

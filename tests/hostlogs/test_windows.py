@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rlstir_core.hostlogs.schema import LogRow
-from rlstir_core.hostlogs.windows import Envelope, WindowsEvent, event_id_text, flatten, number, to_row
+from rlstir_core.hostlogs.windows.event import Envelope, WindowsEvent, event_id_text, flatten, number, to_row
 
 SYSMON = "Microsoft-Windows-Sysmon"
 SECURITY = "Microsoft-Windows-Security-Auditing"

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlstir_core.episodes.strict import parse_line
-from rlstir_core.hostlogs.flat_blocks import FlatBlocks, blocks, flat_objects
 from rlstir_core.hostlogs.lines import lines
 from rlstir_core.hostlogs.schema import LogContext, LogRow
-from rlstir_core.hostlogs.windows_json import rows
+from rlstir_core.hostlogs.windows.flat_blocks import FlatBlocks, blocks, flat_objects
+from rlstir_core.hostlogs.windows.json_events import rows
 
 GOOD = b'{"EventID":1,"Channel":"x","Hostname":"a","Image":"C:\\\\a b.exe","tags":["t"],"n":null,"f":1.5}'
 REPEATED = [

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlstir_core.hostlogs.schema import LogContext, LogRow
-from rlstir_core.hostlogs.windows_json import rows
+from rlstir_core.hostlogs.windows.json_events import rows
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
 MORDOR = REAL / "mordor" / "windows"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import zstandard
 
+from rlstir_core.contract.registry import default_registry
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.hostlogs.parsers import PARSERS
 from rlstir_core.hostlogs.schema import LogContext
@@ -20,7 +21,6 @@ from rlstir_core.lab.generate import generate_store, make_episode
 from rlstir_core.lab.hosts import DEFAULT_HOSTS, host
 from rlstir_core.lab.plan import LabOptions, Plan, plan_store
 from rlstir_core.lab.sensors.profiles import PROFILES, STAGES, samples
-from rlstir_core.registry import default_registry
 
 
 def _plans(episodes: int = 100, seed: int = 7, hosts: tuple[str, ...] = DEFAULT_HOSTS) -> list[Plan]:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rlstir_core.contract.registry import default_registry
 from rlstir_core.lab import generate
 from rlstir_core.lab.hosts import DEFAULT_HOSTS
 from rlstir_core.lab.plan import LabOptions, Plan, plan_store
 from rlstir_core.lab.sensors import sources
 from rlstir_core.lab.sensors.activities import RESOURCES
-from rlstir_core.registry import default_registry
 
 SOURCES = {
     "proc": sources.proc,

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import windows_recovery
 
+from rlstir_core.hostlogs.attack.truth import read_truth
 from rlstir_core.hostlogs.parsers import PARSERS, format_of
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
-from rlstir_core.hostlogs.truth import read_truth
 from rlstir_core.lab.generate import make_episode, play
 from rlstir_core.lab.machine.events import LoggedOn
 from rlstir_core.lab.plan import LabOptions, Plan, plan_store

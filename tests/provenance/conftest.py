@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rlstir_core.hostlogs.attack.truth import Truth
 from rlstir_core.hostlogs.parsers import PARSERS
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
-from rlstir_core.hostlogs.truth import Truth
 from rlstir_core.provenance.store import graph_of
 from rlstir_core.provenance.tables import Graph
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow.parquet as pq
 
-from rlstir_core.hostlogs.windows_names import SECURITY
+from rlstir_core.hostlogs.windows.field_names import SECURITY
 from rlstir_core.provenance.processes import GRACE_NS, JOIN_NS, base_name, same_image
 from rlstir_core.provenance.tables import PROC_CHILD, PROC_FILE_RW, PROC_PROC_ACCESS, PROC_SOCK_CONN, Graph
 

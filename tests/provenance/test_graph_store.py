@@ -13,17 +13,17 @@ import pytest
 from graph_check import check
 
 import rlstir_core.hostlogs.store as log_store
+from rlstir_core.contract.registry import load_registry
 from rlstir_core.drawing import drawable
 from rlstir_core.episodes.index import read_index
 from rlstir_core.episodes.validate import validate_host
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.hostlogs.store import build_log_events
-from rlstir_core.lab.imports.logs import import_logs
-from rlstir_core.layout import Layout
+from rlstir_core.importers.logs import import_logs
 from rlstir_core.provenance.csr import typed_graph
 from rlstir_core.provenance.picture import tree_picture
 from rlstir_core.provenance.store import build_graphs, graph_changes, largest_tree, read_counts, read_graph
-from rlstir_core.registry import load_registry
+from rlstir_core.results.layout import Layout
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real logs are not beside this checkout")

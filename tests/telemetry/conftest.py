@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rlstir_core.contract.registry import Registry, load_registry
 from rlstir_core.episodes.index import read_index
+from rlstir_core.episodes.store_writer import jsonl_bytes, write_episode, write_index
 from rlstir_core.episodes.validate import validate_host
-from rlstir_core.lab.store_writer import jsonl_bytes, write_episode, write_index
-from rlstir_core.layout import Layout
-from rlstir_core.registry import Registry, load_registry
+from rlstir_core.results.layout import Layout
 from rlstir_core.telemetry.schema import make_schema, write_schema
 from rlstir_core.telemetry.store import BuildSummary, build_features, build_tensors
 
@@ -137,6 +137,6 @@ def make_rows() -> Any:
 @pytest.fixture(scope="session")
 def registry() -> Registry:
     """The tiny store's registry."""
-    from rlstir_core.registry import parse_registry
+    from rlstir_core.contract.registry import parse_registry
 
     return parse_registry(REGISTRY.encode())

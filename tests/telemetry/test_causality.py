@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rlstir_core.registry import Registry
+from rlstir_core.contract.registry import Registry
 from rlstir_core.telemetry.channels import bin_channels
 from rlstir_core.telemetry.features import episode_features
 from rlstir_core.telemetry.normalise import NORMALISERS, normalise, normalised_names

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlstir_core.registry import Field, Registry, Source, Windowing
+from rlstir_core.contract.registry import Field, Registry, Source, Windowing
 from rlstir_core.telemetry.channels import bin_channels, counter_rates, episode_bins, multiplex_scale
 
 S = 1_000_000_000

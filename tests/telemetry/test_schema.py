@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from rlstir_core.contract.registry import MODES, Registry, default_registry
 from rlstir_core.errors import ConfigError
-from rlstir_core.registry import MODES, Registry, default_registry
 from rlstir_core.telemetry.features import episode_features
 from rlstir_core.telemetry.normalise import NORMALISERS
 from rlstir_core.telemetry.schema import make_schema, read_schema, write_schema

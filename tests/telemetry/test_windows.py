@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlstir_core.registry import Windowing
+from rlstir_core.contract.registry import Windowing
 from rlstir_core.telemetry.windows import WindowGrid, onset_ns, phase_of_bins, window_grid, window_labels
 
 S = 1_000_000_000

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlstir_core.errors import ConfigError
-from rlstir_core.hostlogs.attack import techniques
-from rlstir_core.hostlogs.truth import Action as Technique
+from rlstir_core.hostlogs.attack.techniques import techniques
+from rlstir_core.hostlogs.attack.truth import Action as Technique
 from rlstir_core.lab.hosts import Host
 from rlstir_core.lab.life.language import Job, Life, Step, Story, life
 from rlstir_core.lab.life.names import Names

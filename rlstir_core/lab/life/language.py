@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from rlstir_core.errors import ConfigError
-from rlstir_core.hostlogs.attack import techniques
+from rlstir_core.hostlogs.attack.techniques import techniques
 from rlstir_core.lab.machine.guest import Os
 from rlstir_core.lab.sensors.profiles import BY_NAME, STAGES
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-from rlstir_core.hostlogs import audit
-from rlstir_core.hostlogs.audit_event import Assembler, Event
-from rlstir_core.hostlogs.audit_pairs import PairReader
-from rlstir_core.hostlogs.audit_record import Record, parse
+from rlstir_core.hostlogs.auditd import parser as audit
+from rlstir_core.hostlogs.auditd.event import Assembler, Event
+from rlstir_core.hostlogs.auditd.pairs import PairReader
+from rlstir_core.hostlogs.auditd.record import Record, parse
 from rlstir_core.lab.tamper.audit_edit import render, values
 from rlstir_core.lab.tamper.audit_notices import NOTICES, notice
 from rlstir_core.lab.tamper.clocks import grain_of

@@ -22,13 +22,13 @@ from rlstir_core.episodes.frames import FrameReader
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.meta import parse_meta
 from rlstir_core.episodes.read import open_plain
+from rlstir_core.episodes.store_writer import append_index, write_episode
 from rlstir_core.episodes.strict import parse_object
 from rlstir_core.errors import ConfigError, EpisodeRejected, StoreError
+from rlstir_core.hostlogs.attack.truth import MAX_BYTES, TamperSpan, read_truth
 from rlstir_core.hostlogs.containers import Found, files
 from rlstir_core.hostlogs.parsers import format_of
-from rlstir_core.hostlogs.truth import MAX_BYTES, TamperSpan, read_truth
 from rlstir_core.lab.signals import stream
-from rlstir_core.lab.store_writer import append_index, write_episode
 from rlstir_core.lab.tamper.apply import Tampered, tampered
 from rlstir_core.lab.tamper.operators import check
 

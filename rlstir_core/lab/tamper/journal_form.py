@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlstir_core.errors import ConfigError
-from rlstir_core.hostlogs import journald
 from rlstir_core.hostlogs.gap_rules import journal_ids
+from rlstir_core.hostlogs.journald import parser as journald
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.lab.tamper.clocks import MONTHS, at
 from rlstir_core.lab.tamper.entry import NONE, Entry, Process

@@ -15,11 +15,11 @@ import msgspec
 import numpy as np
 
 from rlstir_core.errors import ConfigError
+from rlstir_core.hostlogs.attack.truth import TamperSpan
 from rlstir_core.hostlogs.parsers import PARSERS
 from rlstir_core.hostlogs.recognise import Format
 from rlstir_core.hostlogs.schema import LogContext, LogRow
-from rlstir_core.hostlogs.syslog import FACILITIES, SEVERITIES
-from rlstir_core.hostlogs.truth import TamperSpan
+from rlstir_core.hostlogs.syslog.parser import FACILITIES, SEVERITIES
 from rlstir_core.lab.tamper.entry import MADE_UP, SECOND_NS, Entry
 from rlstir_core.lab.tamper.forms import FORMS
 from rlstir_core.lab.tamper.operators import applied, check

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rlstir_core.hostlogs import syslog
 from rlstir_core.hostlogs.schema import LogContext
+from rlstir_core.hostlogs.syslog import parser as syslog
 from rlstir_core.lab.tamper.clocks import MONTHS, at, fraction, grain_of, moved
 from rlstir_core.lab.tamper.entry import MADE_UP, Entry, Process
 from rlstir_core.lab.tamper.pieces import NOBODY, Split, bare, cut, end_of

@@ -10,10 +10,11 @@ import re
 from collections.abc import Sequence
 
 from rlstir_core.errors import ConfigError
-from rlstir_core.hostlogs import evtx, windows_json
 from rlstir_core.hostlogs.gap_rules import windows_ids
 from rlstir_core.hostlogs.schema import LogContext, LogRow
-from rlstir_core.hostlogs.windows_names import SECURITY, SYSMON_PROVIDERS
+from rlstir_core.hostlogs.windows import evtx
+from rlstir_core.hostlogs.windows import json_events as windows_json
+from rlstir_core.hostlogs.windows.field_names import SECURITY, SYSMON_PROVIDERS
 from rlstir_core.lab.tamper.entry import NONE, SECOND_NS, Entry, Process
 from rlstir_core.lab.tamper.json_text import Line
 from rlstir_core.lab.tamper.pieces import NOBODY, Split, bare, cut

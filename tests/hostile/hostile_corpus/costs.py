@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from hostile_corpus import frames, tars
 from hostile_corpus.case import DURATION, END, T0, Case, Content, Good, degraded, ok, pack, reject
-from rlstir_core.registry import default_registry
+from rlstir_core.contract.registry import default_registry
 
 _HOST = "costs"
 _MIB = 1024 * 1024

@@ -10,7 +10,7 @@ from rlstir_core.lab.life.episode import Happened, happen
 from rlstir_core.lab.machine.agenda import NS
 from rlstir_core.lab.machine.events import OnFile, Started
 from rlstir_core.lab.sensors.activities import ROW
-from rlstir_core.lab.sensors.felt import felt
+from rlstir_core.lab.sensors.event_load import felt
 from rlstir_core.lab.story import tell
 
 START_NS = 1_772_438_400 * NS

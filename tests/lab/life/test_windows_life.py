@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 import pytest
 
-from rlstir_core.hostlogs.attack import techniques
+from rlstir_core.hostlogs.attack.techniques import techniques
 from rlstir_core.lab.hosts import host
 from rlstir_core.lab.life.episode import KNOBS, Happened, _by_kind, _counts, _means, happen
 from rlstir_core.lab.life.language import Action, Job, Story, Way, life

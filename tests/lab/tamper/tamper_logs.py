@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rlstir_core.hostlogs.attack.truth import TamperSpan
 from rlstir_core.hostlogs.parsers import PARSERS, format_of
 from rlstir_core.hostlogs.recognise import HEAD, recognise
 from rlstir_core.hostlogs.schema import LogContext, LogRow
-from rlstir_core.hostlogs.truth import TamperSpan
 from rlstir_core.lab.tamper.forms import as_text, form_of
 
 REAL = Path(__file__).parents[4] / "shared" / "real"

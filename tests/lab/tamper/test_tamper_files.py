@@ -16,16 +16,16 @@ from click.testing import CliRunner, Result
 from tamper_logs import SMALL, T0, assert_exact, parsed
 
 from rlstir_assets.cli import cli
+from rlstir_core.contract.registry import load_registry
 from rlstir_core.episodes.index import read_index
+from rlstir_core.episodes.store_writer import tar_bytes, write_episode, write_index
 from rlstir_core.episodes.validate import validate_host
 from rlstir_core.errors import ConfigError, StoreError
+from rlstir_core.hostlogs.attack.truth import TamperSpan
 from rlstir_core.hostlogs.store import build_log_events
-from rlstir_core.hostlogs.truth import TamperSpan
-from rlstir_core.lab.store_writer import tar_bytes, write_episode, write_index
 from rlstir_core.lab.tamper.apply import OPERATORS
 from rlstir_core.lab.tamper.files import tamper_source
-from rlstir_core.layout import Layout
-from rlstir_core.registry import load_registry
+from rlstir_core.results.layout import Layout
 
 AUDIT, AUTH = SMALL["audit"]["logs/audit.log"], SMALL["auth-iso"]["logs/auth.log"]
 META = {

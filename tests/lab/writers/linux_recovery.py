@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlstir_core.hostlogs.attack.truth import Truth
 from rlstir_core.hostlogs.parsers import PARSERS, format_of
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
-from rlstir_core.hostlogs.truth import Truth
 from rlstir_core.lab.machine import events as ev
 from rlstir_core.lab.machine.guest import Boot, Guest
 from rlstir_core.provenance import audit_facts

@@ -14,8 +14,8 @@ import linux_recovery
 import linux_story
 import pytest
 
-from rlstir_core.hostlogs import syslog
 from rlstir_core.hostlogs.schema import LogContext
+from rlstir_core.hostlogs.syslog import parser as syslog
 from rlstir_core.lab.machine import events as ev
 
 of, told = linux_story.of, linux_story.told

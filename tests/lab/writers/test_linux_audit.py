@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlstir_core.hostlogs import audit
+from rlstir_core.hostlogs.auditd import parser as audit
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.lab.machine import events as ev
 from rlstir_core.lab.writers.linux_numbers import NUMBERS, exec_records

@@ -17,10 +17,10 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rlstir_core.hostlogs.attack.truth import Truth
 from rlstir_core.hostlogs.parsers import PARSERS, format_of
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
-from rlstir_core.hostlogs.truth import Truth
 from rlstir_core.lab.machine import events as ev
 from rlstir_core.lab.machine.guest import Boot, Guest
 from rlstir_core.provenance.store import graph_of

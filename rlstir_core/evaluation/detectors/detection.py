@@ -1,0 +1,230 @@
+"""Figures of alarms and of time: recall at a false-positive rate, time to detect, early detection.
+
+A threshold is chosen on validation windows and on nothing else; without enough of them the figure is refused.
+What does not belong here: figures that need no threshold and no time (`metrics.py`).
+"""
+
+# E episodes, N windows, K phases
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from rlstir_core.evaluation.stats import counts, metrics
+from rlstir_core.evaluation.stats.intervals import DRAWS, Estimate, Statistic, estimate, refused
+from rlstir_core.evaluation.stats.records import EarlyCurve, EarlyPoint, RecallAtFpr, TimeToDetect
+from rlstir_core.evaluation.stats.scored import Bools, Floats, Scores, Truth, check_pair
+
+FPRS = (0.01, 0.001)
+ALARM_FPR = 0.01  # for time to detect
+EDGES_S = (5.0, 10.0, 20.0, 30.0, 60.0)
+_NEGATIVES_AT = 3  # at least 3 / rate negatives: fewer cannot show a rate so small (rule of three)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """An alarm is an attack probability of at least `value`; without a value, `note` says why."""
+
+    fpr: float
+    value: float | None
+    n_negatives: int
+    note: str = ""
+
+
+def choose_threshold(validation: tuple[Truth, Scores] | None, fpr: float) -> Threshold:
+    """The lowest threshold that keeps the false positives on validation's non-attack windows within `fpr`."""
+    if validation is None:
+        return Threshold(fpr=fpr, value=None, n_negatives=0, note="no validation predictions, no threshold")
+    truth, scores = validation
+    check_pair(truth, scores)
+    if not truth.attack_K.any():
+        return Threshold(fpr=fpr, value=None, n_negatives=0, note=metrics.NO_ATTACK)
+    negatives = np.sort(scores.attack_N(truth)[~truth.is_attack_N])[::-1]
+    needed = math.ceil(_NEGATIVES_AT / fpr - 1e-9)
+    if len(negatives) < needed:
+        note = f"validation has {len(negatives)} non-attack windows, {100 * fpr:g} % needs {needed:,}"
+        return Threshold(fpr=fpr, value=None, n_negatives=len(negatives), note=note)
+    allowed = math.floor(fpr * len(negatives) + 1e-9)
+    # just above the first negative that may not raise an alarm
+    return Threshold(fpr=fpr, value=float(np.nextafter(negatives[allowed], np.inf)), n_negatives=len(negatives))
+
+
+def recall_at_fpr(
+    truth: Truth,
+    scores: Scores,
+    validation: tuple[Truth, Scores] | None,
+    fpr: float,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> RecallAtFpr:
+    """Recall of attack windows at validation's threshold for `fpr`, and the rate on the test side."""
+    threshold = choose_threshold(validation, fpr)
+    if threshold.value is None:
+        recall = realised = refused(threshold.note)
+    else:
+        alarm_N = scores.attack_N(truth) >= threshold.value
+        recall, realised = (
+            estimate(counts.share_statistic(truth, alarm_N, among_N), draws=draws, seed=seed)
+            for among_N in (truth.is_attack_N, ~truth.is_attack_N)
+        )
+    return RecallAtFpr(
+        fpr=fpr,
+        threshold=threshold.value,
+        chosen_on="validation",
+        n_validation_negatives=threshold.n_negatives,
+        recall=recall,
+        realised_fpr=realised,
+    )
+
+
+def time_to_detect(
+    truth: Truth,
+    scores: Scores,
+    validation: tuple[Truth, Scores] | None,
+    *,
+    fpr: float = ALARM_FPR,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> TimeToDetect:
+    """Seconds from the onset to the first alarm at or after it, restricted to what was recorded.
+
+    Only episodes whose onset lies in the scored part count; a miss counts the time from the onset to the
+    episode's last window, so the mean is a lower bound of the true one.
+    """
+    threshold = choose_threshold(validation, fpr)
+    seen_E, unseen_E = _onset_seen(truth)
+    mean = detected = refused(threshold.note)
+    median = None
+    if threshold.value is not None:
+        delay_E, hit_E = _delays(truth, scores.attack_N(truth) >= threshold.value)
+        delays, hits = delay_E[seen_E], hit_E[seen_E]
+        sums = np.stack([delays, hits, np.ones(len(delays))], axis=1)
+        mean = estimate(
+            Statistic(sums_US=sums, of=lambda s: counts.ratio(s[..., 0], s[..., 2]), bounded=False),
+            draws=draws,
+            seed=seed,
+        )
+        if mean.lo is not None:
+            mean = msgspec.structs.replace(mean, lo=max(0.0, mean.lo))
+        detected = estimate(
+            Statistic(sums_US=sums, of=lambda s: counts.ratio(s[..., 1], s[..., 2])), draws=draws, seed=seed
+        )
+        if len(hits) and hits.mean() > 0.5:
+            median = float(np.median(np.where(hits, delays, np.inf)))
+            median = median if math.isfinite(median) else None
+    return TimeToDetect(
+        fpr=fpr,
+        threshold=threshold.value,
+        n_episodes=int(seen_E.sum()),
+        n_onset_unseen=int(unseen_E.sum()),
+        mean_s=mean,
+        median_s=median,
+        share_detected=detected,
+    )
+
+
+def early_detection(
+    truth: Truth,
+    scores: Scores,
+    validation: tuple[Truth, Scores] | None,
+    *,
+    edges_s: Sequence[float] = EDGES_S,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> EarlyCurve:
+    """The scores on what was seen up to each time after the onset.
+
+    Up to an edge means: every window before the onset (or without one), and those that end at most that long
+    after it. Recall is the share of attack windows among the latter whose most probable phase is an attack.
+    """
+    threshold = choose_threshold(validation, ALARM_FPR)
+    seen_E, unseen_E = _onset_seen(truth)
+    usable_N = ~unseen_E[truth.episode_N]
+    alarm_N = None if threshold.value is None else scores.attack_N(truth) >= threshold.value
+    points = []
+    for edge in edges_s:
+        early_N = usable_N & (truth.since_onset_s_N <= edge)  # NaN compares false
+        upto_N = early_N | (usable_N & np.isnan(truth.since_onset_s_N))
+        part = truth.where(upto_N)
+        points.append(
+            EarlyPoint(
+                at=float(edge),
+                n_windows=int(early_N.sum()),
+                phases=tuple(truth.phases[k] for k in np.flatnonzero(counts.tested_phases(part))),
+                macro_f1=metrics.macro_f1(part, scores.where(upto_N), draws=draws, seed=seed),
+                attack_recall=_attack_recall(truth, scores, early_N, draws, seed),
+                share_detected=refused(threshold.note)
+                if alarm_N is None
+                else _detected_by(truth, alarm_N, float(edge), among_E=seen_E, draws=draws, seed=seed),
+            )
+        )
+    return EarlyCurve(unit="seconds after the onset", points=tuple(points))
+
+
+def prefix_curve(
+    prefixes: Sequence[tuple[float, Truth, Scores]],
+    *,
+    unit: str = "steps",
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> EarlyCurve:
+    """The scores of whole-run windows from each prefix of the run alone, in the order given."""
+    points = []
+    for at, truth, scores in prefixes:
+        check_pair(truth, scores)
+        every_N = np.ones(len(truth), np.bool_)
+        points.append(
+            EarlyPoint(
+                at=float(at),
+                n_windows=len(truth),
+                phases=tuple(truth.phases[k] for k in np.flatnonzero(counts.tested_phases(truth))),
+                macro_f1=metrics.macro_f1(truth, scores, draws=draws, seed=seed),
+                attack_recall=_attack_recall(truth, scores, every_N, draws, seed),
+                share_detected=refused("a whole run is one window"),
+            )
+        )
+    return EarlyCurve(unit=unit, points=tuple(points))
+
+
+def _attack_recall(truth: Truth, scores: Scores, among_N: Bools, draws: int, seed: int) -> Estimate:
+    if not truth.attack_K.any():
+        return refused(metrics.NO_ATTACK)
+    among_N = among_N & truth.is_attack_N
+    episodes = len(np.unique(truth.episode_N[among_N]))
+    if episodes < counts.MIN_PHASE_EPISODES:
+        return refused(f"attack windows in {episodes} episodes, {counts.MIN_PHASE_EPISODES} needed")
+    said_N = truth.attack_K[scores.predicted_N]
+    return estimate(counts.share_statistic(truth, said_N, among_N), draws=draws, seed=seed)
+
+
+def _detected_by(truth: Truth, alarm_N: Bools, edge: float, *, among_E: Bools, draws: int, seed: int) -> Estimate:
+    """The share of attacked episodes with an alarm at most `edge` seconds after the onset."""
+    delay_E, hit_E = _delays(truth, alarm_N)
+    in_time = (hit_E & (delay_E <= edge))[among_E].astype(np.float64)
+    sums = np.stack([in_time, np.ones(len(in_time))], axis=1)
+    return estimate(Statistic(sums_US=sums, of=lambda s: counts.ratio(s[..., 0], s[..., 1])), draws=draws, seed=seed)
+
+
+def _onset_seen(truth: Truth) -> tuple[Bools, Bools]:
+    """Episodes whose onset lies in the scored part, and episodes whose onset lies before it. (E,) (E,)"""
+    after_N = np.isfinite(truth.since_onset_s_N)
+    onset_E = np.full(len(truth.episodes), np.nan)
+    onset_E[truth.episode_N[after_N]] = (truth.end_s_N - truth.since_onset_s_N)[after_N]
+    return onset_E >= 0, onset_E < 0  # NaN compares false twice
+
+
+def _delays(truth: Truth, alarm_N: Bools) -> tuple[Floats, Bools]:
+    """Seconds from onset to the first alarm (to the last window without one), and whether there is one."""
+    after_N = truth.since_onset_s_N >= 0
+    size = len(truth.episodes)
+    first_E, last_E = np.full(size, np.inf), np.zeros(size)
+    alarmed_N = after_N & alarm_N
+    np.minimum.at(first_E, truth.episode_N[alarmed_N], truth.since_onset_s_N[alarmed_N])
+    np.maximum.at(last_E, truth.episode_N[after_N], truth.since_onset_s_N[after_N])
+    hit_E = np.isfinite(first_E)
+    return np.where(hit_E, first_E, last_E), hit_E

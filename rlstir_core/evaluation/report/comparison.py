@@ -1,0 +1,115 @@
+"""The files of the report: markdown, one offline HTML file, pictures, manifest, model cards.
+
+What does not belong here: the words (`report.py`) and the figures (`detector_eval.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from rlstir_core.atomic import canonical_sha256, sweep, write_bytes, write_json, write_text
+from rlstir_core.detectors.base import Tell
+from rlstir_core.detectors.checkpoint import Checkpoint, read_checkpoint
+from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.evaluation.detectors.detector_eval import held_for, inputs_path, read_inputs
+from rlstir_core.evaluation.report.document import render_markdown
+from rlstir_core.evaluation.report.html import render_html
+from rlstir_core.evaluation.report.inline import inline_forest
+from rlstir_core.evaluation.report.inputs import Manifest
+from rlstir_core.evaluation.report.model_card import render_model_card
+from rlstir_core.evaluation.report.plots import draw_all
+from rlstir_core.results.layout import Layout
+
+_PICTURE = re.compile(r"\((plots/[a-z0-9_-]+\.png)\)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """Where the report lies, and what the UI shows of it."""
+
+    markdown: Path
+    html: Path
+    inline: str
+    best_realistic_macro_f1: float | None
+    sha256: str
+
+
+def write_comparison(layout: Layout, recipe: str, tell: Tell | None = None) -> Written:
+    """Writes everything that is shown of the evaluation of `recipe`; the manifest comes last and makes it whole."""
+    with held_for(layout, recipe, tell):
+        return _write_comparison(layout, recipe)
+
+
+def _write_comparison(layout: Layout, recipe: str) -> Written:
+    inputs = read_inputs(layout, recipe)
+    if inputs is None:
+        raise UpstreamMissing(
+            f"{inputs_path(layout, recipe)} is missing; make it with: {how_to_make('detector_eval', recipe)}"
+        )
+    path = layout.report(recipe)
+    _manifest_path(layout, recipe).unlink(missing_ok=True)
+    sweep(path.parent, deep=True)
+    plots = draw_all(inputs)
+    for name, png in plots.items():
+        write_bytes(path.parent / "plots" / f"{name}.png", png)
+    inputs = msgspec.structs.replace(inputs, pictures={name: f"plots/{name}.png" for name in plots})
+    for evaluation in inputs.models:
+        checkpoint = read_checkpoint(layout.checkpoint(recipe, evaluation.model, evaluation.mode))
+        card = _card_path(layout, recipe, evaluation.name)
+        sweep(card.parent, card.name)
+        write_text(card, render_model_card(evaluation, _training(checkpoint)))
+    html = path.with_suffix(".html")
+    write_text(html, render_html(inputs, plots))
+    text = render_markdown(inputs)
+    write_text(path, text)
+    write_json(_manifest_path(layout, recipe), inputs.manifest)
+    scores = [e.metrics.macro_f1.value for e in inputs.models if e.mode == "realistic"]
+    return Written(
+        markdown=path,
+        html=html,
+        inline=inline_forest(inputs.models, inputs.chance),
+        best_realistic_macro_f1=max((score for score in scores if score is not None), default=None),
+        sha256=canonical_sha256(text),
+    )
+
+
+def report_is_current(layout: Layout, recipe: str) -> bool:
+    """Whether the report that lies there is whole and tells of the evaluation that lies there."""
+    inputs = read_inputs(layout, recipe)
+    try:
+        told = msgspec.json.decode(_manifest_path(layout, recipe).read_bytes(), type=Manifest)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return False
+    if inputs is None or told != inputs.manifest:
+        return False
+    path = layout.report(recipe)
+    if not path.exists():
+        return False
+    files = [path.with_suffix(".html"), *(_card_path(layout, recipe, each.name) for each in inputs.models)]
+    files += [path.parent / name for name in _PICTURE.findall(path.read_text())]
+    return all(each.exists() for each in files)
+
+
+def _card_path(layout: Layout, recipe: str, name: str) -> Path:
+    return layout.artifacts(recipe) / f"{name}.card.md"
+
+
+def _manifest_path(layout: Layout, recipe: str) -> Path:
+    return layout.report(recipe).with_name("manifest.json")
+
+
+def _training(checkpoint: Checkpoint) -> dict[str, object]:
+    facts = [member.facts for member in checkpoint.members]
+    return {
+        "preset": checkpoint.preset,
+        "members": f"{len(facts)}, each with one fold of the train side left out",
+        "train windows of a member": ", ".join(f"{f.n_train_windows:,}" for f in facts),
+        "best round of a member": ", ".join(f"{f.best_round} of {f.rounds}" for f in facts),
+        "macro F1 on the fold left out": ", ".join(f"{f.best_validation_macro_f1:.3f}" for f in facts),
+        "parameters of a member": f"{facts[0].n_parameters:,}",
+        "channels": ", ".join(checkpoint.input_schema.channels),
+    }

@@ -1,0 +1,127 @@
+"""What the report is made of: plain data, so that the same inputs give the same report anywhere.
+
+What does not belong here: computing any of it, and any wording.
+"""
+
+# ruff: noqa: RUF012 - msgspec gives every instance its own empty dict
+from __future__ import annotations
+
+from rlstir_core.evaluation.stats.records import ModelEvaluation, PairedDifference, Record, SplitGap, Untested
+
+
+class SplitSide(Record, frozen=True, kw_only=True):
+    episodes: int
+    windows: int
+    hosts: tuple[str, ...] = ()
+    samples: tuple[str, ...] = ()
+
+
+class Excluded(Record, frozen=True, kw_only=True):
+    """Something that the split leaves out by name."""
+
+    kind: str  # profile, sample, episode, host
+    name: str
+    reason: str
+
+
+class Coverage(Record, frozen=True, kw_only=True):
+    """Episodes of one phase, profile or sample on each side."""
+
+    kind: str
+    name: str
+    train: int
+    test: int
+
+
+class SplitDescription(Record, frozen=True, kw_only=True):
+    recipe: str
+    says: str  # one plain sentence: what is held apart
+    train: SplitSide
+    folds: int = 0  # of the train side: each in turn is the validation side of one member
+    test: SplitSide
+    excluded: tuple[Excluded, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
+    proofs: tuple[str, ...] = ()  # what was checked to be disjoint
+
+
+class HostQuality(Record, frozen=True, kw_only=True):
+    """Verdicts and clocks of one host."""
+
+    host: str
+    ok: int
+    degraded: int
+    rejected: int
+    reasons: dict[str, int] = {}
+    clock_offset_s: float | None = None
+    clock_drift_ppm: float | None = None
+
+
+class IndexFault(Record, frozen=True, kw_only=True):
+    """A line of index.jsonl that could not be read whole."""
+
+    line: int
+    detail: str
+
+
+class LowDiversity(Record, frozen=True, kw_only=True):
+    """A profile with so few samples that its score speaks of them and of little else."""
+
+    profile: str
+    samples: int
+    episodes: int
+
+
+class BadRows(Record, frozen=True, kw_only=True):
+    host: str
+    source: str
+    read: int
+    dropped: int
+
+
+class DataQuality(Record, frozen=True, kw_only=True):
+    index_lines: int
+    index_records: int
+    index_faults: tuple[IndexFault, ...] = ()
+    hosts: tuple[HostQuality, ...] = ()
+    low_diversity: tuple[LowDiversity, ...] = ()
+    bad_rows: tuple[BadRows, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class LeakProbe(Record, frozen=True, kw_only=True):
+    """A check that the data or the split do not give the answer away."""
+
+    name: str
+    value: float | None
+    bound: float
+    verdict: str  # ok, leak, not measured
+    detail: str = ""
+
+
+class Manifest(Record, frozen=True, kw_only=True):
+    """What it takes to defend or repeat the result."""
+
+    versions: dict[str, str] = {}
+    config: dict[str, str | int | float | bool | None] = {}
+    hashes: dict[str, str] = {}
+    counts: dict[str, int] = {}  # read, parsed, dropped
+
+
+class ReportInputs(Record, frozen=True, kw_only=True):
+    """Everything in `comparison_v2.md`."""
+
+    recipe: str
+    store: str  # the registry's or the store's name
+    synthetic: bool
+    models: tuple[ModelEvaluation, ...]
+    baselines: tuple[ModelEvaluation, ...]
+    chance: float | None  # macro F1 of guessing by the train frequencies
+    paired: tuple[PairedDifference, ...]
+    gaps: tuple[SplitGap, ...]
+    split: SplitDescription
+    untested: tuple[Untested, ...]
+    quality: DataQuality
+    probes: tuple[LeakProbe, ...]
+    manifest: Manifest
+    facts: dict[str, str] = {}  # further lines of the head: preset, device, window
+    pictures: dict[str, str] = {}  # relative path by name: forest, confusion, early

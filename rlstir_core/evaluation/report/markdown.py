@@ -1,0 +1,110 @@
+"""Writing markdown: escaping what came from data, and the small forms (figures, tables).
+
+What does not belong here: what a report says (`report.py`).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from rlstir_core.evaluation.stats.intervals import Estimate
+
+MISSING = "–"
+_MAX_TEXT = 200
+_MAX_PAD = 44
+_SPECIAL = re.compile(r"[\\`*\[\]|~$]")
+_LOOSE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # one inside a word never opens emphasis
+_BLOCK_START = re.compile(r"^(?:#{1,6}|-+|\+|=+|\d{1,9}[.)])(?=\s|$)")
+
+
+def escape_md(text: object, limit: int = _MAX_TEXT) -> str:
+    """`text` as plain words in markdown, in its tables and in HTML made from it.
+
+    No markup, link or control character survives.
+    """
+    plain = "".join(" " if _is_control(char) else char for char in str(text))
+    plain = re.sub(r"\s+", " ", plain).strip()
+    if len(plain) > limit:
+        plain = plain[: limit - 1] + "…"
+    plain = _SPECIAL.sub(lambda match: "\\" + match[0], plain)
+    plain = _LOOSE_UNDERSCORE.sub(r"\\_", plain)
+    plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    plain = plain.replace("://", "\\://").replace("@", "\\@")  # renderers make links of bare addresses
+    plain = re.sub(r"(?i)\b(www)\.", r"\1\\.", plain)
+    return _BLOCK_START.sub(lambda match: match[0][:-1] + "\\" + match[0][-1], plain)
+
+
+def _is_control(char: str) -> bool:
+    # Cc control, Cf format (bidi overrides, zero width), Cs/Co/Cn unusable, Zl/Zp line separators
+    return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def number(value: float | None, places: int = 3) -> str:
+    """`0.612`, or a dash where there is none."""
+    if value is None:
+        return MISSING
+    text = f"{value:.{places}f}"
+    return text.lstrip("-") if float(text) == 0 else text
+
+
+def figure(estimate: Estimate, places: int = 3) -> str:
+    """`0.612 [0.55, 0.67]`, the figure alone where it has no interval, a dash where it is refused."""
+    if estimate.value is None:
+        return MISSING
+    if estimate.lo is None or estimate.hi is None:
+        return number(estimate.value, places)
+    lo, hi = number(estimate.lo, places), number(estimate.hi, places)
+    return f"{number(estimate.value, places)} [{lo}, {hi}]"
+
+
+def signed(estimate: Estimate, places: int = 3) -> str:
+    """A difference: `+0.041 [-0.012, +0.094]`."""
+    if estimate.value is None:
+        return MISSING
+    if estimate.lo is None or estimate.hi is None:
+        return f"{estimate.value:+.{places}f}"
+    return f"{estimate.value:+.{places}f} [{estimate.lo:+.{places}f}, {estimate.hi:+.{places}f}]"
+
+
+def p_value(p: float | None) -> str:
+    if p is None:
+        return MISSING
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> str:
+    """A markdown table, padded so that it reads as text.
+
+    `align` is `l` or `r` for each column; left out, all but the first are right-aligned. Cells that come from
+    data must be escaped already.
+    """
+    align = align or "l" + "r" * (len(head) - 1)
+    lines = [list(head), *(list(row) for row in rows)]
+    widths = [min(_MAX_PAD, max(3, *(len(line[i]) for line in lines))) for i in range(len(head))]
+    rule = ["-" * (w - 1) + ":" if side == "r" else "-" * w for side, w in zip(align, widths, strict=True)]
+    return "\n".join(_line(cells, widths, align) for cells in (lines[0], rule, *lines[1:]))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], align: str) -> str:
+    padded = [
+        cell.rjust(width) if side == "r" else cell.ljust(width)
+        for cell, width, side in zip(cells, widths, align, strict=True)
+    ]
+    return "| " + " | ".join(padded) + " |"
+
+
+def percent(share: float) -> str:
+    """`1 %`, `0.1 %`."""
+    return f"{100 * share:g} %"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 host`, `2 hosts`, `1,234 windows`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""

@@ -1,0 +1,139 @@
+"""Sums over episodes from which figures are made, and the figures as functions of such sums.
+
+Every function of sums takes (..., S) and gives (...), so one call serves the figure itself, its resamples
+and its left-out versions. What does not belong here: intervals (`intervals.py`), what is reported
+(`metrics.py`).
+"""
+
+# E episodes with windows, N windows, K phases, B bins
+from __future__ import annotations
+
+import numpy as np
+
+from rlstir_core.evaluation.stats.intervals import Statistic
+from rlstir_core.evaluation.stats.scored import Bools, Floats, Ints, Scores, Truth
+
+MIN_PHASE_EPISODES = 5  # a phase in fewer test episodes is untested
+ECE_BINS = 15
+_AUROC_BINS = 1024
+
+
+def confusion_sums(truth: Truth, predicted_N: Ints) -> Floats:
+    """The confusion matrix of every episode that has windows, true phase by predicted phase. (E, K*K)"""
+    K = truth.n_phases
+    return episode_sums(truth, truth.y_N * K + predicted_N, K * K)
+
+
+def episode_sums(truth: Truth, column_N: Ints, columns: int, weight_N: Floats | None = None) -> Floats:
+    """Weights summed by episode and column, for the episodes that have windows. (E, columns)"""
+    size = len(truth.episodes) * columns
+    cells = np.bincount(truth.episode_N * columns + column_N, weights=weight_N, minlength=size)
+    sums: Floats = np.asarray(cells.reshape(-1, columns)[truth.scored_E], np.float64)
+    return sums
+
+
+def ratio(over: Floats, under: Floats) -> Floats:
+    """over / under, NaN where `under` is 0."""
+    quotient: Floats = np.divide(over, under, out=np.full(np.shape(under), np.nan), where=under != 0)
+    return quotient
+
+
+def phase_f1(sums: Floats, n_phases: int) -> Floats:
+    """F1 of every phase. (..., K*K) -> (..., K). NaN for a phase that neither stands nor is predicted."""
+    matrix = sums.reshape(*sums.shape[:-1], n_phases, n_phases)
+    hits = np.diagonal(matrix, axis1=-2, axis2=-1)
+    return ratio(2 * hits, matrix.sum(axis=-1) + matrix.sum(axis=-2))
+
+
+def macro_f1(sums: Floats, tested_K: Bools) -> Floats:
+    """The mean F1 of the tested phases. (..., K*K) -> (...). A phase without any window is left out."""
+    f1 = phase_f1(sums, len(tested_K))[..., tested_K]
+    known = np.isfinite(f1)
+    return ratio(np.where(known, f1, 0.0).sum(axis=-1), known.sum(axis=-1))
+
+
+def accuracy(sums: Floats, n_phases: int) -> Floats:
+    """The share of windows whose phase was named. (..., K*K) -> (...)"""
+    return ratio(sums[..., :: n_phases + 1].sum(axis=-1), sums.sum(axis=-1))
+
+
+def tested_phases(truth: Truth) -> Bools:
+    """The phases that stand in enough test episodes to be scored. (K,)"""
+    return truth.episodes_with_phase_K >= MIN_PHASE_EPISODES
+
+
+def macro_f1_statistic(truth: Truth, scores: Scores, tested_K: Bools) -> Statistic:
+    return Statistic(sums_US=confusion_sums(truth, scores.predicted_N), of=lambda sums: macro_f1(sums, tested_K))
+
+
+def accuracy_statistic(truth: Truth, scores: Scores) -> Statistic:
+    K = truth.n_phases
+    return Statistic(sums_US=confusion_sums(truth, scores.predicted_N), of=lambda sums: accuracy(sums, K))
+
+
+def phase_f1_statistic(truth: Truth, scores: Scores, phase: int) -> Statistic:
+    K = truth.n_phases
+    return Statistic(sums_US=confusion_sums(truth, scores.predicted_N), of=lambda sums: phase_f1(sums, K)[..., phase])
+
+
+def attack_f1_statistic(truth: Truth, scores: Scores) -> Statistic:
+    """F1 of attack against the rest, from the most probable phase."""
+    said_N = truth.attack_K[scores.predicted_N]
+    column_N = truth.is_attack_N.astype(np.int64) * 2 + said_N
+    sums = episode_sums(truth, column_N, 4)  # quiet, false alarm, miss, hit
+    return Statistic(sums_US=sums, of=lambda s: ratio(2 * s[..., 3], 2 * s[..., 3] + s[..., 1] + s[..., 2]))
+
+
+def share_statistic(truth: Truth, hit_N: Bools, among_N: Bools) -> Statistic:
+    """The share of the windows `among_N` that are in `hit_N`; units are the episodes with such windows."""
+    chosen = truth.where(among_N)
+    sums = episode_sums(chosen, hit_N[among_N].astype(np.int64), 2)
+    return Statistic(sums_US=sums, of=lambda s: ratio(s[..., 1], s[..., 0] + s[..., 1]))
+
+
+def auroc_statistic(truth: Truth, scores: Scores) -> Statistic:
+    """AUROC of the attack probability: the Mann-Whitney statistic from histograms, a tie counts half.
+
+    Exact while the probability takes at most 1,024 values; above that, in 1,024 bins of equally many values.
+    """
+    attack_N = scores.attack_N(truth)
+    values = np.unique(attack_N)
+    if len(values) > _AUROC_BINS:
+        values = np.unique(np.quantile(values, np.linspace(0, 1, _AUROC_BINS + 1)[:-1]))
+    B = len(values)
+    bin_N = np.searchsorted(values, attack_N, side="right") - 1
+    sums = episode_sums(truth, truth.is_attack_N * B + bin_N, 2 * B)
+
+    def area(s: Floats) -> Floats:
+        rest, attack = s[..., :B], s[..., B:]
+        below = np.cumsum(rest, axis=-1) - rest
+        wins = (attack * (below + 0.5 * rest)).sum(axis=-1)
+        return ratio(wins, attack.sum(axis=-1) * rest.sum(axis=-1))
+
+    return Statistic(sums_US=sums, of=area)
+
+
+def calibration_statistic(truth: Truth, scores: Scores) -> Statistic:
+    """Expected calibration error of the top label, 15 bins of equal width (Guo et al. 2017, eq. 3)."""
+    top_N = scores.proba_NK.max(axis=1)
+    bin_N = np.clip(np.ceil(top_N * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
+    right_N = (scores.predicted_N == truth.y_N).astype(np.float64)
+    count = episode_sums(truth, bin_N, ECE_BINS)
+    excess = episode_sums(truth, bin_N, ECE_BINS, right_N - top_N)
+    return Statistic(
+        sums_US=np.concatenate([count, excess], axis=1),
+        of=lambda s: ratio(np.abs(s[..., ECE_BINS:]).sum(axis=-1), s[..., :ECE_BINS].sum(axis=-1)),
+    )
+
+
+def calibration_noise(statistic: Statistic) -> Statistic:
+    """How far the bins of a resample lie from those of the sample, summed: the error that noise alone makes."""
+    total = statistic.sums_US.sum(axis=0)
+    gap_B = total[ECE_BINS:] / total[:ECE_BINS].sum()
+
+    def distance(s: Floats) -> Floats:
+        size = s[..., :ECE_BINS].sum(axis=-1, keepdims=True)
+        summed: Floats = np.abs(s[..., ECE_BINS:] / size - gap_B).sum(axis=-1)
+        return summed
+
+    return Statistic(sums_US=statistic.sums_US, of=distance)

@@ -1,0 +1,200 @@
+"""Intervals: which estimate gets one, by what method, and who is resampled. The only place that decides.
+
+The unit is the episode (the interval speaks of the hosts at hand) or the host (it speaks of hosts like
+them), never the window: windows of one episode are not independent. A figure is a function of sums over
+units, so a resample is a product of counts and sums and nothing is ever resampled window by window.
+What does not belong here: what the sums and the functions mean (`counts.py`, `metrics.py`).
+"""
+
+# U units, S sums, D draws
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from rlstir_core.evaluation.stats.scored import Floats, Ints, Texts
+
+Unit = Literal["episode", "host"]
+
+DRAWS = 2000
+MIN_EPISODES = 20  # below: no interval at all
+MIN_BOOTSTRAP = 50  # below: the logit jackknife covers better than the percentile bootstrap
+MIN_HOSTS = 5  # below: nothing is said about a new host
+LEVEL = 0.95
+TAIL = (1 - LEVEL) / 2
+_MAX_UNDEFINED = 0.05
+_BLOCK = 512
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure with its 95 % interval; without `lo` and `hi` the note says why, without `value` too."""
+
+    value: float | None
+    lo: float | None = None
+    hi: float | None = None
+    unit: Unit = "episode"
+    method: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Statistic:
+    """A figure as a function of sums over units.
+
+    `of` maps (..., S) to (...), NaN where it is undefined. `bounded` says that it lies between 0 and 1.
+    """
+
+    sums_US: Floats
+    of: Callable[[Floats], Floats]
+    bounded: bool = True
+
+    def value(self) -> float:
+        return float(self.of(self.sums_US.sum(axis=0)))
+
+    def leave_one_out(self) -> Floats:
+        """The figure without unit u, for every u. (U,)"""
+        return self.of(self.sums_US.sum(axis=0) - self.sums_US)
+
+    def resampled(self, draws: int, seed: int) -> Floats:
+        """The figure on `draws` resamples of the units. (D,)"""
+        weights_DU = draw_weights(len(self.sums_US), draws, seed)
+        blocks = [
+            self.of(weights_DU[start : start + _BLOCK].astype(np.float64) @ self.sums_US)
+            for start in range(0, draws, _BLOCK)
+        ]
+        return np.concatenate(blocks)
+
+    def grouped(self, group_U: Texts) -> Statistic:
+        """The same figure with coarser units."""
+        names, row_U = np.unique(group_U, return_inverse=True)
+        sums = np.zeros((len(names), self.sums_US.shape[1]))
+        np.add.at(sums, row_U.reshape(-1), self.sums_US)
+        return Statistic(sums_US=sums, of=self.of, bounded=self.bounded)
+
+
+def draw_indices(units: int, draws: int, seed: int) -> Ints:
+    """`draws` resamples with replacement of 0 .. units-1. (D, U). More draws continue fewer ones."""
+    return np.concatenate(list(_index_blocks(units, draws, seed)))
+
+
+@functools.lru_cache(maxsize=8)
+def draw_weights(units: int, draws: int, seed: int) -> NDArray[np.uint16]:
+    """How often each unit stands in each resample. (D, U). Models share draws, so differences are paired."""
+    weights = np.empty((draws, units), np.uint16)
+    start = 0
+    for block in _index_blocks(units, draws, seed):
+        rows = len(block)
+        cells = (block + np.arange(rows, dtype=np.int64)[:, None] * units).reshape(-1)
+        weights[start : start + rows] = np.bincount(cells, minlength=rows * units).reshape(rows, units)
+        start += rows
+    weights.setflags(write=False)
+    return weights
+
+
+def _index_blocks(units: int, draws: int, seed: int) -> Iterator[Ints]:
+    """The resamples in blocks, so that ten thousand draws of thousands of episodes stay small."""
+    rng = np.random.default_rng(seed)
+    for start in range(0, draws, _BLOCK):
+        yield rng.integers(0, units, size=(min(_BLOCK, draws - start), units), dtype=np.int64)
+
+
+def estimate(statistic: Statistic, *, draws: int = DRAWS, seed: int = 0, jackknife: bool = False) -> Estimate:
+    """The figure with its interval over episodes.
+
+    From 50 episodes up the percentile bootstrap, below the jackknife with t, below 20 none. With `jackknife`
+    the jackknife from 50 up as well, for figures that resampling itself pushes to one side.
+    """
+    units = len(statistic.sums_US)
+    value = statistic.value() if units else float("nan")
+    if not np.isfinite(value):
+        return refused("not defined on these test episodes")
+    if units < MIN_EPISODES:
+        return Estimate(value=value, note=f"n = {units} test episodes, no interval below {MIN_EPISODES}")
+    if statistic.bounded and _at_edge(value):
+        return _edge(value, units, "episode")
+    if units < MIN_BOOTSTRAP or jackknife:
+        return _jackknife(statistic, value, "episode")
+    drawn_D = statistic.resampled(draws, seed)
+    kept = drawn_D[np.isfinite(drawn_D)]
+    if len(kept) < (1 - _MAX_UNDEFINED) * len(drawn_D):
+        share = 1 - len(kept) / len(drawn_D)
+        return Estimate(value=value, note=f"undefined in {100 * share:.0f} % of the resamples, no interval")
+    lo, hi = np.quantile(kept, [TAIL, 1 - TAIL])
+    return Estimate(value=value, lo=float(lo), hi=float(hi), method="percentile bootstrap")
+
+
+def new_host_estimate(statistic: Statistic, host_U: Texts) -> Estimate:
+    """The figure with an interval for hosts like these: the jackknife over hosts, t with k-1 degrees."""
+    hosts = statistic.grouped(host_U)
+    value = hosts.value() if len(host_U) else float("nan")
+    if not np.isfinite(value):
+        return refused("not defined on these test episodes", unit="host")
+    count = len(hosts.sums_US)
+    if count < MIN_HOSTS:
+        noun = "test host" if count == 1 else "test hosts"
+        return Estimate(value=value, unit="host", note=f"n = {count} {noun}, no interval for new hosts")
+    if statistic.bounded and _at_edge(value):
+        return _edge(value, count, "host")
+    return _jackknife(hosts, value, "host")
+
+
+def refused(note: str, *, value: float | None = None, unit: Unit = "episode") -> Estimate:
+    """An estimate that is not given, and why."""
+    return Estimate(value=value, unit=unit, note=note)
+
+
+def independent_gap(first: Estimate, second: Estimate) -> Estimate:
+    """first minus second, for figures from different test sets.
+
+    MOVER, Zou and Donner 2008, eq. 6 (doi:10.1002/sim.3095): the limits of the difference from the limits of
+    the two. Test sets that share episodes are positively related, and the interval is then too wide.
+    """
+    if first.value is None or second.value is None:
+        return refused("one of the two figures is missing")
+    gap = first.value - second.value
+    if first.lo is None or first.hi is None or second.lo is None or second.hi is None:
+        return Estimate(value=gap, note="one of the two figures has no interval")
+    below = float(np.hypot(first.value - first.lo, second.hi - second.value))
+    above = float(np.hypot(first.hi - first.value, second.value - second.lo))
+    return Estimate(value=gap, lo=gap - below, hi=gap + above, method="MOVER from two intervals")
+
+
+def jackknife_error(leave_one_out_U: Floats) -> float:
+    """The jackknife's standard error: the root of (n-1)/n times the squares about the mean (Tukey 1958)."""
+    n = len(leave_one_out_U)
+    return float(np.sqrt((n - 1) / n * np.square(leave_one_out_U - leave_one_out_U.mean()).sum()))
+
+
+def _jackknife(statistic: Statistic, value: float, unit: Unit) -> Estimate:
+    left_U = statistic.leave_one_out()
+    if not np.isfinite(left_U).all():
+        return Estimate(value=value, unit=unit, note=f"rests on a single {unit}, no interval")
+    reach = float(special.stdtrit(len(left_U) - 1, 1 - TAIL)) * jackknife_error(left_U)
+    if not statistic.bounded:
+        return Estimate(value=value, lo=value - reach, hi=value + reach, unit=unit, method=f"jackknife by {unit}, t")
+    # the delta method, d logit(v) = dv / (v (1 - v)): a left-out figure of exactly 0 or 1 does no harm
+    centre, reach = float(special.logit(value)), reach / (value * (1 - value))
+    lo, hi = special.expit([centre - reach, centre + reach])
+    return Estimate(value=value, lo=float(lo), hi=float(hi), unit=unit, method=f"logit jackknife by {unit}, t")
+
+
+def _at_edge(value: float) -> bool:
+    return value <= 0.0 or value >= 1.0
+
+
+def _edge(value: float, units: int, unit: Unit) -> Estimate:
+    # every resample and every left-out figure is the same here, which says nothing; the exact binomial bound
+    # with one trial a unit does (Clopper and Pearson 1934, no or only successes)
+    bound = TAIL ** (1 / units)
+    method = f"exact binomial bound, one trial a {unit}"
+    if value >= 1.0:
+        return Estimate(value=1.0, lo=float(bound), hi=1.0, unit=unit, method=method)
+    return Estimate(value=0.0, lo=0.0, hi=float(1 - bound), unit=unit, method=method)

@@ -1,0 +1,99 @@
+"""Differences between models on the same episodes and the same resamples, and Holm's correction.
+
+What does not belong here: differences between test sets (`intervals.independent_gap`).
+"""
+
+# E episodes, D draws
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import special
+
+from rlstir_core.evaluation.stats import counts
+from rlstir_core.evaluation.stats.intervals import (
+    MIN_BOOTSTRAP,
+    MIN_EPISODES,
+    Estimate,
+    Statistic,
+    estimate,
+    jackknife_error,
+    refused,
+)
+from rlstir_core.evaluation.stats.metrics import NO_PHASE
+from rlstir_core.evaluation.stats.records import PairedDifference
+from rlstir_core.evaluation.stats.scored import Bools, Floats, Scores, Truth, check_pair
+
+PAIRED_DRAWS = 10_000  # the smallest p is 2 / (draws + 1), and Holm multiplies it by the family's size
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values corrected for their number (Holm 1979), in the order given."""
+    p = np.asarray(p_values, np.float64)
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    return [float(value) for value in corrected]
+
+
+def default_family(models: Sequence[Scores], baselines: Sequence[Scores]) -> list[tuple[Scores, Scores]]:
+    """The report's questions: realistic models against baselines, oracle against realistic."""
+    realistic = {scores.model: scores for scores in models if scores.mode == "realistic"}
+    pairs = [(scores, baseline) for scores in realistic.values() for baseline in baselines]
+    pairs += [(s, realistic[s.model]) for s in models if s.mode != "realistic" and s.model in realistic]
+    return pairs
+
+
+def paired_differences(
+    truth: Truth, pairs: Sequence[tuple[Scores, Scores]], *, draws: int = PAIRED_DRAWS, seed: int = 0
+) -> tuple[PairedDifference, ...]:
+    """Macro F1 of the first minus the second of every pair, with p-values, and Holm's over all pairs."""
+    tested_K = counts.tested_phases(truth)
+    cache: dict[str, Floats] = {}
+    rows: list[tuple[Scores, Scores, Estimate, float | None]] = []
+    for model, reference in pairs:
+        for scores in (model, reference):
+            check_pair(truth, scores)
+            if scores.name not in cache:
+                cache[scores.name] = counts.confusion_sums(truth, scores.predicted_N)
+        gap, p = _difference(cache[model.name], cache[reference.name], tested_K, draws, seed)
+        rows.append((model, reference, gap, p))
+    corrected = iter(holm([p for *_, p in rows if p is not None]))
+    return tuple(
+        PairedDifference(
+            model=model.name,
+            reference=reference.name,
+            difference=gap,
+            p=p,
+            p_holm=None if p is None else next(corrected),
+        )
+        for model, reference, gap, p in rows
+    )
+
+
+def _difference(
+    model_ES: Floats, reference_ES: Floats, tested_K: Bools, draws: int, seed: int
+) -> tuple[Estimate, float | None]:
+    if not tested_K.any():
+        return refused(NO_PHASE), None
+    S = model_ES.shape[1]
+    statistic = Statistic(
+        sums_US=np.concatenate([model_ES, reference_ES], axis=1),
+        of=lambda s: counts.macro_f1(s[..., :S], tested_K) - counts.macro_f1(s[..., S:], tested_K),
+        bounded=False,
+    )
+    gap = estimate(statistic, draws=draws, seed=seed)
+    if gap.lo is None or gap.value is None:
+        return gap, None
+    if MIN_EPISODES <= len(model_ES) < MIN_BOOTSTRAP:
+        error = jackknife_error(statistic.leave_one_out())
+        if error == 0:
+            return gap, 1.0 if gap.value == 0 else 0.0
+        return gap, float(2 * special.stdtr(len(model_ES) - 1, -abs(gap.value) / error))
+    drawn = statistic.resampled(draws, seed)
+    drawn = drawn[np.isfinite(drawn)]
+    # two-sided, from the share of resamples on the other side of zero; +1 so that no p is 0
+    # (Davison and Hinkley 1997, eq. 4.11)
+    tails = (1 + np.array([(drawn <= 0).sum(), (drawn >= 0).sum()])) / (len(drawn) + 1)
+    return gap, float(min(1.0, 2 * tails.min()))

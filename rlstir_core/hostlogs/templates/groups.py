@@ -1,0 +1,248 @@
+"""Which shapes share a template: words are told from parameters by how many values stand in one place.
+
+Two shapes are compared where they have equally many columns. A place is a parameter where the same line, but for
+that place, is seen with many values; how many is asked for depends on what stands there and before it. Shapes in
+which several words vary at once are found by their rare words. What does not belong here: tokens and text.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from rlstir_core.hostlogs.templates.keys import (
+    NAMING,
+    TELLING,
+    THINGS,
+    Key,
+    can_vary,
+    closed,
+    is_name,
+    is_quoted,
+    is_word,
+)
+from rlstir_core.hostlogs.templates.mask import PARAM
+from rlstir_core.hostlogs.templates.spans import spans, widen
+
+_MANY = 6  # values that make a place of words a parameter
+_MANY_NAMES = 3  # the same, where all values look like names: `Foo$1`, `my_file`, `a.b`
+_MANY_STATES = 12  # the same, where all are in capitals: states, not names
+_MANY_FIRST = 10  # the same, at the line's beginning
+_ROUNDS = 4
+_SPARSE = 5  # shapes that share a template with several words that vary
+_MASKS = 64  # sets of parameter places that are tried a length
+
+_MANY_THINGS = 4  # the same, after a word that says what kind of thing is named
+
+
+def group(keys: Sequence[Key]) -> list[Key]:
+    """For every key its template's key: parameters in the places that vary. Depends on the set of keys alone.
+
+    Parameters that stand side by side are one, so that a template's key may be shorter than those it covers.
+    """
+    now = {key: key for key in sorted(set(keys))}
+    wide: set[Key] = set()  # templates in which a parameter takes more than one column
+
+    def apply(made: dict[Key, Key], *, all_wide: bool = False) -> list[Key]:
+        now.update({key: _follow(made, value) for key, value in now.items()})
+        found = {_follow(made, key) for key in wide}
+        found.update(new for key, new in made.items() if all_wide or len(new) < len(key))
+        wide.clear()
+        wide.update(found)
+        return sorted(set(now.values()))
+
+    known = sorted(now)
+    for step in (_assigned, _single_places, _sparse, _absorb, _single_places):
+        known = apply(step(known))
+    known = apply(spans(known), all_wide=True)
+    known = apply(_single_places(known))
+    known = apply(widen(known, wide))
+    apply(_absorb(known))
+    return [now[key] for key in keys]
+
+
+def _follow(made: dict[Key, Key], key: Key) -> Key:
+    for _ in range(4 * _ROUNDS):
+        after = made.get(key, key)
+        if after == key:
+            return key
+        key = after
+    return key
+
+
+def _single_places(keys: list[Key]) -> dict[Key, Key]:
+    """Places where many values stand in an otherwise equal line."""
+    made: dict[Key, Key] = {}
+    for _ in range(_ROUNDS):
+        contexts = _contexts(keys)
+        places: dict[Key, set[int]] = defaultdict(set)
+        for (i, _), values in contexts.items():
+            if _varies(i, values):
+                for key in values.values():
+                    places[key].add(i)
+        if not places:
+            break
+        after = []
+        for key in keys:
+            new = key
+            if key in places:
+                new = closed([PARAM if i in places[key] else value for i, value in enumerate(key)])
+            if new != key:
+                made[key] = new
+            after.append(new)
+        if after == keys:
+            break
+        keys = sorted(set(after))
+    return {key: _follow(made, key) for key in made}
+
+
+def _contexts(keys: list[Key]) -> dict[tuple[int, int], dict[str, Key]]:
+    """(place, hash of all else) -> value -> key, where more than one value stands in the place.
+
+    A first pass over the hashes tells which are worth keeping, so that hostile logs take no memory.
+    """
+    seen: set[int] = set()
+    again: set[int] = set()
+    for key in keys:
+        hashes = [hash((i, value)) for i, value in enumerate(key)]
+        total = len(key) + sum(hashes)
+        for i, one in enumerate(hashes):
+            context = hash((i, total - one))
+            if context in seen:
+                again.add(context)
+            seen.add(context)
+    found: dict[tuple[int, int], dict[str, Key]] = defaultdict(dict)
+    if not again:
+        return found
+    for key in keys:
+        hashes = [hash((i, value)) for i, value in enumerate(key)]
+        total = len(key) + sum(hashes)
+        for i, one in enumerate(hashes):
+            value = key[i]
+            if hash((i, total - one)) in again and (len(value) > 1 or value == PARAM or value.isalnum()):
+                found[i, total - one][value] = key
+    return {place: values for place, values in found.items() if len(values) > 1}
+
+
+def _varies(place: int, values: dict[str, Key]) -> bool:
+    """Whether the values that stand in one place of an otherwise equal line are a parameter's."""
+    one = next(iter(values.values()))
+    if not any(is_word(value) for i, value in enumerate(one) if i != place):
+        return False
+    return PARAM in values or len(values) >= _needed(place, one, list(values))
+
+
+def _needed(place: int, one: Key, values: list[str]) -> int:
+    """How many values make a parameter of a place in a line like `one`."""
+    if place == 0 or all(value.isupper() for value in values):
+        return _MANY_STATES if place else _MANY_FIRST
+    quoted = all(is_quoted(value) for value in values)
+    if quoted and (_names_a_field(one, place) or all(" " in value for value in values)):
+        return _MANY  # names of fields, sentences
+    if quoted or one[place - 1] == "=":
+        return 2
+    # what the nearest word before says of the value
+    word = next((one[i] for i in range(place - 1, -1, -1) if is_word(one[i]) or one[i] == PARAM), "").lower()
+    telling = any(value.lower() in TELLING for value in values)
+    if word in NAMING and not telling:
+        return 2
+    if all(is_name(value) for value in values):
+        return _MANY_NAMES
+    return _MANY_THINGS if word in THINGS and not telling else _MANY
+
+
+def _sparse(keys: list[Key]) -> dict[Key, Key]:
+    """Shapes that share their frequent words, and differ in several rare ones."""
+    if len(keys) < _SPARSE:
+        return {}
+    support: Counter[tuple[int, int, str]] = Counter()
+    for key in keys:
+        support.update((len(key), i, value) for i, value in enumerate(key))
+    shared: dict[Key, list[Key]] = defaultdict(list)
+    for key in keys:
+        n = len(key)
+        frame = tuple(v if support[n, i, v] >= _SPARSE or not can_vary(v) else "" for i, v in enumerate(key))
+        shared[frame].append(key)
+    made: dict[Key, Key] = {}
+    for frame, members in shared.items():
+        if len(members) < _SPARSE:
+            continue
+        open_places = [i for i, value in enumerate(frame) if not value]
+        words = sum(1 for value in frame if value and is_word(value))
+        if not open_places or words < 2 or words < len(open_places):
+            continue
+        values = [{key[i] for key in members} for i in open_places]
+        if any(len(each) < _SPARSE or all(value.isupper() for value in each) for each in values):
+            continue
+        new = closed([value or PARAM for value in frame])
+        made.update(dict.fromkeys(members, new))
+    return made
+
+
+def _assigned(keys: list[Key]) -> dict[Key, Key]:
+    """Values behind `=` or within quotes that vary, several at once, in otherwise equal lines."""
+    frames: dict[Key, list[Key]] = defaultdict(list)
+    for key in keys:
+        open_places = {i for i in range(1, len(key)) if _is_value(key, i)}
+        if open_places:
+            frames[tuple("" if i in open_places else value for i, value in enumerate(key))].append(key)
+    made = {}
+    for frame, members in frames.items():
+        if len(members) < 2 or not any(is_word(value) for value in frame):
+            continue
+        columns = [len(set(column)) > 1 for column in zip(*members, strict=True)]
+        for key in members:
+            made[key] = tuple(PARAM if varies else value for varies, value in zip(columns, key, strict=True))
+    return made
+
+
+def _is_value(key: Key, i: int) -> bool:
+    """Whether one word stands behind `=`, or alone within quotes."""
+    if not can_vary(key[i]) or " " in key[i]:
+        return False
+    return key[i - 1] == "=" or (is_quoted(key[i]) and not _names_a_field(key, i))
+
+
+def _names_a_field(key: Key, i: int) -> bool:
+    """Whether a quoted word is a field's name, as in JSON."""
+    return key[i + 1 : i + 2] == (":",)
+
+
+def _absorb(keys: list[Key]) -> dict[Key, Key]:
+    """A shape that another one covers, parameters standing where it has words."""
+    lookup = Lookup(keys)
+    made = {}
+    for key in keys:
+        cover = lookup.find(key)
+        if cover is not None and cover != key:
+            made[key] = cover
+    return made
+
+
+class Lookup:
+    """Which of many templates' keys covers a key: the most frequent sets of parameter places are tried in turn."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        masks: dict[int, Counter[tuple[int, ...]]] = defaultdict(Counter)
+        for key in keys:
+            masks[len(key)][tuple(i for i, value in enumerate(key) if value == PARAM)] += 1
+        self._masks = {
+            length: sorted(counts, key=lambda mask: (len(mask), -counts[mask], mask))[:_MASKS]
+            for length, counts in masks.items()
+        }
+        self._keys = set(keys)
+
+    def find(self, key: Key) -> Key | None:
+        """The most general key that covers `key` and shares a word with it."""
+        best: Key | None = None
+        here = {i for i, value in enumerate(key) if value == PARAM}
+        for mask in self._masks.get(len(key), ()):
+            if not here.issubset(mask):
+                continue
+            new = list(key)
+            for i in mask:
+                new[i] = PARAM
+            cover = tuple(new)
+            if cover in self._keys and any(is_word(value) for value in cover):
+                best = cover
+        return best

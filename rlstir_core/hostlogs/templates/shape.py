@@ -1,0 +1,172 @@
+"""A masked line as columns that can be compared: words, delimiters and parameters, lists folded to one parameter.
+
+What does not belong here: which lines share a template.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from rlstir_core.hostlogs.templates.mask import MARK, PARAM, SOFT, TYPE_OF, UNTYPED, words
+
+_MARKS = f"{PARAM}-{max(TYPE_OF)}"
+_PIECES = re.compile(
+    r"""\\[0-7]{3}|"(?![\s,;:)\]}=])[^"]*"|(?<![\w'])'[^'\s][^']{0,80}'(?!\w)|[^\s=:,;()\[\]{}"'|<>]+|\S"""
+)
+_GLUED_LIST = re.compile(f"[{_MARKS}](?:[,;|][{_MARKS}])+")
+_EDGES = "[](){}<>,;\"'"
+_SIZES = words("B KB MB GB TB K M G T kB KiB MiB GiB TiB")
+_TRUTH = words("true false True False TRUE FALSE")
+_SPANS = words("ms us sec secs second seconds min mins minute minutes hour hours day days s m h")
+_FOLDED = _SIZES | _SPANS | {":"}
+_DATES = words(
+    "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec Mon Tue Wed Thu Fri Sat Sun UTC GMT CST EST PST CET CEST "
+    "EDT PDT MDT MST CDT BST IST JST"
+)
+ANY_SIZE = chr(ord(PARAM) + 0xF0)  # a unit of size in a key: `KB` and `MB` are one
+
+
+class Piece(NamedTuple):
+    """One column of a line: its text as read (parameters typed), its key, and whether white space stands before it."""
+
+    text: str
+    key: str
+    space: str
+
+
+class Shape(NamedTuple):
+    """A line's pieces, and its folded keys: what two lines must share to be compared column by column."""
+
+    pieces: tuple[Piece, ...]
+    folded: tuple[Piece, ...]
+
+
+def shape_of(tokens: Sequence[str], spaces: Sequence[str] | None) -> Shape:
+    """The shape of a masked line; `spaces` are the runs of white space between tokens where one is not a blank."""
+    tokens = _dates(tokens)
+    pieces = _pieces(tokens, spaces)
+    shorter, gaps = _fold(tokens, spaces)
+    folded = pieces if len(shorter) == len(tokens) and shorter == list(tokens) else _pieces(shorter, gaps)
+    return Shape(tuple(pieces), tuple(_units(folded)))
+
+
+def _pieces(tokens: Sequence[str], spaces: Sequence[str] | None) -> list[Piece]:
+    if spaces is None:
+        text = " ".join(tokens)
+    else:
+        text = "".join(part for pair in zip(tokens, [*spaces, ""], strict=True) for part in pair)
+    made, end = [], 0
+    for found in _PIECES.finditer(text):
+        piece = found.group()
+        start, after = found.span()
+        made.append(Piece(piece, key_of(piece), text[end:start]))
+        end = after
+    return made
+
+
+@lru_cache(maxsize=1 << 15)
+def key_of(piece: str) -> str:
+    """The piece with untyped parameters, and with truth values and words that end in a digit or two masked as well."""
+    if piece in _TRUTH:
+        return PARAM
+    key = piece.translate(UNTYPED)
+    if not any(map(str.isdigit, key)):
+        return key
+    return SOFT.sub(rf"\g<1>{PARAM}", key)
+
+
+def _fold(tokens: Sequence[str], spaces: Sequence[str] | None) -> tuple[list[str], list[str] | None]:
+    """Runs of equal masked tokens (a list of addresses, a date) as one token, that keeps the first one's types."""
+    made: list[str] = []
+    gaps: list[str] = []
+    before = ""
+    for i, token in enumerate(tokens):
+        folded = token if token.isascii() else _GLUED_LIST.sub(_first_of, token)
+        core = folded.strip(_EDGES)
+        untyped = core.translate(UNTYPED)
+        if PARAM in untyped and untyped == before:
+            # the list goes on: what closed the item before falls away, what closes this one stays
+            made[-1] = made[-1].rstrip(_EDGES) + folded[folded.index(core) + len(core) :]
+            continue
+        if made:
+            gaps.append(spaces[i - 1] if spaces is not None else " ")
+        made.append(folded)
+        before = untyped
+    return made, gaps
+
+
+def _first_of(found: re.Match[str]) -> str:
+    return found.group()[0]
+
+
+def _dates(tokens: Sequence[str]) -> Sequence[str]:
+    """Names of months and days masked where they belong to a date."""
+    if _DATES.isdisjoint(token.strip(_EDGES) for token in tokens):
+        return tokens
+    made = []
+    for i, token in enumerate(tokens):
+        core = token.strip(_EDGES)
+        made.append(token.replace(core, MARK["time"]) if core in _DATES and _dated(tokens, i) else token)
+    return made
+
+
+def _dated(tokens: Sequence[str], i: int) -> bool:
+    """Whether a month's or a day's name stands beside a number or another such name."""
+    for j in (i - 1, i + 1):
+        if 0 <= j < len(tokens):
+            other = tokens[j].strip(_EDGES)
+            if other in _DATES or (len(other) == 1 and other in TYPE_OF):
+                return True
+    return False
+
+
+def _units(pieces: list[Piece]) -> list[Piece]:
+    """`4 KB` and `3 MB` have one key, `<1 sec` is a parameter like `00:01`, and two numbers around a colon are one."""
+    made: list[Piece] = []
+    if _FOLDED.isdisjoint(piece.key for piece in pieces):
+        return pieces
+    for i, piece in enumerate(pieces):
+        before = pieces[i - 1].key if i else ""
+        if piece.text == MARK["number"] and before == ":" and not piece.space and _ends_with_number(made):
+            made.pop()  # `12:75` is what `12:34` is
+        elif piece.key in _SIZES and before == PARAM:
+            made.append(Piece(piece.text, ANY_SIZE, piece.space))
+        elif piece.key in _SPANS and before == PARAM and len(made) > 1 and made[-2].key == "<":
+            less = made[-2]
+            del made[-2:]
+            made.append(Piece(MARK["time"], PARAM, less.space))
+        else:
+            made.append(piece)
+    return made
+
+
+def _ends_with_number(made: list[Piece]) -> bool:
+    return len(made) > 1 and made[-2].text == MARK["number"] and not made[-1].space
+
+
+def aligned(pieces: Sequence[Piece], key: Sequence[str]) -> tuple[Piece, ...]:
+    """The pieces with one for each column of a key that covers them: a parameter may take several pieces."""
+    made: list[Piece] = []
+    at = 0
+    for i, value in enumerate(key):
+        end = at + 1
+        if value == PARAM:
+            # up to where the constants that follow are found
+            after = list(key[i + 1 :])
+            stop = after.index(PARAM) if PARAM in after else len(after)
+            if stop == len(after):
+                end = len(pieces) - stop
+            else:
+                wanted = after[:stop]
+                while end < len(pieces) and [piece.key for piece in pieces[end : end + stop]] != wanted:
+                    end += 1
+        taken = pieces[at : max(end, at + 1)]
+        if not taken:
+            taken = (Piece(MARK["text"], PARAM, ""),)
+        text = taken[0].text if len(taken) == 1 else MARK["text"]
+        made.append(Piece(text, taken[0].key if len(taken) == 1 else PARAM, taken[0].space))
+        at = max(end, at + 1)
+    return tuple(made)

@@ -1,0 +1,141 @@
+"""Stretches of several words that are one parameter: names and texts between equal beginnings and ends.
+
+What does not belong here: places of one word (template_groups).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from rlstir_core.hostlogs.templates.keys import Key, can_vary, closed, is_word
+from rlstir_core.hostlogs.templates.mask import PARAM
+
+_FEW = 3  # texts that make a parameter of what stands in brackets, or behind `=`
+_MANY = 6  # texts that make a parameter elsewhere
+_SPAN = 6  # columns that a name or text may take
+_SPAN_COLUMNS = 80  # longer lines are not searched for such
+_CONTEXTS = 300_000  # places that are looked at in all
+_COVERS = 200  # templates of such stretches that are compared with all others
+_JOINING = frozenset([",", "-", "&", "+", "/"])
+_PAIRS = frozenset({("[", "]"), ("(", ")"), ("{", "}"), ("<", ">")})
+
+Context = tuple[int, int, int]  # columns around a stretch, hash before it, hash behind it
+
+
+def spans(keys: list[Key]) -> dict[Key, Key]:
+    """Stretches of one to some words that vary between equal beginnings and ends: names and texts of several words."""
+    seen: Counter[Context] = Counter()
+    for key in keys:
+        if len(seen) > _CONTEXTS:
+            break
+        seen.update(context for context, _, _ in _stretches(key))
+    # where one word is a parameter already, few texts of several words are enough
+    known = {
+        (len(key) - 1, heads[i], tails[len(key) - i - 1])
+        for key in keys
+        if PARAM in key and len(key) <= _SPAN_COLUMNS
+        for heads, tails in [_ends(key)]
+        for i, value in enumerate(key)
+        if value == PARAM
+    }
+    contexts: dict[Context, dict[tuple[int, Key], int]] = defaultdict(dict)
+    for number, key in enumerate(keys):
+        for context, i, j in _stretches(key):
+            if seen.get(context, 0) >= _FEW:
+                contexts[context][number, key[i:j]] = i
+    made: dict[Key, Key] = {}
+    for context, found in sorted(contexts.items(), key=lambda item: -item[0][0]):
+        fills = {fill for number, fill in found if keys[number] not in made}
+        if len(fills) < _FEW or max(map(len, fills)) < 2:
+            continue
+        (number, fill), at = next(iter(found.items()))
+        key = keys[number]
+        end = at + len(fill)
+        around = (key[at - 1] if at else "", key[end] if end < len(key) else "")
+        titles = all(each[0][0].isupper() for each in fills)
+        needed = _MANY if titles or end < len(key) else _MANY + 2
+        if around in _PAIRS or around[0] == "=" or context in known:
+            needed = _FEW
+        if sum(map(is_word, key)) - sum(map(is_word, fill)) < 3 and around not in _PAIRS:
+            needed *= 2
+        if len(fills) < needed or all(all(map(str.isupper, each)) for each in fills):
+            continue
+        new = closed([*key[:at], PARAM, *key[end:]])
+        for number, _fill in found:
+            made.setdefault(keys[number], new)
+    return made
+
+
+def widen(keys: list[Key], spanned: set[Key]) -> dict[Key, Key]:
+    """Brings what a stretch's template covers, though parts of the stretch were parameters before, to that template.
+
+    A parameter alone within brackets takes lists as well.
+    """
+    made: dict[Key, Key] = {}
+    by_start: dict[str, list[Key]] = defaultdict(list)
+    for key in keys:
+        by_start[key[0] if key else ""].append(key)
+    covers = [
+        (key, at) for key in keys for at in range(1, len(key)) if key[at] == PARAM and _takes_more(key, at, spanned)
+    ]
+    for cover, at in covers[:_COVERS]:
+        after = cover[at + 1 :]
+        within = cover not in spanned
+        if sum(map(is_word, cover)) < 1 + (cover[0] == PARAM):
+            continue
+        for key in keys if cover[0] == PARAM else by_start[cover[0]]:
+            end = len(key) - len(after)
+            if (
+                key in made
+                or not at + 1 < end <= at + 2 * _SPAN
+                or not (_fits(key[end:], after) and _fits(key[:at], cover))
+            ):
+                continue
+            if all(value == PARAM or _in_name(value) for value in key[at:end]) and ("," in key[at:end] or not within):
+                made[key] = cover
+    return made
+
+
+def _fits(part: Key, cover: Key) -> bool:
+    """Whether each column is the cover's, or a name where the cover has a parameter."""
+    return all(
+        value == wanted or (wanted == PARAM and _in_name(value)) for value, wanted in zip(part, cover, strict=False)
+    )
+
+
+def _takes_more(key: Key, at: int, spanned: set[Key]) -> bool:
+    return key in spanned or key[at - 1 : at + 2] == ("[", PARAM, "]")
+
+
+def _ends(key: Key) -> tuple[list[int], list[int]]:
+    """Hashes of the first n columns, and of the last n, for every n."""
+    heads, tails = [0], [0]
+    for value in key:
+        heads.append(hash((heads[-1], value)))
+    for value in reversed(key):
+        tails.append(hash((tails[-1], value)))
+    return heads, tails
+
+
+def _stretches(key: Key) -> Iterator[tuple[Context, int, int]]:
+    """((columns around it, hash before it, hash behind it), begin, end) of every stretch that may be a name or text."""
+    if len(key) > _SPAN_COLUMNS:
+        return
+    heads, tails = _ends(key)
+    words = [0]
+    for value in key:
+        words.append(words[-1] + is_word(value))
+    named = [_in_name(value) for value in key]
+    for i in range(len(key)):
+        if key[i] in _JOINING:
+            continue
+        for j in range(i + 1, min(len(key), i + _SPAN) + 1):
+            if not named[j - 1]:
+                break
+            if key[j - 1] not in _JOINING and words[i] + words[-1] - words[j] >= 2:
+                yield (len(key) - j + i, heads[i], tails[len(key) - j]), i, j
+
+
+def _in_name(value: str) -> bool:
+    return value in _JOINING or (value[0] not in "\"'" and can_vary(value))

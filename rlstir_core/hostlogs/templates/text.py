@@ -1,0 +1,117 @@
+"""Texts of templates: made from the lines that share one, and matched against a line to give its parameters.
+
+What does not belong here: which lines share a template.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from rlstir_core.hostlogs.templates.keys import Key
+from rlstir_core.hostlogs.templates.mask import PARAM, TYPE_OF
+from rlstir_core.hostlogs.templates.shape import Shape, aligned, key_of
+
+ANY = "<*>"
+_MARKED = re.compile(f"[{min(TYPE_OF)}-{max(TYPE_OF)}]")
+_ALL_MARKS = frozenset((*TYPE_OF, PARAM))
+
+
+def text_of(shapes: list[Shape], cover: Key) -> tuple[str, list[list[str]]]:
+    """The text that all shapes of one template share, and the types seen at each of its parameters."""
+    whole = len({len(shape.pieces) for shape in shapes}) == 1
+    if whole:
+        rows = [shape.pieces for shape in shapes]
+    elif len({len(shape.folded) for shape in shapes}) == 1:
+        rows = [shape.folded for shape in shapes]
+    else:
+        rows = [aligned(shape.folded, cover) for shape in shapes]
+    parts: list[str] = []  # constant text, and None's place is a parameter
+    kinds: list[set[str]] = []
+    for column in zip(*rows, strict=True):
+        space = column[0].space
+        if space:
+            parts.append(space)
+        texts = {piece.text for piece in column}
+        keys = {key_of(text) for text in texts}
+        if len(texts) > 1 and len(keys) > 1:
+            quote = _quote_of(texts)
+            parts.extend(quote)
+            _param(parts, kinds, {_kind_of(text.strip(quote) if quote else text) for text in texts})
+            parts.extend(quote)
+            continue
+        # words that end in a digit stay where the digit never varies
+        pattern = next(iter(texts)) if len(texts) == 1 else next(iter(keys))
+        columns = list(zip(*(_kinds_in(text, pattern) for text in sorted(texts)), strict=True))
+        _spread(pattern, [set(each) for each in columns], parts, kinds)
+    return "".join(parts), [sorted(kind) for kind in kinds]
+
+
+def _quote_of(texts: set[str]) -> str:
+    """The quote that all values stand in, which is no part of the parameter; empty for none."""
+    quote = next(iter(texts))[0]
+    return quote if quote in "\"'" and all(len(text) > 1 and text[0] == text[-1] == quote for text in texts) else ""
+
+
+def _spread(pattern: str, found: list[set[str]], parts: list[str], kinds: list[set[str]]) -> None:
+    at = 0
+    for character in pattern:
+        if character in _ALL_MARKS:
+            _param(parts, kinds, found[at])
+            at += 1
+        else:
+            parts.append(character)
+
+
+def _kinds_in(text: str, pattern: str) -> list[str]:
+    """The types of a piece's parameters, as many as the pattern has; a masked digit of a word is a number."""
+    n = sum(character in _ALL_MARKS for character in pattern)
+    own = [TYPE_OF[character] for character in text if character in TYPE_OF]
+    if len(own) < n and pattern == PARAM:
+        return ["word"]
+    return own if len(own) == n else [*own, *["number"] * n][:n]
+
+
+def _kind_of(text: str) -> str:
+    """The type of a value that a parameter takes whole."""
+    marks = _MARKED.findall(text)
+    if not marks:
+        return "word"
+    return TYPE_OF[marks[0]] if len(text) == 1 else "id"
+
+
+def _param(parts: list[str], kinds: list[set[str]], found: set[str]) -> None:
+    """Another parameter; right behind one it is the same."""
+    if parts and parts[-1] == ANY:
+        kinds[-1] |= found
+        return
+    parts.append(ANY)
+    kinds.append(set(found))
+
+
+def parameters(text: str, message: str) -> list[str] | None:
+    """What stands at each `<*>` of a template in a message, white space counted as one blank; None where it differs.
+
+    Takes one pass: constants are looked for from the left, the last one at the end.
+    """
+    pieces = " ".join(text.split()).split(ANY)
+    line = " ".join(message.split())
+    if len(pieces) == 1:
+        return [] if line == pieces[0] else None
+    if not line.startswith(pieces[0]) or not line.endswith(pieces[-1]):
+        return None
+    at, end = len(pieces[0]), len(line) - len(pieces[-1])
+    found = []
+    for piece in pieces[1:-1]:
+        where = line.find(piece, at, end)
+        if where < 0:
+            return None
+        found.append(line[at:where])
+        at = where + len(piece)
+    return [*found, line[at:end]] if at <= end else None
+
+
+def fill(text: str, values: Iterable[str]) -> str:
+    """The message that a template and its parameters make."""
+    left = iter(values)
+    return re.sub(re.escape(ANY), lambda _: next(left), " ".join(text.split()))

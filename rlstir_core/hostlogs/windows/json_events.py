@@ -1,0 +1,301 @@
+"""Windows events as JSON, one a line, in an array or printed over many lines, to log rows.
+
+A line is read by the fast decoder; whatever that one does not take, or might take though strict JSON forbids it, goes
+to the careful one. What does not belong here: dialects (`windows_shapes.py`) and what events mean (`windows.py`).
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from rlstir_core.episodes.strict import parse_line
+from rlstir_core.hostlogs.lines import Line, lines
+from rlstir_core.hostlogs.schema import LogContext, LogRow
+from rlstir_core.hostlogs.unparsed import to_json, unparsed
+from rlstir_core.hostlogs.windows.dialects import Shape, account, flat_provider, nested_event, shape_of
+from rlstir_core.hostlogs.windows.event import Envelope, Plan, complete, event_id_text, plan_of, plan_row, to_row
+from rlstir_core.hostlogs.windows.flat_blocks import FLAT, FlatBlocks, blocks
+from rlstir_core.hostlogs.windows.json_frames import frames
+from rlstir_core.hostlogs.windows.times import Zone, fits, parse_time
+
+NESTING = 32
+_ANY = msgspec.json.Decoder(dict[str, Any])
+_UINT64_MAX = 2**64 - 1  # Windows writes such numbers: a filter's weight, `no limit`
+_KINDS = 4096  # sets of keys, and plans of them, kept at a time
+_HELD = 256  # rows without a zone that wait for one
+_OBJECTS_A_LINE = 64
+
+
+def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
+    """The rows of a log of Windows events; what is no event becomes a row with `parsed` False."""
+    reader, limit = _Reader(context), context.line_bytes
+    by_line, source = _opened(chunks, limit)
+    if by_line:
+        flat = FlatBlocks()
+        for block in blocks(source, limit):
+            if len(block) <= limit and (found := flat.read(block)):
+                yield from _clean(reader, *found)
+            else:
+                yield from _unsure(reader, lines(iter((block,)), limit))
+            reader.n_lines += block.count(b"\n")
+    else:
+        yield from _unsure(reader, frames(source, limit))
+    yield from reader.release()
+
+
+def _clean(reader: _Reader, texts: list[str], records: list[dict[str, Any]]) -> list[LogRow]:
+    """The rows of lines whose records are known to be what strict JSON gives."""
+    made: list[LogRow] = []
+    read = reader.row
+    for number, (record, text) in enumerate(zip(records, texts, strict=True), 1):
+        row = read(record, text.rstrip())
+        if row is not None and not reader.waits and not reader.held:
+            made.append(row)
+        elif row is not None:
+            made.extend(reader.hold(row))
+        else:
+            for other in reader.carefully(Line(number, text.removesuffix("\r").encode()), record):
+                made.extend(reader.hold(other))
+    return made
+
+
+def _unsure(reader: _Reader, values: Iterable[Line]) -> Iterator[LogRow]:
+    """The rows of lines each of which must prove itself."""
+    for line in values:
+        record = _decode(line.raw) if line.whole else None
+        row = reader.row(record, line.raw.strip().decode()) if record is not None else None
+        if row is not None:
+            yield from reader.hold(row)
+        elif line.raw.strip():
+            for other in reader.carefully(line, record):
+                yield from reader.hold(other)
+
+
+class _Kind(msgspec.Struct):
+    """A set of keys: its dialect, and the plans of the events that were met in it."""
+
+    shape: Shape
+    plans: dict[tuple[Any, Any], Plan]
+
+
+class _Reader:
+    """One log's state: the sets of keys met, the zone of its times and the time of the last row."""
+
+    def __init__(self, context: LogContext) -> None:
+        self.held: list[tuple[LogRow, bool]] = []  # with whether the row's time wants the zone
+        self.waits = False  # so does that of the row just made
+        self.n_lines = 0  # before the block that is read
+        self._context = context
+        self._kinds: dict[tuple[str, ...], _Kind] = {}
+        self._n_plans = 0
+        self._zone = Zone()
+        self._last_ns = context.near_ns or 0
+        self._said: object = None  # as a time, and what it was read as
+        self._parsed: tuple[int, bool] | None = None
+
+    def hold(self, row: LogRow) -> Iterator[LogRow]:
+        """Keeps a row back while the log's zone is not known, but not too many."""
+        self.held.append((row, self.waits))
+        self.waits = False
+        if self._zone.offset_ns is not None or len(self.held) >= _HELD or not any(waits for _, waits in self.held):
+            yield from self.release(at_end=False)
+
+    def release(self, at_end: bool = True) -> Iterator[LogRow]:
+        """The rows that were held; a log that does not tell its zone is taken as UTC."""
+        if self._zone.offset_ns is None and (at_end or len(self.held) >= _HELD):
+            self._zone.offset_ns = 0
+        for row, waits in self.held:
+            if waits:
+                row.ts_ns -= self._zone.offset_ns or 0
+            yield row
+        self.held = []
+
+    def carefully(self, line: Line, record: dict[str, Any] | None) -> Iterator[LogRow]:
+        """The rows of a line that the fast decoder refused, or (`record`) that is no event."""
+        if record is not None or not line.whole:
+            yield self._unparsed(line, "no Windows event")
+            return
+        found = parse_line(line.raw, NESTING, most=_OBJECTS_A_LINE)
+        fault = found.fault
+        whole = not fault and len(found.objects) == 1  # then its text stands as it was written
+        for one in found.objects:
+            row = self.row(one, line.raw.strip().decode() if whole else to_json(one))
+            if row is not None:
+                yield row
+            else:
+                fault = fault or "no Windows event"
+        if fault or not found.objects:
+            yield self._unparsed(line, fault or "not JSON")
+
+    def _unparsed(self, line: Line, why: str) -> LogRow:
+        line = line._replace(number=self.n_lines + line.number)
+        return unparsed(line, "evtx", "", self._context, self._last_ns, why)
+
+    def row(self, record: dict[str, Any], fields_json: str) -> LogRow | None:
+        """The row of a record; None where it is no event. `waits` then says whether its time wants a zone."""
+        self.waits = False
+        keys = tuple(record)
+        kind = self._kinds.get(keys)
+        if kind is None:
+            kind = self._new_kind(keys, record)
+        shape = kind.shape
+        if shape.kind == "flat":
+            return self._flat_row(kind, shape, record, fields_json)
+        found = nested_event(record) if shape.kind else None
+        if found is None:
+            return None
+        event, time = found
+        parsed = parse_time(time)  # SystemTime is UTC whether it says so or not
+        if parsed is not None and fits(parsed[0]):
+            self._last_ns = parsed[0]
+        return to_row(event, self._last_ns, fields_json, self._context.host)
+
+    def _flat_row(self, kind: _Kind, shape: Shape, record: dict[str, Any], fields_json: str) -> LogRow:
+        plan_key = (record[shape.event_id], record[shape.provider] if shape.provider else None)
+        try:
+            plan = kind.plans.get(plan_key)
+        except TypeError:  # an object where a name should be
+            plan, plan_key = None, (None, None)
+        if plan is None:
+            plan = self._new_plan(kind, plan_key, record)
+        if shape.time:
+            said = record[shape.time]
+            if type(said) is not str or said != self._said:  # many events of one second follow each other
+                self._said, self._parsed = said, parse_time(said)
+            parsed = self._parsed
+            if parsed is not None and fits(parsed[0]):
+                utc = parsed[1] or shape.time == "UtcTime"
+                self._last_ns = parsed[0] if utc else self._in_utc(parsed[0], shape, record)
+        computer = record[shape.computer] if shape.computer else ""
+        if type(computer) is not str or not computer:
+            computer = self._context.host
+        row = plan_row(plan, record, self._last_ns, computer, fields_json)
+        names = plan.names
+        if names.text or row.pid < 0 or (names.envelope_user and (shape.user or shape.sid)):
+            complete(row, plan, record, _flat_envelope(shape, record))
+        return row
+
+    def _in_utc(self, ns: int, shape: Shape, record: dict[str, Any]) -> int:
+        zone = self._zone
+        if shape.local and type(local := record[shape.local]) is str and zone.wants(local):
+            zone.learn(local, record[shape.utc])
+        self.waits = zone.offset_ns is None
+        return ns - (zone.offset_ns or 0)
+
+    def _new_kind(self, keys: tuple[str, ...], record: dict[str, Any]) -> _Kind:
+        if self._n_plans >= _KINDS:
+            self._kinds.clear()
+            self._n_plans = 0
+        self._n_plans += 1
+        kind = _Kind(shape_of(record), {})
+        if sum(map(len, keys)) <= _KINDS:
+            self._kinds[keys] = kind
+        return kind
+
+    def _new_plan(self, kind: _Kind, plan_key: tuple[Any, Any], record: dict[str, Any]) -> Plan:
+        shape = kind.shape
+        plan = plan_of(flat_provider(shape, record), event_id_text(record[shape.event_id]), True, record)
+        self._n_plans += 1
+        if self._n_plans < _KINDS and plan_key != (None, None) and len(str(plan_key)) <= _KINDS:
+            kind.plans[plan_key] = plan
+        return plan
+
+
+def _flat_envelope(shape: Shape, record: dict[str, Any]) -> Envelope:
+    rendered = record[shape.rendered] if shape.rendered else ""
+    sid = record[shape.sid] if shape.sid else ""
+    return Envelope(
+        execution_pid=record[shape.execution] if shape.execution else None,
+        execution_tid=record[shape.thread] if shape.thread else None,
+        user=account(record[shape.domain] if shape.domain else "", record[shape.user]) if shape.user else "",
+        sid=sid if isinstance(sid, str) else "",
+        rendered=rendered if isinstance(rendered, str) else "",
+    )
+
+
+def _decode(raw: bytes) -> dict[str, Any] | None:
+    """The object in `raw` if the fast decoder takes it and strict JSON certainly would; else None.
+
+    The decoder checks all but repeated keys, of which it keeps the last. Those are excluded by counting: the quotes in
+    the line are two for each text that came out and those inside texts, or texts were lost.
+    """
+    try:
+        record: dict[str, Any] = FLAT.decode(raw)
+        values = list(record.values())
+        kinds: list[type | None] = list(map(type, values))
+        n_texts = len(record) + kinds.count(str)
+        for _ in range(kinds.count(list)):
+            at = kinds.index(list)
+            n_texts += len(values[at])
+            kinds[at] = None
+    except msgspec.ValidationError:
+        try:
+            record = _ANY.decode(raw)
+            n_texts = _texts_within(record, NESTING)
+        except (ValueError, RecursionError):
+            return None
+    except (ValueError, RecursionError):
+        return None
+    spare = raw.count(b'"') - 2 * n_texts
+    if spare and (b"\\u0022" in raw or spare != _quotes_within(record)):
+        return None
+    return record
+
+
+def _texts_within(value: Any, depth: int) -> int:
+    """Keys and texts in a decoded value; ValueError where strict JSON, with 64 unsigned bits, would refuse it."""
+    if depth <= 0:
+        raise ValueError("nesting is too deep")
+    if isinstance(value, dict):
+        n, items = len(value), value.values()
+    else:
+        n, items = 0, value
+    for item in items:
+        if type(item) is str:
+            n += 1
+        elif isinstance(item, (dict, list)):
+            n += _texts_within(item, depth - 1)
+        elif type(item) is int and not -(2**63) <= item <= _UINT64_MAX:
+            raise ValueError("an integer beyond 64 bits")
+    return n
+
+
+def _quotes_within(value: dict[str, Any] | list[Any]) -> int:
+    """Quotes inside the keys and texts of a decoded value."""
+    if isinstance(value, dict):
+        n, items = "".join(value).count('"'), list(value.values())
+    else:
+        n, items = 0, value
+    n += "".join([item for item in items if type(item) is str]).count('"')
+    return n + sum(_quotes_within(item) for item in items if isinstance(item, (dict, list)))
+
+
+def _opened(chunks: Iterable[bytes], limit: int) -> tuple[bool, Iterable[bytes]]:
+    """Whether values go by lines; by braces where the log begins with an array or a brace alone in its line."""
+    source = iter(chunks)
+    head = b""
+    for chunk in source:
+        head += chunk
+        if len(head.lstrip()) >= 4 or len(head) > limit:
+            break
+    if head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        source = _from_utf16(chain([head], source))
+        head = next(source, b"")
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    first = head.lstrip()
+    whole: Iterable[bytes] = chain([head], source)
+    return first[:1] != b"[" and (first[:1] != b"{" or bool(first[1:2].strip())), whole
+
+
+def _from_utf16(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """What PowerShell's `>` writes."""
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    for chunk in chunks:
+        if said := decoder.decode(chunk):
+            yield said.encode()
+    yield decoder.decode(b"", final=True).encode()

@@ -1,0 +1,166 @@
+"""Logs of others become episodes: found by content, the bytes as they are, labels from a table."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlstir_core.contract.registry import load_registry
+from rlstir_core.episodes.index import read_index
+from rlstir_core.episodes.validate import validate_host, validate_store
+from rlstir_core.errors import InvalidId, StoreError
+from rlstir_core.hostlogs.store import build_log_events
+from rlstir_core.importers.logs import import_logs
+from rlstir_core.results.layout import Layout
+
+REAL = Path(__file__).parents[3] / "shared" / "real"
+DAY = 86_400
+NEW_YEAR = 1_704_067_200  # 2024-01-01
+
+
+def audit(serial: int, at: float) -> str:
+    said = f'arch=c000003e syscall=59 success=yes exit=0 pid={serial} comm="x"'
+    return f"type=SYSCALL msg=audit({at:.3f}:{serial}): {said}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "in"
+    (made / "a").mkdir(parents=True)
+    (made / "a" / "x.log").write_text("".join(audit(k, NEW_YEAR + k) for k in range(1, 5)))
+    (made / "b.log").write_text("Dec 31 23:59:59 Box.lab.local sshd[1]: Invalid user q from 192.0.2.1\n")
+    os.utime(made / "b.log", (NEW_YEAR + 60, NEW_YEAR + 60))
+    (made / "notes.txt").write_text("nothing\n")
+    return made
+
+
+def episodes(store: Path) -> dict[str, Any]:
+    return {entry.episode_id: entry for entry in read_index(store).entries}
+
+
+def rows_of(store: Path, data: Path) -> dict[str, int]:
+    layout, index, n = Layout(data), read_index(store), dict[str, int]()
+    for host in index.hosts:
+        found = validate_host(store, layout, host, registry=load_registry(store), index=index)
+        assert all(row.usable for row in found.rows), [(row.reason, row.detail) for row in found.rows if not row.usable]
+        for channel, rows in build_log_events(store, layout, host).rows.items():
+            n[channel] = n.get(channel, 0) + rows
+    return n
+
+
+def test_every_log_becomes_an_episode_and_every_event_a_row(folder: Path, tmp_path: Path) -> None:
+    made = import_logs([folder], tmp_path / "store")
+    assert (made.n_files, made.n_episodes, made.n_rows) == (2, 2, 5)
+    assert made.not_logs == ["notes.txt"] and made.faults == []
+    assert {entry.host_id for entry in episodes(tmp_path / "store").values()} == {"imported", "box"}
+    assert rows_of(tmp_path / "store", tmp_path / "data") == {"auditd": 4, "auth": 1}
+    verdicts = [
+        verdict for _, verdict in validate_store(tmp_path / "store", registry=load_registry(tmp_path / "store"))
+    ]
+    assert {verdict.verdict for verdict in verdicts} == {"degraded"}
+
+
+def test_a_line_without_a_year_was_written_before_its_file_was_last_changed(folder: Path, tmp_path: Path) -> None:
+    import_logs([folder / "b.log"], tmp_path / "store")
+    layout, index = Layout(tmp_path / "data"), read_index(tmp_path / "store")
+    (row,) = validate_host(
+        tmp_path / "store", layout, "box", registry=load_registry(tmp_path / "store"), index=index
+    ).rows
+    assert row.t_start_wall_ns == (NEW_YEAR - 1) * 10**9
+
+
+def test_labels_become_the_truth_of_the_whole_episode(folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("file,technique,tactic\na/x.log,T1562.001|T1557,\nother.log,T1003,\n")
+    made = import_logs([folder], tmp_path / "store", labels=table)
+    assert made.labelled_files == 1 and made.unused_labels == 1 and made.unseen_techniques == {"T1557": 1}
+    path = next(e.path for e in episodes(tmp_path / "store").values() if e.host_id == "imported")
+    import zstandard
+
+    raw = zstandard.ZstdDecompressor().decompress((tmp_path / "store" / path).read_bytes())
+    (tmp_path / "e.tar").write_bytes(raw)
+    with tarfile.open(tmp_path / "e.tar") as archive:
+        member = archive.extractfile("gt_ttp_sequence.json")
+        assert member is not None
+        truth = json.loads(member.read())
+        log = archive.extractfile("logs/audit.log")
+        assert log is not None and log.read() == (folder / "a" / "x.log").read_bytes()
+    assert [(said["technique"], said["tactic"]) for said in truth] == [("T1685", "defense-impairment"), ("T1557", "")]
+
+
+def test_names_and_order_tell_nothing_and_the_same_files_give_the_same_store(folder: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        import_logs([folder], tmp_path / name)
+    one, two = (
+        {p.relative_to(tmp_path / name): p.read_bytes() for p in (tmp_path / name).rglob("*") if p.is_file()}
+        for name in ("one", "two")
+    )
+    assert one == two
+    assert all(name.startswith("log-") and len(name) == 20 for name in episodes(tmp_path / "one"))
+
+
+def test_equal_files_in_two_places_are_two_episodes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        (tmp_path / "in" / name / "x.log").write_text(audit(1, NEW_YEAR))
+    assert import_logs([tmp_path / "in"], tmp_path / "store").n_episodes == 2
+    assert len(episodes(tmp_path / "store")) == 2
+
+
+def test_a_log_longer_than_an_episode_is_placed_where_most_of_it_is_and_loses_nothing(tmp_path: Path) -> None:
+    times = [NEW_YEAR, *(NEW_YEAR + 400 * DAY + k for k in range(5)), NEW_YEAR + 900 * DAY]
+    (tmp_path / "x.log").write_text("".join(audit(k, at) for k, at in enumerate(times, 1)))
+    made = import_logs([tmp_path / "x.log"], tmp_path / "store")
+    assert made.n_rows == 7
+    assert rows_of(tmp_path / "store", tmp_path / "data") == {"auditd": 7}
+    layout, index = Layout(tmp_path / "data"), read_index(tmp_path / "store")
+    (row,) = validate_host(
+        tmp_path / "store", layout, "imported", registry=load_registry(tmp_path / "store"), index=index
+    ).rows
+    assert row.t_start_wall_ns == (NEW_YEAR + 400 * DAY) * 10**9
+
+
+def test_a_log_without_any_time_is_kept_too(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"EventID": 1}\n{"EventID": 2}\n')
+    assert import_logs([tmp_path / "x.jsonl"], tmp_path / "store").n_rows == 2
+    assert sum(rows_of(tmp_path / "store", tmp_path / "data").values()) == 2
+
+
+def test_a_second_import_adds_to_the_store(folder: Path, tmp_path: Path) -> None:
+    import_logs([folder / "a"], tmp_path / "store")
+    import_logs([folder / "b.log"], tmp_path / "store")
+    assert len(episodes(tmp_path / "store")) == 2
+
+
+def test_nothing_that_is_a_log_and_an_unsafe_host_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no log in"):
+        import_logs([folder / "notes.txt"], tmp_path / "store")
+    with pytest.raises(StoreError, match="is not there"):
+        import_logs([folder / "none"], tmp_path / "store")
+    with pytest.raises(InvalidId, match="not a safe identifier"):
+        import_logs([folder], tmp_path / "store", host="../x")
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real logs are not beside this checkout")
+@pytest.mark.parametrize(
+    ("name", "labels", "n_files", "n_rows", "n_unparsed"),
+    [
+        ("evtx_mdecrevoisier.tar.xz", "evtx_mdecrevoisier.labels.csv", 281, 10_015, 0),
+        ("splunk_attack_data/T1047", "", 1, 8_220, 0),
+        ("loghub", "", 1, 2_000, 0),
+        ("linux_audit_golibaudit", "", 7, 75, 1),
+    ],
+)
+def test_real_logs_lose_no_event(
+    tmp_path: Path, name: str, labels: str, n_files: int, n_rows: int, n_unparsed: int
+) -> None:
+    made = import_logs([REAL / name], tmp_path / "store", labels=REAL / labels if labels else None)
+    assert (made.n_files, made.n_rows, sum(made.unparsed.values())) == (n_files, n_rows, n_unparsed)
+    assert sum(rows_of(tmp_path / "store", tmp_path / "data").values()) == n_rows
+    assert made.unused_labels == 0 and made.faults == []
