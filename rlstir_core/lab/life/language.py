@@ -1,7 +1,8 @@
 """The language of scenarios, duties and everyday jobs: TOML files, read strictly into what `play.py` carries out.
 
-An action is a table with one verb (`run`, `write`, `connect` …) and options. Attack and honest work are written in the
-same words. What does not belong here: carrying them out (`play.py`), and the texts that names stand for (`names.py`).
+An action is a table with one verb (`run`, `write`, `connect` …) and options; in its place `use` may name a macro, which
+is expanded before anything is checked (`macros.py`). Attack and honest work are written in the same words. What does
+not belong here: carrying them out (`play.py`), and the texts that names stand for (`names.py`).
 """
 
 from __future__ import annotations
@@ -197,9 +198,9 @@ def life(os: Os) -> Life:
     """What is written in `life/<os>/`, with its macros expanded."""
     folder = resources.files("rlstir_core.lab.life") / os
     macros = Macros(_joined(folder / "macros", Macro))
-    names = _read(folder / "names.toml", _Names, macros)
+    names = _read(folder / "names.toml", _Names)
     return Life(
-        boot=_read(folder / "boot.toml", _Boot, macros).process,
+        boot=_read(folder / "boot.toml", _Boot).process,
         habits=_read(folder / "habits.toml", dict[str, Job], macros),
         fillers=_joined(folder / "fillers", Job, macros),
         look_alikes=_read(folder / "look_alikes.toml", dict[str, Job], macros),
@@ -229,7 +230,7 @@ def _files(folder: Any) -> list[Any]:
     return sorted((each for each in folder.iterdir() if each.name.endswith(".toml")), key=lambda each: str(each.name))
 
 
-def _read(file: Any, kind: Any, macros: Macros | None) -> Any:
+def _read(file: Any, kind: Any, macros: Macros | None = None) -> Any:
     try:
         raw: Any = tomllib.loads(file.read_text("utf-8"))
         return msgspec.convert(macros.expand(raw, file.name) if macros else raw, kind)

@@ -2,20 +2,21 @@
 
 A macro is a list of actions under a name, in `<os>/macros/*.toml`. Whatever stands there as `<word>` is a parameter:
 
-    [chmod_and_run]
+    [allow_and_run]
     default = { does = [] }
     do = [
       { run = "chmod +x <file>", under = "<under>", does = [{ chmod = "<file>" }] },
       { run = "<file>", under = "<under>", does = ["<does>"] },
     ]
 
-`{ use = "chmod_and_run", file = "{drop}", under = "shell" }` puts both in its place. A text that is nothing but a
+`{ use = "allow_and_run", file = "{drop}", under = "shell" }` puts both in its place. A text that is nothing but a
 parameter takes any value, and in a list the items of a list; within a longer text it takes a text or a number. What
 does not belong here: what an action may say (`language.py`) and what `{name}` stands for (`names.py`).
 """
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -76,7 +77,9 @@ class Macros:
         name = use["use"]
         macro = self._known.get(name) if isinstance(name, str) else None
         if macro is None:
-            raise _wrong(file, f"there is no macro {name!r}; write it into the folder macros, or name one of those there")
+            near = difflib.get_close_matches(str(name), self._known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else "write it into the folder macros"
+            raise _wrong(file, f"there is no macro {name!r}; {hint}")
         if name in within:
             raise _wrong(file, f"the macro {name!r} uses itself ({' > '.join((*within, name))}); take one `use` out")
         # what is given is expanded first: it is the user's text, so it may use the macro that it is given to
