@@ -1,12 +1,14 @@
 """The language of scenarios, duties and everyday jobs: TOML files, read strictly into what `play.py` carries out.
 
-An action is a table with one verb (`run`, `write`, `connect` …) and options. Attack and honest work are written in the
-same words. What does not belong here: carrying them out (`play.py`), and the texts that names stand for (`names.py`).
+An action is a table with one verb (`run`, `write`, `connect` …) and options; in its place `use` may name a macro, which
+is expanded before anything is checked (`macros.py`). Attack and honest work are written in the same words. What does
+not belong here: carrying them out (`play.py`), and the texts that names stand for (`names.py`).
 """
 
 from __future__ import annotations
 
 import functools
+import tomllib
 from importlib import resources
 from typing import Any, Literal
 
@@ -14,6 +16,7 @@ import msgspec
 
 from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.attack.techniques import techniques
+from rlstir_core.lab.life.macros import Macro, Macros
 from rlstir_core.lab.machine.guest import Os
 from rlstir_core.lab.sensors.profiles import BY_NAME, STAGES
 
@@ -192,31 +195,33 @@ class _Names(msgspec.Struct, forbid_unknown_fields=True):
 
 @functools.cache
 def life(os: Os) -> Life:
-    """What is written in `life/<os>/`."""
+    """What is written in `life/<os>/`, with its macros expanded."""
     folder = resources.files("rlstir_core.lab.life") / os
+    macros = Macros(_joined(folder / "macros", Macro))
     names = _read(folder / "names.toml", _Names)
     return Life(
         boot=_read(folder / "boot.toml", _Boot).process,
-        habits=_read(folder / "habits.toml", dict[str, Job]),
-        fillers=_jobs(folder / "fillers"),
-        look_alikes=_read(folder / "look_alikes.toml", dict[str, Job]),
-        duties=_stories(folder / "duties"),
-        attacks=_stories(folder / "attacks"),
+        habits=_read(folder / "habits.toml", dict[str, Job], macros),
+        fillers=_joined(folder / "fillers", Job, macros),
+        look_alikes=_read(folder / "look_alikes.toml", dict[str, Job], macros),
+        duties=_stories(folder / "duties", macros),
+        attacks=_stories(folder / "attacks", macros),
         pools=names.pools,
         images=names.images,
     )
 
 
-def _stories(folder: Any) -> dict[str, Story]:
-    return {each.name.removesuffix(".toml"): _read(each, Story) for each in _files(folder)}
+def _stories(folder: Any, macros: Macros) -> dict[str, Story]:
+    return {each.name.removesuffix(".toml"): _read(each, Story, macros) for each in _files(folder)}
 
 
-def _jobs(folder: Any) -> dict[str, Job]:
-    found: dict[str, Job] = {}
+def _joined(folder: Any, kind: Any, macros: Macros | None = None) -> dict[str, Any]:
+    """The tables of all files of a folder, by their names."""
+    found: dict[str, Any] = {}
     for each in _files(folder):
-        more: dict[str, Job] = _read(each, dict[str, Job])
+        more: dict[str, Any] = _read(each, dict[str, kind], macros)
         if twice := found.keys() & more.keys():
-            raise ConfigError(f"{each.name} of the lab's life: the job {sorted(twice)[0]!r} is there twice; rename one")
+            raise ConfigError(f"{each.name} of the lab's life: {sorted(twice)[0]!r} is there twice; rename one")
         found |= more
     return found
 
@@ -225,8 +230,11 @@ def _files(folder: Any) -> list[Any]:
     return sorted((each for each in folder.iterdir() if each.name.endswith(".toml")), key=lambda each: str(each.name))
 
 
-def _read(file: Any, kind: Any) -> Any:
+def _read(file: Any, kind: Any, macros: Macros | None = None) -> Any:
     try:
-        return msgspec.toml.decode(file.read_bytes(), type=kind)
+        raw: Any = tomllib.loads(file.read_text("utf-8"))
+        return msgspec.convert(macros.expand(raw, file.name) if macros else raw, kind)
+    except ConfigError:
+        raise
     except (msgspec.MsgspecError, ValueError) as error:
         raise ConfigError(f"{file.name} of the lab's life: {error}; see rlstir_core/lab/life/language.py") from None
