@@ -164,15 +164,18 @@ class _Driver:
             self._make(stale, wanted, run if len(run) == 1 else (run[0], run[-1]), said)
 
     def _recipe(self, recipe: str, wanted: set[str] | None) -> None:
-        from rlstir_core.evaluation.freshness import stale_recipe_assets
-        from rlstir_core.staleness import HOST_STAGES
+        from rlstir_core.staleness import HOST_STAGES, stale_recipe_assets
 
         if wanted is not None and wanted.issubset({*_INDEX_ASSETS, *HOST_STAGES}):
             return
         self.console.state(f"looking for what is new for recipe {recipe}")
         try:
-            plan = self.settings.plan(recipe)
-            stale = stale_recipe_assets(self.settings.layout, plan, self.settings.registry())
+            stale = stale_recipe_assets(
+                self.settings.layout,
+                self.settings.options(recipe),
+                self.settings.validated_hosts(),
+                self.settings.registry(),
+            )
         except SplitRefused as error:
             if len(self.request.recipes) == 1:
                 raise

@@ -13,18 +13,18 @@ import dagster as dg
 from pydantic import Field
 
 from rlstir_core.contract.registry import Registry, load_registry
-from rlstir_core.datasets.recipes import SplitSettings
+from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.episodes.index import StoreIndex, load_index
 from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.learning.presets import PRESETS
 from rlstir_core.results.layout import DEFAULT_DATA, DEFAULT_STORE, Layout
 
 if TYPE_CHECKING:  # it brings torch, which a code location should not have to load
-    from rlstir_core.detectors.experiment import Plan
+    from rlstir_core.detectors.study import StudyOptions
 
 
-def _train_hosts() -> list[str]:
-    return [host for host in os.environ.get("RLSTIR_TRAIN_HOSTS", "").split(",") if host]
+def _named(variable: str) -> list[str]:
+    return [name for name in os.environ.get(variable, "").split(",") if name]
 
 
 class Settings(dg.ConfigurableResource):
@@ -33,7 +33,12 @@ class Settings(dg.ConfigurableResource):
     store: str = os.environ.get("RLSTIR_STORE") or DEFAULT_STORE
     data: str = os.environ.get("RLSTIR_DATA") or DEFAULT_DATA
     preset: str = os.environ.get("RLSTIR_PRESET") or next(iter(PRESETS))
-    train_hosts: list[str] = Field(default_factory=_train_hosts)
+    overrides: list[str] = Field(default_factory=list, description='Numbers of the preset, like "train.batch=64".')
+    train_hosts: list[str] = Field(default_factory=lambda: _named("RLSTIR_TRAIN_HOSTS"))
+    test_hosts: list[str] = Field(default_factory=list)
+    train_corpora: list[str] = Field(default_factory=list)
+    folds: int = SplitSettings().folds
+    seed: int = SplitSettings().seed
     normalise: str = os.environ.get("RLSTIR_NORMALISE") or "ewma"
 
     @property
@@ -52,11 +57,8 @@ class Settings(dg.ConfigurableResource):
         """The episode index that `episode_index` wrote."""
         return load_index(self.layout.index)
 
-    def plan(self, recipe: str) -> Plan:
-        """What is to be done for one split recipe; UpstreamMissing while a host of the index was not validated."""
-        from rlstir_core.detectors.experiment import Plan
-
-        named = tuple(self.train_hosts) if recipe == "host" else ()
+    def validated_hosts(self) -> tuple[str, ...]:
+        """The hosts of the index; UpstreamMissing while one of them was not validated."""
         hosts = self.index().hosts
         missing = [host for host in hosts if not self.layout.validation(host).exists()]
         if missing:
@@ -65,4 +67,22 @@ class Settings(dg.ConfigurableResource):
                 f"{how_to_make('validation', missing[0])}, or everything with: "
                 f"rlstir materialize --store {self.store} --data {self.data}"
             )
-        return Plan(recipe=recipe, hosts=hosts, preset=self.preset, split=SplitSettings(train_hosts=named))
+        return hosts
+
+    def split_settings(self) -> SplitSettings:
+        """What the user chose about splits; each recipe heeds what it knows."""
+        return SplitSettings(
+            train_hosts=tuple(self.train_hosts),
+            test_hosts=tuple(self.test_hosts),
+            train_corpora=tuple(self.train_corpora),
+            folds=self.folds,
+            seed=self.seed,
+        )
+
+    def options(self, recipe: str) -> StudyOptions:
+        """What is to be done for the detectors of one recipe."""
+        from rlstir_core.datasets.split import heeded, recipe_spec
+        from rlstir_core.detectors.study import StudyOptions
+
+        split = heeded(recipe_spec(recipe), self.split_settings())
+        return StudyOptions(recipe=recipe, preset=self.preset, overrides=tuple(self.overrides), split=split)

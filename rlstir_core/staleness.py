@@ -1,18 +1,25 @@
-"""What is out of date, up to the features: asked before anything is run, and answered without decoding.
+"""What is out of date: asked before anything is run, and answered without decoding a tarball or opening a tensor.
 
-What does not belong here: making anything, and recipes (`evaluation/freshness.py`).
+The driver, the automation and the UI ask here. What does not belong here: making anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rlstir_core.contract.registry import load_registry
+from rlstir_core.contract.registry import MODES, Registry, load_registry
+from rlstir_core.datasets.store import split_is_current
+from rlstir_core.detectors.beside import kept_baselines
+from rlstir_core.detectors.models import MODELS
+from rlstir_core.detectors.study import StudyOptions, open_study
+from rlstir_core.detectors.training import kept_checkpoint
 from rlstir_core.episodes.gone import gone_hosts
 from rlstir_core.episodes.index import StoreIndex, load_index
 from rlstir_core.episodes.validate import host_is_current
 from rlstir_core.errors import UpstreamMissing
+from rlstir_core.evaluation.detectors.detector_eval import evaluation_is_current
+from rlstir_core.evaluation.report.comparison import report_is_current
 from rlstir_core.hostlogs.store import log_changes
 from rlstir_core.provenance.store import graph_changes
 from rlstir_core.results.layout import Layout
@@ -59,3 +66,23 @@ _STAGES: tuple[tuple[str, str, Callable[[Layout, str], Changes]], ...] = (
     ("log_events", "provenance_graphs", graph_changes),
 )
 HOST_STAGES = ("validation", *(name for _, name, _ in _STAGES))
+
+
+def stale_recipe_assets(
+    layout: Layout, options: StudyOptions, hosts: Sequence[str], registry: Registry
+) -> dict[str, bool]:
+    """Every asset of the recipe by key, and whether it must be made."""
+    checkpoints = [f"checkpoint/{model}_{mode}" for mode in MODES for model in MODELS]
+    names = ["split", *checkpoints, "baselines", "detector_eval", "comparison_v2"]
+    if not split_is_current(layout, options.recipe, hosts, options.split):
+        return dict.fromkeys(names, True)
+    study = open_study(layout, options)
+    stale = {"split": False}
+    for mode in MODES:
+        for model in MODELS:
+            stale[f"checkpoint/{model}_{mode}"] = kept_checkpoint(study, model, mode) is None
+    stale["baselines"] = kept_baselines(study) is None
+    evaluated = not any(stale.values()) and evaluation_is_current(study, registry)
+    stale["detector_eval"] = not evaluated
+    stale["comparison_v2"] = not evaluated or not report_is_current(layout, options.recipe)
+    return stale

@@ -1,65 +1,57 @@
-"""Group `detectors`: twelve checkpoints, six models in two modes, from one factory."""
+"""Group `detectors`: twelve checkpoints, six models in two modes, from one factory; and what stands beside them."""
 
 import dagster as dg
 
+from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.telemetry import window_features
 from rlstir_assets.executor import GPU_POOL
 from rlstir_assets.partitions import recipes
 from rlstir_assets.reporting import OWNERS, refusals, table, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.contract.registry import MODES
-from rlstir_core.learning.presets import MODELS
+from rlstir_core.detectors.models import MODELS
+from rlstir_core.results.versions import VERSIONS
 
 GROUP = "detectors"
-_WORDS = {
-    "gbt": "Boosted trees on summary features",
-    "mlp": "A multi-layer perceptron on summary features",
-    "cnn": "Dilated convolutions on sequences",
-    "gru": "A GRU on sequences",
-    "lstm": "An LSTM on sequences",
-    "transformer": "A transformer encoder on sequences",
-}
-_PROOFS = {
-    "split_overlap": "No episode, content, near-duplicate, host, sample or time stands on both sides.",
-    "class_coverage": "Every phase of the test side was trained on.",
+_CHECKS = {
     "schema_hash": "The checkpoint carries the hash of the schema that its data were made under.",
     "leaked_fits": "Only train episodes were fitted on, and each member left its validation fold out.",
 }
-# Slow ones first, so that the last step to end is a short one.
-_PRIORITY = {"transformer": 5, "gbt": 4, "lstm": 3, "gru": 2, "cnn": 1, "mlp": 0}
+_EVERY_HOST = dg.AssetDep(window_features, partition_mapping=dg.AllPartitionMapping())
 
 
 def checkpoint_key(model: str, mode: str) -> dg.AssetKey:
-    """`checkpoint/<mode>/<model>`."""
-    return dg.AssetKey(["checkpoint", mode, model])
+    """`checkpoint/<model>_<mode>`: the last part is all that the graph shows."""
+    return dg.AssetKey(["checkpoint", f"{model}_{mode}"])
 
 
 def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
-    key = checkpoint_key(model, mode)
+    key, spec = checkpoint_key(model, mode), MODELS[model]
+    on_gpu = spec.device == "gpu"
 
     @dg.asset(
         key=key,
         group_name=GROUP,
         owners=OWNERS,
-        kinds={"xgboost"} if model == "gbt" else {"torch"},
+        kinds={"torch"} if on_gpu else {"xgboost"},
         partitions_def=recipes,
-        deps=[dg.AssetDep(window_features, partition_mapping=dg.AllPartitionMapping())],  # of every host
-        pool=None if model == "gbt" else GPU_POOL,
-        op_tags={"dagster/priority": str(_PRIORITY[model]), **({} if model == "gbt" else {"rlstir/device": "gpu"})},
-        description=f"{_WORDS[model]}, mode `{mode}`. Cross-fitted on the train side of the recipe; the schema's hash "
-        "is part of the checkpoint.",
+        code_version=str(VERSIONS["weights"]),
+        deps=[split, _EVERY_HOST],
+        pool=GPU_POOL if on_gpu else None,
+        op_tags={"dagster/priority": str(spec.priority), **({"rlstir/device": "gpu"} if on_gpu else {})},
+        description=f"{spec.words}, mode `{mode}`. Cross-fitted on the train side of the recipe; the schema's hash is "
+        "part of the checkpoint.",
         check_specs=[
-            dg.AssetCheckSpec(name, asset=key, blocking=True, description=words) for name, words in _PROOFS.items()
+            dg.AssetCheckSpec(name, asset=key, blocking=True, description=words) for name, words in _CHECKS.items()
         ],
     )
     def checkpoint(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
-        from rlstir_core.detectors.experiment import check_checkpoint, train_checkpoint
+        from rlstir_core.detectors.training import train_checkpoint
 
         recipe = context.partition_key
         with refusals():
-            plan = settings.plan(recipe)
-            made, experiment, is_new = train_checkpoint(settings.layout, plan, model, mode, teller(context))
-            proofs = check_checkpoint(experiment, made)
+            options = settings.options(recipe)
+            made, checks, is_new = train_checkpoint(settings.layout, options, model, mode, teller(context))
         facts = [member.facts for member in made.members]
         return dg.MaterializeResult(
             metadata={
@@ -67,13 +59,15 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
                 "members": table(
                     [
                         {
-                            "member": place,
-                            "rounds": f.rounds,
-                            "best round": f.best_round,
-                            "validation macro F1": f.best_validation_macro_f1,
-                            "train windows": f.n_train_windows,
+                            "round": member.round,
+                            "fold": member.fold,
+                            member.facts.unit: member.facts.done,
+                            "best": member.facts.best,
+                            "validation macro F1": member.facts.best_validation_macro_f1,
+                            "train windows": member.facts.n_train_windows,
+                            "not drawn": member.facts.n_left_out_windows,
                         }
-                        for place, f in enumerate(facts)
+                        for member in made.members
                     ]
                 ),
                 "parameters": facts[0].n_parameters,
@@ -83,7 +77,10 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
             },
             data_version=dg.DataVersion(made.weights_sha256),
             check_results=[
-                dg.AssetCheckResult(check_name=p.name, passed=p.holds, metadata={"detail": p.detail}) for p in proofs
+                dg.AssetCheckResult(
+                    check_name=check.name, passed=check.holds, metadata={"recipe": recipe, "detail": check.detail}
+                )
+                for check in checks
             ],
         )
 
@@ -91,3 +88,25 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
 
 
 checkpoints = [_checkpoint_asset(model, mode) for mode in MODES for model in MODELS]
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet"},
+    partitions_def=recipes,
+    code_version=str(VERSIONS["baselines"]),
+    deps=[split, _EVERY_HOST],
+    op_tags={"dagster/priority": "4"},
+    description="What stands in the same table as the detectors: `majority`, `clock`, `metadata-only`, and `gbt` on a "
+    "random split of windows. Fitted on the same folds; predictions only, labels unread.",
+)
+def baselines(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    from rlstir_core.detectors.beside import fit_baselines
+
+    with refusals():
+        made, is_new = fit_baselines(settings.layout, settings.options(context.partition_key), teller(context))
+    return dg.MaterializeResult(
+        metadata={"baselines": ", ".join(made.files), "fitted now": is_new},
+        data_version=dg.DataVersion(made.input_sha256),
+    )

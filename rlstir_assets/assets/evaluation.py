@@ -2,12 +2,14 @@
 
 import dagster as dg
 
-from rlstir_assets.assets.detectors import checkpoint_key
+from rlstir_assets.assets.datasets import split
+from rlstir_assets.assets.detectors import baselines, checkpoint_key
 from rlstir_assets.partitions import recipes
 from rlstir_assets.reporting import OWNERS, refusals, table, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.contract.registry import MODES
-from rlstir_core.learning.presets import MODELS
+from rlstir_core.detectors.models import MODELS
+from rlstir_core.results.versions import VERSIONS
 
 GROUP = "evaluation"
 
@@ -17,7 +19,8 @@ GROUP = "evaluation"
     owners=OWNERS,
     kinds={"json"},
     partitions_def=recipes,
-    deps=[checkpoint_key(model, mode) for mode in MODES for model in MODELS],
+    code_version=str(VERSIONS["evaluation"]),
+    deps=[split, *(checkpoint_key(model, mode) for mode in MODES for model in MODELS), baselines],
     description="Predictions first, labels afterwards: every checkpoint and baseline on the held-out episodes, each "
     "figure with its interval.",
     check_specs=[
@@ -37,8 +40,13 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe
 
     with refusals():
-        plan = settings.plan(context.partition_key)
-        result, is_new = evaluate_recipe(settings.layout, plan, settings.registry(), teller(context))
+        result, is_new = evaluate_recipe(
+            settings.layout,
+            settings.options(context.partition_key),
+            settings.validated_hosts(),
+            settings.registry(),
+            teller(context),
+        )
     rows = [
         {
             "model": e.name,
@@ -76,6 +84,7 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     owners=OWNERS,
     kinds={"markdown"},
     partitions_def=recipes,
+    code_version=str(VERSIONS["report"]),
     deps=[detector_eval],
     description="The report: `comparison_v2.md`, the same as one offline HTML file, pictures, a manifest and a model "
     "card beside each checkpoint.",
@@ -85,12 +94,18 @@ def comparison_v2(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
 
     with refusals():
         written = write_comparison(settings.layout, context.partition_key, teller(context))
+    chosen = written.chosen
+    best: dict[str, str | float] = {"chosen_on_validation": "no realistic model has a figure on every side"}
+    if chosen is not None:
+        best = {"chosen_on_validation": chosen.name}
+        if chosen.metrics.macro_f1.value is not None:
+            best["chosen_realistic_macro_f1"] = round(chosen.metrics.macro_f1.value, 4)
     return dg.MaterializeResult(
         metadata={
             "models": dg.MetadataValue.md(written.inline),
             "report": dg.MetadataValue.path(str(written.markdown)),
             "html": dg.MetadataValue.path(str(written.html)),
-            "best_realistic_macro_f1": round(written.best_realistic_macro_f1 or 0.0, 4),
+            **best,
         },
         data_version=dg.DataVersion(written.sha256),
     )

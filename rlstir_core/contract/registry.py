@@ -31,6 +31,7 @@ MODES: dict[str, tuple[str, ...]] = {
     "realistic": ("network", "host"),
     "oracle": ("network", "host", "hypervisor", "guest"),
 }
+PRIMARY_MODE = "realistic"  # the mode that verdicts speak of
 CLOCK_FIELDS = ("t_wall_ns", "t_mono_ns")
 _MAX_CHANNELS = 512
 

@@ -5,53 +5,35 @@ No pickle on any path. A checkpoint refuses data of another schema. What does no
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
 from collections.abc import Sequence
-from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from rlstir_core.atomic import canonical_sha256, file_sha256, write_json
-from rlstir_core.detectors.base import CrossFitted, Detector, TrainingFacts
-from rlstir_core.detectors.inputs import InputSchema, require_same_schema
-from rlstir_core.detectors.neural import (
-    CnnDetector,
-    GruDetector,
-    LstmDetector,
-    MlpDetector,
-    TransformerDetector,
-)
-from rlstir_core.detectors.trees import GradientBoostedTrees
+from rlstir_core.detectors.inputs import Inputs, InputSchema, require_same_schema
+from rlstir_core.detectors.models import MODELS
+from rlstir_core.detectors.models.base import Detector, TrainingFacts
 from rlstir_core.episodes.schema import printable, shown
 from rlstir_core.errors import CheckpointError, UpstreamMissing, how_to_make
+from rlstir_core.learning.container import MAX_JSON_BYTES, opened, verified_sidecar
 
-_FORMAT = "rlstir-checkpoint-1"
-_MAX_JSON_BYTES = 64 << 20
-_MAX_SIDECAR_BYTES = 512 << 20
-_MAX_MEMBERS = 64
+# N windows, K phases
+_FORMAT = "rlstir-checkpoint-2"
+_MAX_MEMBERS = 2_000
+_MAX_ROUNDS = 1_000
 _MAX_TEXT = 400  # characters of any text in a checkpoint
 _MAX_COUNT = 2**53
 
-DETECTORS: dict[str, type[Detector]] = {
-    kind.name: kind
-    for kind in (
-        GradientBoostedTrees,
-        MlpDetector,
-        CnnDetector,
-        GruDetector,
-        LstmDetector,
-        TransformerDetector,
-    )
-}
-
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """One fitted detector: trained on all folds but one, stopped early on that one."""
+    """One fitted detector: trained on all folds of a round but one, stopped early on that one."""
 
+    round: int = 0  # of the split
+    fold: int = 0
     sidecar: str
     sidecar_sha256: str
     settings: dict[str, Any]
@@ -80,24 +62,55 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         return canonical_sha256([member.sidecar_sha256 for member in self.members])
 
 
-def write_checkpoint(
-    path: Path, members: Sequence[tuple[Detector, TrainingFacts, tuple[str, ...]]], **known: Any
-) -> Checkpoint:
+class Fitted(msgspec.Struct, frozen=True, kw_only=True):
+    """A member as it comes from training."""
+
+    detector: Any  # a Detector
+    facts: TrainingFacts
+    validation_episodes: tuple[str, ...]
+    round: int = 0
+    fold: int = 0
+
+
+class Members:
+    """The fitted members of a checkpoint, as predictors by round and fold."""
+
+    def __init__(self, members: Sequence[tuple[int, int, Detector]]) -> None:
+        self.members = list(members)
+
+    def predict_round(self, place: int, inputs: Inputs) -> NDArray[np.float64]:
+        """Mean probability of the members of one round, (N, K): what its test episodes are scored with."""
+        parts = [detector.predict_proba(inputs) for r, _, detector in self.members if r == place]
+        return np.asarray(np.mean(parts, axis=0))
+
+    def predict_fold(self, place: int, fold: int, inputs: Inputs) -> NDArray[np.float64]:
+        """Probabilities by the member that left this fold out, (N, K): what validation is scored with."""
+        return next(d.predict_proba(inputs) for r, f, d in self.members if (r, f) == (place, fold))
+
+    def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Mean probability of all members, (N, K)."""
+        return np.asarray(np.mean([detector.predict_proba(inputs) for *_, detector in self.members], axis=0))
+
+
+def write_checkpoint(path: Path, model: str, members: Sequence[Fitted], **known: Any) -> Checkpoint:
     """Writes the sidecars first and the JSON last, so that a checkpoint that is there is whole."""
     written = []
-    for place, (detector, facts, episodes) in enumerate(members):
+    for place, fitted in enumerate(members):
+        detector = fitted.detector
         sidecar = path.with_name(f"{path.name.removesuffix('.ckpt.json')}.{place}{detector.suffix}")
         settings = detector.save(sidecar)
         written.append(
             Member(
+                round=fitted.round,
+                fold=fitted.fold,
                 sidecar=sidecar.name,
                 sidecar_sha256=file_sha256(sidecar),
                 settings=settings,
-                facts=facts,
-                validation_episodes=episodes,
+                facts=fitted.facts,
+                validation_episodes=fitted.validation_episodes,
             )
         )
-    checkpoint = Checkpoint(model=members[0][0].name, members=tuple(written), **known)
+    checkpoint = Checkpoint(model=model, members=tuple(written), **known)
     write_json(path, checkpoint)
     return checkpoint
 
@@ -105,12 +118,12 @@ def write_checkpoint(
 def read_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint's JSON; CheckpointError or UpstreamMissing in one sentence otherwise."""
     try:
-        with _opened(path, _MAX_JSON_BYTES) as handle:
-            checkpoint = msgspec.json.decode(handle.read(_MAX_JSON_BYTES), type=Checkpoint)
+        with opened(path, MAX_JSON_BYTES) as handle:
+            checkpoint = msgspec.json.decode(handle.read(MAX_JSON_BYTES), type=Checkpoint)
     except FileNotFoundError:
         model, _, mode = path.name.removesuffix(".ckpt.json").partition("_")
         raise UpstreamMissing(
-            f"{path} is missing; make it with: {how_to_make(f'checkpoint/{mode}/{model}', path.parent.name)}"
+            f"{path} is missing; make it with: {how_to_make(f'checkpoint/{model}_{mode}', path.parent.name)}"
         ) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise CheckpointError(f"{path} is not a checkpoint ({error}); train it again") from None
@@ -129,13 +142,13 @@ def _check(path: Path, checkpoint: Checkpoint) -> None:
     need(checkpoint.format == _FORMAT, f"has format {shown(checkpoint.format)}, not {_FORMAT!r}")
     n_members = len(checkpoint.members)
     need(0 < n_members <= _MAX_MEMBERS, f"has {n_members or 'no'} members, not 1 to {_MAX_MEMBERS}")
-    need(model in DETECTORS, f"is of model {shown(model)}, which is unknown")
+    need(model in MODELS, f"is of model {shown(model)}, which is unknown")
     own_name = f"{model}_{mode}"
     need(path.name == f"{own_name}.ckpt.json", f"holds {shown(own_name)}, not what its name says; put it back")
     own_folder = checkpoint.recipe == path.parent.name
     need(own_folder, f"is of recipe {shown(checkpoint.recipe)}, not of the folder it lies in; put it back")
     need(
-        (schema.kind, schema.mode) == (DETECTORS[model].kind, mode),
+        (schema.kind, schema.mode) == (MODELS[model].kind, mode),
         f"has an input schema of {shown(schema.kind)} inputs in mode {shown(schema.mode)}, not its own",
     )
     for what, names in (("channel", schema.channels), ("column", schema.columns), ("phase", schema.phases)):
@@ -147,7 +160,9 @@ def _check(path: Path, checkpoint: Checkpoint) -> None:
     need(counted, "has a seed or a number of train episodes that cannot be")
     for place, member in enumerate(checkpoint.members):
         need(_is_sober(member.facts), f"has training facts of member {place} that are negative or too large")
-        wanted = f"{own_name}.{place}{DETECTORS[model].suffix}"
+        sound = 0 <= member.round < _MAX_ROUNDS and 0 <= member.fold < _MAX_MEMBERS
+        need(sound, f"has a round or fold of member {place} that cannot be")
+        wanted = f"{own_name}.{place}{MODELS[model].build().suffix}"
         need(
             member.sidecar == wanted,
             f"names a sidecar outside its folder or another's, {shown(member.sidecar)} instead of {wanted}",
@@ -159,74 +174,38 @@ def _texts(checkpoint: Checkpoint) -> list[str]:
     found = [checkpoint.preset, checkpoint.input_sha256, checkpoint.train_sha256, schema.feature_schema_sha256]
     found += [*schema.channels, *schema.columns, *schema.phases]
     for member in checkpoint.members:
-        found += [member.sidecar_sha256, member.facts.selected_on, *member.validation_episodes]
+        found += [member.sidecar_sha256, member.facts.selected_on, member.facts.unit, *member.validation_episodes]
     return found
 
 
 def _is_sober(facts: TrainingFacts) -> bool:
-    values = [getattr(facts, name) for name in facts.__struct_fields__ if name != "selected_on"]
+    values = [getattr(facts, name) for name in facts.__struct_fields__]
     numbers = [*(value for value in values if isinstance(value, (int, float))), *facts.class_weights]
     return all(-1 <= value <= _MAX_COUNT for value in numbers)
 
 
-def load_detector(path: Path, given: InputSchema | None = None) -> tuple[Checkpoint, CrossFitted]:
+def load_detector(path: Path, given: InputSchema | None = None) -> tuple[Checkpoint, Members]:
     """The checkpoint and its detector; with `given`, refuses data of another schema."""
     checkpoint = read_checkpoint(path)
     if given is not None:
         require_same_schema(checkpoint.input_schema, given)
     members = []
     for member in checkpoint.members:
-        detector = DETECTORS[checkpoint.model]()
-        detector.load(_sidecar(path, member), member.settings)
+        detector = MODELS[checkpoint.model].build()
+        detector.load(verified_sidecar(path.parent, member.sidecar, member.sidecar_sha256), member.settings)
         wanted = (len(checkpoint.input_schema.columns), len(checkpoint.input_schema.phases))
         if detector.shape != wanted:
             raise CheckpointError(
                 f"{path.parent / member.sidecar} takes {detector.shape[0]} columns and tells {detector.shape[1]} "
                 f"phases apart, its checkpoint says {wanted[0]} columns and {wanted[1]} phases; train it again"
             )
-        members.append((detector, member.validation_episodes))
-    return checkpoint, CrossFitted(members)
+        members.append((member.round, member.fold, detector))
+    return checkpoint, Members(members)
 
 
 def is_whole(path: Path, checkpoint: Checkpoint) -> bool:
     """True when every sidecar is the file that the checkpoint was written with."""
     try:
-        return all(_sidecar(path, member).is_file() for member in checkpoint.members)
+        return all(verified_sidecar(path.parent, m.sidecar, m.sidecar_sha256).is_file() for m in checkpoint.members)
     except CheckpointError:
         return False
-
-
-def _sidecar(path: Path, member: Member) -> Path:
-    sidecar = path.parent / member.sidecar
-    try:
-        with _opened(sidecar, _MAX_SIDECAR_BYTES) as handle:
-            found = hashlib.file_digest(handle, "sha256").hexdigest()
-    except FileNotFoundError:
-        found = ""
-    if found != member.sidecar_sha256:
-        raise CheckpointError(
-            f"{sidecar} is missing or is not the file its checkpoint was written with; train it again"
-        )
-    return sidecar
-
-
-def _opened(path: Path, most: int) -> BufferedReader:
-    """The plain file at `path`, open for reading; CheckpointError where it is none, or larger than `most` bytes."""
-    try:
-        # without O_NONBLOCK, opening a pipe would wait for a writer
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise CheckpointError(
-            f"{path} cannot be opened, or is a link ({error.strerror}); put the plain file back or train it again"
-        ) from None
-    found = os.fstat(handle)
-    if stat.S_ISREG(found.st_mode) and found.st_size <= most:
-        return os.fdopen(handle, "rb")
-    os.close(handle)
-    if stat.S_ISREG(found.st_mode):
-        raise CheckpointError(
-            f"{path} has {found.st_size} bytes, larger than a checkpoint can be ({most}); train it again"
-        )
-    raise CheckpointError(f"{path} is no plain file; put the file back or train it again")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rlstir_core.atomic import canonical_sha256
 from rlstir_core.contract.registry import MODES
-from rlstir_core.detectors.corpus import Corpus, Recording
+from rlstir_core.detectors.episode_set import EpisodeSet, Recording
 from rlstir_core.detectors.views import View, normalised, seconds_seen, seen, unbroken
 from rlstir_core.errors import SchemaMismatch, SplitRefused
 from rlstir_core.telemetry.features import episode_features, pad_to, statistics_columns
@@ -63,6 +63,10 @@ class SummaryInputs:
     windows: Windows
     x_NF: NDArray[np.float32]
 
+    @property
+    def n_bytes(self) -> int:
+        return self.x_NF.nbytes
+
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceInputs:
@@ -77,6 +81,10 @@ class SequenceInputs:
     length: int
     n_levels: int  # the first rows are levels; the mask beside the values is theirs
 
+    @property
+    def n_bytes(self) -> int:
+        return self.series_TD.nbytes
+
 
 Inputs = SummaryInputs | SequenceInputs
 
@@ -85,7 +93,7 @@ def shared_channels(schema: FeatureSchema, mode: str, train: Sequence[Recording]
     """Channels of the threat model that every training host records; SplitRefused when none is left."""
     known: dict[str, list[NDArray[np.bool_]]] = {}
     for recording in train:
-        known.setdefault(recording.info.host, []).append(np.asarray(np.isfinite(recording.x_CT).any(axis=1)))
+        known.setdefault(recording.info.host, []).append(recording.known_C)
     has_C = np.all([np.mean(rows, axis=0) >= _MIN_EPISODE_SHARE for rows in known.values()], axis=0)
     channels = tuple(
         channel.name
@@ -135,96 +143,132 @@ def sequence_rows(schema: FeatureSchema, channels: tuple[str, ...]) -> tuple[str
 
 
 def summary_inputs(
-    corpus: Corpus, recordings: Sequence[Recording], channels: tuple[str, ...], view: View
+    episodes: EpisodeSet,
+    recordings: Sequence[Recording],
+    channels: tuple[str, ...],
+    view: View,
+    keep: Sequence[NDArray[np.bool_]] | None = None,
 ) -> SummaryInputs:
-    """Summary rows of every labelled window that the view leaves unbroken."""
-    schema = corpus.schema
+    """Summary rows of every labelled window that the view leaves unbroken, or of those in `keep` (a mask each)."""
+    schema = episodes.schema
     columns = schema.columns_of(channels)
-    read = {name: i for i, name in enumerate(corpus.columns)}
-    place = [read[name] for name in columns]
+    stored = episodes.features(columns)
     place_in_schema = {name: i for i, name in enumerate(schema.columns)}
     every = [place_in_schema[name] for name in columns]
     of_view = np.array(["~" in name for name in columns])
+    chosen = _rows_of(schema, channels)
+    windows, keep = windows_of(recordings, schema, view, keep)
     rows = []
-    for recording in recordings:
+    for recording, keep_W in zip(recordings, keep, strict=True):
+        if not keep_W.any():
+            continue
         episode = recording.info.episode_id
-        x_CT = view.distort(recording.x_CT, schema, episode)
+        grid = WindowGrid(recording.grid.start_W[keep_W], recording.grid.length)
         if view.kind == "prefix":
             grid = WindowGrid(np.zeros(1, np.int64), view.bins)
-            full = episode_features(pad_to(seen(x_CT, view), grid), schema, grid)
-            rows.append(full[:, every])
-            continue
-        if x_CT is not recording.x_CT:
+            x_CT = view.distort(recording.x_CT, schema, episode)
+            rows.append(episode_features(pad_to(seen(x_CT, view), grid), schema, grid)[:, every])
+        elif view.distorts:
+            x_CT = view.distort(recording.x_CT, schema, episode)
             z_CT = normalised(x_CT, schema, view, episode)
-            rows.append(episode_features(x_CT, schema, recording.grid, z_CT)[:, every])
-            continue
-        x_WF = recording.features_WF[:, place].copy()
-        if view.kind == "random" and of_view.any():
-            chosen = _rows_of(schema, channels)
-            z_CT = normalised(x_CT[chosen], schema, view, episode)
-            x_WF[:, of_view] = statistics_columns(z_CT, schema, recording.grid)
-        rows.append(x_WF)
-    windows, keep = _windows(recordings, schema, view)
-    return SummaryInputs(windows=windows, x_NF=np.concatenate(rows)[keep])
+            rows.append(episode_features(x_CT, schema, grid, z_CT)[:, every])
+        else:
+            x_WF = stored(recording)[keep_W]
+            if view.kind == "random" and of_view.any():
+                z_CT = normalised(recording.x_CT[chosen], schema, view, episode)
+                x_WF[:, of_view] = statistics_columns(z_CT, schema, grid)
+            rows.append(x_WF)
+    return SummaryInputs(windows=windows, x_NF=np.concatenate([np.empty((0, len(columns)), np.float32), *rows]))
 
 
 def sequence_inputs(
-    corpus: Corpus, recordings: Sequence[Recording], channels: tuple[str, ...], view: View
+    episodes: EpisodeSet,
+    recordings: Sequence[Recording],
+    channels: tuple[str, ...],
+    view: View,
+    keep: Sequence[NDArray[np.bool_]] | None = None,
 ) -> SequenceInputs:
-    """Sequences of every labelled window that the view leaves unbroken."""
-    schema = corpus.schema
+    """Sequences of every labelled window that the view leaves unbroken, or of those in `keep` (a mask each)."""
+    schema = episodes.schema
     chosen = _rows_of(schema, channels)
+    sparse = keep is not None
+    windows, keep = windows_of(recordings, schema, view, keep)
     parts, starts, base = [], [], 0
-    for recording in recordings:
+    for recording, keep_W in zip(recordings, keep, strict=True):
+        if sparse and not keep_W.any():
+            continue
         shown_CT = view.distort(recording.x_CT, schema, recording.info.episode_id)[chosen]
         if view.kind == "prefix":
             shown_CT[:, view.bins :] = np.nan
         z_CT = normalised(shown_CT, schema, view, recording.info.episode_id)
-        series_DT = pad_to(np.concatenate([shown_CT, z_CT]), recording.grid)
-        parts.append(np.ascontiguousarray(series_DT.T))
-        starts.append(base + recording.grid.start_W)
-        base += series_DT.shape[1]
-    windows, keep = _windows(recordings, schema, view)
+        series_TD = pad_to(np.concatenate([shown_CT, z_CT]), recording.grid).T
+        start_W = recording.grid.start_W[keep_W]
+        if sparse:
+            series_TD, start_W = _covered(series_TD, start_W, recording.grid.length)
+        parts.append(np.ascontiguousarray(series_TD))
+        starts.append(base + start_W)
+        base += len(series_TD)
     return SequenceInputs(
         windows=windows,
         series_TD=np.concatenate(parts),
-        start_N=np.concatenate(starts)[keep],
+        start_N=np.concatenate(starts),
         length=recordings[0].grid.length,
         n_levels=len(chosen),
     )
 
 
-def _windows(recordings: Sequence[Recording], schema: FeatureSchema, view: View) -> tuple[Windows, NDArray[np.bool_]]:
+def _covered(
+    series_TD: NDArray[np.float32], start_W: NDArray[np.int64], length: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The bins that some window covers, and where the windows begin among them."""
+    inside_T = np.zeros(len(series_TD), bool)
+    for start in start_W.tolist():
+        inside_T[start : start + length] = True
+    return series_TD[inside_T], (np.cumsum(inside_T) - 1)[start_W]
+
+
+def windows_of(
+    recordings: Sequence[Recording],
+    schema: FeatureSchema,
+    view: View,
+    keep: Sequence[NDArray[np.bool_]] | None = None,
+) -> tuple[Windows, list[NDArray[np.bool_]]]:
+    """The labelled windows that the view leaves unbroken (and `keep` keeps), and a mask of them for each recording.
+
+    No tensor is opened.
+    """
     bin_hz = schema.windowing.bin_hz
-    parts = []
+    parts, masks = [], []
     for place, recording in enumerate(recordings):
-        grid, n_bins = recording.grid, recording.x_CT.shape[1]
+        grid, n_bins = recording.grid, recording.n_bins
         episode = recording.info.episode_id
         keep_W = (recording.label_W >= 0) & unbroken(grid, view, episode, n_bins)
+        if keep is not None:
+            keep_W = keep_W & keep[place]
+        masks.append(keep_W)
         parts.append(
             (
-                keep_W,
-                np.full(len(keep_W), place),
-                np.arange(len(keep_W)),
-                recording.label_W,
-                recording.purity_W,
-                seconds_seen(grid, view, episode, n_bins, bin_hz),
-                recording.since_onset_W,
+                np.full(int(keep_W.sum()), place),
+                np.flatnonzero(keep_W),
+                recording.label_W[keep_W],
+                recording.purity_W[keep_W],
+                seconds_seen(grid, view, episode, n_bins, bin_hz)[keep_W],
+                recording.since_onset_W[keep_W],
             )
         )
-    keep, place_N, window_N, label_N, purity_N, seconds_N, since_N = (
+    place_N, window_N, label_N, purity_N, seconds_N, since_N = (
         np.concatenate(column) for column in zip(*parts, strict=True)
     )
     windows = Windows(
         episodes=tuple(recording.info.episode_id for recording in recordings),
-        episode_N=place_N[keep],
-        window_N=window_N[keep],
-        label_N=label_N[keep],
-        purity_N=purity_N[keep],
-        seconds_seen_N=seconds_N[keep],
-        since_onset_N=since_N[keep],
+        episode_N=place_N,
+        window_N=window_N,
+        label_N=label_N,
+        purity_N=purity_N,
+        seconds_seen_N=seconds_N,
+        since_onset_N=since_N,
     )
-    return windows, keep
+    return windows, masks
 
 
 def _rows_of(schema: FeatureSchema, channels: tuple[str, ...]) -> list[int]:

@@ -34,6 +34,11 @@ class View:
     drop: float = 0.0  # training: chance that an episode is shown without one source (or some channels of the only one)
     gain: float = 0.0  # training: spread of a random gain of each log channel, as another host would have
 
+    @property
+    def distorts(self) -> bool:
+        """Whether levels are shown as another host might have recorded them."""
+        return bool(self.drop or self.gain)
+
     def offset(self, episode: str, n_bins: int) -> int:
         """Bins by which the episode is rotated; a function of the episode's id and the salt alone."""
         if self.kind != "random":
@@ -43,7 +48,7 @@ class View:
 
     def distort(self, x_CT: Array, schema: FeatureSchema, episode: str) -> Array:
         """The episode as another host might have recorded it; unchanged without `drop` and `gain`."""
-        if not (self.drop or self.gain):
+        if not self.distorts:
             return x_CT
         seed = hashlib.sha256(f"distort/{self.kind}/{self.bins}/{self.salt}/{episode}".encode()).digest()
         rng = np.random.default_rng(list(seed))

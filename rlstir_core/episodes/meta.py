@@ -33,6 +33,7 @@ def parse_meta(raw: bytes, limits: Limits) -> Meta:
         host, episode = host_id(record.get("host_id")), episode_id(record.get("episode_id"))
         profile = safe_name(record.get("profile"), "profile")
         sample = safe_name(record.get("sample_name"), "sample_name")
+        corpus = "" if record.get("corpus") is None else safe_name(record["corpus"], "corpus")
     except InvalidId as error:
         raise EpisodeRejected("meta.id", f"meta.json: {error}") from None
     benign = record.get("benign")
@@ -58,6 +59,7 @@ def parse_meta(raw: bytes, limits: Limits) -> Meta:
         sources=_sources(record.get("sources")),
         synthetic=record.get("synthetic") is True,
         origin=printable(origin)[:_ORIGIN_CHARS] if isinstance(origin, str) else "",
+        corpus=corpus,
     )
 
 

@@ -6,6 +6,7 @@ kept between runs.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -16,6 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from rlstir_core.atomic import canonical_sha256
 from rlstir_core.contract.registry import Registry
 from rlstir_core.episodes.archive import members
 from rlstir_core.episodes.frames import FrameReader
@@ -44,6 +46,7 @@ class _Found:
     labels: LabelReader | None = None
     rows: dict[str, RowReader] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)  # sha256 of each log's content
 
 
 def read_episode(
@@ -137,6 +140,7 @@ def _read(
             n_bytes=size,
             clock_offset_ns={name: offset - base for name, offset in offsets.items()},
             clock_step_ns=step,
+            logs_sha256=canonical_sha256(sorted(found.logs)) if found.logs else "",
         ),
         notes,
     )
@@ -170,6 +174,11 @@ def _members(tape: Iterator[tuple[str, int, Iterator[bytes]]], registry: Registr
             reader.finish()
         elif _KNOWN.fullmatch(name) is None:
             found.unknown.append(name)
+        elif name.startswith("logs/"):
+            digest = hashlib.sha256()
+            for chunk in chunks:
+                digest.update(chunk)
+            found.logs.append(digest.hexdigest())
     return found
 
 

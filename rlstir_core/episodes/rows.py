@@ -35,6 +35,7 @@ def write_rows(path: Path, episode: Episode) -> None:
         "n_bytes": episode.n_bytes,
         "clock_offset_ns": episode.clock_offset_ns,
         "clock_step_ns": episode.clock_step_ns,
+        "logs_sha256": episode.logs_sha256,
     }
     # one metadata key, because the format does not keep several in order
     text = json.dumps(head, separators=(",", ":"))

@@ -35,6 +35,7 @@ class Meta:
     sources: dict[str, int | None] = field(default_factory=dict)
     synthetic: bool = False  # a generator made it; nobody recorded it
     origin: str = ""  # an importer's own name for the run, ASCII-escaped
+    corpus: str = ""  # whose recordings these are
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Episode:
     n_bytes: int
     clock_offset_ns: dict[str, int] = field(default_factory=dict)  # median wall - mono, less the first source's
     clock_step_ns: int = 0  # the largest jump of wall - mono between two rows of a sampled source
+    logs_sha256: str = ""  # of the contents of all log members, whatever their names; empty without logs
 
     @functools.cached_property
     def content_sha256(self) -> str:

@@ -31,7 +31,7 @@ _NO_TARBALL = ("index.path", "index.missing_file")  # faults that stand for a ta
 _NO_STAMP: Stamp = (-1, 0, 0, 0)  # no file has it
 _IN_WORK = Known(_NO_STAMP, "", 0, "", "", False, False)
 LOGS = "logs/"  # what the names of log members begin with
-DECODE_VERSION = 3  # raise it when equal bytes give other rows or another verdict
+DECODE_VERSION = 4  # raise it when equal bytes give other rows or another verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,10 +252,12 @@ def _said(episode: Episode, registry: Registry) -> dict[str, object]:
         "sample_name": meta.sample_name,
         "benign": meta.benign,
         "origin": meta.origin,
+        "corpus": meta.corpus,
         "synthetic": meta.synthetic,
         "t_start_wall_ns": meta.t_start_wall_ns,
         "t_end_wall_ns": meta.t_end_wall_ns,
         "content_sha256": episode.content_sha256,
+        "logs_sha256": episode.logs_sha256,
         "rows": {name: rows.n_rows for name, rows in sources.items()},
         "bad_rows": {name: rows.n_bad for name, rows in sources.items() if rows.n_bad},
         "outside_rows": {name: rows.n_outside for name, rows in sources.items() if rows.n_outside},

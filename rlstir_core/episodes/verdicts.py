@@ -31,6 +31,7 @@ class ValidationRow(msgspec.Struct, frozen=True, kw_only=True):
     sample_name: str = ""
     benign: bool | None = None
     origin: str = ""
+    corpus: str = ""
     synthetic: bool = False
     t_start_wall_ns: int | None = None
     t_end_wall_ns: int | None = None
@@ -39,6 +40,7 @@ class ValidationRow(msgspec.Struct, frozen=True, kw_only=True):
     n_bytes: int
     decode_sha256: str
     content_sha256: str = ""
+    logs_sha256: str = ""
     rows: dict[str, int] = {}
     bad_rows: dict[str, int] = {}
     outside_rows: dict[str, int] = {}
@@ -97,6 +99,7 @@ _TYPES: dict[str, pa.DataType] = {
     "sample_name": pa.string(),
     "benign": pa.bool_(),
     "origin": pa.string(),
+    "corpus": pa.string(),
     "synthetic": pa.bool_(),
     "t_start_wall_ns": pa.int64(),
     "t_end_wall_ns": pa.int64(),
@@ -105,6 +108,7 @@ _TYPES: dict[str, pa.DataType] = {
     "n_bytes": pa.int64(),
     "decode_sha256": pa.string(),
     "content_sha256": pa.string(),
+    "logs_sha256": pa.string(),
     "rows": pa.string(),
     "bad_rows": pa.string(),
     "outside_rows": pa.string(),

@@ -1,16 +1,18 @@
-"""Presets: every number that decides how detectors are trained, by machine size.
+"""Presets: every number that decides how models are trained, by machine size.
 
 What does not belong here: numbers that decide what a feature means (the registry and the feature schema).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
 
 from rlstir_core.errors import ConfigError
 
-MODELS: tuple[str, ...] = ("gbt", "mlp", "cnn", "gru", "lstm", "transformer")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 def _between(what: str, value: float, low: float, high: float) -> None:
@@ -63,8 +65,8 @@ class Training:
     """The one training loop of all neural detectors."""
 
     batch: int = 64
-    rounds: int = 32  # a round is one pass over the windows, and at least `min_round_steps` steps
-    min_round_steps: int = 10
+    epochs: int = 32  # an epoch is one pass over the windows of one view, and at least `min_epoch_steps` steps
+    min_epoch_steps: int = 10
     patience: int = 8
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
@@ -74,11 +76,18 @@ class Training:
     views: int = 3  # random starts of every train episode
     drop: float = 0.25  # share of train episodes shown without one of their sources
     gain: float = 0.8  # spread of a random gain of each log channel, so that levels of one host are not trusted
+    max_train_windows: int = 8_000  # of a view, drawn evenly over episodes and phases
+    cache_mib: int = 256  # of inputs kept between epochs; what does not fit is made again
     device: str = "auto"
+    precision: str = "auto"  # fp32, or on a GPU bf16 or fp16 where multiplying in half precision is safe
 
     def __post_init__(self) -> None:
+        _between("Training.max_train_windows", self.max_train_windows, 100, 1 << 40)
+        _between("Training.cache_mib", self.cache_mib, 0, 1 << 20)
+        if self.precision not in PRECISIONS:
+            raise ConfigError(f"Training.precision is {self.precision!r}; choose one of {', '.join(PRECISIONS)}")
         _between("Training.batch", self.batch, 1, 1 << 20)
-        _between("Training.rounds", self.rounds, 1, 100_000)
+        _between("Training.epochs", self.epochs, 1, 100_000)
         _between("Training.patience", self.patience, 1, 100_000)
         _between("Training.views", self.views, 1, 64)
         _between("Training.warm_up", self.warm_up, 0.0, 0.5)
@@ -94,7 +103,7 @@ class Preset:
     seed: int = 0
     trees: Trees = Trees()
     net: Net = Net()
-    training: Training = Training()
+    train: Training = Training()
     bootstrap_draws: int = 2000
 
     def __post_init__(self) -> None:
@@ -112,7 +121,7 @@ def rtx4060() -> Preset:
         name="rtx4060",
         trees=Trees(rounds=1000, learning_rate=0.04, parallel_trees=2),
         net=Net(width=128, layers=3, heads=8, stem_stride=2),
-        training=Training(batch=256, rounds=120, views=8, learning_rate=1e-3),
+        train=Training(batch=256, epochs=120, views=8, learning_rate=1e-3, max_train_windows=50_000, cache_mib=1_024),
         bootstrap_draws=4000,
     )
 
@@ -123,7 +132,7 @@ def rtx3090x2() -> Preset:
         name="rtx3090x2",
         trees=Trees(rounds=2000, learning_rate=0.03, parallel_trees=4),
         net=Net(width=256, layers=4, heads=8, stem_stride=2),
-        training=Training(batch=512, rounds=200, views=16, learning_rate=1e-3),
+        train=Training(batch=512, epochs=200, views=16, learning_rate=1e-3, max_train_windows=50_000, cache_mib=1_024),
         bootstrap_draws=10_000,
     )
 
@@ -131,8 +140,41 @@ def rtx3090x2() -> Preset:
 PRESETS: dict[str, Callable[[], Preset]] = {"smoke": smoke, "rtx4060": rtx4060, "rtx3090x2": rtx3090x2}
 
 
-def preset(name: str) -> Preset:
-    """The preset called `name`, or ConfigError with the names there are."""
+def preset(name: str, overrides: Sequence[str] = (), seed: int | None = None) -> Preset:
+    """The preset called `name` with `overrides` ("train.batch=64"); ConfigError says what may be set instead."""
     if name not in PRESETS:
         raise ConfigError(f"preset {name!r} is unknown; choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]()
+    chosen = PRESETS[name]()
+    for text in overrides:
+        chosen = _overridden(chosen, text)
+    return chosen if seed is None else replace(chosen, seed=seed)
+
+
+def _overridden(chosen: Preset, text: str) -> Preset:
+    path, equals, value = (part.strip() for part in text.partition("="))
+    section, dot, name = path.rpartition(".")
+    known = _settings(chosen)
+    if not equals or path not in known:
+        near = difflib.get_close_matches(path, known, n=1) or ["train.batch"]
+        raise ConfigError(f"--set {text!r} names no setting; write for example --set {near[0]}={known[near[0]]}")
+    kind = type(known[path])
+    try:
+        typed = kind(value)
+    except ValueError:
+        raise ConfigError(f"--set {text!r} needs a value like {known[path]!r} ({kind.__name__})") from None
+    changed: dict[str, Any] = {name: typed}
+    if dot:
+        changed = {section: replace(getattr(chosen, section), **changed)}
+    return replace(chosen, **changed)
+
+
+def _settings(chosen: Preset) -> dict[str, int | float | str]:
+    """Every setting by its path."""
+    found: dict[str, int | float | str] = {}
+    for field in fields(chosen):
+        value = getattr(chosen, field.name)
+        if is_dataclass(value):
+            found |= {f"{field.name}.{inner.name}": getattr(value, inner.name) for inner in fields(value)}
+        elif field.name != "name":
+            found[field.name] = value
+    return found

@@ -5,7 +5,7 @@ What does not belong here: causal normalisers (`telemetry/normalise.py`).
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,12 +29,24 @@ class Standardiser:
         return np.nan_to_num(z_NF, copy=False)
 
 
-def fit_standardiser(x_NF: NDArray[np.float32]) -> Standardiser:
-    """A standardiser from train rows; a column that never varies, or is never known, is left near 0."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a column without any known value
-        mean_F = np.nan_to_num(np.nanmean(x_NF, axis=0, dtype=np.float64))
-        spread_F = np.nan_to_num(np.nanstd(x_NF, axis=0, dtype=np.float64))
+def fit_standardiser(blocks: Iterable[NDArray[np.float32]]) -> Standardiser:
+    """A standardiser from train rows, (N, F) at a time; a column that never varies, or is never known, stays near 0.
+
+    Blocks are merged by their means and squares about the mean (Chan, Golub and LeVeque 1979, eq. 2.1).
+    """
+    n_F, mean_F, square_F = np.zeros(1), np.zeros(1), np.zeros(1)
+    for x_NF in blocks:
+        known_NF = np.isfinite(x_NF)
+        wide_NF = np.where(known_NF, x_NF, 0.0).astype(np.float64)
+        more_F = known_NF.sum(axis=0)
+        their_F = wide_NF.sum(axis=0) / np.maximum(more_F, 1)
+        off_NF = np.where(known_NF, wide_NF - their_F, 0.0)
+        total_F = np.maximum(n_F + more_F, 1)
+        gap_F = their_F - mean_F
+        square_F = square_F + np.einsum("nf,nf->f", off_NF, off_NF) + gap_F**2 * n_F * more_F / total_F
+        mean_F = mean_F + gap_F * more_F / total_F
+        n_F = n_F + more_F
+    spread_F = np.sqrt(square_F / np.maximum(n_F, 1))
     floor_F = _MIN_SPREAD * np.maximum(1.0, np.abs(mean_F))
     spread_F = np.where(spread_F < floor_F, 1.0, spread_F)
     return Standardiser(mean_F.astype(np.float32), spread_F.astype(np.float32))

@@ -73,17 +73,29 @@ class Layout:
         """Folder with one folder an episode: the nodes and edges of its provenance graph."""
         return self.processed / "graphs" / f"host={host}"
 
+    def split(self, recipe: str) -> Path:
+        """Who trains, validates and tests."""
+        return self.processed / "splits" / f"{recipe}.json"
+
     def artifacts(self, recipe: str) -> Path:
         return self.data / "artifacts" / recipe
 
     def checkpoint(self, recipe: str, model: str, mode: str) -> Path:
         return self.artifacts(recipe) / f"{model}_{mode}.ckpt.json"
 
+    def baselines(self, recipe: str) -> Path:
+        """What the baselines were fitted on; their predictions lie with those of the checkpoints."""
+        return self.artifacts(recipe) / "baselines.json"
+
     def evaluation(self, recipe: str) -> Path:
         return self.data / "reports" / "eval" / recipe
 
     def predictions(self, recipe: str, model: str, mode: str) -> Path:
         return self.evaluation(recipe) / "predictions" / f"{model}_{mode}.parquet"
+
+    def report_inputs(self, recipe: str) -> Path:
+        """Everything that the report is made of."""
+        return self.evaluation(recipe) / "comparison_inputs.json"
 
     def report(self, recipe: str) -> Path:
         return self.evaluation(recipe) / "comparison_v2.md"

@@ -7,7 +7,6 @@ does not belong here: how a number is computed (`channels.py`, `features.py`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from safetensors.numpy import save_file
 from rlstir_core.atomic import canonical_sha256, replacing
 from rlstir_core.contract.registry import Registry
 from rlstir_core.episodes.rows import read_rows
+from rlstir_core.episodes.schema import Episode
 from rlstir_core.episodes.validate import validated
 from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.results.layout import Layout
@@ -31,13 +31,18 @@ from rlstir_core.telemetry.features import episode_features
 from rlstir_core.telemetry.parts import parts
 from rlstir_core.telemetry.schema import FeatureSchema, read_schema
 from rlstir_core.telemetry.signature import signature
-from rlstir_core.telemetry.windows import onset_ns, phase_of_bins, window_grid, window_labels
+from rlstir_core.telemetry.window_table import (
+    TABLE,
+    EpisodeWindows,
+    label_windows,
+    read_window_table,
+    write_window_table,
+)
 
 # C channels, T bins, W windows, F feature columns
 
 KEY_COLUMNS = ("host_id", "episode_id", "window", "t_start_wall_ns", "t_end_wall_ns")
 LABEL_COLUMNS = ("phase", "purity", "since_onset_s")
-_NS = 1_000_000_000
 
 
 class BuildSummary(dict[str, int]):
@@ -46,8 +51,11 @@ class BuildSummary(dict[str, int]):
 
 def tensor_changes(layout: Layout, host: str) -> Changes:
     """What `build_tensors` would do."""
-    schema = read_schema(layout.feature_schema)
-    return changes(layout.tensors(host), _tensor_files(_wanted(layout, host, schema)))
+    wanted = _wanted(layout, host, read_schema(layout.feature_schema))
+    todo = changes(layout.tensors(host), _tensor_files(wanted))
+    if todo or not wanted or (layout.tensors(host) / TABLE).exists():
+        return todo
+    return Changes(files=(TABLE,), surplus=(), make=tuple(sorted(wanted)), drop=())
 
 
 def feature_changes(layout: Layout, host: str) -> Changes:
@@ -57,21 +65,30 @@ def feature_changes(layout: Layout, host: str) -> Changes:
 
 
 def build_tensors(layout: Layout, host: str, registry: Registry, progress: Progress | None = None) -> BuildSummary:
-    """One safetensors file an episode: `x_CT` scaled channels (0 where missing) and `mask_CT` (1 where known)."""
+    """A safetensors file per episode, `x_CT` scaled channels (0 where missing) and `mask_CT` (1 where known), and the
+    window table of the host."""
     with holding(layout.host_lock(host), waiting=told_to(progress)):
         return _build_tensors(layout, host, registry, progress)
 
 
 def _build_tensors(layout: Layout, host: str, registry: Registry, progress: Progress | None) -> BuildSummary:
     schema = _schema_for(layout, registry)
-    wanted = _tensor_files(_wanted(layout, host, schema))
+    inputs = _wanted(layout, host, schema)
+    wanted = _tensor_files(inputs)
     folder = layout.tensors(host)
     todo = changes(folder, wanted)
     if todo:
         begin(folder, todo)
+    table = read_window_table(folder / TABLE)
+    windows = {e: row for e, row in table.items() if inputs.get(e) == row.input_sha256 and e not in todo.make}
     for done, episode in enumerate(todo.make, 1):
-        _write_tensor(layout, host, episode, registry, schema)
+        windows[episode] = _write_tensor(layout, host, episode, registry, schema, inputs[episode])
         _tell(progress, done, len(todo.make), f"tensors {host}")
+    for episode in inputs.keys() - windows.keys():  # the table was lost, the tensors were not
+        tensor = read_tensor(layout, host, episode)
+        windows[episode] = _windows_of(read_rows(layout.rows(host, episode)), schema, tensor, inputs[episode])
+    if windows.keys() != table.keys() or todo:
+        write_window_table(folder / TABLE, windows.values())
     finish(folder, wanted, todo)
     return _summary(todo, wanted)
 
@@ -135,22 +152,14 @@ def read_tensor(layout: Layout, host: str, episode: str) -> Tensor:
     return Tensor(x_CT, found)
 
 
-def read_features(layout: Layout, host: str, columns: Iterable[str]) -> pa.Table:
-    """The host's windows with keys, labels and the named feature columns, ordered by episode and window."""
-    paths = sorted(layout.features(host).glob("part-*.parquet"))
-    if not paths:
-        raise UpstreamMissing(
-            f"{layout.features(host)} holds no features; make them with: {how_to_make('window_features', host)}"
-        )
-    names = [*KEY_COLUMNS, *LABEL_COLUMNS, *columns]
-    table = pa.concat_tables(pq.ParquetFile(path).read(columns=names, use_threads=False) for path in paths)
-    return table.combine_chunks().sort_by([("episode_id", "ascending"), ("window", "ascending")])
+def tensor_input_sha256(decoded_sha256: str, schema_sha256: str) -> str:
+    """The hash of all that an episode's tensor and features are made from."""
+    return canonical_sha256([decoded_sha256, schema_sha256])
 
 
 def _wanted(layout: Layout, host: str, schema: FeatureSchema) -> dict[str, str]:
-    """{episode: hash of all that its tensor and features are made from}."""
     made_under = schema.sha256
-    return {episode: canonical_sha256([key, made_under]) for episode, key in validated(layout, host).items()}
+    return {episode: tensor_input_sha256(key, made_under) for episode, key in validated(layout, host).items()}
 
 
 def _tensor_files(wanted: dict[str, str]) -> Ledger:
@@ -166,20 +175,38 @@ def _summary(todo: Changes, wanted: Ledger) -> BuildSummary:
     return BuildSummary(made=len(todo.make), dropped=len(todo.drop), unchanged=n - len(todo.make))
 
 
-def _write_tensor(layout: Layout, host: str, episode: str, registry: Registry, schema: FeatureSchema) -> None:
+def _write_tensor(
+    layout: Layout, host: str, episode: str, registry: Registry, schema: FeatureSchema, input_sha256: str
+) -> EpisodeWindows:
     rows = read_rows(layout.rows(host, episode))
     start, end = rows.meta.t_start_wall_ns, rows.meta.t_end_wall_ns
     n_bins = episode_bins(start, end, registry.windowing.bin_hz)
     columns = {name: source.columns for name, source in rows.sources.items()}
     x_CT = bin_channels(columns, registry, start, n_bins)
+    tensor = Tensor(x_CT, signature(x_CT))
     known_CT = np.isfinite(x_CT)
     with replacing(layout.tensors(host) / f"{episode}.safetensors") as temporary:
         save_file(
             {"x_CT": np.where(known_CT, x_CT, np.float32(0)), "mask_CT": known_CT.astype(np.uint8)},
             temporary,
             # one key, because the format does not keep several in order
-            metadata={"episode": json.dumps([host, episode, schema.sha256, signature(x_CT)])},
+            metadata={"episode": json.dumps([host, episode, schema.sha256, tensor.signature])},
         )
+    return _windows_of(rows, schema, tensor, input_sha256)
+
+
+def _windows_of(rows: Episode, schema: FeatureSchema, tensor: Tensor, input_sha256: str) -> EpisodeWindows:
+    labelled = label_windows(rows, schema, tensor.x_CT.shape[1])
+    return EpisodeWindows(
+        episode_id=rows.meta.episode_id,
+        input_sha256=input_sha256,
+        n_bins=tensor.x_CT.shape[1],
+        known_C=np.asarray(np.isfinite(tensor.x_CT).any(axis=1)),
+        signature=tensor.signature,
+        label_W=labelled.label_W,
+        purity_W=labelled.purity_W,
+        since_onset_W=labelled.since_onset_W,
+    )
 
 
 def _schema_for(layout: Layout, registry: Registry) -> FeatureSchema:
@@ -194,29 +221,18 @@ def _schema_for(layout: Layout, registry: Registry) -> FeatureSchema:
 
 def _feature_table(layout: Layout, host: str, episode: str, schema: FeatureSchema) -> pa.Table:
     x_CT = read_tensor(layout, host, episode).x_CT
-    meta_rows = read_rows(layout.rows(host, episode))
-    windowing = schema.windowing
-    start = meta_rows.meta.t_start_wall_ns
-    labels = [(label.t_wall_ns, label.phase) for label in meta_rows.labels]
-    grid = window_grid(x_CT.shape[1], windowing)
-    phase_T = phase_of_bins(labels, schema.phases, start, x_CT.shape[1], windowing.bin_hz)
-    label_W, purity_W = window_labels(phase_T, grid, len(schema.phases))
-    begin_W = start + (grid.start_W * (_NS / windowing.bin_hz)).astype(np.int64)
-    end_W = begin_W + int(grid.length * (_NS / windowing.bin_hz))
-    onset = onset_ns(labels, schema.onset_phase)
-    since_W = np.full(len(begin_W), np.nan) if onset is None else (end_W - onset) / _NS
-    since_W[since_W < 0] = np.nan
+    labelled = label_windows(read_rows(layout.rows(host, episode)), schema, x_CT.shape[1])
     phase_names = np.array([*schema.phases, ""], dtype=object)
-    features_WF = episode_features(x_CT, schema, grid)
+    features_WF = episode_features(x_CT, schema, labelled.grid)
     arrays = [
-        pa.array([host] * len(begin_W), pa.string()),
-        pa.array([episode] * len(begin_W), pa.string()),
-        pa.array(np.arange(len(begin_W), dtype=np.int32)),
-        pa.array(begin_W),
-        pa.array(end_W),
-        pa.array(phase_names[label_W], pa.string()),
-        pa.array(purity_W),
-        pa.array(since_W),
+        pa.array([host] * len(labelled.label_W), pa.string()),
+        pa.array([episode] * len(labelled.label_W), pa.string()),
+        pa.array(np.arange(len(labelled.label_W), dtype=np.int32)),
+        pa.array(labelled.begin_ns_W),
+        pa.array(labelled.end_ns_W),
+        pa.array(phase_names[labelled.label_W], pa.string()),
+        pa.array(labelled.purity_W),
+        pa.array(labelled.since_onset_W),
         *(pa.array(column) for column in np.ascontiguousarray(features_WF.T)),
     ]
     return pa.table(arrays, names=[*KEY_COLUMNS, *LABEL_COLUMNS, *schema.columns])

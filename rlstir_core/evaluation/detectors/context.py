@@ -13,9 +13,10 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from rlstir_core.contract.registry import Registry
+from rlstir_core.datasets.episodes import EpisodeInfo
+from rlstir_core.datasets.split import Split
 from rlstir_core.detectors.checkpoint import Checkpoint
-from rlstir_core.detectors.corpus import Recording
-from rlstir_core.detectors.experiment import Experiment
+from rlstir_core.detectors.study import Study
 from rlstir_core.episodes.index import load_index
 from rlstir_core.episodes.verdicts import ValidationRow, read_validation
 from rlstir_core.evaluation.report.inputs import (
@@ -32,46 +33,42 @@ from rlstir_core.evaluation.report.inputs import (
 )
 from rlstir_core.results.layout import Layout
 
-_SAYS = {
-    "host": "Whole hosts are held out: nothing recorded on a test host was seen in training or validation.",
-    "sample": "Samples are held out within each profile: no payload of the test side was seen in training.",
-    "time": "Training uses the past only: every test episode began after the last train episode had ended.",
-}
 _LOW_DIVERSITY = 2  # samples of a profile, below which its score speaks of them alone
+_VERDICT_COUNTS = {"ok": "ok", "degraded": "degraded", "reject": "rejected"}
 _PACKAGES = ("rlstir", "torch", "xgboost", "numpy", "scipy", "pyarrow", "dagster", "msgspec", "zstandard")
 
 
-def describe_split(experiment: Experiment) -> SplitDescription:
-    """Who is on which side, and what was proved."""
-    split = experiment.split
-    sides = {"train": experiment.train, "test": experiment.test}
+def describe_split(split: Split) -> SplitDescription:
+    """Who is on which side, and what was checked."""
+    sides = {"train": split.trained_on, "test": split.tested}
     return SplitDescription(
         recipe=split.recipe,
-        says=_SAYS[split.recipe],
+        words=split.words,
         train=_side(sides["train"]),
-        folds=len(split.folds),
+        folds=len(split.rounds[0].folds),
+        rounds=len(split.rounds),
         test=_side(sides["test"]),
         excluded=tuple(
             Excluded(kind="episodes", name=x.what, reason=f"{x.reason} ({x.n_episodes} episodes)")
             for x in split.excluded
         ),
         coverage=tuple(_coverage(sides)),
-        proofs=tuple(f"{proof.name}: {proof.detail}" for proof in experiment.proofs),
+        checks=tuple(f"{check.name}: {check.detail}" for check in split.checks),
     )
 
 
-def _side(recordings: Sequence[Recording]) -> SplitSide:
+def _side(infos: Sequence[EpisodeInfo]) -> SplitSide:
     return SplitSide(
-        episodes=len(recordings),
-        windows=int(sum((recording.label_W >= 0).sum() for recording in recordings)),
-        hosts=tuple(sorted({recording.info.host for recording in recordings})),
-        samples=tuple(sorted({recording.info.sample for recording in recordings})),
+        episodes=len(infos),
+        windows=sum(sum(info.windows.values()) for info in infos),
+        hosts=tuple(sorted({info.host for info in infos})),
+        samples=tuple(sorted({info.sample for info in infos})),
     )
 
 
-def _coverage(sides: dict[str, list[Recording]]) -> list[Coverage]:
-    phases = {name: Counter(p for r in recordings for p in r.info.phases) for name, recordings in sides.items()}
-    profiles = {name: Counter(r.info.profile for r in recordings) for name, recordings in sides.items()}
+def _coverage(sides: dict[str, list[EpisodeInfo]]) -> list[Coverage]:
+    phases = {name: Counter(phase for info in infos for phase in info.phases) for name, infos in sides.items()}
+    profiles = {name: Counter(info.profile for info in infos) for name, infos in sides.items()}
     found = []
     for kind, counts in (("phase", phases), ("profile", profiles)):
         for name in sorted(set().union(*counts.values())):
@@ -81,25 +78,31 @@ def _coverage(sides: dict[str, list[Recording]]) -> list[Coverage]:
 
 
 def describe_quality(layout: Layout, hosts: Sequence[str], registry: Registry) -> DataQuality:
-    """Index faults, verdicts, clocks, low diversity and dropped rows."""
+    """Index faults, verdicts, clocks, low diversity and dropped rows; one host's verdicts at a time."""
     index = load_index(layout.index)
-    rows = {host: read_validation(layout.validation(host)) for host in hosts}
-    every = [row for found in rows.values() for row in found]
     sampled = {name for name, source in registry.sources.items() if not source.count}
-    bad = []
-    for host, found in rows.items():
-        for source in sorted({name for row in found for name in row.rows}):
-            dropped = sum(row.bad_rows.get(source, 0) + row.outside_rows.get(source, 0) for row in found)
-            if dropped:
-                read = sum(row.rows.get(source, 0) for row in found) + dropped
-                bad.append(BadRows(host=host, source=source, read=read, dropped=dropped))
-    steps = [row for row in every if "time.clock_step" in row.reasons]
-    notes = [
-        f"the wall clock steps by {row.clock_step_ns / 1e9:.1f} s within {row.host}/{row.episode_id}"
-        for row in steps[:20]
-    ]
+    bad: list[BadRows] = []
+    steps: list[str] = []
+    qualities: list[HostQuality] = []
+    samples: dict[str, set[str]] = defaultdict(set)
+    infected: Counter[str] = Counter()
+    torn = 0
+    for host in hosts:
+        rows = read_validation(layout.validation(host))
+        qualities.append(_host_quality(host, rows, sampled))
+        bad += _bad_rows(host, rows)
+        torn += sum(sum(row.torn_lines.values()) for row in rows)
+        steps += [
+            f"the wall clock steps by {row.clock_step_ns / 1e9:.1f} s within {row.host}/{row.episode_id}"
+            for row in rows
+            if "time.clock_step" in row.reasons
+        ]
+        for row in rows:
+            if row.usable and not row.benign:
+                samples[row.profile].add(row.sample_name)
+                infected[row.profile] += 1
+    notes = steps[:20]
     notes += [f"tarball {path} is named by no index line and was not used" for path in index.orphans[:20]]
-    torn = sum(sum(row.torn_lines.values()) for row in every)
     if torn:
         notes.append(f"{torn} telemetry lines held more than one record; every record was kept")
     return DataQuality(
@@ -109,11 +112,25 @@ def describe_quality(layout: Layout, hosts: Sequence[str], registry: Registry) -
             IndexFault(line=fault.line, detail=fault.detail.removeprefix(f"line {fault.line}: "))
             for fault in index.faults
         ),
-        hosts=tuple(_host_quality(host, found, sampled) for host, found in rows.items()),
-        low_diversity=tuple(_low_diversity(every)),
+        hosts=tuple(qualities),
+        low_diversity=tuple(
+            LowDiversity(profile=profile, samples=len(names), episodes=infected[profile])
+            for profile, names in sorted(samples.items())
+            if len(names) < _LOW_DIVERSITY
+        ),
         bad_rows=tuple(bad),
         notes=tuple(notes),
     )
+
+
+def _bad_rows(host: str, rows: Sequence[ValidationRow]) -> list[BadRows]:
+    found = []
+    for source in sorted({name for row in rows for name in row.rows}):
+        dropped = sum(row.bad_rows.get(source, 0) + row.outside_rows.get(source, 0) for row in rows)
+        if dropped:
+            read = sum(row.rows.get(source, 0) for row in rows) + dropped
+            found.append(BadRows(host=host, source=source, read=read, dropped=dropped))
+    return found
 
 
 def _host_quality(host: str, rows: Sequence[ValidationRow], sampled: set[str]) -> HostQuality:
@@ -147,52 +164,47 @@ def _clock(rows: Sequence[ValidationRow], sampled: set[str]) -> tuple[float | No
     )
 
 
-def _low_diversity(rows: Sequence[ValidationRow]) -> list[LowDiversity]:
-    samples: dict[str, set[str]] = defaultdict(set)
-    episodes: Counter[str] = Counter()
-    for row in rows:
-        if row.usable and not row.benign:
-            samples[row.profile].add(row.sample_name)
-            episodes[row.profile] += 1
-    return [
-        LowDiversity(profile=profile, samples=len(names), episodes=episodes[profile])
-        for profile, names in sorted(samples.items())
-        if len(names) < _LOW_DIVERSITY
-    ]
-
-
 def make_manifest(
-    layout: Layout, experiment: Experiment, registry: Registry, key: str, checkpoints: Sequence[Checkpoint]
+    study: Study, hosts: Sequence[str], registry: Registry, key: str, checkpoints: Sequence[Checkpoint]
 ) -> Manifest:
     """What it takes to defend or repeat the result."""
-    plan = experiment.plan
-    rows = [row for host in plan.hosts for row in read_validation(layout.validation(host))]
-    index = load_index(layout.index)
-    dropped = sum(sum(row.bad_rows.values()) + sum(row.outside_rows.values()) for row in rows)
+    options, settings = study.options, study.split.settings
+    counts: Counter[str] = Counter()
+    for host in hosts:
+        for row in read_validation(study.layout.validation(host)):
+            counts["episodes_read"] += 1
+            counts[f"episodes_{_VERDICT_COUNTS[row.verdict]}"] += 1
+            counts["rows_parsed"] += sum(row.rows.values())
+            counts["rows_dropped"] += sum(row.bad_rows.values()) + sum(row.outside_rows.values())
+    index = load_index(study.layout.index)
+    named = {
+        "train_hosts": ", ".join(settings.train_hosts) or "by the recipe",
+        "test_hosts": ", ".join(settings.test_hosts) or "by the recipe",
+        "train_corpora": ", ".join(settings.train_corpora) or "by the recipe",
+    }
     return Manifest(
         versions={"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
         config={
-            "recipe": plan.recipe,
-            "preset": plan.preset,
-            "train_hosts": ", ".join(plan.split.train_hosts) or "chosen by coverage",
-            "normalise": experiment.corpus.schema.normalise,
+            "recipe": options.recipe,
+            "preset": options.preset,
+            "set": ", ".join(options.overrides) or "nothing",
+            **named,
+            "folds": settings.folds,
+            "normalise": study.schema.normalise,
             "seed": checkpoints[0].seed,
         },
         hashes={
             "evaluation_inputs": key,
             "registry": registry.sha256,
-            "feature_schema": experiment.corpus.schema.sha256,
-            "split": experiment.split_sha256,
+            "feature_schema": study.schema_sha256,
+            "split": study.split.sha256,
         },
         counts={
             "index_records": len(index.entries),
             "index_faults": len(index.faults),
-            "episodes_read": len(rows),
-            "episodes_ok": sum(row.verdict == "ok" for row in rows),
-            "episodes_degraded": sum(row.verdict == "degraded" for row in rows),
-            "episodes_rejected": sum(row.verdict == "reject" for row in rows),
-            "rows_parsed": sum(sum(row.rows.values()) for row in rows),
-            "rows_dropped": dropped,
+            **{name: counts[name] for name in ("episodes_read", *(f"episodes_{v}" for v in _VERDICT_COUNTS.values()))},
+            "rows_parsed": counts["rows_parsed"],
+            "rows_dropped": counts["rows_dropped"],
         },
     )
 

@@ -17,40 +17,63 @@ import numpy as np
 from rlstir_core.evaluation.stats import counts, metrics
 from rlstir_core.evaluation.stats.intervals import DRAWS, Estimate, Statistic, estimate, refused
 from rlstir_core.evaluation.stats.records import EarlyCurve, EarlyPoint, RecallAtFpr, TimeToDetect
+from rlstir_core.evaluation.stats.rules import ALARM_FPR
 from rlstir_core.evaluation.stats.scored import Bools, Floats, Scores, Truth, check_pair
+from rlstir_core.learning.scores import ratio
 
-FPRS = (0.01, 0.001)
-ALARM_FPR = 0.01  # for time to detect
 EDGES_S = (5.0, 10.0, 20.0, 30.0, 60.0)
 _NEGATIVES_AT = 3  # at least 3 / rate negatives: fewer cannot show a rate so small (rule of three)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """An alarm is an attack probability of at least `value`; without a value, `note` says why."""
+    """An alarm is an attack probability of at least the value of the window's round; without, `note` says why."""
 
     fpr: float
-    value: float | None
+    values: dict[int, float]  # by round: validation of another round may hold what this one tests
     n_negatives: int
     note: str = ""
 
+    @property
+    def value(self) -> float | None:
+        """The threshold where there is one round."""
+        return next(iter(self.values.values())) if len(self.values) == 1 else None
+
+    def alarms(self, truth: Truth, scores: Scores) -> Bools | None:
+        """Which windows raise an alarm, (N,); None without a threshold for each of their rounds."""
+        if not set(truth.rounds) <= self.values.keys():
+            return None
+        least_N = np.full(len(truth), np.inf)
+        for place in truth.rounds:
+            least_N[truth.in_round(place)] = self.values[place]
+        alarm_N: Bools = scores.attack_N(truth) >= least_N
+        return alarm_N
+
 
 def choose_threshold(validation: tuple[Truth, Scores] | None, fpr: float) -> Threshold:
-    """The lowest threshold that keeps the false positives on validation's non-attack windows within `fpr`."""
+    """The lowest threshold that keeps the false positives on validation's non-attack windows within `fpr`.
+
+    One per round of the split, from that round's validation alone.
+    """
     if validation is None:
-        return Threshold(fpr=fpr, value=None, n_negatives=0, note="no validation predictions, no threshold")
+        return Threshold(fpr=fpr, values={}, n_negatives=0, note="no validation predictions, no threshold")
     truth, scores = validation
     check_pair(truth, scores)
     if not truth.attack_K.any():
-        return Threshold(fpr=fpr, value=None, n_negatives=0, note=metrics.NO_ATTACK)
-    negatives = np.sort(scores.attack_N(truth)[~truth.is_attack_N])[::-1]
-    needed = math.ceil(_NEGATIVES_AT / fpr - 1e-9)
-    if len(negatives) < needed:
-        note = f"validation has {len(negatives)} non-attack windows, {100 * fpr:g} % needs {needed:,}"
-        return Threshold(fpr=fpr, value=None, n_negatives=len(negatives), note=note)
-    allowed = math.floor(fpr * len(negatives) + 1e-9)
-    # just above the first negative that may not raise an alarm
-    return Threshold(fpr=fpr, value=float(np.nextafter(negatives[allowed], np.inf)), n_negatives=len(negatives))
+        return Threshold(fpr=fpr, values={}, n_negatives=0, note=metrics.NO_ATTACK)
+    attack_N, needed = scores.attack_N(truth), math.ceil(_NEGATIVES_AT / fpr - 1e-9)
+    values, fewest = {}, len(truth)
+    for place in truth.rounds:
+        negatives = np.sort(attack_N[truth.in_round(place) & ~truth.is_attack_N])[::-1]
+        fewest = min(fewest, len(negatives))
+        if len(negatives) >= needed:
+            allowed = math.floor(fpr * len(negatives) + 1e-9)
+            # just above the first negative that may not raise an alarm
+            values[place] = float(np.nextafter(negatives[allowed], np.inf))
+    if fewest < needed:
+        note = f"validation has {fewest} non-attack windows, {100 * fpr:g} % needs {needed:,}"
+        return Threshold(fpr=fpr, values={}, n_negatives=fewest, note=note)
+    return Threshold(fpr=fpr, values=values, n_negatives=fewest)
 
 
 def recall_at_fpr(
@@ -64,10 +87,10 @@ def recall_at_fpr(
 ) -> RecallAtFpr:
     """Recall of attack windows at validation's threshold for `fpr`, and the rate on the test side."""
     threshold = choose_threshold(validation, fpr)
-    if threshold.value is None:
+    alarm_N = threshold.alarms(truth, scores)
+    if alarm_N is None:
         recall = realised = refused(threshold.note)
     else:
-        alarm_N = scores.attack_N(truth) >= threshold.value
         recall, realised = (
             estimate(counts.share_statistic(truth, alarm_N, among_N), draws=draws, seed=seed)
             for among_N in (truth.is_attack_N, ~truth.is_attack_N)
@@ -75,7 +98,7 @@ def recall_at_fpr(
     return RecallAtFpr(
         fpr=fpr,
         threshold=threshold.value,
-        chosen_on="validation",
+        chosen_on="validation" if len(threshold.values) < 2 else "validation of each round",
         n_validation_negatives=threshold.n_negatives,
         recall=recall,
         realised_fpr=realised,
@@ -100,20 +123,19 @@ def time_to_detect(
     seen_E, unseen_E = _onset_seen(truth)
     mean = detected = refused(threshold.note)
     median = None
-    if threshold.value is not None:
-        delay_E, hit_E = _delays(truth, scores.attack_N(truth) >= threshold.value)
+    alarm_N = threshold.alarms(truth, scores)
+    if alarm_N is not None:
+        delay_E, hit_E = _delays(truth, alarm_N)
         delays, hits = delay_E[seen_E], hit_E[seen_E]
         sums = np.stack([delays, hits, np.ones(len(delays))], axis=1)
         mean = estimate(
-            Statistic(sums_US=sums, of=lambda s: counts.ratio(s[..., 0], s[..., 2]), bounded=False),
+            Statistic(sums_US=sums, of=lambda s: ratio(s[..., 0], s[..., 2]), bounded=False),
             draws=draws,
             seed=seed,
         )
         if mean.lo is not None:
             mean = msgspec.structs.replace(mean, lo=max(0.0, mean.lo))
-        detected = estimate(
-            Statistic(sums_US=sums, of=lambda s: counts.ratio(s[..., 1], s[..., 2])), draws=draws, seed=seed
-        )
+        detected = estimate(Statistic(sums_US=sums, of=lambda s: ratio(s[..., 1], s[..., 2])), draws=draws, seed=seed)
         if len(hits) and hits.mean() > 0.5:
             median = float(np.median(np.where(hits, delays, np.inf)))
             median = median if math.isfinite(median) else None
@@ -145,7 +167,7 @@ def early_detection(
     threshold = choose_threshold(validation, ALARM_FPR)
     seen_E, unseen_E = _onset_seen(truth)
     usable_N = ~unseen_E[truth.episode_N]
-    alarm_N = None if threshold.value is None else scores.attack_N(truth) >= threshold.value
+    alarm_N = threshold.alarms(truth, scores)
     points = []
     for edge in edges_s:
         early_N = usable_N & (truth.since_onset_s_N <= edge)  # NaN compares false
@@ -198,8 +220,8 @@ def _attack_recall(truth: Truth, scores: Scores, among_N: Bools, draws: int, see
     episodes = len(np.unique(truth.episode_N[among_N]))
     if episodes < counts.MIN_PHASE_EPISODES:
         return refused(f"attack windows in {episodes} episodes, {counts.MIN_PHASE_EPISODES} needed")
-    said_N = truth.attack_K[scores.predicted_N]
-    return estimate(counts.share_statistic(truth, said_N, among_N), draws=draws, seed=seed)
+    called_N = truth.attack_K[scores.predicted_N]
+    return estimate(counts.share_statistic(truth, called_N, among_N), draws=draws, seed=seed)
 
 
 def _detected_by(truth: Truth, alarm_N: Bools, edge: float, *, among_E: Bools, draws: int, seed: int) -> Estimate:
@@ -207,7 +229,7 @@ def _detected_by(truth: Truth, alarm_N: Bools, edge: float, *, among_E: Bools, d
     delay_E, hit_E = _delays(truth, alarm_N)
     in_time = (hit_E & (delay_E <= edge))[among_E].astype(np.float64)
     sums = np.stack([in_time, np.ones(len(in_time))], axis=1)
-    return estimate(Statistic(sums_US=sums, of=lambda s: counts.ratio(s[..., 0], s[..., 1])), draws=draws, seed=seed)
+    return estimate(Statistic(sums_US=sums, of=lambda s: ratio(s[..., 0], s[..., 1])), draws=draws, seed=seed)
 
 
 def _onset_seen(truth: Truth) -> tuple[Bools, Bools]:

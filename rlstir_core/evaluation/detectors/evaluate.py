@@ -13,6 +13,7 @@ from rlstir_core.evaluation.detectors import detection
 from rlstir_core.evaluation.stats import metrics
 from rlstir_core.evaluation.stats.intervals import DRAWS, refused
 from rlstir_core.evaluation.stats.records import ModelEvaluation, Stratum, evaluation_from_json, to_json
+from rlstir_core.evaluation.stats.rules import FPRS
 from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth, check_pair
 
 __all__ = ["ModelEvaluation", "evaluate_scores", "evaluation_from_json", "to_json"]
@@ -69,7 +70,7 @@ def evaluate_scores(
         degraded=_part(truth, scores, ~complete_E, draws, seed),
         attack_vs_rest=metrics.attack_vs_rest(truth, scores, draws=draws, seed=seed),
         recall_at_fpr=tuple(
-            detection.recall_at_fpr(truth, scores, validation, fpr, draws=draws, seed=seed) for fpr in detection.FPRS
+            detection.recall_at_fpr(truth, scores, validation, fpr, draws=draws, seed=seed) for fpr in FPRS
         ),
         calibration=metrics.calibration_error(truth, scores, draws=draws, seed=seed),
         time_to_detect=detection.time_to_detect(truth, scores, validation, draws=draws, seed=seed),

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
-from rlstir_core.evaluation.report.markdown import MISSING, escape_md, figure, listed, number, table
+from rlstir_core.evaluation.report.markdown import MISSING, escape_md, figure, listed, number, percent, table
 from rlstir_core.evaluation.report.rows import notes, ordered, picture, row_name
 from rlstir_core.evaluation.report.verdict import chosen_model
 from rlstir_core.evaluation.stats.records import ModelEvaluation, Stratum
+from rlstir_core.evaluation.stats.rules import ALARM_FPR
 
 _COLUMNS_A_TABLE = 6
 
@@ -109,7 +110,7 @@ def early_section(inputs: ReportInputs) -> str:
             ("attack_recall", "Share of attack windows called an attack, up to that time after the onset"),
             (
                 "share_detected",
-                "Share of attacked episodes with an alarm by then, at 1 % false positives",
+                f"Share of attacked episodes with an alarm by then, at {percent(ALARM_FPR)} false positives",
             ),
         ]
     )
@@ -146,8 +147,8 @@ def _times(inputs: ReportInputs, models: Sequence[ModelEvaluation]) -> str:
     first = models[0].time_to_detect
     unseen = f"; {first.n_onset_unseen} more began before the scored part" if first.n_onset_unseen else ""
     text = (
-        f"Time from the onset to the first alarm at 1 % false positives, in seconds, over {first.n_episodes} "
-        f"attacked episodes{unseen}. The median is not reached where most are missed:"
+        f"Time from the onset to the first alarm at {percent(ALARM_FPR)} false positives, in seconds, over "
+        f"{first.n_episodes} attacked episodes{unseen}. The median is not reached where most are missed:"
     )
     return f"{text}\n\n" + table(["model", "mean, s", "median, s", "share detected"], rows)
 

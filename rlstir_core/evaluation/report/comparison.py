@@ -12,17 +12,20 @@ from pathlib import Path
 import msgspec
 
 from rlstir_core.atomic import canonical_sha256, sweep, write_bytes, write_json, write_text
-from rlstir_core.detectors.base import Tell
 from rlstir_core.detectors.checkpoint import Checkpoint, read_checkpoint
 from rlstir_core.errors import UpstreamMissing, how_to_make
-from rlstir_core.evaluation.detectors.detector_eval import held_for, inputs_path, read_inputs
+from rlstir_core.evaluation.detectors.detector_eval import held_for, read_inputs
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.html import render_html
 from rlstir_core.evaluation.report.inline import inline_forest
-from rlstir_core.evaluation.report.inputs import Manifest
+from rlstir_core.evaluation.report.inputs import Manifest, ReportInputs
 from rlstir_core.evaluation.report.model_card import render_model_card
 from rlstir_core.evaluation.report.plots import draw_all
+from rlstir_core.evaluation.report.verdict import chosen_model
+from rlstir_core.evaluation.stats.records import ModelEvaluation
+from rlstir_core.learning.scores import Tell
 from rlstir_core.results.layout import Layout
+from rlstir_core.results.versions import VERSIONS
 
 _PICTURE = re.compile(r"\((plots/[a-z0-9_-]+\.png)\)")
 
@@ -34,7 +37,7 @@ class Written:
     markdown: Path
     html: Path
     inline: str
-    best_realistic_macro_f1: float | None
+    chosen: ModelEvaluation | None  # the realistic model that validation chose
     sha256: str
 
 
@@ -48,7 +51,7 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
     inputs = read_inputs(layout, recipe)
     if inputs is None:
         raise UpstreamMissing(
-            f"{inputs_path(layout, recipe)} is missing; make it with: {how_to_make('detector_eval', recipe)}"
+            f"{layout.report_inputs(recipe)} is missing; make it with: {how_to_make('detector_eval', recipe)}"
         )
     path = layout.report(recipe)
     _manifest_path(layout, recipe).unlink(missing_ok=True)
@@ -66,13 +69,13 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
     write_text(html, render_html(inputs, plots))
     text = render_markdown(inputs)
     write_text(path, text)
-    write_json(_manifest_path(layout, recipe), inputs.manifest)
-    scores = [e.metrics.macro_f1.value for e in inputs.models if e.mode == "realistic"]
+    write_json(_manifest_path(layout, recipe), _manifest(inputs))
+    chosen = chosen_model(inputs)
     return Written(
         markdown=path,
         html=html,
         inline=inline_forest(inputs.models, inputs.chance),
-        best_realistic_macro_f1=max((score for score in scores if score is not None), default=None),
+        chosen=chosen[0] if chosen is not None and chosen[1] == "validation" else None,
         sha256=canonical_sha256(text),
     )
 
@@ -84,7 +87,7 @@ def report_is_current(layout: Layout, recipe: str) -> bool:
         told = msgspec.json.decode(_manifest_path(layout, recipe).read_bytes(), type=Manifest)
     except (FileNotFoundError, msgspec.DecodeError):
         return False
-    if inputs is None or told != inputs.manifest:
+    if inputs is None or told != _manifest(inputs):
         return False
     path = layout.report(recipe)
     if not path.exists():
@@ -92,6 +95,12 @@ def report_is_current(layout: Layout, recipe: str) -> bool:
     files = [path.with_suffix(".html"), *(_card_path(layout, recipe, each.name) for each in inputs.models)]
     files += [path.parent / name for name in _PICTURE.findall(path.read_text())]
     return all(each.exists() for each in files)
+
+
+def _manifest(inputs: ReportInputs) -> Manifest:
+    """The evaluation's manifest, and the version of the report's own code."""
+    versions = inputs.manifest.versions | {"report": str(VERSIONS["report"])}
+    return msgspec.structs.replace(inputs.manifest, versions=versions)
 
 
 def _card_path(layout: Layout, recipe: str, name: str) -> Path:
@@ -106,9 +115,10 @@ def _training(checkpoint: Checkpoint) -> dict[str, object]:
     facts = [member.facts for member in checkpoint.members]
     return {
         "preset": checkpoint.preset,
-        "members": f"{len(facts)}, each with one fold of the train side left out",
+        "members": f"{len(facts)}, each with one fold of its round's train side left out",
         "train windows of a member": ", ".join(f"{f.n_train_windows:,}" for f in facts),
-        "best round of a member": ", ".join(f"{f.best_round} of {f.rounds}" for f in facts),
+        f"best number of {facts[0].unit} of a member": ", ".join(f"{f.best} of {f.done}" for f in facts),
+        "windows left undrawn": f"{max(f.n_left_out_windows for f in facts):,}",
         "macro F1 on the fold left out": ", ".join(f"{f.best_validation_macro_f1:.3f}" for f in facts),
         "parameters of a member": f"{facts[0].n_parameters:,}",
         "channels": ", ".join(checkpoint.input_schema.channels),

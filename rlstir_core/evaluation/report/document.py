@@ -40,6 +40,7 @@ from rlstir_core.evaluation.report.rows import notes, ordered, picture, row_name
 from rlstir_core.evaluation.report.verdict import verdict_paragraphs
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation
+from rlstir_core.evaluation.stats.rules import ALARM_FPR
 
 
 def render_markdown(inputs: ReportInputs) -> str:
@@ -74,9 +75,10 @@ def _head(inputs: ReportInputs) -> str:
         f"# Detector comparison, recipe `{inputs.recipe}`",
         "",
         f"- {kind}: {escape_md(inputs.store)}",
-        f"- split: {escape_md(split.says)}",
+        f"- split: {escape_md(split.words)}",
         f"- train {plural(split.train.episodes, 'episode')} in {plural(split.folds, 'fold')} (each in turn is the "
-        f"validation side), test {split.test.episodes:,} ({plural(split.test.windows, 'window')})",
+        f"validation side), test {split.test.episodes:,} ({plural(split.test.windows, 'window')})"
+        + (f", in {split.rounds} rounds: each tests what its models never saw" if split.rounds > 1 else ""),
         f"- {plural(len(inputs.models), 'model row')}, {plural(len(inputs.baselines), 'baseline')}",
     ]
     lines += [f"- {escape_md(name)}: {escape_md(value)}" for name, value in inputs.facts.items()]
@@ -112,7 +114,7 @@ def _models_section(inputs: ReportInputs) -> str:
         "accuracy",
         "attack F1",
         "attack AUROC",
-        "recall at 1 % FP",
+        f"recall at {percent(ALARM_FPR)} FP",
         "calibration error",
         "mean time to detect, s",
     ]

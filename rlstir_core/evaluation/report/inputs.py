@@ -35,13 +35,14 @@ class Coverage(Record, frozen=True, kw_only=True):
 
 class SplitDescription(Record, frozen=True, kw_only=True):
     recipe: str
-    says: str  # one plain sentence: what is held apart
+    words: str  # one plain sentence: what is held apart
     train: SplitSide
-    folds: int = 0  # of the train side: each in turn is the validation side of one member
+    folds: int = 0  # of a round's train side: each in turn is the validation side of one member
     test: SplitSide
     excluded: tuple[Excluded, ...] = ()
     coverage: tuple[Coverage, ...] = ()
-    proofs: tuple[str, ...] = ()  # what was checked to be disjoint
+    checks: tuple[str, ...] = ()  # what was checked to be disjoint
+    rounds: int = 1
 
 
 class HostQuality(Record, frozen=True, kw_only=True):
@@ -111,6 +112,7 @@ class ReportInputs(Record, frozen=True, kw_only=True):
     """Everything in `comparison_v2.md`."""
 
     recipe: str
+    headline: bool = True  # False: figures of this recipe show a gap and are no result
     store: str  # the registry's or the store's name
     synthetic: bool
     models: tuple[ModelEvaluation, ...]

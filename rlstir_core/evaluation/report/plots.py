@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.drawing import FAINT, GRID, INK, canvas, drawable, png
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.rows import ordered
-from rlstir_core.evaluation.report.verdict import PRIMARY_MODE
 from rlstir_core.evaluation.stats.records import EarlyPoint, ModelEvaluation
 
 if TYPE_CHECKING:

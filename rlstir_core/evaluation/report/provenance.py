@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rlstir_core.evaluation.report.inputs import HostQuality, ReportInputs, SplitSide
-from rlstir_core.evaluation.report.markdown import MISSING, escape_md, number, plural, table
-from rlstir_core.evaluation.report.verdict import VOID_MARGIN
+from rlstir_core.evaluation.report.markdown import MISSING, escape_md, number, percent, plural, table
 from rlstir_core.evaluation.stats.counts import MIN_PHASE_EPISODES
 from rlstir_core.evaluation.stats.intervals import MIN_BOOTSTRAP, MIN_EPISODES, MIN_HOSTS
+from rlstir_core.evaluation.stats.rules import ALARM_FPR, VOID_MARGIN
 
 _MANY = 40
 _READING = (
@@ -29,8 +29,8 @@ _READING = (
     it.""",
     """Attack F1 merges the attack phases against all others, by the most probable phase. AUROC and recall
     use the summed attack probability.""",
-    """Time to detect counts seconds from the onset to the first alarm at 1 % false positives. A miss counts
-    the time that was left in the recording, so the mean is a lower bound.""",
+    f"""Time to detect counts seconds from the onset to the first alarm at {percent(ALARM_FPR)} false positives. A
+    miss counts the time that was left in the recording, so the mean is a lower bound.""",
     f"""`majority` says the most frequent phase, `clock` sees the time since the start and nothing else,
     `metadata-only` sees what is known of an episode without its telemetry. Where `clock` beats chance by
     more than {VOID_MARGIN:.2f}, the comparison is void.""",
@@ -55,7 +55,7 @@ def split_section(inputs: ReportInputs) -> str:
         _side("train", split.train),
         _side("test", split.test),
     ]
-    parts = [f"## Split `{split.recipe}`", "", escape_md(split.says), ""]
+    parts = [f"## Split `{split.recipe}`", "", escape_md(split.words), ""]
     parts += [table(["side", "episodes", "windows", "hosts", "samples"], rows, "lrrll")]
     if split.excluded:
         parts += ["", "Left out by name:", ""]
@@ -63,8 +63,8 @@ def split_section(inputs: ReportInputs) -> str:
     if split.coverage:
         rows = [[f"{row.kind} {escape_md(row.name)}", f"{row.train:,}", f"{row.test:,}"] for row in split.coverage]
         parts += ["", "Episodes on each side:", "", table(["", "train", "test"], rows)]
-    if split.proofs:
-        parts += ["", "Checked:", "", *(f"- {escape_md(proof)}" for proof in split.proofs)]
+    if split.checks:
+        parts += ["", "Checked:", "", *(f"- {escape_md(check)}" for check in split.checks)]
     return "\n".join(parts)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.report.inputs import ReportInputs
-from rlstir_core.evaluation.report.markdown import figure, listed
+from rlstir_core.evaluation.report.markdown import figure, listed, number
 from rlstir_core.evaluation.report.verdict import chosen_model, is_void
+from rlstir_core.evaluation.stats.rules import VOID_MARGIN
 from rlstir_core.results.layout import Layout
 
 _MOST = 25
@@ -42,12 +43,14 @@ def _of_recipe(inputs: ReportInputs) -> list[str]:
     if chosen is not None:
         model, side = chosen
         lines.append(f"best by {side}: {model.name}, macro F1 {figure(model.metrics.macro_f1)} on these hosts")
+        if model.new_host.lo is not None:
+            lines.append(f"  for a new host like them: {figure(model.new_host)}")
     for baseline in inputs.baselines:
         lines.append(f"  {baseline.name}: {figure(baseline.metrics.macro_f1)}")
     for gap in inputs.gaps[:1]:
         lines.append(f"random split of {gap.model}: {figure(gap.random)}, gap {figure(gap.gap)}")
     if is_void(inputs):
-        lines.append("the comparison is void: the clock alone beats chance by more than .10")
+        lines.append(f"the comparison is void: the clock alone beats chance by more than {number(VOID_MARGIN)}")
     if inputs.untested:
         lines.append(f"untested: {listed([f'{u.kind} {u.name}' for u in inputs.untested[:8]])}")
     for fault in inputs.quality.index_faults[:3]:

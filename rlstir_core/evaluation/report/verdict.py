@@ -5,6 +5,7 @@ What does not belong here: tables and layout (`report.py`).
 
 from __future__ import annotations
 
+from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import (
     escape_md,
@@ -19,10 +20,9 @@ from rlstir_core.evaluation.report.markdown import (
 from rlstir_core.evaluation.report.rows import coded
 from rlstir_core.evaluation.stats.intervals import MIN_HOSTS, Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation, PairedDifference
+from rlstir_core.evaluation.stats.rules import VOID_MARGIN
 
-VOID_MARGIN = 0.10  # a clock this far above chance voids the comparison
 ALPHA = 0.05
-PRIMARY_MODE = "realistic"
 PROBE_VERDICTS_WITHOUT_HARM = ("ok", "not measured")
 _HOSTS_NAMED = 6
 
@@ -45,7 +45,7 @@ def clock_excess(inputs: ReportInputs) -> float | None:
 
 
 def is_void(inputs: ReportInputs) -> bool:
-    """True where the time since the start alone beats chance by more than 0.10."""
+    """True where the time since the start alone beats chance by more than the margin."""
     excess = clock_excess(inputs)
     return excess is not None and excess > VOID_MARGIN
 
@@ -68,6 +68,11 @@ def verdict_paragraphs(inputs: ReportInputs) -> list[str]:
     """The paragraphs that open the report."""
     chosen = chosen_model(inputs)
     paragraphs = [_void(inputs)] if is_void(inputs) else []
+    if not inputs.headline:
+        paragraphs.append(
+            f"**These figures are no result.** Recipe `{inputs.recipe}` lets hosts, samples and days stand on both "
+            "sides; it is here to show what the honest recipes cost."
+        )
     if chosen is None:
         paragraphs.append("**No realistic model could be scored**: no phase stands in enough test episodes.")
     else:
@@ -110,6 +115,11 @@ def _best(inputs: ReportInputs, model: ModelEvaluation, side: str) -> list[str]:
     ]
     if score.lo is None and score.note:
         text.append(f"It has no interval: {escape_md(score.note)}.")
+    if model.new_host.lo is not None:
+        text.append(
+            f"On a **new host** like them it is **{figure(model.new_host)}** (jackknife over "
+            f"{plural(model.n_test_hosts, 'test host')}, t)."
+        )
     if side == "test":
         text.append("It was picked by the figure shown, so that figure flatters it.")
     top = highest([m for m in inputs.models if m.mode == PRIMARY_MODE])
@@ -193,7 +203,7 @@ def _reach(inputs: ReportInputs, model: ModelEvaluation) -> str:
     text = f"Intervals resample episodes: they speak of further episodes on {these}, not of other hosts."
     if count < MIN_HOSTS:
         return f"{text} n = {plural(count, 'test host')}, no interval for new hosts."
-    return f"{text} For a new host like them the figure is {figure(model.new_host)}."
+    return f"{text} The figure for a new host resamples hosts, and speaks of hosts like these."
 
 
 def _leaks(inputs: ReportInputs) -> str:

@@ -12,10 +12,12 @@ import numpy as np
 
 from rlstir_core.evaluation.stats.intervals import Statistic
 from rlstir_core.evaluation.stats.scored import Bools, Floats, Ints, Scores, Truth
+from rlstir_core.learning.scores import macro_f1, phase_f1, ratio
 
 MIN_PHASE_EPISODES = 5  # a phase in fewer test episodes is untested
 ECE_BINS = 15
 _AUROC_BINS = 1024
+_AUROC_SUMS = 1 << 22  # episodes times bins: beyond, the bins are fewer
 
 
 def confusion_sums(truth: Truth, predicted_N: Ints) -> Floats:
@@ -30,26 +32,6 @@ def episode_sums(truth: Truth, column_N: Ints, columns: int, weight_N: Floats | 
     cells = np.bincount(truth.episode_N * columns + column_N, weights=weight_N, minlength=size)
     sums: Floats = np.asarray(cells.reshape(-1, columns)[truth.scored_E], np.float64)
     return sums
-
-
-def ratio(over: Floats, under: Floats) -> Floats:
-    """over / under, NaN where `under` is 0."""
-    quotient: Floats = np.divide(over, under, out=np.full(np.shape(under), np.nan), where=under != 0)
-    return quotient
-
-
-def phase_f1(sums: Floats, n_phases: int) -> Floats:
-    """F1 of every phase. (..., K*K) -> (..., K). NaN for a phase that neither stands nor is predicted."""
-    matrix = sums.reshape(*sums.shape[:-1], n_phases, n_phases)
-    hits = np.diagonal(matrix, axis1=-2, axis2=-1)
-    return ratio(2 * hits, matrix.sum(axis=-1) + matrix.sum(axis=-2))
-
-
-def macro_f1(sums: Floats, tested_K: Bools) -> Floats:
-    """The mean F1 of the tested phases. (..., K*K) -> (...). A phase without any window is left out."""
-    f1 = phase_f1(sums, len(tested_K))[..., tested_K]
-    known = np.isfinite(f1)
-    return ratio(np.where(known, f1, 0.0).sum(axis=-1), known.sum(axis=-1))
 
 
 def accuracy(sums: Floats, n_phases: int) -> Floats:
@@ -78,8 +60,8 @@ def phase_f1_statistic(truth: Truth, scores: Scores, phase: int) -> Statistic:
 
 def attack_f1_statistic(truth: Truth, scores: Scores) -> Statistic:
     """F1 of attack against the rest, from the most probable phase."""
-    said_N = truth.attack_K[scores.predicted_N]
-    column_N = truth.is_attack_N.astype(np.int64) * 2 + said_N
+    called_N = truth.attack_K[scores.predicted_N]
+    column_N = truth.is_attack_N.astype(np.int64) * 2 + called_N
     sums = episode_sums(truth, column_N, 4)  # quiet, false alarm, miss, hit
     return Statistic(sums_US=sums, of=lambda s: ratio(2 * s[..., 3], 2 * s[..., 3] + s[..., 1] + s[..., 2]))
 
@@ -94,12 +76,14 @@ def share_statistic(truth: Truth, hit_N: Bools, among_N: Bools) -> Statistic:
 def auroc_statistic(truth: Truth, scores: Scores) -> Statistic:
     """AUROC of the attack probability: the Mann-Whitney statistic from histograms, a tie counts half.
 
-    Exact while the probability takes at most 1,024 values; above that, in 1,024 bins of equally many values.
+    Exact while the probability takes at most 1,024 values; above that, in 1,024 bins of equally many values (fewer
+    beyond 4,096 episodes).
     """
     attack_N = scores.attack_N(truth)
     values = np.unique(attack_N)
-    if len(values) > _AUROC_BINS:
-        values = np.unique(np.quantile(values, np.linspace(0, 1, _AUROC_BINS + 1)[:-1]))
+    most = max(64, min(_AUROC_BINS, _AUROC_SUMS // max(1, len(truth.episodes))))
+    if len(values) > most:
+        values = np.unique(np.quantile(values, np.linspace(0, 1, most + 1)[:-1]))
     B = len(values)
     bin_N = np.searchsorted(values, attack_N, side="right") - 1
     sums = episode_sums(truth, truth.is_attack_N * B + bin_N, 2 * B)

@@ -23,6 +23,7 @@ from rlstir_core.evaluation.stats.records import (
     Untested,
 )
 from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth
+from rlstir_core.learning.scores import ratio
 
 NO_PHASE = f"no phase stands in {MIN_PHASE_EPISODES} or more of these episodes"
 NO_ATTACK = "the registry names no attack phase"
@@ -156,7 +157,7 @@ def chance_macro_f1(train_frequencies: Mapping[str, float] | Sequence[float], te
     tested_K = counts.tested_phases(test_truth)
     if not tested_K.any():
         return None
-    f1_K = counts.ratio(2 * n_K * p_K, n_K + len(test_truth) * p_K)
+    f1_K = ratio(2 * n_K * p_K, n_K + len(test_truth) * p_K)
     return float(f1_K[tested_K].mean())
 
 

@@ -7,6 +7,7 @@ What does not belong here: differences between test sets (`intervals.independent
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
@@ -24,6 +25,7 @@ from rlstir_core.evaluation.stats.intervals import (
 from rlstir_core.evaluation.stats.metrics import NO_PHASE
 from rlstir_core.evaluation.stats.records import PairedDifference
 from rlstir_core.evaluation.stats.scored import Bools, Floats, Scores, Truth, check_pair
+from rlstir_core.learning.scores import macro_f1
 
 PAIRED_DRAWS = 10_000  # the smallest p is 2 / (draws + 1), and Holm multiplies it by the family's size
 
@@ -37,7 +39,24 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
-def default_family(models: Sequence[Scores], baselines: Sequence[Scores]) -> list[tuple[Scores, Scores]]:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contender:
+    """What a comparison needs to keep of one model's scores."""
+
+    name: str
+    model: str
+    mode: str
+    confusion_ES: Floats
+
+
+def contender(truth: Truth, scores: Scores) -> Contender:
+    """The scores as sums over episodes."""
+    check_pair(truth, scores)
+    sums = counts.confusion_sums(truth, scores.predicted_N)
+    return Contender(name=scores.name, model=scores.model, mode=scores.mode, confusion_ES=sums)
+
+
+def default_family(models: Sequence[Contender], baselines: Sequence[Contender]) -> list[tuple[Contender, Contender]]:
     """The report's questions: realistic models against baselines, oracle against realistic."""
     realistic = {scores.model: scores for scores in models if scores.mode == "realistic"}
     pairs = [(scores, baseline) for scores in realistic.values() for baseline in baselines]
@@ -46,18 +65,13 @@ def default_family(models: Sequence[Scores], baselines: Sequence[Scores]) -> lis
 
 
 def paired_differences(
-    truth: Truth, pairs: Sequence[tuple[Scores, Scores]], *, draws: int = PAIRED_DRAWS, seed: int = 0
+    truth: Truth, pairs: Sequence[tuple[Contender, Contender]], *, draws: int = PAIRED_DRAWS, seed: int = 0
 ) -> tuple[PairedDifference, ...]:
     """Macro F1 of the first minus the second of every pair, with p-values, and Holm's over all pairs."""
     tested_K = counts.tested_phases(truth)
-    cache: dict[str, Floats] = {}
-    rows: list[tuple[Scores, Scores, Estimate, float | None]] = []
+    rows: list[tuple[Contender, Contender, Estimate, float | None]] = []
     for model, reference in pairs:
-        for scores in (model, reference):
-            check_pair(truth, scores)
-            if scores.name not in cache:
-                cache[scores.name] = counts.confusion_sums(truth, scores.predicted_N)
-        gap, p = _difference(cache[model.name], cache[reference.name], tested_K, draws, seed)
+        gap, p = _difference(model.confusion_ES, reference.confusion_ES, tested_K, draws, seed)
         rows.append((model, reference, gap, p))
     corrected = iter(holm([p for *_, p in rows if p is not None]))
     return tuple(
@@ -80,7 +94,7 @@ def _difference(
     S = model_ES.shape[1]
     statistic = Statistic(
         sums_US=np.concatenate([model_ES, reference_ES], axis=1),
-        of=lambda s: counts.macro_f1(s[..., :S], tested_K) - counts.macro_f1(s[..., S:], tested_K),
+        of=lambda s: macro_f1(s[..., :S], tested_K) - macro_f1(s[..., S:], tested_K),
         bounded=False,
     )
     gap = estimate(statistic, draws=draws, seed=seed)

@@ -58,6 +58,7 @@ class Truth:
     end_s_N: Floats  # window end, seconds since the point from which the episode is scored
     since_onset_s_N: Floats  # window end minus onset; NaN before the onset and where there is none
     episodes: Episodes
+    round_N: Ints | None = None  # of the split, whose members scored the window; None where there is one round
 
     def __post_init__(self) -> None:
         for name in ("episode_N", "y_N"):
@@ -91,6 +92,15 @@ class Truth:
         return self.attack_K[self.y_N]
 
     @cached_property
+    def rounds(self) -> tuple[int, ...]:
+        """The rounds that windows were scored in."""
+        return (0,) if self.round_N is None else tuple(int(place) for place in np.unique(self.round_N))
+
+    def in_round(self, place: int) -> Bools:
+        """True for windows that were scored in this round. (N,)"""
+        return np.ones(len(self), np.bool_) if self.round_N is None else self.round_N == place
+
+    @cached_property
     def scored_E(self) -> Bools:
         """True for episodes that have at least one window."""
         found = np.zeros(len(self.episodes), np.bool_)
@@ -114,6 +124,7 @@ class Truth:
             purity_N=self.purity_N[mask_N],
             end_s_N=self.end_s_N[mask_N],
             since_onset_s_N=self.since_onset_s_N[mask_N],
+            round_N=None if self.round_N is None else self.round_N[mask_N],
         )
 
 

@@ -15,22 +15,45 @@ import xgboost as xgb
 from numpy.typing import NDArray
 
 from rlstir_core.atomic import replacing
-from rlstir_core.detectors.base import Detector, Tell, TrainingFacts, class_weights, clear, look
+from rlstir_core.detectors.blocks import Blocks
 from rlstir_core.detectors.inputs import Inputs, SummaryInputs
-from rlstir_core.detectors.trees_file import checked_model
+from rlstir_core.detectors.models.base import Detector, ModelSpec, TrainingFacts
+from rlstir_core.detectors.models.gbt_file import checked_model
 from rlstir_core.errors import CheckpointError
 from rlstir_core.learning.presets import Preset
+from rlstir_core.learning.scores import Tell, class_weights, look
 
 # N windows, F columns, K phases
-_ROUNDS_A_LOOK = 10  # validation is looked at every so many trees, as a net is after every pass
+_TREES_PER_LOOK = 10  # validation is looked at every so many trees, as a net is after every pass
 _LOOKS = 3  # and the mean of so many looks counts: one look at few episodes is noise
+_BINS = 64
+
+
+class _Rows(xgb.DataIter):  # type: ignore[misc]
+    """The rows of some views, a block at a time, as XGBoost asks for them: it keeps their bins and not their values."""
+
+    def __init__(self, views: Sequence[Blocks], weights_K: NDArray[np.float64]) -> None:
+        self.views, self.weights_K = views, weights_K
+        self.places = [(view, k) for view in views for k in range(len(view))]
+        self.at = 0
+        super().__init__(release_data=True)
+
+    def next(self, input_data: Any) -> bool:
+        if self.at == len(self.places):
+            return False
+        view, k = self.places[self.at]
+        label_N = view.labels(k)
+        input_data(data=_summary(view.inputs(k)).x_NF, label=label_N, weight=self.weights_K[label_N])
+        self.at += 1
+        return True
+
+    def reset(self) -> None:
+        self.at = 0
 
 
 class GradientBoostedTrees(Detector):
     """XGBoost with class weights, stopped early on validation macro F1."""
 
-    name: ClassVar[str] = "gbt"
-    kind: ClassVar[str] = "summary"
     suffix: ClassVar[str] = ".xgb.json"
 
     def __init__(self) -> None:
@@ -38,16 +61,14 @@ class GradientBoostedTrees(Detector):
         self.n_phases = 0
 
     def fit(
-        self, train: Sequence[Inputs], validation: Sequence[Inputs], n_phases: int, preset: Preset, tell: Tell
+        self, train: Sequence[Blocks], validation: Sequence[Blocks], n_phases: int, preset: Preset, tell: Tell
     ) -> TrainingFacts:
         """See `Detector.fit`."""
-        trees, training = preset.trees, preset.training
-        parts = [(_summary(view), clear(view, training.min_purity)) for view in train]
-        x_NF = np.concatenate([view.x_NF[keep] for view, keep in parts])
-        label_N = np.concatenate([view.windows.label_N[keep] for view, keep in parts])
-        weights_K = class_weights(label_N, n_phases, training.max_class_weight)
-        data = xgb.DMatrix(x_NF, label=label_N, weight=weights_K[label_N], nthread=1)
-        held = [xgb.DMatrix(_summary(view).x_NF, nthread=1) for view in validation]
+        trees, training = preset.trees, preset.train
+        label_N = np.concatenate([view.windows.label_N for view in train])
+        weights_K = class_weights(np.bincount(label_N, minlength=n_phases), training.max_class_weight)
+        data = xgb.QuantileDMatrix(_Rows(train, weights_K), max_bin=_BINS, nthread=1)
+        held = [[xgb.DMatrix(_summary(inputs).x_NF, nthread=1) for inputs in view] for view in validation]
         held_labels = [view.windows.label_N for view in validation]
         booster = xgb.Booster(
             {
@@ -61,35 +82,38 @@ class GradientBoostedTrees(Detector):
                 "lambda": trees.l2,
                 "num_parallel_tree": trees.parallel_trees,
                 "tree_method": "hist",
-                "max_bin": 64,
+                "max_bin": _BINS,
                 "seed": preset.seed,
                 "nthread": 1,
             },
             [data],
         )
-        best, best_round = (-1.0, -math.inf), 0
+        best, best_trees = (-1.0, -math.inf), 0
         looks: list[tuple[float, float]] = []
         done = 0
         while done < trees.rounds:
-            for _ in range(_ROUNDS_A_LOOK):
+            for _ in range(_TREES_PER_LOOK):
                 booster.update(data, done)
                 done += 1
-            looks.append(look(held_labels, [booster.predict(view) for view in held]))
+            probas = [np.concatenate([booster.predict(block) for block in view]) for view in held]
+            looks.append(look(held_labels, probas))
             f1, likelihood = np.mean(looks[-_LOOKS:], axis=0)
             now = (float(f1), float(likelihood))
             if now > best:
-                best, best_round = now, done
+                best, best_trees = now, done
             tell(f"{done} trees, validation macro F1 {now[0]:.3f}")
-            if done - best_round >= training.patience * _ROUNDS_A_LOOK:
+            if done - best_trees >= training.patience * _TREES_PER_LOOK:
                 break
-        self.booster, self.n_phases = booster[:best_round], n_phases
+        self.booster, self.n_phases = booster[:best_trees], n_phases
         return TrainingFacts(
             n_train_windows=len(label_N),
             n_validation_windows=sum(len(label_N) for label_N in held_labels),
-            rounds=done,
-            best_round=best_round,
+            n_left_out_windows=sum(view.n_undrawn for view in train),
+            unit="trees",
+            done=done,
+            best=best_trees,
             best_validation_macro_f1=best[0],
-            n_parameters=best_round * n_phases * trees.parallel_trees,
+            n_parameters=best_trees * n_phases * trees.parallel_trees,
             class_weights=tuple(round(float(weight), 4) for weight in weights_K),
         )
 
@@ -134,3 +158,13 @@ class GradientBoostedTrees(Detector):
 def _summary(inputs: Inputs) -> SummaryInputs:
     assert isinstance(inputs, SummaryInputs)
     return inputs
+
+
+MODEL = ModelSpec(
+    name="gbt",
+    words="Boosted trees on summary features",
+    kind="summary",
+    device="cpu",
+    priority=4,
+    build=GradientBoostedTrees,
+)

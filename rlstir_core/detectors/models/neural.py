@@ -1,11 +1,11 @@
-"""The neural detectors: `mlp` on summary features, `cnn gru lstm transformer` on sequences.
+"""Neural detectors: a network with its standardiser, trained by the one loop, kept as safetensors.
 
-What does not belong here: the networks (`networks.py`) and the loop (`training.py`).
+What does not belong here: the networks, a file each, and the loop (`learning/loop.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -15,21 +15,25 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlstir_core.atomic import replacing
-from rlstir_core.detectors.base import Detector, Tell, TrainingFacts, class_weights, clear
+from rlstir_core.detectors.blocks import Blocks, one_block
 from rlstir_core.detectors.inputs import Inputs, SequenceInputs, SummaryInputs
-from rlstir_core.detectors.networks import build
+from rlstir_core.detectors.models.base import Detector, TrainingFacts
 from rlstir_core.episodes.schema import printable
 from rlstir_core.errors import CheckpointError
-from rlstir_core.learning.loop import Batches, Fold, predict, train
+from rlstir_core.learning.devices import device
+from rlstir_core.learning.examples import Batches, Block, Examples
+from rlstir_core.learning.loop import predict, train
 from rlstir_core.learning.presets import Net, Preset
+from rlstir_core.learning.scores import Tell, class_weights
 from rlstir_core.learning.standardise import Standardiser, fit_standardiser
 
 # N windows, F columns, T bins, D input rows, L bins of a window, K phases, B windows of a batch
 _WEIGHT = "network."
 _Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
+Network = Callable[[int, int, Net], nn.Module]  # inputs, phases, sizes
 
 
 class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,40 +45,42 @@ class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NeuralDetector(Detector):
-    """A network with its standardiser."""
+    """A network with its standardiser. `kind` is "summary" or "sequence": which inputs it takes."""
 
     suffix: ClassVar[str] = ".safetensors"
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, kind: str, network: Network) -> None:
+        self.name, self.kind, self.build = name, kind, network
         self.network: torch.nn.Module | None = None
         self.standardiser: Standardiser | None = None
         self.settings: dict[str, Any] = {}
         self.batch = 256
 
     def fit(
-        self, train_views: Sequence[Inputs], validation: Sequence[Inputs], n_phases: int, preset: Preset, tell: Tell
+        self, train_views: Sequence[Blocks], validation: Sequence[Blocks], n_phases: int, preset: Preset, tell: Tell
     ) -> TrainingFacts:
         """See `Detector.fit`."""
-        training, device = preset.training, _device(preset.training.device)
+        training, on = preset.train, device(preset.train.device)
         torch.manual_seed(preset.seed)
-        self.standardiser = fit_standardiser(np.concatenate([_raw(view) for view in train_views]))
-        labels = [view.windows.label_N for view in train_views]
-        weights_K = class_weights(np.concatenate(labels), n_phases, training.max_class_weight)
-        folds = [self._fold(view, device, clear(view, training.min_purity)) for view in train_views]
-        held = [self._fold(view, device) for view in validation]
-        n_inputs = held[0].batch(np.arange(1)).shape[-1]
+        self.standardiser = fit_standardiser(_raw(inputs) for view in train_views for inputs in view)
+        weights_K = class_weights(np.sum([view.count_K for view in train_views], axis=0), training.max_class_weight)
+        examples = [self._examples(view, on) for view in train_views]
+        held = [self._examples(view, on) for view in validation]
+        n_inputs = next(held[0].in_order(1)).shape[-1]
         self.settings = {
             "n_inputs": n_inputs,
             "n_phases": n_phases,
             "net": {name: getattr(preset.net, name) for name in Net.__dataclass_fields__},
         }
-        self.network = build(self.name, n_inputs, n_phases, preset.net).to(device)
-        result = train(self.network, folds, held, weights_K, training, preset.seed, tell)
+        self.network = self.build(n_inputs, n_phases, preset.net).to(on)
+        result = train(self.network, examples, held, weights_K, training, preset.seed, tell)
         return TrainingFacts(
-            n_train_windows=sum(len(fold.label_N) for fold in folds),
-            n_validation_windows=sum(len(fold.label_N) for fold in held),
-            rounds=result.rounds,
-            best_round=result.best_round,
+            n_train_windows=sum(len(view.label_N) for view in examples),
+            n_validation_windows=sum(len(view.label_N) for view in held),
+            n_left_out_windows=sum(view.n_undrawn for view in train_views),
+            unit="epochs",
+            done=result.epochs,
+            best=result.best_epoch,
             best_validation_macro_f1=result.best_macro_f1,
             n_parameters=sum(parameter.numel() for parameter in self.network.parameters()),
             class_weights=tuple(round(float(weight), 4) for weight in weights_K),
@@ -91,11 +97,11 @@ class NeuralDetector(Detector):
         assert self.network is not None
         if not len(inputs.windows.label_N):
             return np.empty((0, self.settings["n_phases"]))
-        fold = self._fold(inputs, _device(next(self.network.parameters()).device.type))
-        wanted, given = self.settings["n_inputs"], fold.batch(np.arange(1)).shape[-1]
+        examples = self._examples(one_block(inputs, self.settings["n_phases"]), next(self.network.parameters()).device)
+        wanted, given = self.settings["n_inputs"], next(examples.in_order(1)).shape[-1]
         if given != wanted:
             raise CheckpointError(f"a checkpoint of {self.name} takes {wanted} inputs, not {given}; train it again")
-        proba_NK = predict(self.network, fold, self.batch)
+        proba_NK = predict(self.network, examples, self.batch)
         if not np.isfinite(proba_NK).all():
             raise CheckpointError(f"a checkpoint of {self.name} has weights too large to compute with; train it again")
         return proba_NK
@@ -118,7 +124,7 @@ class NeuralDetector(Detector):
             said = msgspec.convert(settings, _Settings)
             tensors = load_file(path)
             with torch.device("meta"):  # takes no memory, whatever sizes the settings claim
-                network = build(self.name, said.n_inputs, said.n_phases, said.net)
+                network = self.build(said.n_inputs, said.n_phases, said.net)
             mean, spread = tensors.pop("standardiser.mean"), tensors.pop("standardiser.spread")
             if strays := [name for name in tensors if not name.startswith(_WEIGHT)]:
                 raise ValueError(f"{len(strays)} tensors that are no weight of the network")
@@ -138,83 +144,50 @@ class NeuralDetector(Detector):
         fits = n_inputs == n_columns if self.kind == "summary" else n_columns < n_inputs <= 2 * n_columns
         if not fits or mean.shape != spread.shape or mean.ndim != 1 or not (spread > 0).all():
             raise CheckpointError(f"{path} has a standardiser that does not fit its network; train it again")
-        self.network, self.settings = network, settings
+        self.network, self.settings = network.to(device("auto")), settings
         self.standardiser = Standardiser(mean.numpy(), spread.numpy())
 
-    def _fold(self, inputs: Inputs, device: torch.device, keep: NDArray[np.intp] | None = None) -> Fold:
+    def _examples(self, view: Blocks, on: torch.device) -> Examples:
+        return Examples([Block(label_N=view.labels(k), open=_opener(self, view, k, on)) for k in range(len(view))])
+
+    def batches(self, inputs: Inputs, on: torch.device) -> tuple[Batches, int]:
+        """Standardised inputs on the device as batches, and their size in bytes."""
         assert self.standardiser is not None
-        label_N = inputs.windows.label_N
-        batch = _batches(inputs, self.standardiser, device)
-        if keep is None:
-            return Fold(batch=batch, label_N=label_N)
-        return Fold(batch=lambda places: batch(keep[places]), label_N=label_N[keep])
+        if isinstance(inputs, SummaryInputs):
+            x_NF = torch.as_tensor(self.standardiser(inputs.x_NF), device=on)
+            return lambda places: x_NF[torch.as_tensor(places, device=on)], x_NF.nbytes
+        return _sequence_batches(inputs, self.standardiser, on)
 
 
-class MlpDetector(NeuralDetector):
-    """Two hidden layers on summary features."""
+def _opener(detector: NeuralDetector, view: Blocks, k: int, on: torch.device) -> Callable[[], Batches]:
+    """Makes the batches of block `k`; they are kept where the budget allows it."""
+    held: list[Batches] = []
 
-    name: ClassVar[str] = "mlp"
-    kind: ClassVar[str] = "summary"
+    def opened() -> Batches:
+        if held:
+            return held[0]
+        batches, n_bytes = detector.batches(view.inputs(k), on)
+        if view.budget is not None and view.budget.take(n_bytes):
+            held.append(batches)
+        return batches
 
-
-class CnnDetector(NeuralDetector):
-    """Dilated convolutions on sequences."""
-
-    name: ClassVar[str] = "cnn"
-    kind: ClassVar[str] = "sequence"
-
-
-class GruDetector(NeuralDetector):
-    """A GRU on sequences."""
-
-    name: ClassVar[str] = "gru"
-    kind: ClassVar[str] = "sequence"
-
-
-class LstmDetector(NeuralDetector):
-    """An LSTM on sequences."""
-
-    name: ClassVar[str] = "lstm"
-    kind: ClassVar[str] = "sequence"
-
-
-class TransformerDetector(NeuralDetector):
-    """A transformer encoder on sequences."""
-
-    name: ClassVar[str] = "transformer"
-    kind: ClassVar[str] = "sequence"
+    return opened
 
 
 def _raw(inputs: Inputs) -> NDArray[np.float32]:
     return inputs.x_NF if isinstance(inputs, SummaryInputs) else inputs.series_TD
 
 
-def _batches(inputs: Inputs, standardiser: Standardiser, device: torch.device) -> Batches:
-    if isinstance(inputs, SummaryInputs):
-        x_NF = torch.as_tensor(standardiser(inputs.x_NF), device=device)
-        return lambda places: x_NF[torch.as_tensor(places, device=device)]
-    return _sequence_batches(inputs, standardiser, device)
-
-
-def _sequence_batches(inputs: SequenceInputs, standardiser: Standardiser, device: torch.device) -> Batches:
+def _sequence_batches(inputs: SequenceInputs, standardiser: Standardiser, on: torch.device) -> tuple[Batches, int]:
     """Rows of D standardised values with their mask beside them, gathered from one series in memory."""
     known_TD = np.isfinite(inputs.series_TD).astype(np.float32)
     joined = np.concatenate([standardiser(inputs.series_TD), known_TD[:, : inputs.n_levels]], axis=1)
-    series_TD = torch.as_tensor(joined, device=device)
-    start_N = torch.as_tensor(inputs.start_N, device=device)
-    step_L = torch.arange(inputs.length, device=device)
+    series_TD = torch.as_tensor(joined, device=on)
+    start_N = torch.as_tensor(inputs.start_N, device=on)
+    step_L = torch.arange(inputs.length, device=on)
 
     def gather(places: NDArray[np.intp]) -> Tensor:
-        index_BL = start_N[torch.as_tensor(places, device=device)][:, None] + step_L
+        index_BL = start_N[torch.as_tensor(places, device=on)][:, None] + step_L
         return series_TD.index_select(0, index_BL.reshape(-1)).reshape(len(places), inputs.length, -1)
 
-    return gather
-
-
-def _device(wanted: str) -> torch.device:
-    """The device, with one thread a process on the CPU: sums in another order would give other weights."""
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cpu":
-        torch.set_num_threads(1)
-    return torch.device(wanted)
+    return gather, series_TD.nbytes

@@ -1,0 +1,81 @@
+"""Group `datasets`: who trains, who validates and who tests."""
+
+import dagster as dg
+
+from rlstir_assets.assets.ingest import validation
+from rlstir_assets.assets.telemetry import window_tensors
+from rlstir_assets.partitions import recipes
+from rlstir_assets.reporting import OWNERS, refusals, table
+from rlstir_assets.resources import Settings
+from rlstir_core.results.versions import VERSIONS
+
+GROUP = "datasets"
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"json"},
+    partitions_def=recipes,
+    code_version=str(VERSIONS["split"]),
+    deps=[
+        dg.AssetDep(validation, partition_mapping=dg.AllPartitionMapping()),  # of every host
+        dg.AssetDep(window_tensors, partition_mapping=dg.AllPartitionMapping()),
+    ],
+    description="Who trains, who validates and who tests, by which rule, what was left out, and the checks. Everything "
+    "after it reads this and opens its own side only.",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "split_overlap",
+            asset="split",
+            blocking=True,
+            description="No episode, content, near-duplicate, host, sample, corpus or time stands on both sides.",
+        ),
+        dg.AssetCheckSpec(
+            "class_coverage",
+            asset="split",
+            blocking=True,
+            description="Every phase of the test side was trained on.",
+        ),
+    ],
+)
+def split(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    from rlstir_core.datasets.store import build_split
+
+    recipe = context.partition_key
+    with refusals():
+        made, is_new = build_split(settings.layout, recipe, settings.validated_hosts(), settings.split_settings())
+    rounds: list[dict[str, str | int]] = [
+        {
+            "round": place,
+            "train": len(each.train),
+            "folds": len(each.folds),
+            "test": len(each.test),
+            "held out": ", ".join(each.held_out[:8]),
+        }
+        for place, each in enumerate(made.rounds)
+    ]
+    coverage = next(check for check in made.checks if check.name == "class_coverage")
+    apart = [check for check in made.checks if check is not coverage]
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(made.episodes),
+            "rounds": table(rounds[:50]),
+            "left out": table([{"what": x.what, "reason": x.reason, "episodes": x.n_episodes} for x in made.excluded]),
+            "checks": table([{"check": c.name, "holds": c.holds, "detail": c.detail} for c in made.checks]),
+            "split now": is_new,
+        },
+        data_version=dg.DataVersion(made.sha256),
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="split_overlap",
+                passed=all(check.holds for check in apart),
+                metadata={"recipe": recipe, "detail": "; ".join(f"{c.name}: {c.detail}" for c in apart)},
+            ),
+            dg.AssetCheckResult(
+                check_name="class_coverage",
+                passed=coverage.holds,
+                metadata={"recipe": recipe, "detail": coverage.detail},
+            ),
+        ],
+    )

@@ -1,0 +1,77 @@
+"""`splits/<recipe>.json`: the only place that says who trains and who tests; written once, read by everything after.
+
+What does not belong here: deciding it (`split.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from rlstir_core.atomic import canonical_sha256, sweep, write_json
+from rlstir_core.datasets.checks import check_split
+from rlstir_core.datasets.episodes import episode_table, host_inputs
+from rlstir_core.datasets.recipes.base import SplitSettings
+from rlstir_core.datasets.split import FORMAT, Split, heeded, make_split, recipe_spec
+from rlstir_core.errors import SplitRefused, UpstreamMissing, how_to_make
+from rlstir_core.results.layout import Layout
+from rlstir_core.results.lock import holding
+from rlstir_core.results.versions import VERSIONS
+
+
+def build_split(layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings) -> tuple[Split, bool]:
+    """Splits the episodes of `hosts` and writes the split; (split, False) where nothing had changed since.
+
+    SplitRefused names the check that fails; the split before it then stays in place.
+    """
+    settings = heeded(recipe_spec(recipe), settings)
+    with holding(layout.lock("split", recipe)):
+        key = split_input_sha256(layout, recipe, hosts, settings)
+        kept = _kept(layout, recipe)
+        if kept is not None and kept.input_sha256 == key:
+            return kept, False
+        split, twins = make_split(recipe, episode_table(layout, hosts), settings)
+        checks = check_split(split, twins)
+        for check in checks:
+            if not check.holds:
+                raise SplitRefused(f"split {recipe!r} fails its check {check.name!r}: {check.detail}")
+        split = msgspec.structs.replace(split, input_sha256=key, checks=checks)
+        path = layout.split(recipe)
+        sweep(path.parent, path.name)
+        write_json(path, split)
+        return split, True
+
+
+def split_is_current(layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings) -> bool:
+    """Whether `build_split` would find nothing new."""
+    settings = heeded(recipe_spec(recipe), settings)
+    kept = _kept(layout, recipe)
+    return kept is not None and kept.input_sha256 == split_input_sha256(layout, recipe, hosts, settings)
+
+
+def split_input_sha256(layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings) -> str:
+    """The hash of everything that decides a split."""
+    inputs = [host_inputs(layout, host) for host in sorted(hosts)]
+    return canonical_sha256([VERSIONS["split"], recipe, settings, inputs])
+
+
+def read_split(layout: Layout, recipe: str, settings: SplitSettings | None = None) -> Split:
+    """The split on disk; UpstreamMissing where there is none, or it was made with other settings than `settings`."""
+    kept = _kept(layout, recipe)
+    if kept is None:
+        raise UpstreamMissing(f"{layout.split(recipe)} is missing; make it with: {how_to_make('split', recipe)}")
+    if settings is not None and kept.settings != heeded(recipe_spec(recipe), settings):
+        raise UpstreamMissing(
+            f"{layout.split(recipe)} was made with other hosts, corpora, folds or seed than are asked for now; make it "
+            f"again with: {how_to_make('split', recipe)}"
+        )
+    return kept
+
+
+def _kept(layout: Layout, recipe: str) -> Split | None:
+    try:
+        split = msgspec.json.decode(layout.split(recipe).read_bytes(), type=Split)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+    return split if split.format == FORMAT and split.recipe == recipe else None

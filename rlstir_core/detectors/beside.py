@@ -1,0 +1,133 @@
+"""What stands beside the detectors in the table: fitted on the same folds, its predictions written, labels unread.
+
+The baselines, `gbt` on all channels where train hosts differ in channels, and `gbt` on a random split of windows to
+show what holding out costs. What does not belong here: the baselines themselves (`baselines.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from rlstir_core.atomic import file_sha256, sweep, write_json
+from rlstir_core.contract.registry import MODES, PRIMARY_MODE
+from rlstir_core.detectors.baselines import Majority, MiniRocketBaseline, clock, has_minirocket, metadata_only
+from rlstir_core.detectors.blocks import Blocks
+from rlstir_core.detectors.checkpoint import Members
+from rlstir_core.detectors.inputs import InputSchema
+from rlstir_core.detectors.models.gbt import GradientBoostedTrees
+from rlstir_core.detectors.random_split import write_random_split
+from rlstir_core.detectors.scenes import Scored, write_predictions
+from rlstir_core.detectors.study import Study, StudyOptions, open_study
+from rlstir_core.detectors.training import training_blocks, validation_blocks
+from rlstir_core.detectors.views import View, training_views
+from rlstir_core.learning.scores import Tell
+from rlstir_core.results.layout import Layout
+from rlstir_core.results.lock import holding
+
+BASELINE = "baseline"  # stands where a mode stands for the detectors
+_DROP_ALL_CHANNELS = 0.5
+_Fit = Callable[[list[Blocks], Blocks], object]
+
+
+class Baselines(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in `baselines.json`."""
+
+    input_sha256: str
+    files: dict[str, str]  # name: sha256 of its predictions
+    random_split: dict[str, str]  # mode: sha256 of the predictions of `gbt` on a random split
+
+
+def fit_baselines(layout: Layout, options: StudyOptions, tell: Tell) -> tuple[Baselines, bool]:
+    """Fits them and writes their predictions; (what was written, False) where nothing had changed since."""
+    with holding(layout.lock("baselines", options.recipe), waiting=tell):
+        study = open_study(layout, options)
+        kept = kept_baselines(study)
+        if kept is not None:
+            return kept, False
+        path = layout.baselines(options.recipe)
+        path.unlink(missing_ok=True)  # written last: while it is absent, none of them is whole
+        sweep(layout.predictions(options.recipe, "x", "x").parent)
+        episodes = study.load(study.split.episodes, tell)
+        scored = {}
+        for name, inputs, predictor in _fitted(study, tell):
+            scored[name] = Scored(
+                path=layout.predictions(options.recipe, name, BASELINE), inputs=inputs, predictor=predictor
+            )
+        write_predictions(study, episodes, list(scored.values()), tell)
+        random = {}
+        for mode in MODES:
+            tell(f"gbt {mode} on a random split")
+            random[mode] = write_random_split(study, episodes, mode)
+        made = Baselines(
+            input_sha256=study.baselines_sha256,
+            files={name: file_sha256(each.path) for name, each in scored.items()},
+            random_split={mode: file_sha256(file) for mode, file in random.items()},
+        )
+        write_json(path, made)
+        return made, True
+
+
+def kept_baselines(study: Study) -> Baselines | None:
+    """The baselines on disk where they are what fitting them now would give."""
+    layout, recipe = study.layout, study.options.recipe
+    try:
+        kept = msgspec.json.decode(layout.baselines(recipe).read_bytes(), type=Baselines)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return kept if kept.input_sha256 == study.baselines_sha256 and _whole(layout, recipe, kept) else None
+
+
+def _whole(layout: Layout, recipe: str, kept: Baselines) -> bool:
+    files: list[tuple[Path, str]] = [(layout.predictions(recipe, n, BASELINE), sha) for n, sha in kept.files.items()]
+    files += [(layout.predictions(recipe, "gbt-random-split", mode), sha) for mode, sha in kept.random_split.items()]
+    return all(path.is_file() and file_sha256(path) == sha for path, sha in files)
+
+
+def _fitted(study: Study, tell: Tell) -> Iterator[tuple[str, InputSchema, Members]]:
+    """Name, inputs, predictor."""
+    numbers, schema = study.numbers, study.schema
+    inputs = study.input_schema("sequence", PRIMARY_MODE)
+    n_phases = len(schema.phases)
+    views = study.training_views("cnn")
+    yield "majority", inputs, _crossed(study, inputs, views[-1:], lambda train, _: Majority(train, n_phases))
+    yield "clock", inputs, _crossed(study, inputs, views, lambda train, _: clock(train, n_phases))
+    yield (
+        "metadata-only",
+        inputs,
+        _crossed(study, inputs, views[-1:], lambda train, _: metadata_only(train, n_phases, study.split.by_name)),
+    )
+    if has_minirocket(round(schema.windowing.length_s * schema.windowing.bin_hz)):
+        tell("fitting minirocket")
+        yield (
+            "minirocket",
+            inputs,
+            _crossed(study, inputs, views[-1:], lambda train, _: MiniRocketBaseline(train[0], n_phases, numbers.seed)),
+        )
+    every = tuple(channel.name for channel in schema.channels if channel.vantage in MODES[PRIMARY_MODE])
+    if set(every) != set(inputs.channels):
+        # sources are left out at random in training, because a channel that few hosts have tells hosts apart
+        dropped = training_views(schema, numbers.train.views, _DROP_ALL_CHANNELS, numbers.trees.gain)
+
+        def fit_trees(train: list[Blocks], held: Blocks) -> object:
+            trees = GradientBoostedTrees()
+            trees.fit(train, [held], n_phases, numbers, lambda _: None)
+            return trees
+
+        tell("fitting gbt on all channels")
+        wide = study.input_schema("summary", PRIMARY_MODE, every)
+        yield "gbt-all-channels", wide, _crossed(study, wide, dropped, fit_trees)
+
+
+def _crossed(study: Study, inputs: InputSchema, views: Sequence[View], fit: _Fit) -> Members:
+    """A member for each fold of each round, as for the detectors."""
+    members = []
+    for place, each in enumerate(study.split.rounds):
+        for at, fold in enumerate(each.folds):
+            kept_out = set(fold)
+            train = study.episodes.select(name for name in each.train if name not in kept_out)
+            held = validation_blocks(study, study.episodes.select(fold), inputs)
+            members.append((place, at, fit(training_blocks(study, train, inputs, views), held)))
+    return Members(members)  # type: ignore[arg-type]

@@ -1,0 +1,87 @@
+"""The one interface of all detectors, how a model is announced, and what training one reports.
+
+What does not belong here: any particular model.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from rlstir_core.detectors.blocks import Blocks
+from rlstir_core.detectors.inputs import Inputs
+from rlstir_core.learning.presets import Preset
+from rlstir_core.learning.scores import Tell
+
+# N windows, K phases
+
+
+class TrainingFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """How a detector came to be; written into its checkpoint and its model card."""
+
+    n_train_windows: int
+    n_validation_windows: int
+    n_left_out_windows: int = 0  # labelled ones that the preset's cap left undrawn, of all views
+    unit: str  # epochs or trees
+    done: int
+    best: int
+    best_validation_macro_f1: float
+    n_parameters: int
+    class_weights: tuple[float, ...]
+    selected_on: str = "validation"
+
+
+class Predictor(Protocol):
+    """Anything that gives each window a probability for every phase."""
+
+    def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Probabilities (N, K); each row sums to 1."""
+        ...
+
+
+class Detector(ABC):
+    """A model that gives each window a probability for every phase."""
+
+    suffix: ClassVar[str]  # of its sidecar file
+
+    @abstractmethod
+    def fit(
+        self, train: Sequence[Blocks], validation: Sequence[Blocks], n_phases: int, preset: Preset, tell: Tell
+    ) -> TrainingFacts:
+        """Trains on the views in `train`; everything is chosen on the mean over the views in `validation`."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """How many columns it takes, and how many phases it tells apart."""
+
+    @abstractmethod
+    def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Probabilities (N, K); each row sums to 1."""
+
+    @abstractmethod
+    def save(self, path: Path) -> dict[str, Any]:
+        """Writes the sidecar to `path`; gives the settings that `load` needs beside it."""
+
+    @abstractmethod
+    def load(self, path: Path, settings: dict[str, Any]) -> None:
+        """Reads the sidecar; CheckpointError where it is not what `settings` say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """A model: its name, what it sees, where it computes, and how one is made."""
+
+    name: str
+    words: str  # what it is, for a person
+    kind: Literal["summary", "sequence"]  # of inputs
+    device: Literal["cpu", "gpu"]
+    priority: int  # slow ones first, so that the last step to end is a short one
+    build: Callable[[], Detector]

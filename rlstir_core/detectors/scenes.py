@@ -1,0 +1,141 @@
+"""Scenes: which episodes a detector is shown, and from where; predictions are written before any label is read.
+
+What does not belong here: joining predictions with labels, and any figure made from them (`evaluation/`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rlstir_core.atomic import replacing
+from rlstir_core.detectors.blocks import in_blocks
+from rlstir_core.detectors.episode_set import EpisodeSet, Recording
+from rlstir_core.detectors.inputs import Inputs, InputSchema, Windows
+from rlstir_core.detectors.study import Study
+from rlstir_core.detectors.views import RECORDED, View, prefix_views, scoring_view
+from rlstir_core.learning.scores import Tell
+from rlstir_core.telemetry.schema import FeatureSchema
+
+# N windows, K phases
+VALIDATION = "validation"
+TEST = "test"
+AS_RECORDED = "test-as-recorded"
+_PREFIX = "test-first-"
+
+
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """Some episodes under one view."""
+
+    name: str
+    side: str
+    view: View
+
+    @property
+    def prefix_bins(self) -> int:
+        return self.view.bins
+
+
+def scenes(schema: FeatureSchema) -> tuple[Scene, ...]:
+    """Everything that a detector is scored on."""
+    view = scoring_view(schema)
+    found = [Scene(name=VALIDATION, side="validation", view=view), Scene(name=TEST, side="test", view=view)]
+    if not schema.windowing.whole:
+        found.append(Scene(name=AS_RECORDED, side="test", view=RECORDED))
+    found += [Scene(name=f"{_PREFIX}{v.bins}", side="test", view=v) for v in prefix_views(schema)]
+    return tuple(found)
+
+
+class RoundPredictor(Protocol):
+    """What scores a scene: the members of a round on its test side, the member that left a fold out on that fold."""
+
+    def predict_round(self, place: int, inputs: Inputs) -> NDArray[np.float64]: ...
+
+    def predict_fold(self, place: int, fold: int, inputs: Inputs) -> NDArray[np.float64]: ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scored:
+    """A predictor, what it sees, and the file that its predictions go to."""
+
+    path: Path
+    inputs: InputSchema
+    predictor: RoundPredictor
+
+
+def write_predictions(study: Study, episodes: EpisodeSet, scored: Sequence[Scored], tell: Tell) -> None:
+    """Shows every scene of every round to every predictor, a block of episodes at a time, and writes what they say."""
+    schemas = {each.inputs.sha256: each.inputs for each in scored}
+    with contextlib.ExitStack() as held:
+        writers = [held.enter_context(_writing(each.path, study.schema.phases)) for each in scored]
+        for scene, place, fold, recordings in _parts(study, episodes):
+            ordered = sorted(recordings, key=episodes.place)  # type: ignore[arg-type]
+            blocks = {key: in_blocks(episodes, ordered, inputs, scene.view) for key, inputs in schemas.items()}
+            n = len(next(iter(blocks.values())))
+            for k in range(n):
+                for key, of_schema in blocks.items():
+                    inputs = of_schema.inputs(k)
+                    for each, write in zip(scored, writers, strict=True):
+                        if each.inputs.sha256 == key:
+                            proba_NK = (
+                                each.predictor.predict_round(place, inputs)
+                                if fold is None
+                                else each.predictor.predict_fold(place, fold, inputs)
+                            )
+                            write(scene, place, inputs.windows, proba_NK)
+                tell(f"{scene.name}, round {place + 1} of {len(study.split.rounds)}: {k + 1}/{n} blocks of episodes")
+
+
+def _parts(study: Study, episodes: EpisodeSet) -> Iterator[tuple[Scene, int, int | None, list[Recording]]]:
+    """Scene, round, fold (of validation) and the episodes."""
+    for scene in scenes(study.schema):
+        for place, each in enumerate(study.split.rounds):
+            if scene.side == "test":
+                yield scene, place, None, episodes.select(each.test)
+            else:
+                for fold, names in enumerate(each.folds):
+                    yield scene, place, fold, episodes.select(names)
+
+
+class _Writer:
+    """One Parquet file: scene, round, episode, window, seconds seen, a probability for every phase."""
+
+    def __init__(self, path: Path, phases: tuple[str, ...]) -> None:
+        self.phases = phases
+        text = pa.dictionary(pa.int32(), pa.string())
+        fields = [("scene", text), ("round", pa.int16()), ("episode_id", text), ("window", pa.int32())]
+        self.schema = pa.schema([*fields, ("seconds_seen", pa.float64()), *((f"p_{p}", pa.float64()) for p in phases)])
+        self.file = pq.ParquetWriter(path, self.schema, compression="zstd")
+
+    def __call__(self, scene: Scene, place: int, windows: Windows, proba_NK: NDArray[np.float64]) -> None:
+        n = len(windows.window_N)
+        arrays = [
+            pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([scene.name])),
+            pa.array(np.full(n, place, np.int16)),
+            pa.DictionaryArray.from_arrays(
+                pa.array(windows.episode_N.astype(np.int32)), pa.array(windows.episodes, pa.string())
+            ),
+            pa.array(windows.window_N.astype(np.int32)),
+            pa.array(windows.seconds_seen_N),
+            *(pa.array(np.ascontiguousarray(proba_NK[:, k])) for k in range(len(self.phases))),
+        ]
+        self.file.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
+
+
+@contextlib.contextmanager
+def _writing(path: Path, phases: tuple[str, ...]) -> Iterator[_Writer]:
+    with replacing(path) as temporary:
+        writer = _Writer(temporary, phases)
+        try:
+            yield writer
+        finally:
+            writer.file.close()

@@ -1,0 +1,105 @@
+"""A study: one split, one preset and the channels a mode may see; the same for every detector of a recipe.
+
+What does not belong here: training (`training.py`) and scoring (`evaluation/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+
+from rlstir_core.atomic import canonical_sha256
+from rlstir_core.contract.registry import MODES
+from rlstir_core.datasets.episodes import EpisodeInfo
+from rlstir_core.datasets.recipes.base import SplitSettings
+from rlstir_core.datasets.split import Split
+from rlstir_core.datasets.store import read_split
+from rlstir_core.detectors.episode_set import EpisodeSet, Recording, load_episodes
+from rlstir_core.detectors.inputs import InputSchema, input_schema, shared_channels
+from rlstir_core.detectors.models import MODELS
+from rlstir_core.detectors.views import View, training_views
+from rlstir_core.learning.presets import Preset, preset
+from rlstir_core.learning.scores import Tell
+from rlstir_core.results.layout import Layout
+from rlstir_core.results.versions import VERSIONS
+from rlstir_core.telemetry.schema import FeatureSchema, read_schema
+
+
+class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user decides about the detectors of one recipe."""
+
+    recipe: str
+    preset: str = "smoke"
+    overrides: tuple[str, ...] = ()
+    split: SplitSettings = SplitSettings()
+
+    def numbers(self) -> Preset:
+        """The preset with its overrides and the seed."""
+        return preset(self.preset, self.overrides, seed=self.split.seed)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Study:
+    """Opened once per step; tensors stay closed until somebody asks for them."""
+
+    layout: Layout
+    options: StudyOptions
+    numbers: Preset
+    split: Split
+    schema: FeatureSchema
+
+    @cached_property
+    def schema_sha256(self) -> str:
+        return self.schema.sha256
+
+    @cached_property
+    def shared(self) -> dict[str, tuple[str, ...]]:
+        """Channels by mode that the train hosts of every round record."""
+        train = self.episodes.select(e.episode_id for e in self.split.trained_on)
+        return {mode: self._shared(mode, train) for mode in MODES}
+
+    @cached_property
+    def episodes(self) -> EpisodeSet:
+        """The train side: all that a training step may open."""
+        return self.load(self.split.trained_on)
+
+    def load(self, infos: Sequence[EpisodeInfo], tell: Tell | None = None) -> EpisodeSet:
+        return load_episodes(self.layout, infos, tell)
+
+    def input_schema(self, kind: str, mode: str, channels: tuple[str, ...] | None = None) -> InputSchema:
+        """What detectors of `kind` see under `mode`: the channels that all train hosts share, or those given."""
+        return input_schema(self.schema, mode, kind, self.shared[mode] if channels is None else channels)
+
+    def training_views(self, model: str) -> tuple[View, ...]:
+        """The views that `model` is trained on: trees lose more by random gains than networks."""
+        training = self.numbers.train
+        gain = self.numbers.trees.gain if MODELS[model].device == "cpu" else training.gain
+        return training_views(self.schema, training.views, training.drop, gain)
+
+    def training_sha256(self, model: str, mode: str) -> str:
+        """The hash of everything that decides a checkpoint."""
+        return canonical_sha256(
+            [VERSIONS["weights"], model, mode, self.numbers, self.split.train_sha256, self.schema_sha256]
+        )
+
+    @cached_property
+    def baselines_sha256(self) -> str:
+        """The hash of everything that decides the baselines and what they predict."""
+        return canonical_sha256([VERSIONS["baselines"], self.numbers, self.split.sha256, self.schema_sha256])
+
+    def _shared(self, mode: str, train: Sequence[Recording]) -> tuple[str, ...]:
+        return shared_channels(self.schema, mode, train)
+
+
+def open_study(layout: Layout, options: StudyOptions) -> Study:
+    """The study of a recipe; UpstreamMissing where it was not split, or with other settings."""
+    return Study(
+        layout=layout,
+        options=options,
+        numbers=options.numbers(),
+        split=read_split(layout, options.recipe, options.split),
+        schema=read_schema(layout.feature_schema),
+    )

@@ -1,0 +1,141 @@
+"""The training of one detector: a member for each fold of each round, and what must hold of the checkpoint.
+
+What does not belong here: the models and their loop, and scoring the test side (`evaluation/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlstir_core.atomic import sweep
+from rlstir_core.datasets.recipes.base import SplitCheck
+from rlstir_core.detectors.blocks import Blocks, in_blocks
+from rlstir_core.detectors.checkpoint import Checkpoint, Fitted, is_whole, read_checkpoint, write_checkpoint
+from rlstir_core.detectors.episode_set import Recording
+from rlstir_core.detectors.inputs import InputSchema
+from rlstir_core.detectors.models import MODELS
+from rlstir_core.detectors.study import Study, StudyOptions, open_study
+from rlstir_core.detectors.views import View, scoring_view
+from rlstir_core.errors import CheckpointError, UpstreamMissing
+from rlstir_core.learning.examples import Budget
+from rlstir_core.learning.scores import Tell
+from rlstir_core.results.layout import Layout
+from rlstir_core.results.lock import holding
+
+_VALIDATION_SHARE = 0.5  # of `max_train_windows`: early stopping looks at no more
+
+
+def train_checkpoint(
+    layout: Layout, options: StudyOptions, model: str, mode: str, tell: Tell
+) -> tuple[Checkpoint, tuple[SplitCheck, ...], bool]:
+    """Trains one detector and writes its checkpoint; the last value is False where nothing had changed since."""
+    with holding(layout.checkpoint_lock(options.recipe, model, mode), waiting=tell):
+        study = open_study(layout, options)
+        kept = kept_checkpoint(study, model, mode)
+        checkpoint = kept or _train(study, model, mode, tell)
+        return checkpoint, check_checkpoint(study, checkpoint), kept is None
+
+
+def kept_checkpoint(study: Study, model: str, mode: str) -> Checkpoint | None:
+    """The checkpoint on disk where it is what training it now would give."""
+    path = study.layout.checkpoint(study.options.recipe, model, mode)
+    try:
+        checkpoint = read_checkpoint(path)
+    except (CheckpointError, UpstreamMissing):
+        return None
+    good = checkpoint.input_sha256 == study.training_sha256(model, mode) and is_whole(path, checkpoint)
+    return checkpoint if good else None
+
+
+def training_blocks(
+    study: Study, train: Sequence[Recording], inputs: InputSchema, views: Sequence[View]
+) -> list[Blocks]:
+    """What a member is trained on, by view; at most the preset's windows and bytes."""
+    training = study.numbers.train
+    budget = Budget(training.cache_mib << 20)
+    return [
+        in_blocks(
+            study.episodes,
+            train,
+            inputs,
+            view,
+            min_purity=training.min_purity,
+            most=training.max_train_windows,
+            budget=budget,
+        )
+        for view in views
+    ]
+
+
+def validation_blocks(study: Study, held: Sequence[Recording], inputs: InputSchema) -> Blocks:
+    """What a member is stopped on: its fold under the view that scores speak of."""
+    training = study.numbers.train
+    most = max(1, round(training.max_train_windows * _VALIDATION_SHARE))
+    budget = Budget(training.cache_mib << 20)
+    # in the order of the files that stored features are read from
+    held = sorted(held, key=study.episodes.place) if inputs.kind == "summary" else held  # type: ignore[arg-type]
+    return in_blocks(study.episodes, held, inputs, scoring_view(study.schema), most=most, budget=budget)
+
+
+def _train(study: Study, model: str, mode: str, tell: Tell) -> Checkpoint:
+    options, split = study.options, study.split
+    path = study.layout.checkpoint(options.recipe, model, mode)
+    sweep(path.parent, f"{model}_{mode}.")
+    inputs = study.input_schema(MODELS[model].kind, mode)
+    views = study.training_views(model)
+    folds = [(r, f) for r, each in enumerate(split.rounds) for f in range(len(each.folds))]
+    members = []
+    for done, (r, f) in enumerate(folds, 1):
+        fold = split.rounds[r].folds[f]
+        kept_out = set(fold)
+        train = study.episodes.select(name for name in split.rounds[r].train if name not in kept_out)
+        detector = MODELS[model].build()
+        facts = detector.fit(
+            training_blocks(study, train, inputs, views),
+            [validation_blocks(study, study.episodes.select(fold), inputs)],
+            len(inputs.phases),
+            study.numbers,
+            _prefixed(tell, f"member {done} of {len(folds)}"),
+        )
+        members.append(Fitted(detector=detector, facts=facts, validation_episodes=fold, round=r, fold=f))
+    return write_checkpoint(
+        path,
+        model,
+        members,
+        mode=mode,
+        recipe=options.recipe,
+        preset=options.preset,
+        seed=study.numbers.seed,
+        input_schema=inputs,
+        input_sha256=study.training_sha256(model, mode),
+        train_sha256=split.train_sha256,
+        n_train_episodes=len(split.trained_on),
+    )
+
+
+def check_checkpoint(study: Study, checkpoint: Checkpoint) -> tuple[SplitCheck, ...]:
+    """What must hold of a checkpoint before anything is concluded from it."""
+    split = study.split
+    given = checkpoint.input_schema.feature_schema_sha256
+    own = checkpoint.train_sha256 == split.train_sha256
+    clean = all(
+        set().union(*(m.validation_episodes for m in checkpoint.members if m.round == place)) == set(each.train)
+        and not set(each.train) & set(each.test)
+        for place, each in enumerate(split.rounds)
+    )
+    return (
+        SplitCheck(
+            name="schema_hash",
+            holds=given == study.schema_sha256,
+            detail=f"checkpoint {given[:12]}, data {study.schema_sha256[:12]}",
+        ),
+        SplitCheck(
+            name="leaked_fits",
+            holds=own and clean,
+            detail=f"{len(checkpoint.members)} members, each fitted on the train side of its round less one fold",
+        ),
+    )
+
+
+def _prefixed(tell: Tell, prefix: str) -> Tell:
+    return lambda text: tell(f"{prefix}, {text}")

@@ -1,0 +1,78 @@
+"""Examples in blocks: what the training loop draws from, where not all of it is in memory at once.
+
+What does not belong here: what an example is (each model's inputs).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+# N examples, B examples of a batch
+Batches = Callable[[NDArray[np.intp]], Tensor]  # places within a block -> inputs on the device
+
+
+class Budget:
+    """Bytes that may be kept in memory; whoever does not get what it asks for makes its data again."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self.left = n_bytes
+
+    def take(self, n_bytes: int) -> bool:
+        """Whether so many bytes may be kept; if so they are taken."""
+        if n_bytes > self.left:
+            return False
+        self.left -= n_bytes
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Some examples: `open()` gives their batches, `label_N` their classes."""
+
+    label_N: NDArray[np.int64]
+    open: Callable[[], Batches]
+
+
+class Examples:
+    """Blocks of examples."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.blocks = [block for block in blocks if len(block.label_N)]
+        self.label_N = np.concatenate([np.empty(0, np.int64), *(block.label_N for block in self.blocks)])
+
+    def steps(self, batch: int, at_least: int) -> int:
+        """Batches of one epoch."""
+        if len(self.blocks) == 1:
+            return max(at_least, math.ceil(len(self.label_N) / batch))
+        return sum(math.ceil(len(block.label_N) / batch) for block in self.blocks)
+
+    def epoch(self, batch: int, at_least: int, rng: np.random.Generator) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+        """Shuffled batches and their labels; blocks come in random order, one at a time."""
+        one = len(self.blocks) == 1
+        for place in (0,) if one else rng.permutation(len(self.blocks)):
+            block = self.blocks[place]
+            n = len(block.label_N)
+            gather = block.open()
+            for places in _draws(n, self.steps(batch, at_least) if one else math.ceil(n / batch), batch, rng):
+                yield gather(places), block.label_N[places]
+
+    def in_order(self, batch: int) -> Iterator[Tensor]:
+        """All examples in their order."""
+        for block in self.blocks:
+            n = len(block.label_N)
+            gather = block.open()
+            for at in range(0, n, batch):
+                yield gather(np.arange(at, min(n, at + batch)))
+
+
+def _draws(n: int, steps: int, batch: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
+    """Shuffled batches; a block smaller than the steps ask for is gone through again."""
+    need = steps * min(batch, n)
+    order = np.concatenate([rng.permutation(n) for _ in range(math.ceil(need / n))])
+    return np.array_split(order[:need], steps)
