@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
+from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.contract.registry import CLOCK_FIELDS
 from rlstir_core.ids import EpisodeId, HostId, SafeName
 
@@ -47,12 +48,12 @@ class Label:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What validation says: `reason` is `family.detail`, empty for ok; `detail` is safe to print."""
+    """What validation says: `reason` is the first of the codes, empty for ok; `detail` is safe to print."""
 
     verdict: Literal["ok", "degraded", "reject"]
-    reason: str = ""
+    reason: ReasonCode | Literal[""] = ""
     detail: str = ""
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[ReasonCode, ...] = ()
 
     @property
     def usable(self) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 import zstandard
 
 from rlstir_core.atomic import sweep, write_bytes
+from rlstir_core.contract.members import LABELS, META
 from rlstir_core.errors import StoreError
 from rlstir_core.ids import episode_id, host_id, safe_name
 from rlstir_core.results.lock import holding
@@ -47,7 +48,7 @@ def write_episode(
     rows = {name: data.count(b"\n") for name, data in sources.items()}
     full = {"schema_version": 1, "sources": rows, **meta}
     lines = [{"t_wall_ns": int(t), "phase": phase} for t, phase in labels]
-    members = {"meta.json": _ENCODER.encode(full) + b"\n", "labels.jsonl": _ENCODER.encode_lines(lines)}
+    members = {META: _ENCODER.encode(full) + b"\n", LABELS: _ENCODER.encode_lines(lines)}
     members.update({f"{safe_name(name, 'source')}.jsonl": data for name, data in sources.items()})
     members.update(extra or {})
     data = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(tar_bytes(members))
@@ -103,7 +104,7 @@ def jsonl_bytes(columns: Mapping[str, np.ndarray[Any, Any] | Sequence[Any]]) -> 
 def tar_bytes(members: Mapping[str, bytes]) -> bytes:
     """A pure ustar archive of `members`: `meta.json` first, then the others by name."""
     parts = []
-    for name in sorted(members, key=lambda member: (member != "meta.json", member)):
+    for name in sorted(members, key=lambda member: (member != META, member)):
         data = members[name]
         parts += [_header(name, len(data)), data, b"\0" * (-len(data) % _BLOCK)]
     parts.append(b"\0" * (2 * _BLOCK))

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from rlstir_core.atomic import canonical_sha256, file_sha256, sweep
+from rlstir_core.contract.members import LOG_FOLDER
+from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.contract.registry import Registry
 from rlstir_core.episodes.decoded import Known, Stamp, read_ledger, stamp_of, write_ledger
 from rlstir_core.episodes.index import SUFFIX, IndexEntry, StoreIndex, read_index
@@ -27,10 +29,9 @@ from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import Progress, holding, told_to
 
 _MIN_DRIFT_ROWS = 20
-_NO_TARBALL = ("index.path", "index.missing_file")  # faults that stand for a tarball's verdict
+_NO_TARBALL = (ReasonCode.INDEX_PATH, ReasonCode.INDEX_MISSING_FILE)  # faults that stand for a tarball's verdict
 _NO_STAMP: Stamp = (-1, 0, 0, 0)  # no file has it
 _IN_WORK = Known(_NO_STAMP, "", 0, "", "", False, False)
-LOGS = "logs/"  # what the names of log members begin with
 DECODE_VERSION = 3  # raise it when equal bytes give other rows or another verdict
 
 
@@ -65,7 +66,8 @@ def validate_store(store: Path, *, registry: Registry, limits: Limits | None = N
     refused = {
         fault.path: fault
         for fault in index.faults
-        if (fault.reason in _NO_TARBALL and fault.path) or (fault.reason == "index.case_twin" and fault.path in orphans)
+        if (fault.reason in _NO_TARBALL and fault.path)
+        or (fault.reason == ReasonCode.INDEX_CASE_TWIN and fault.path in orphans)
     }
     for path in sorted({*entries, *index.orphans, *refused}):
         if path in entries:
@@ -217,7 +219,7 @@ def _orphan(store: Path, path: str, registry: Registry, limits: Limits | None) -
     detail = "no line of the index names this tarball, so it is not used; add the line"
     if verdict.detail:
         detail = f"{detail}; {verdict.detail}"
-    return Verdict("degraded", "index.orphan", detail, ("index.orphan", *verdict.reasons))
+    return Verdict("degraded", ReasonCode.INDEX_ORPHAN, detail, (ReasonCode.INDEX_ORPHAN, *verdict.reasons))
 
 
 def _decode(
@@ -260,7 +262,7 @@ def _said(episode: Episode, registry: Registry) -> dict[str, object]:
         "bad_rows": {name: rows.n_bad for name, rows in sources.items() if rows.n_bad},
         "outside_rows": {name: rows.n_outside for name, rows in sources.items() if rows.n_outside},
         "torn_lines": {name: rows.n_torn for name, rows in sources.items() if rows.n_torn},
-        "log_bytes": {name: size for name, size in episode.members.items() if name.startswith(LOGS)},
+        "log_bytes": {name: size for name, size in episode.members.items() if name.startswith(LOG_FOLDER)},
         "missing_sources": tuple(
             name for name, source in registry.sources.items() if source.required and name not in sources
         ),

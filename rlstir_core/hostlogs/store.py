@@ -14,13 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rlstir_core.atomic import canonical_sha256, replacing, write_bytes
+from rlstir_core.contract.members import TAMPER_SPANS, TECHNIQUES
+from rlstir_core.contract.reasons import EpisodeRejected
 from rlstir_core.episodes.archive import members
 from rlstir_core.episodes.frames import FrameReader
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.read import open_plain
 from rlstir_core.episodes.validate import validated
 from rlstir_core.episodes.verdicts import ValidationRow, read_validation
-from rlstir_core.errors import EpisodeRejected, UpstreamMissing, how_to_make
+from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.hostlogs.attack.truth import MAX_BYTES, Truth, read_truth
 from rlstir_core.hostlogs.parsers import PARSERS, format_of
 from rlstir_core.hostlogs.schema import LogContext, LogRow
@@ -138,7 +140,7 @@ def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, Truth, Counte
                     context = LogContext(name=name, host=row.host, near_ns=row.t_start_wall_ns)
                     found = _counted(PARSERS[kind](chunks, context), unparsed)
                     builder.add(name, found)
-                elif name in ("gt_ttp_sequence.json", "gt_tamper_spans.json") and size <= MAX_BYTES:
+                elif name in (TECHNIQUES, TAMPER_SPANS) and size <= MAX_BYTES:
                     truth[name] = b"".join(chunks)
             same = frames.sha256 == row.sha256
     except EpisodeRejected:
@@ -148,7 +150,7 @@ def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, Truth, Counte
             f"{row.path} is not the tarball that was validated; make it again with: "
             f"{how_to_make('validation', row.host)}"
         )
-    known = read_truth(truth.get("gt_ttp_sequence.json"), truth.get("gt_tamper_spans.json"))
+    known = read_truth(truth.get(TECHNIQUES), truth.get(TAMPER_SPANS))
     return builder, known, unparsed
 
 

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from rlstir_core.contract.members import TECHNIQUES
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.meta import EARLIEST_NS, LATEST_NS
 from rlstir_core.episodes.store_writer import Record, append_index, write_episode
@@ -126,7 +127,7 @@ def _import(
     extra = {MEMBERS[kind]: found.data}
     if label is not None:
         made.labelled_files += bool(label.techniques)
-        extra["gt_ttp_sequence.json"] = _truth(label, start, end)
+        extra[TECHNIQUES] = _truth(label, start, end)
     meta = {
         "episode_id": episode,
         "host_id": owner,

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from rlstir_core.atomic import write_bytes
+from rlstir_core.contract.members import TAMPER_SPANS, TECHNIQUES
 from rlstir_core.episodes.store_writer import INDEX_NAME, jsonl_bytes, write_episode
 from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.attack.truth import TamperSpan
@@ -136,8 +137,8 @@ def make_episode(plan: Plan, options: LabOptions) -> Episode:
     else:
         labels = [(plan.start_wall_ns + round(at * sources.NS), STAGES[stage]) for at, stage in plan.story.visits()]
     truth = {
-        "gt_ttp_sequence.json": msgspec.json.encode(happened.techniques),
-        "gt_tamper_spans.json": msgspec.json.encode(spans),
+        TECHNIQUES: msgspec.json.encode(happened.techniques),
+        TAMPER_SPANS: msgspec.json.encode(spans),
     }
     return Episode(
         meta=meta, labels=labels, sources=_telemetry(plan, recording(plan, options, happened)), extra={**logs, **truth}
