@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from rlstir_core.atomic import canonical_sha256, file_sha256, sweep
-from rlstir_core.contract.members import LOG_FOLDER
+from rlstir_core.contract import members
 from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.contract.registry import Registry
 from rlstir_core.episodes.decoded import Known, Stamp, read_ledger, stamp_of, write_ledger
@@ -33,6 +33,8 @@ _NO_TARBALL = (ReasonCode.INDEX_PATH, ReasonCode.INDEX_MISSING_FILE)  # faults t
 _NO_STAMP: Stamp = (-1, 0, 0, 0)  # no file has it
 _IN_WORK = Known(_NO_STAMP, "", 0, "", "", False, False)
 DECODE_VERSION = 3  # raise it when equal bytes give other rows or another verdict
+# the log formats that this version stands for; later ones are hashed by name
+_LOGS_OF_VERSION = frozenset({"audit", "syslog", "journald", "windows_json", "evtx"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,8 @@ class HostValidation:
 
 def decode_sha256(registry: Registry, limits: Limits | None = None) -> str:
     """The hash of everything but the tarball that decides what reading it gives."""
-    return canonical_sha256([registry, limits or Limits(), DECODE_VERSION])
+    later = [log.name for log in members.LOGS if log.format not in _LOGS_OF_VERSION]
+    return canonical_sha256([registry, limits or Limits(), DECODE_VERSION, *later])
 
 
 def validate_store(store: Path, *, registry: Registry, limits: Limits | None = None) -> Iterator[tuple[str, Verdict]]:
@@ -262,7 +265,7 @@ def _said(episode: Episode, registry: Registry) -> dict[str, object]:
         "bad_rows": {name: rows.n_bad for name, rows in sources.items() if rows.n_bad},
         "outside_rows": {name: rows.n_outside for name, rows in sources.items() if rows.n_outside},
         "torn_lines": {name: rows.n_torn for name, rows in sources.items() if rows.n_torn},
-        "log_bytes": {name: size for name, size in episode.members.items() if name.startswith(LOG_FOLDER)},
+        "log_bytes": {name: size for name, size in episode.members.items() if name.startswith(members.LOG_FOLDER)},
         "missing_sources": tuple(
             name for name, source in registry.sources.items() if source.required and name not in sources
         ),

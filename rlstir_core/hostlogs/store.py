@@ -24,7 +24,7 @@ from rlstir_core.episodes.validate import validated
 from rlstir_core.episodes.verdicts import ValidationRow, read_validation
 from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.hostlogs.attack.truth import MAX_BYTES, Truth, read_truth
-from rlstir_core.hostlogs.parsers import PARSERS, format_of
+from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.table import TableBuilder
 from rlstir_core.results.layout import Layout
@@ -136,9 +136,9 @@ def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, Truth, Counte
         with open_plain(store / row.path) as handle:
             frames = FrameReader(handle, Limits())
             for name, size, chunks in members(frames, Limits()):
-                if kind := format_of(name):
+                if spec := spec_of_member(name):
                     context = LogContext(name=name, host=row.host, near_ns=row.t_start_wall_ns)
-                    found = _counted(PARSERS[kind](chunks, context), unparsed)
+                    found = _counted(spec.rows(chunks, context), unparsed)
                     builder.add(name, found)
                 elif name in (TECHNIQUES, TAMPER_SPANS) and size <= MAX_BYTES:
                     truth[name] = b"".join(chunks)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,9 +25,8 @@ from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.attack.labels import FileLabel, LabelTable, read_labels
 from rlstir_core.hostlogs.attack.techniques import techniques
 from rlstir_core.hostlogs.containers import Found, files
-from rlstir_core.hostlogs.parsers import MEMBERS, PARSERS
+from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext, LogRow
-from rlstir_core.hostlogs.windows.evtx import count_mismatches
 from rlstir_core.ids import host_id, slug
 
 Progress = Callable[[int, int, str], None]  # done, of all (0 where that is not known), what
@@ -111,11 +110,9 @@ def _import(
     # a line without a year was written before the file was last changed, and within a year of it
     near = None if found.modified_ns is None else found.modified_ns - _HALF_YEAR_NS
     seen = _Seen()
-    rows = seen.through(PARSERS[kind]([found.data], LogContext(name=found.name, near_ns=near)))
-    if kind == "evtx":
-        made.mismatches += count_mismatches(rows).n_either
-    else:
-        deque(rows, maxlen=0)
+    spec = spec_of(kind)
+    seen.all(spec.rows([found.data], LogContext(name=found.name, near_ns=near)))
+    made.mismatches += seen.n_mismatches
     start, end = _window(np.array(seen.ts_ns, np.int64), found.modified_ns)
     owner = host or _host(seen.hosts)
     made.n_files += 1
@@ -124,7 +121,7 @@ def _import(
     _add(made.unparsed, kind, seen.n_unparsed)
     for name, n in seen.hosts.items():
         _add(made.hosts, name, n)
-    extra = {MEMBERS[kind]: found.data}
+    extra = {spec.member.import_name: found.data}
     if label is not None:
         made.labelled_files += bool(label.techniques)
         extra[TECHNIQUES] = _truth(label, start, end)
@@ -149,14 +146,15 @@ class _Seen:
         self.ts_ns = array("q")
         self.hosts: Counter[str] = Counter()
         self.n_unparsed = 0
+        self.n_mismatches = 0
 
-    def through(self, rows: Iterable[LogRow]) -> Iterator[LogRow]:
+    def all(self, rows: Iterable[LogRow]) -> None:
         for row in rows:
             self.ts_ns.append(min(max(row.ts_ns, EARLIEST_NS - 1), LATEST_NS))  # outside, a time says nothing
             self.n_unparsed += not row.parsed
+            self.n_mismatches += row.clock_mismatch
             if row.host:
                 self.hosts[row.host] += 1
-            yield row
 
 
 def _window(ts_N: NDArray[np.int64], modified_ns: int | None) -> tuple[int, int]:

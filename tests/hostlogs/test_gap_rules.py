@@ -21,7 +21,7 @@ from rlstir_core.hostlogs.gap_rules import (
     naive_rule,
     windows_ids,
 )
-from rlstir_core.hostlogs.parsers import PARSERS, format_of
+from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
 from rlstir_core.hostlogs.windows import evtx
@@ -34,9 +34,9 @@ def table(**members: bytes) -> pa.Table:
     builder = TableBuilder("host", "episode", 100_000)
     for name, data in members.items():
         member = f"logs/{name.replace('_', '.', 1)}"
-        kind = format_of(member)
-        assert kind is not None
-        builder.add(member, PARSERS[kind]([data], LogContext()))
+        spec = spec_of_member(member)
+        assert spec is not None
+        builder.add(member, spec.rows([data], LogContext()))
     return builder.finish(Truth())
 
 

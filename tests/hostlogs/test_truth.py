@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from rlstir_core.hostlogs.attack.truth import TamperSpan, Truth, read_truth
-from rlstir_core.hostlogs.parsers import PARSERS, format_of
+from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
 
@@ -31,9 +31,9 @@ def tags(truth: Truth) -> dict[tuple[str, int], str | None]:
     auth = "".join(f"2024-05-01T12:00:{8 - 2 * k:02d}Z web1 sshd[{k}]: x {k}\n" for k in range(5)).encode()
     audit = "".join(f"type=LOGIN msg=audit({T0 + 8 - 2 * k}.000:{k + 5}): pid={k} uid=0\n" for k in range(5)).encode()
     for member, data in (("logs/auth.log", auth), ("logs/audit.log", audit)):
-        kind = format_of(member)
-        assert kind is not None
-        builder.add(member, PARSERS[kind]([data], LogContext()))
+        spec = spec_of_member(member)
+        assert spec is not None
+        builder.add(member, spec.rows([data], LogContext()))
     found = builder.finish(truth).select(["member", "seq", "tamper_tag"]).to_pylist()
     return {(row["member"].removeprefix("logs/"), row["seq"]): row["tamper_tag"] for row in found}
 

@@ -14,7 +14,7 @@ import zstandard
 
 from rlstir_core.contract.registry import default_registry
 from rlstir_core.errors import ConfigError, StoreError
-from rlstir_core.hostlogs.parsers import PARSERS
+from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.ids import is_safe
 from rlstir_core.lab.generate import generate_store, make_episode
@@ -142,7 +142,7 @@ def test_connections_of_the_logs_are_flows_of_the_telemetry(benign: bool) -> Non
     plans = plan_store(hosts=(name,), episodes=12, options=options)
     made = make_episode(next(p for p in plans if p.benign == benign and p.netflow and not p.logs.quirk), options)
     flows = {(row["dst"], row["dport"], row["sport"]) for row in _rows(made.sources["netflow"])}
-    rows = PARSERS["windows_json"]([made.extra["logs/sysmon.jsonl"]], LogContext())
+    rows = spec_of("windows_json").rows([made.extra["logs/sysmon.jsonl"]], LogContext())
     logged = set()
     for row in rows:
         if (row.channel, row.event_id) == ("sysmon", "3"):

@@ -11,7 +11,7 @@ import pytest
 import windows_recovery
 
 from rlstir_core.hostlogs.attack.truth import read_truth
-from rlstir_core.hostlogs.parsers import PARSERS, format_of
+from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
 from rlstir_core.lab.generate import make_episode, play
@@ -32,10 +32,10 @@ def plans() -> list[Plan]:
 def table_of(plan: Plan, extra: dict[str, bytes]) -> Any:
     builder = TableBuilder(plan.host.name, plan.episode_id, 1_000_000)
     for member in sorted(extra):
-        kind = format_of(member)
-        if kind is not None:
+        spec = spec_of_member(member)
+        if spec is not None:
             context = LogContext(name=member, host=plan.host.name, near_ns=plan.start_wall_ns)
-            builder.add(member, PARSERS[kind]([extra[member]], context))
+            builder.add(member, spec.rows([extra[member]], context))
     return builder.finish(read_truth(extra["gt_ttp_sequence.json"], extra["gt_tamper_spans.json"]))
 
 

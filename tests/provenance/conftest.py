@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rlstir_core.hostlogs.attack.truth import Truth
-from rlstir_core.hostlogs.parsers import PARSERS
+from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
 from rlstir_core.provenance.store import graph_of
@@ -97,7 +97,7 @@ class Log:
             ("logs/audit.log", "audit", self.audit),
         ):
             raw = "".join(f"{line}\n" for line in lines).encode()
-            builder.add(member, PARSERS[kind](iter([raw]), LogContext(name=member, host="ws")))
+            builder.add(member, spec_of(kind).rows(iter([raw]), LogContext(name=member, host="ws")))
         return builder.finish(Truth())
 
     def graph(self, fields_json: dict[int, str] | None = None) -> Graph:

@@ -20,6 +20,7 @@ from rlstir_core.hostlogs.auditd.sockaddr import from_bytes, from_text
 from rlstir_core.hostlogs.auditd.tables import ARCHES, ERRORS, SYSCALLS
 from rlstir_core.hostlogs.lines import lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
+from rlstir_core.hostlogs.spec import Head, ParserSpec
 from rlstir_core.hostlogs.templates.structured import PARAMETER, kind, place, program
 from rlstir_core.hostlogs.unparsed import shown, text, to_json, unparsed
 
@@ -46,6 +47,8 @@ _SAID_LENGTH = 200  # characters of one value in a message
 _MAX_ARGS = 100_000
 _CHUNK = re.compile(r"a([0-9]{1,6})\[([0-9]{1,6})\]").fullmatch
 _EMPTY = ("", "?", "(null)", "(none)", "unset")
+_LINE = re.compile(rb"(?:node=\S+ )?type=\S+ msg=audit\(|----$|time->|# ?ausearch", re.ASCII)
+_RECORD = re.compile(rb"(?:node=\S+ )?type=\S+ msg=audit\(", re.ASCII)
 
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
@@ -353,3 +356,10 @@ def _object(paths: list[dict[str, str]] | None) -> str:
 
 def _cut(value: str) -> str:
     return value if len(value) <= _SAID_LENGTH else value[:_SAID_LENGTH] + "…"
+
+
+def _recognised(head: Head) -> bool:
+    return head.mostly(_LINE) and any(_RECORD.match(line) for line in head.lines)
+
+
+SPEC = ParserSpec(format="audit", rows=rows, recognised=_recognised)

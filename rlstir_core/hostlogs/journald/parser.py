@@ -17,6 +17,7 @@ import msgspec
 from rlstir_core.hostlogs.journald.export_format import Entry, entries
 from rlstir_core.hostlogs.lines import Line, lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
+from rlstir_core.hostlogs.spec import Head, ParserSpec
 from rlstir_core.hostlogs.syslog.messages import said
 from rlstir_core.hostlogs.unparsed import shown, text, to_json, unparsed
 
@@ -26,6 +27,9 @@ _LAST_US = (2**63 - 1) // 1000
 _LOST = re.compile(r"(?:Suppressed|Missed) ([0-9]{1,9}) (?:kernel )?messages")
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _SKIPPED = (b"event: ", b"id: ", b"-- ")  # of json-sse, and journalctl's own remarks
+_EXPORT = re.compile(rb"(?m)^__(?:CURSOR|REALTIME_TIMESTAMP)=", re.ASCII)
+_KEYS = {b"__REALTIME_TIMESTAMP", b"__CURSOR", b"_BOOT_ID", b"SYSLOG_IDENTIFIER", b"__MONOTONIC_TIMESTAMP"}
+_WINDOWS_KEYS = {b"EventID", b"winlog"}  # of an agent that forwards both
 
 Fields = dict[str, Any]
 
@@ -180,3 +184,12 @@ def _ns(value: object) -> int | None:
 def _integer(value: object) -> int:
     number = _text(value)
     return int(number) if number.isdecimal() and number.isascii() and len(number) < 10 else MISSING
+
+
+def _recognised(head: Head) -> bool:
+    if head.is_json:
+        return bool(head.keys & _KEYS) and not head.keys & _WINDOWS_KEYS
+    return _EXPORT.search(head.raw) is not None
+
+
+SPEC = ParserSpec(format="journald", rows=rows, recognised=_recognised)

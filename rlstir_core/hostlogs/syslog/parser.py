@@ -14,6 +14,7 @@ from typing import Any
 
 from rlstir_core.hostlogs.lines import Line, lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
+from rlstir_core.hostlogs.spec import Head, ParserSpec
 from rlstir_core.hostlogs.syslog.messages import said
 from rlstir_core.hostlogs.syslog.times import YearGuess, in_year, iso_ns
 from rlstir_core.hostlogs.unparsed import SHOWN, shown, text, to_json, unparsed
@@ -42,6 +43,16 @@ _ESCAPE = re.compile(r'\\(["\\\]])')
 _UPTIME = re.compile(r"\[ *([0-9]+\.[0-9]+)\] ?")
 _REPEATED = re.compile(r"message repeated ([0-9]{1,9}) times?: \[ ?(.*?)\]?$", re.DOTALL)
 _LAST_REPEATED = re.compile(r"last message repeated ([0-9]{1,9}) times?")
+
+_MONTH = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_LINE = re.compile(
+    rb"(?:<\d{1,3}>)?(?:"
+    rb"1 (?:-|\d{4}-\d\d-\d\dT\S+) \S+ \S+ \S+ \S+ "  # RFC 5424
+    rb"|" + _MONTH + rb" [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d+)? "  # RFC 3164
+    rb"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d) \S+ \S+?(?:\[\d+\])?: "  # rsyslog's ISO form
+    rb")",
+    re.ASCII,
+)
 
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
@@ -208,3 +219,10 @@ def _program(tag: str) -> str:
         tag = tag.rpartition("/")[2] or tag
     name, mark, _ = tag.partition("(")
     return name if mark and name else tag
+
+
+def _recognised(head: Head) -> bool:
+    return head.mostly(_LINE)
+
+
+SPEC = ParserSpec(format="syslog", rows=rows, recognised=_recognised)

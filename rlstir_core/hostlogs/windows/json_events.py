@@ -16,6 +16,7 @@ import msgspec
 from rlstir_core.episodes.strict import parse_line
 from rlstir_core.hostlogs.lines import Line, lines
 from rlstir_core.hostlogs.schema import LogContext, LogRow
+from rlstir_core.hostlogs.spec import Head, ParserSpec
 from rlstir_core.hostlogs.unparsed import to_json, unparsed
 from rlstir_core.hostlogs.windows.dialects import Shape, account, flat_provider, nested_event, shape_of
 from rlstir_core.hostlogs.windows.event import Envelope, Plan, complete, event_id_text, plan_of, plan_row, to_row
@@ -29,6 +30,10 @@ _UINT64_MAX = 2**64 - 1  # Windows writes such numbers: a filter's weight, `no l
 _KINDS = 4096  # sets of keys, and plans of them, kept at a time
 _HELD = 256  # rows without a zone that wait for one
 _OBJECTS_A_LINE = 64
+_KEYS = {
+    *(b"EventID", b"EventId", b"event_id", b"EventCode", b"winlog", b"EventData", b"Event", b"event_data"),
+    *(b"EventRecordID", b"RecordNumber", b"ProviderName", b"SourceName", b"ProviderGuid"),
+}
 
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
@@ -299,3 +304,10 @@ def _from_utf16(chunks: Iterable[bytes]) -> Iterator[bytes]:
         if said := decoder.decode(chunk):
             yield said.encode()
     yield decoder.decode(b"", final=True).encode()
+
+
+def _recognised(head: Head) -> bool:
+    return bool(head.keys & _KEYS)
+
+
+SPEC = ParserSpec(format="windows_json", rows=rows, recognised=_recognised)

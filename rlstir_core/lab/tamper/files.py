@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from rlstir_core.atomic import write_bytes
-from rlstir_core.contract.members import META, TAMPER_SPANS
+from rlstir_core.contract.members import META, TAMPER_SPANS, log_member
 from rlstir_core.contract.reasons import EpisodeRejected
 from rlstir_core.episodes.archive import members
 from rlstir_core.episodes.frames import FrameReader
@@ -29,7 +29,6 @@ from rlstir_core.episodes.strict import parse_object
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.hostlogs.attack.truth import MAX_BYTES, TamperSpan, read_truth
 from rlstir_core.hostlogs.containers import Found, files
-from rlstir_core.hostlogs.parsers import format_of
 from rlstir_core.lab.signals import stream
 from rlstir_core.lab.tamper.apply import Tampered, tampered
 from rlstir_core.lab.tamper.operators import check
@@ -116,7 +115,7 @@ def _tamper_episode(parts: Mapping[str, bytes], made: TamperRun, seed: int, stre
     meta = parse_meta(parts[META], Limits())
     record = parse_object(parts[META], Limits().nesting)
     assert isinstance(record, dict)  # it was parsed
-    logs = {name: data for name, data in parts.items() if format_of(name)}
+    logs = {name: data for name, data in parts.items() if log_member(name)}
     if not logs:
         raise ConfigError(f"episode {meta.episode_id} has no logs; name one that has")
     whole = hashlib.sha256()
