@@ -6,7 +6,7 @@ What does not belong here: any particular model.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from rlstir_core.detectors.inputs import Inputs
 from rlstir_core.learning.presets import Preset
+from rlstir_core.progress import Tell
 
 # N windows, K phases
-Tell = Callable[[str], None]
 
 
 class TrainingFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,8 +26,8 @@ from rlstir_core.detectors.neural import (
     TransformerDetector,
 )
 from rlstir_core.detectors.trees import GradientBoostedTrees
-from rlstir_core.episodes.schema import printable, shown
 from rlstir_core.errors import CheckpointError, UpstreamMissing, how_to_make
+from rlstir_core.text import printable, shown
 
 _FORMAT = "rlstir-checkpoint-1"
 _MAX_JSON_BYTES = 64 << 20

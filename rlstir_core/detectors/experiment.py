@@ -14,7 +14,6 @@ from rlstir_core.atomic import canonical_sha256, sweep
 from rlstir_core.contract.registry import MODES
 from rlstir_core.datasets.checks import Proof, prove_coverage, prove_disjoint
 from rlstir_core.datasets.recipes import Split, SplitSettings, make_split
-from rlstir_core.detectors.base import Tell
 from rlstir_core.detectors.checkpoint import DETECTORS, Checkpoint, is_whole, read_checkpoint, write_checkpoint
 from rlstir_core.detectors.corpus import Corpus, Recording, load_corpus
 from rlstir_core.detectors.inputs import (
@@ -28,6 +27,7 @@ from rlstir_core.detectors.inputs import (
 from rlstir_core.detectors.views import View, scoring_view, training_views
 from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
 from rlstir_core.learning.presets import Preset, preset
+from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
 from rlstir_core.telemetry.schema import read_schema

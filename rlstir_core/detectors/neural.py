@@ -18,14 +18,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rlstir_core.atomic import replacing
-from rlstir_core.detectors.base import Detector, Tell, TrainingFacts, class_weights, clear
+from rlstir_core.detectors.base import Detector, TrainingFacts, class_weights, clear
 from rlstir_core.detectors.inputs import Inputs, SequenceInputs, SummaryInputs
 from rlstir_core.detectors.networks import build
-from rlstir_core.episodes.schema import printable
 from rlstir_core.errors import CheckpointError
 from rlstir_core.learning.loop import Batches, Fold, predict, train
 from rlstir_core.learning.presets import Net, Preset
 from rlstir_core.learning.standardise import Standardiser, fit_standardiser
+from rlstir_core.progress import Tell
+from rlstir_core.text import printable
 
 # N windows, F columns, T bins, D input rows, L bins of a window, K phases, B windows of a batch
 _WEIGHT = "network."

@@ -15,11 +15,12 @@ import xgboost as xgb
 from numpy.typing import NDArray
 
 from rlstir_core.atomic import replacing
-from rlstir_core.detectors.base import Detector, Tell, TrainingFacts, class_weights, clear, look
+from rlstir_core.detectors.base import Detector, TrainingFacts, class_weights, clear, look
 from rlstir_core.detectors.inputs import Inputs, SummaryInputs
 from rlstir_core.detectors.trees_file import checked_model
 from rlstir_core.errors import CheckpointError
 from rlstir_core.learning.presets import Preset
+from rlstir_core.progress import Tell
 
 # N windows, F columns, K phases
 _ROUNDS_A_LOOK = 10  # validation is looked at every so many trees, as a net is after every pass

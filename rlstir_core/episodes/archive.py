@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 
 from rlstir_core.contract.reasons import EpisodeRejected, ReasonCode
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.episodes.schema import shown
 from rlstir_core.ids import fold
+from rlstir_core.text import shown
 
 _BLOCK = 512
 _ZERO = bytes(_BLOCK)

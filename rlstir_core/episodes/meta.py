@@ -11,10 +11,11 @@ from rlstir_core.contract.reasons import EpisodeRejected, ReasonCode
 from rlstir_core.contract.registry import Registry
 from rlstir_core.episodes.jsonl import LineSplitter
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.episodes.schema import Label, Meta, printable, shown
+from rlstir_core.episodes.schema import Label, Meta
 from rlstir_core.episodes.strict import parse_line, parse_object
 from rlstir_core.errors import InvalidId
 from rlstir_core.ids import episode_id, host_id, safe_name
+from rlstir_core.text import printable, shown
 
 # 2000-01-01 and 2100-01-01: anything outside is seconds, milliseconds or a broken clock
 EARLIEST_NS = 946_684_800 * 10**9

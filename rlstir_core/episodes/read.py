@@ -24,7 +24,8 @@ from rlstir_core.episodes.jsonl import Budget, RowReader
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.meta import LabelReader, parse_meta
 from rlstir_core.episodes.rowspec import row_spec
-from rlstir_core.episodes.schema import Column, Episode, Label, Meta, Reading, SourceRows, Verdict, printable, shown
+from rlstir_core.episodes.schema import Column, Episode, Label, Meta, Reading, SourceRows, Verdict
+from rlstir_core.text import printable, shown
 
 Claims = tuple[str | None, str | None, str | None, int | None]  # host, episode, sha256, bytes
 Note = tuple[ReasonCode, str]  # why an episode is not ok, and the case

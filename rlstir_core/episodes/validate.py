@@ -25,8 +25,9 @@ from rlstir_core.episodes.rows import write_rows
 from rlstir_core.episodes.schema import Episode, Reading, Verdict
 from rlstir_core.episodes.verdicts import ValidationRow, read_validation, write_validation
 from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.progress import Progress, told_to
 from rlstir_core.results.layout import Layout
-from rlstir_core.results.lock import Progress, holding, told_to
+from rlstir_core.results.lock import holding
 
 _MIN_DRIFT_ROWS = 20
 _NO_TARBALL = (ReasonCode.INDEX_PATH, ReasonCode.INDEX_MISSING_FILE)  # faults that stand for a tarball's verdict

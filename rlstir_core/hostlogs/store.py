@@ -27,9 +27,10 @@ from rlstir_core.hostlogs.attack.truth import MAX_BYTES, Truth, read_truth
 from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.table import TableBuilder
+from rlstir_core.progress import Progress, told_to
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish
-from rlstir_core.results.lock import Progress, holding, told_to
+from rlstir_core.results.lock import holding
 
 LOG_VERSION = 2  # raise it when equal bytes give other rows
 ROWS_AT_MOST = 1_000_000  # of one episode

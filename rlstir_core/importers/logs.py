@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,8 +28,7 @@ from rlstir_core.hostlogs.containers import Found, files
 from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.ids import host_id, slug
-
-Progress = Callable[[int, int, str], None]  # done, of all (0 where that is not known), what
+from rlstir_core.progress import Progress
 
 PROFILE = "imported-logs"
 SAMPLE = "unknown"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,8 +34,7 @@ from rlstir_core.importers.table_columns import (
 from rlstir_core.importers.table_files import read_tables
 from rlstir_core.importers.table_mapping import Key, Mapping, key, load_mapping
 from rlstir_core.importers.table_registry import merged, store_registry, write_registry
-
-Progress = Callable[[int, int, str], None]  # done, of all, what
+from rlstir_core.progress import Progress
 
 _NS = 1_000_000_000
 _EPOCH_NS = 1_704_067_200 * _NS  # 2024-01-01, where synthetic times begin

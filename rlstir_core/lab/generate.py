@@ -8,7 +8,7 @@ belong here: who runs what (`plan.py`), what happens on the guest (`life/`), how
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,9 @@ from rlstir_core.lab.sensors.profiles import STAGES
 from rlstir_core.lab.signals import between, stream
 from rlstir_core.lab.tamper.apply import applicable, tampered, with_quirk
 from rlstir_core.lab.writers import linux, windows
+from rlstir_core.progress import Progress
 
 DEFAULT_EPISODES = 100
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

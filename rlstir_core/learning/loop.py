@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rlstir_core.detectors.base import Tell, look
+from rlstir_core.detectors.base import look
 from rlstir_core.learning.presets import Training
+from rlstir_core.progress import Tell
 
 # N windows, B windows of a batch, K phases
 Batches = Callable[[NDArray[np.intp]], Tensor]  # window places -> standardised inputs on the device

@@ -49,11 +49,11 @@ from rlstir_core.evaluation.stats.metrics import chance_macro_f1, untested
 from rlstir_core.evaluation.stats.paired import default_family, paired_differences
 from rlstir_core.evaluation.stats.scored import Scores, Truth
 from rlstir_core.learning.presets import MODELS, preset
+from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
 
 # N windows, K phases
-Tell = Callable[[str], None]
 EVALUATION_VERSION = 1  # raise it when the same predictions give other figures
 _DROP_ALL_CHANNELS = 0.5
 BASELINE = "baseline"  # stands where a mode stands for the detectors

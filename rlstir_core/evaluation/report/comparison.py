@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 
 from rlstir_core.atomic import canonical_sha256, sweep, write_bytes, write_json, write_text
-from rlstir_core.detectors.base import Tell
 from rlstir_core.detectors.checkpoint import Checkpoint, read_checkpoint
 from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.evaluation.detectors.detector_eval import held_for, inputs_path, read_inputs
@@ -22,6 +21,7 @@ from rlstir_core.evaluation.report.inline import inline_forest
 from rlstir_core.evaluation.report.inputs import Manifest
 from rlstir_core.evaluation.report.model_card import render_model_card
 from rlstir_core.evaluation.report.plots import draw_all
+from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
 
 _PICTURE = re.compile(r"\((plots/[a-z0-9_-]+\.png)\)")

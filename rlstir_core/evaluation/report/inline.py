@@ -9,10 +9,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 
-from rlstir_core.drawing import drawable
-from rlstir_core.evaluation.report.markdown import escape_md
 from rlstir_core.evaluation.report.verdict import PRIMARY_MODE
 from rlstir_core.evaluation.stats.records import ModelEvaluation
+from rlstir_core.text import drawable, escape_md
 
 LIMIT = 1000
 _ROW_PX = 13

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import (
-    escape_md,
     figure,
     listed,
     number,
@@ -19,6 +18,7 @@ from rlstir_core.evaluation.report.markdown import (
 from rlstir_core.evaluation.report.rows import coded
 from rlstir_core.evaluation.stats.intervals import MIN_HOSTS, Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation, PairedDifference
+from rlstir_core.text import escape_md
 
 VOID_MARGIN = 0.10  # a clock this far above chance voids the comparison
 ALPHA = 0.05

@@ -22,7 +22,8 @@ from rlstir_core.hostlogs.lines import lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
 from rlstir_core.hostlogs.spec import Head, ParserSpec
 from rlstir_core.hostlogs.templates.structured import PARAMETER, kind, place, program
-from rlstir_core.hostlogs.unparsed import shown, text, to_json, unparsed
+from rlstir_core.hostlogs.unparsed import to_json, unparsed
+from rlstir_core.text import decoded, one_line
 
 PROVIDER = "auditd"
 CHANNEL = "auditd"
@@ -252,7 +253,7 @@ def _joined(chunks: list[str]) -> str:
             raw.append(bytes.fromhex(chunk))
         except ValueError:
             raw.append(chunk.encode())
-    return text(b"".join(raw))
+    return decoded(b"".join(raw))
 
 
 def _path(path: dict[str, str], cwd: str, elsewhere: bool) -> dict[str, str]:
@@ -311,7 +312,7 @@ def _message(main: Record, syscall: Record | None, fields: dict[str, Any]) -> st
     for key, value in fields.get("sockaddr", {}).items():
         parts.append(f"{key}={value}")
     parts += [f"key={_cut(key)}" for key in fields.get("keys", ())]
-    return shown(" ".join(parts))
+    return one_line(" ".join(parts))
 
 
 def _template(main: Record, syscall: Record | None, fields: dict[str, Any]) -> str:
@@ -338,7 +339,7 @@ def _template(main: Record, syscall: Record | None, fields: dict[str, Any]) -> s
     if family := fields.get("sockaddr", {}).get("family"):
         parts.append(f"family={kind(str(family))}")
     parts += [f"key={kind(key)}" for key in fields.get("keys", ())]
-    return shown(" ".join(parts))
+    return one_line(" ".join(parts))
 
 
 def _object(paths: list[dict[str, str]] | None) -> str:

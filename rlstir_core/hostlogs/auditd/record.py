@@ -15,7 +15,7 @@ import msgspec
 
 from rlstir_core.hostlogs.auditd.pairs import Odd, PairReader
 from rlstir_core.hostlogs.auditd.tables import RECORD_TYPES
-from rlstir_core.hostlogs.unparsed import text as decoded
+from rlstir_core.text import decoded
 
 _EPOCH_S = 9_223_372_035  # later seconds do not fit in int64 nanoseconds
 _HEAD = re.compile(

@@ -19,7 +19,8 @@ from rlstir_core.hostlogs.lines import Line, lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
 from rlstir_core.hostlogs.spec import Head, ParserSpec
 from rlstir_core.hostlogs.syslog.messages import said
-from rlstir_core.hostlogs.unparsed import shown, text, to_json, unparsed
+from rlstir_core.hostlogs.unparsed import to_json, unparsed
+from rlstir_core.text import decoded, one_line
 
 CHANNEL = "journald"
 MAX_FIELDS = 1000  # of one entry; the journal allows 1024
@@ -152,7 +153,7 @@ def row(fields: Fields, context: LogContext, before_ns: int) -> LogRow:
         user=parts.get("user") or _text(fields.get("_UID")),
         provider=provider,
         event_id=_text(fields.get("_AUDIT_TYPE_NAME") or fields.get("MESSAGE_ID")),
-        message=shown(message),
+        message=one_line(message),
         fields_json=to_json(fields | added if added else fields),
     )
 
@@ -166,7 +167,7 @@ def _text(value: object) -> str:
     if isinstance(value, dict):
         said_hex = value.get("hex")
         try:
-            return text(bytes.fromhex(said_hex)) if isinstance(said_hex, str) else ""
+            return decoded(bytes.fromhex(said_hex)) if isinstance(said_hex, str) else ""
         except ValueError:
             return ""
     return "" if value is None else str(value)

@@ -17,7 +17,8 @@ from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
 from rlstir_core.hostlogs.spec import Head, ParserSpec
 from rlstir_core.hostlogs.syslog.messages import said
 from rlstir_core.hostlogs.syslog.times import YearGuess, in_year, iso_ns
-from rlstir_core.hostlogs.unparsed import SHOWN, shown, text, to_json, unparsed
+from rlstir_core.hostlogs.unparsed import to_json, unparsed
+from rlstir_core.text import MESSAGE_CHARS, decoded, one_line
 
 CHANNEL = "auth"
 _FACILITY_WORDS = (
@@ -64,7 +65,7 @@ def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
     for line in lines(chunks, context.line_bytes):
         if open_row is not None:
             if line.raw[:1] in (b" ", b"\t") and line.whole and len(continued) < MAX_CONTINUED:
-                continued.append(text(line.raw))
+                continued.append(decoded(line.raw))
                 continue
             yield _closed(open_row, continued)
             open_row, continued = None, []
@@ -84,7 +85,7 @@ def parse_line(line: Line, context: LogContext, years: YearGuess, before_ns: int
     """The row of one line. A line that says no time has that of the line before."""
     if not line.whole:
         return unparsed(line, CHANNEL, "", context, before_ns, "")
-    whole = text(line.raw)
+    whole = decoded(line.raw)
     fields: dict[str, Any] = {}
     if match := _OLD.match(whole):
         priority, month, day, year, clock, fraction, host = match.groups()
@@ -176,8 +177,8 @@ def _row(
     if parts:
         fields.update(parts)
     kept = message
-    if len(kept) > SHOWN or not kept.isprintable():
-        kept = shown(kept)
+    if len(kept) > MESSAGE_CHARS or not kept.isprintable():
+        kept = one_line(kept)
         fields["raw"] = message
     return LogRow(
         ts_ns=ts_ns,
@@ -196,7 +197,7 @@ def _row(
 def _closed(row: LogRow, continued: list[str]) -> LogRow:
     """A row with the indented lines after it."""
     if continued:
-        row.message = shown(" ".join([row.message, *(line.strip() for line in continued)]))
+        row.message = one_line(" ".join([row.message, *(line.strip() for line in continued)]))
         row.fields_json = (
             f'{row.fields_json[:-1]}{"," if len(row.fields_json) > 2 else ""}"continued":{to_json(continued)}}}'
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,7 @@ from rlstir_core.hostlogs.containers import Found, files
 from rlstir_core.lab.signals import stream
 from rlstir_core.lab.tamper.apply import Tampered, tampered
 from rlstir_core.lab.tamper.operators import check
-
-Progress = Callable[[int, int, str], None]  # done, of all (0 where that is not known), what
+from rlstir_core.progress import Progress
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _HALF_YEAR_NS = 182 * 86_400 * 10**9
