@@ -21,7 +21,7 @@ _STEM = r"[A-Za-z0-9][A-Za-z0-9._-]*"  # what a `*` stands for
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
+class EpisodeMember:
     """One member of a tarball; a `*` in `name` stands for any safe name."""
 
     name: str
@@ -37,7 +37,7 @@ class Member:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogMember(Member):
+class LogMember(EpisodeMember):
     """A host log. `reader` is the module under `rlstir_core.hostlogs` that ends in the format's `SPEC`."""
 
     format: str
@@ -50,16 +50,16 @@ class LogMember(Member):
         return self.name.replace("*", "events")
 
 
-FIXED: tuple[Member, ...] = (
-    Member(name=META, required=True, holds="who, what and when: the episode's identity, times and free keys"),
-    Member(name=LABELS, holds="the phases, each with the time at which it begins; never a feature"),
-    Member(name="proc.jsonl", holds="the host's `/proc` of the guest's process, about 10 rows a second"),
-    Member(name="perf.jsonl", holds="hardware counters of that process"),
-    Member(name="qmp.jsonl", holds="the hypervisor's block and network counters, about a row a second"),
-    Member(name="netflow.jsonl", holds="flows on the bridge, a row per flow"),
-    Member(name="guest.jsonl", holds="what an agent inside the guest counts"),
-    Member(name=TECHNIQUES, holds="the truth: techniques, with their times and processes"),
-    Member(name=TAMPER_SPANS, holds="the truth: stretches in which a log was tampered with"),
+FIXED: tuple[EpisodeMember, ...] = (
+    EpisodeMember(name=META, required=True, holds="who, what and when: the episode's identity, times and free keys"),
+    EpisodeMember(name=LABELS, holds="the phases, each with the time at which it begins; never a feature"),
+    EpisodeMember(name="proc.jsonl", holds="the host's `/proc` of the guest's process, about 10 rows a second"),
+    EpisodeMember(name="perf.jsonl", holds="hardware counters of that process"),
+    EpisodeMember(name="qmp.jsonl", holds="the hypervisor's block and network counters, about a row a second"),
+    EpisodeMember(name="netflow.jsonl", holds="flows on the bridge, a row per flow"),
+    EpisodeMember(name="guest.jsonl", holds="what an agent inside the guest counts"),
+    EpisodeMember(name=TECHNIQUES, holds="the truth: techniques, with their times and processes"),
+    EpisodeMember(name=TAMPER_SPANS, holds="the truth: stretches in which a log was tampered with"),
 )
 # Where two formats recognise the same file, the one that stands first here has it.
 LOGS: tuple[LogMember, ...] = (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rlstir_core.atomic import write_text
 from rlstir_core.contract import members
-from rlstir_core.contract.members import LogMember, Member
+from rlstir_core.contract.members import EpisodeMember, LogMember
 from rlstir_core.contract.reasons import ReasonCode
 
 PAGE = Path(__file__).parents[2] / "docs" / "episodes.md"
@@ -36,7 +36,7 @@ def with_tables(page: str) -> str:
     return page
 
 
-def _member_row(member: Member) -> str:
+def _member_row(member: EpisodeMember) -> str:
     name, required = f"`{member.name}`", "yes" if member.required else ""
     if not isinstance(member, LogMember):
         return f"| {name} | {member.holds} | {required} | | |"

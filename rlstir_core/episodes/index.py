@@ -43,7 +43,7 @@ class IndexEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndexFault:
+class StoreFault:
     """Something wrong at a line of the index, or (line 0) with what lies there; `path` is the tarball's, printable."""
 
     line: int
@@ -57,7 +57,7 @@ class StoreIndex:
     """What the index says, what is wrong with it, and tarballs that it does not name."""
 
     entries: tuple[IndexEntry, ...]
-    faults: tuple[IndexFault, ...]
+    faults: tuple[StoreFault, ...]
     orphans: tuple[str, ...]
     n_lines: int = 0  # that are not blank
 
@@ -94,7 +94,7 @@ def read_index(store: Path) -> StoreIndex:
         else:
             detail = f"line {entry.line}: {entry.path} is not there (or is a link); send the episode again"
             faults.append(
-                IndexFault(line=entry.line, reason=ReasonCode.INDEX_MISSING_FILE, detail=detail, path=entry.path)
+                StoreFault(line=entry.line, reason=ReasonCode.INDEX_MISSING_FILE, detail=detail, path=entry.path)
             )
     orphans = tuple(sorted(tarballs - named))
     if not entries and not orphans and not found.faults and not faults:
@@ -106,11 +106,11 @@ def read_index(store: Path) -> StoreIndex:
 def parse_index(raw: bytes) -> StoreIndex:
     """The records in the bytes of an index, in their order; of a repeated episode the last one is used."""
     entries: dict[tuple[str, str], IndexEntry] = {}
-    faults: list[IndexFault] = []
+    faults: list[StoreFault] = []
 
     def fault(line: int, reason: ReasonCode, detail: str, path: str = "") -> None:
         text = printable(f"line {line}: {detail}")
-        faults.append(IndexFault(line=line, reason=reason, detail=text, path=path))
+        faults.append(StoreFault(line=line, reason=reason, detail=text, path=path))
 
     lines = raw.split(b"\n")
     for number, content in enumerate(lines, 1):
@@ -188,10 +188,10 @@ def _entry(record: dict[str, Any], line: int) -> IndexEntry:
     )
 
 
-def _tarballs(store: Path) -> tuple[set[str], list[IndexFault]]:
+def _tarballs(store: Path) -> tuple[set[str], list[StoreFault]]:
     """Every `episodes/<host>/<episode>.tar.zst` that is a plain file under plain folders, links left out."""
     found: set[str] = set()
-    faults: list[IndexFault] = []
+    faults: list[StoreFault] = []
     root = store / "episodes"
     if root.is_symlink() or not root.is_dir():
         return found, faults
@@ -213,6 +213,6 @@ def _tarballs(store: Path) -> tuple[set[str], list[IndexFault]]:
     return found, faults
 
 
-def _stray(path: str, what: str, is_tarball: bool = True) -> IndexFault:
+def _stray(path: str, what: str, is_tarball: bool = True) -> StoreFault:
     detail = printable(f"{path} {what}; put a plain file with a safe name there")
-    return IndexFault(line=0, reason=ReasonCode.INDEX_PATH, detail=detail, path=printable(path) if is_tarball else "")
+    return StoreFault(line=0, reason=ReasonCode.INDEX_PATH, detail=detail, path=printable(path) if is_tarball else "")

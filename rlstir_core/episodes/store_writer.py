@@ -28,7 +28,7 @@ ZSTD_LEVEL = 3
 _BLOCK = 512
 _ENCODER = msgspec.json.Encoder()
 
-Record = dict[str, Any]
+IndexRecord = dict[str, Any]
 
 
 def write_episode(
@@ -37,7 +37,7 @@ def write_episode(
     labels: Iterable[tuple[int, str]],
     sources: Mapping[str, bytes],
     extra: Mapping[str, bytes] | None = None,
-) -> Record:
+) -> IndexRecord:
     """Writes `<store>/episodes/<host>/<episode>.tar.zst` and gives its index record.
 
     `sources` maps a source's name to its JSONL bytes; `extra` maps other member names (`logs/auth.log`,
@@ -54,7 +54,7 @@ def write_episode(
     data = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(tar_bytes(members))
     path = f"episodes/{host}/{episode}.tar.zst"
     write_bytes(store / path, data)
-    record: Record = {
+    record: IndexRecord = {
         "episode_id": episode,
         "host_id": host,
         "path": path,

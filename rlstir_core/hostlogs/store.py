@@ -23,7 +23,7 @@ from rlstir_core.episodes.read import open_plain
 from rlstir_core.episodes.validate import validated
 from rlstir_core.episodes.verdicts import ValidationRow, read_validation
 from rlstir_core.errors import UpstreamMissing, how_to_make
-from rlstir_core.hostlogs.attack.truth import MAX_BYTES, Truth, read_truth
+from rlstir_core.hostlogs.attack.truth import MAX_BYTES, LogTruth, read_truth
 from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.table import TableBuilder
@@ -128,7 +128,7 @@ def _write(store: Path, path: Path, row: ValidationRow) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, Truth, Counter[str]]:
+def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, Counter[str]]:
     """Streams the tarball's logs through their parsers."""
     builder = TableBuilder(row.host, row.episode_id, ROWS_AT_MOST)
     unparsed: Counter[str] = Counter()

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rlstir_core.hostlogs.attack.truth import Truth
+from rlstir_core.hostlogs.attack.truth import LogTruth
 from rlstir_core.hostlogs.schema import LogRow
 from rlstir_core.hostlogs.templates.mined import template_id, templates
 from rlstir_core.text import storable
@@ -111,7 +111,7 @@ class TableBuilder:
         if batch:
             parts.append(self._table(member, seq, batch))
 
-    def finish(self, truth: Truth) -> pa.Table:
+    def finish(self, truth: LogTruth) -> pa.Table:
         """The table in the order of time; rows of one time stay in the order of files and lines."""
         table = pa.concat_tables(self._parts, promote_options="none") if self._parts else SCHEMA.empty_table()
         self._parts = []
@@ -164,7 +164,7 @@ class TableBuilder:
         return False
 
 
-def _with_truth(table: pa.Table, truth: Truth) -> pa.Table:
+def _with_truth(table: pa.Table, truth: LogTruth) -> pa.Table:
     """Fills the two columns that the truth decides; empty where it says nothing."""
     if not truth.actions and not truth.spans:
         return table

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rlstir_core.contract.members import TECHNIQUES
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.meta import EARLIEST_NS, LATEST_NS
-from rlstir_core.episodes.store_writer import Record, append_index, write_episode
+from rlstir_core.episodes.store_writer import IndexRecord, append_index, write_episode
 from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.attack.labels import FileLabel, LabelTable, read_labels
 from rlstir_core.hostlogs.attack.techniques import techniques
@@ -71,7 +71,7 @@ def import_logs(
         host_id(host)
     table = read_labels(labels) if labels is not None else LabelTable(files={}, unseen={}, unreadable=())
     made = LogImport(store=store, unseen_techniques=table.unseen, faults=list(table.unreadable))
-    records: dict[str, Record] = {}
+    records: dict[str, IndexRecord] = {}
     used: set[int] = set()
     for path in paths:
         for found in files(path):
@@ -98,7 +98,12 @@ def import_logs(
 
 
 def _import(
-    found: Found, label: FileLabel | None, host: str | None, made: LogImport, records: dict[str, Record], store: Path
+    found: Found,
+    label: FileLabel | None,
+    host: str | None,
+    made: LogImport,
+    records: dict[str, IndexRecord],
+    store: Path,
 ) -> None:
     kind = found.guess.log
     assert kind is not None  # the caller looked

@@ -23,7 +23,7 @@ from rlstir_core.hostlogs.attack.truth import TamperSpan
 from rlstir_core.lab.hosts import DEFAULT_HOSTS
 from rlstir_core.lab.life.episode import Happened, happen
 from rlstir_core.lab.machine.events import Connected
-from rlstir_core.lab.plan import LabOptions, Plan, plan_store
+from rlstir_core.lab.plan import EpisodePlan, LabOptions, plan_store
 from rlstir_core.lab.sensors import sources
 from rlstir_core.lab.sensors.activity import simulate, steps_of
 from rlstir_core.lab.sensors.event_load import felt
@@ -52,7 +52,7 @@ class GenerateSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Episode:
+class EpisodeParts:
     """One episode as `write_episode` takes it: `extra` are logs and truth."""
 
     meta: dict[str, Any]
@@ -101,7 +101,7 @@ def generate_store(
     )
 
 
-def play(plan: Plan, options: LabOptions) -> Happened:
+def play(plan: EpisodePlan, options: LabOptions) -> Happened:
     """What happens on the guest of a planned episode."""
     return happen(
         options.seed,
@@ -115,7 +115,7 @@ def play(plan: Plan, options: LabOptions) -> Happened:
     )
 
 
-def make_episode(plan: Plan, options: LabOptions) -> Episode:
+def make_episode(plan: EpisodePlan, options: LabOptions) -> EpisodeParts:
     """One planned episode: what happened on the guest, and what sensors and logs make of it."""
     happened = play(plan, options)
     logs, spans = _logs(plan, options, happened)
@@ -139,16 +139,16 @@ def make_episode(plan: Plan, options: LabOptions) -> Episode:
         TECHNIQUES: msgspec.json.encode(happened.techniques),
         TAMPER_SPANS: msgspec.json.encode(spans),
     }
-    return Episode(
+    return EpisodeParts(
         meta=meta, labels=labels, sources=_telemetry(plan, recording(plan, options, happened)), extra={**logs, **truth}
     )
 
 
-def recording(plan: Plan, options: LabOptions, happened: Happened) -> sources.Recording:
+def recording(plan: EpisodePlan, options: LabOptions, happened: Happened) -> sources.SensorInput:
     """What the sensors look at."""
     seed, name = options.seed, plan.episode_id
     events = felt(happened.events, plan.start_wall_ns, steps_of(plan.story))
-    return sources.Recording(
+    return sources.SensorInput(
         seed=seed,
         episode=name,
         host=plan.host,
@@ -162,14 +162,16 @@ def recording(plan: Plan, options: LabOptions, happened: Happened) -> sources.Re
     )
 
 
-def _telemetry(plan: Plan, seen: sources.Recording) -> dict[str, bytes]:
+def _telemetry(plan: EpisodePlan, seen: sources.SensorInput) -> dict[str, bytes]:
     members = {"proc": sources.proc, "perf": sources.perf, "qmp": sources.qmp, "guest": sources.guest}
     if plan.netflow:
         members["netflow"] = sources.netflow
     return {name: jsonl_bytes(source(seen)) for name, source in members.items()}
 
 
-def _logs(plan: Plan, options: LabOptions, happened: Happened) -> tuple[Mapping[str, bytes], tuple[TamperSpan, ...]]:
+def _logs(
+    plan: EpisodePlan, options: LabOptions, happened: Happened
+) -> tuple[Mapping[str, bytes], tuple[TamperSpan, ...]]:
     """The logs, and where they were tampered with."""
 
     def rng(what: str) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from rlstir_core.contract.reasons import FAMILIES, EpisodeRejected, ReasonCode
-from rlstir_core.episodes.index import IndexFault
+from rlstir_core.episodes.index import StoreFault
 
 ROOT = Path(__file__).parents[2]
 MODULES = [path for package in ("rlstir_core", "rlstir_assets") for path in sorted((ROOT / package).rglob("*.py"))]
@@ -50,7 +50,7 @@ def test_a_code_is_plain_text_wherever_it_is_written() -> None:
     error = EpisodeRejected(ReasonCode.ARCHIVE_WINDOW, "9 MiB")
     assert str(error) == "archive.window: 9 MiB"
     assert ReasonCode.ARCHIVE_WINDOW == "archive.window" and f"{ReasonCode.ARCHIVE_WINDOW}" == "archive.window"
-    fault = IndexFault(line=1, reason=ReasonCode.INDEX_TORN, detail="two records")
+    fault = StoreFault(line=1, reason=ReasonCode.INDEX_TORN, detail="two records")
     raw = msgspec.json.encode(fault)
     assert b'"reason":"index.torn"' in raw
-    assert msgspec.json.decode(raw, type=IndexFault) == fault
+    assert msgspec.json.decode(raw, type=StoreFault) == fault

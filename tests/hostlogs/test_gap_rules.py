@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rlstir_core.hostlogs.attack.truth import Truth
+from rlstir_core.hostlogs.attack.truth import LogTruth
 from rlstir_core.hostlogs.gap_rules import (
     Ids,
     Reason,
@@ -37,7 +37,7 @@ def table(**members: bytes) -> pa.Table:
         spec = spec_of_member(member)
         assert spec is not None
         builder.add(member, spec.rows([data], LogContext()))
-    return builder.finish(Truth())
+    return builder.finish(LogTruth())
 
 
 def audit(serials: list[int], at: list[float] | None = None) -> bytes:
@@ -176,7 +176,7 @@ def test_on_real_exports_event_ids_gap_often_and_headers_seldom() -> None:
                 continue
             builder = TableBuilder("host", "episode", 100_000)
             builder.add("logs/x.evtx", evtx.rows([io.BytesIO(member.read()).getvalue()], LogContext()))
-            rows = builder.finish(Truth())
+            rows = builder.finish(LogTruth())
             if len(rows) > 1:
                 n += 1
                 n_naive += naive_rule(rows).flagged

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rlstir_core.hostlogs.attack.truth import Truth
+from rlstir_core.hostlogs.attack.truth import LogTruth
 from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.table import TableBuilder
@@ -95,7 +95,7 @@ def test_ids_of_told_and_found_templates_stand_in_one_table_in_the_order_of_rows
     cmd = "C:\\Windows\\System32\\cmd.exe"
     mixed = "\n".join([sysmon(cmd, "a"), "no event at all", sysmon(cmd, "b"), "no event at all"])
     builder.add("logs/sysmon.jsonl", spec_of("windows_json").rows([mixed.encode()], LogContext()))
-    table = builder.finish(Truth()).sort_by("seq")
+    table = builder.finish(LogTruth()).sort_by("seq")
     ids, parsed = table["template_id"].to_pylist(), table["parsed"].to_pylist()
     assert parsed == [True, False, True, False]
     assert ids[0] == ids[2] != ids[1] == ids[3]

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rlstir_core.hostlogs.attack.truth import TamperSpan, Truth, read_truth
+from rlstir_core.hostlogs.attack.truth import LogTruth, TamperSpan, read_truth
 from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
@@ -21,11 +21,11 @@ SPAN: dict[str, Any] = {
 }
 
 
-def read(*spans: dict[str, Any]) -> Truth:
+def read(*spans: dict[str, Any]) -> LogTruth:
     return read_truth(None, msgspec.json.encode(list(spans)))
 
 
-def tags(truth: Truth) -> dict[tuple[str, int], str | None]:
+def tags(truth: LogTruth) -> dict[tuple[str, int], str | None]:
     """The tag of every row of two logs of one episode, five rows each, whose times go against the order of the file."""
     builder = TableBuilder("web1", "e", 1000)
     auth = "".join(f"2024-05-01T12:00:{8 - 2 * k:02d}Z web1 sshd[{k}]: x {k}\n" for k in range(5)).encode()

@@ -19,11 +19,11 @@ from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.ids import is_safe
 from rlstir_core.lab.generate import generate_store, make_episode
 from rlstir_core.lab.hosts import DEFAULT_HOSTS, host
-from rlstir_core.lab.plan import LabOptions, Plan, plan_store
+from rlstir_core.lab.plan import EpisodePlan, LabOptions, plan_store
 from rlstir_core.lab.sensors.profiles import PROFILES, STAGES, samples
 
 
-def _plans(episodes: int = 100, seed: int = 7, hosts: tuple[str, ...] = DEFAULT_HOSTS) -> list[Plan]:
+def _plans(episodes: int = 100, seed: int = 7, hosts: tuple[str, ...] = DEFAULT_HOSTS) -> list[EpisodePlan]:
     return plan_store(hosts=hosts, episodes=episodes, options=LabOptions(seed=seed))
 
 
@@ -206,7 +206,7 @@ def test_names_are_hashes_and_carry_no_label() -> None:
 
 
 def test_the_order_and_the_times_of_recording_are_blind_to_the_label() -> None:
-    def lead(plans: list[Plan]) -> float:
+    def lead(plans: list[EpisodePlan]) -> float:
         """Mean rank of benign episodes, in [0, 1]."""
         return float(np.mean([rank / len(plans) for rank, plan in enumerate(plans) if plan.benign]))
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rlstir_core.hostlogs.attack.truth import Truth
+from rlstir_core.hostlogs.attack.truth import LogTruth
 from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
@@ -98,7 +98,7 @@ class Log:
         ):
             raw = "".join(f"{line}\n" for line in lines).encode()
             builder.add(member, spec_of(kind).rows(iter([raw]), LogContext(name=member, host="ws")))
-        return builder.finish(Truth())
+        return builder.finish(LogTruth())
 
     def graph(self, fields_json: dict[int, str] | None = None) -> Graph:
         """The graph; `fields_json` puts other texts in place of rows' own."""

@@ -12,9 +12,9 @@ from rlstir_core.contract.members import log_member, log_of
 from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.recognise import HEAD, recognise
 from rlstir_core.lab.tamper.audit_form import AuditForm
-from rlstir_core.lab.tamper.entry import Entry, Process
+from rlstir_core.lab.tamper.entry import Entry, LoggedProcess
 from rlstir_core.lab.tamper.journal_form import JournalForm
-from rlstir_core.lab.tamper.pieces import Split
+from rlstir_core.lab.tamper.pieces import SplitLog
 from rlstir_core.lab.tamper.syslog_form import SyslogForm
 from rlstir_core.lab.tamper.windows_form import WindowsForm, evtx_lines
 
@@ -25,7 +25,7 @@ class Form(Protocol):
     name: str
     notices: frozenset[str]
 
-    def split(self, data: bytes, near_ns: int | None) -> Split:
+    def split(self, data: bytes, near_ns: int | None) -> SplitLog:
         """The log's lines and records; ConfigError where the log cannot be cut."""
 
     def order(self, pieces: Sequence[bytes]) -> list[list[int]] | None:
@@ -37,7 +37,7 @@ class Form(Protocol):
     def values(self, entry: Entry) -> dict[str, str]:
         """The fields that may be replaced."""
 
-    def process(self, entry: Entry) -> Process:
+    def process(self, entry: Entry) -> LoggedProcess:
         """The process that the record speaks of."""
 
     def words(self, entries: Sequence[Entry]) -> dict[str, object]:

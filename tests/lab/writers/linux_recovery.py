@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlstir_core.hostlogs.attack.truth import Truth
+from rlstir_core.hostlogs.attack.truth import LogTruth
 from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
@@ -65,7 +65,7 @@ def rows_of(guest: Guest, boot: Boot, members: Mapping[str, bytes]) -> list[Foun
         assert spec is not None, member
         context = LogContext(name=member, host=guest.name, near_ns=boot.start_ns)
         builder.add(member, spec.rows([content], context))
-    rows: list[Found] = builder.finish(Truth()).to_pylist()
+    rows: list[Found] = builder.finish(LogTruth()).to_pylist()
     return rows
 
 

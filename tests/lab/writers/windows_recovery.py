@@ -17,7 +17,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rlstir_core.hostlogs.attack.truth import Truth
+from rlstir_core.hostlogs.attack.truth import LogTruth
 from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
@@ -88,7 +88,7 @@ def parsed(guest: Guest, boot: Boot, members: Mapping[str, bytes]) -> pa.Table:
         assert spec is not None, name
         context = LogContext(name=name, host=guest.name.partition(".")[0].lower(), near_ns=boot.start_ns)
         builder.add(name, spec.rows(iter((content,)), context))
-    return builder.finish(Truth())
+    return builder.finish(LogTruth())
 
 
 def _graph(table: pa.Table) -> dict[str, list[Row]]:
