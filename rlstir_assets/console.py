@@ -9,21 +9,13 @@ import shutil
 import sys
 import threading
 import time
-import unicodedata
 from types import TracebackType
 
-# Control, format (bidi, zero width), surrogates, private, unassigned; line and paragraph separators are spaces.
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
+from rlstir_core.text import plain
+
+__all__ = ["Console", "plain"]
+
 _EVERY_S = 1.9  # something new, or the same with its seconds, at least this often
-
-
-def plain(text: object, most: int = 2_000) -> str:
-    """`text` on one line that a terminal shows as it is: control, bidi and unseen characters become escapes."""
-    kept = "".join(
-        " " if char.isspace() else ascii(char)[1:-1] if unicodedata.category(char) in _UNSEEN else char
-        for char in str(text)[: most + 1]
-    )
-    return kept if len(kept) <= most else f"{kept[: most - 1]}…"
 
 
 class Console:

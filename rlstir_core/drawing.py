@@ -1,4 +1,4 @@
-"""What all pictures share: size, colours, text that can be drawn, and PNG bytes that are equal for equal figures.
+"""What all pictures share: size, colours, and PNG bytes that are equal for equal figures.
 
 matplotlib is imported when the first picture is drawn, and used without global state. What does not belong here: any
 picture.
@@ -33,14 +33,3 @@ def png(figure: Figure) -> bytes:
     # without the Software entry the bytes do not name matplotlib's version
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
-
-
-def drawable(text: str, limit: int = 48) -> str:
-    """`text` for a picture: ASCII, since its font has no more for certain, and at most `limit` long."""
-    kept = "".join(char if char.isascii() and char.isprintable() else " " for char in text[: 4 * limit])
-    return shortened(" ".join(kept.split()), limit)
-
-
-def shortened(text: str, limit: int) -> str:
-    """`text`, or its beginning and two dots."""
-    return text if len(text) <= limit else f"{text[: limit - 2]}.."

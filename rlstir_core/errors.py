@@ -23,15 +23,6 @@ class StoreError(RlstirError):
     """A store, a foreign file or an output folder that cannot be used at all."""
 
 
-class EpisodeRejected(RlstirError):
-    """An episode that cannot be trusted. `reason` is `family.detail`; it becomes the verdict."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-
-
 class UpstreamMissing(RlstirError):
     """An input that an earlier asset makes is not there; the message names the command that makes it."""
 

@@ -20,7 +20,8 @@ MODULES = sorted([*(ROOT / "rlstir_core").rglob("*.py"), *(ROOT / "rlstir_assets
 
 
 def code(text: str) -> list[str]:
-    """Lines of fenced blocks, and inline code, of a markdown text."""
+    """Lines of fenced blocks that are no Python, and inline code, of a markdown text."""
+    text = re.sub(r"(?ms)^```python\n.*?^```$", "", text)
     fenced = re.findall(r"(?ms)^```\w*\n(.*?)^```", text)
     inline = re.findall(r"`([^`\n]+)`", re.sub(r"(?ms)^```.*?^```", "", text))
     return [line for block in fenced for line in block.splitlines()] + inline

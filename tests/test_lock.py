@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rlstir_core.results.lock import holding, is_held, told_to
+from rlstir_core.progress import told_to
+from rlstir_core.results.lock import holding, is_held
 
 HOLDER = """
 import sys, time

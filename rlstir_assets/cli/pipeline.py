@@ -51,8 +51,8 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
         click.echo("\n".join(lines))
         return
     click.echo(", ".join(f"{n} {name}" for name, n in counts.items()))
-    for reason, n in sorted(reasons.items(), key=lambda item: -item[1])[:15]:
-        click.echo(f"  {reason}: {n}")
+    for code, n in sorted(reasons.items(), key=lambda item: -item[1])[:15]:
+        click.echo(f"  {code}: {n}")
     if out is not None:
         click.echo(f"verdicts: {out}")
     click.echo(f"next: rlstir materialize --store {source}")

@@ -24,7 +24,7 @@ from rlstir_core.ids import is_safe
 Vantage = Literal["network", "host", "hypervisor", "guest"]
 # counter: cumulative, a fall is a reset.   gauge: a level.   delta: an amount since the row before.
 # event: an amount per event, so a time without rows is zero.   scaler: only scales the counters beside it.
-Kind = Literal["counter", "gauge", "delta", "event", "scaler"]
+FieldKind = Literal["counter", "gauge", "delta", "event", "scaler"]
 Scale = Literal["log", "linear"]
 
 MODES: dict[str, tuple[str, ...]] = {
@@ -39,7 +39,7 @@ _MAX_CHANNELS = 512
 class Field(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One numeric field of a source's rows; every kind but `scaler` makes a channel `<source>.<field>`."""
 
-    kind: Kind
+    kind: FieldKind
     type: Literal["int", "float"] = "int"
     quantity: str = "unknown"
     unit: str = ""
@@ -77,7 +77,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     source: str
     field: str
-    kind: Kind
+    kind: FieldKind
     quantity: str
     unit: str
     scale: Scale

@@ -23,7 +23,7 @@ from rlstir_core.detectors.scenes import Scored, write_predictions
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import training_blocks, validation_blocks
 from rlstir_core.detectors.views import View, training_views
-from rlstir_core.learning.scores import Tell
+from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
 

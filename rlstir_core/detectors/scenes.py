@@ -23,7 +23,7 @@ from rlstir_core.detectors.episode_set import EpisodeSet, Recording
 from rlstir_core.detectors.inputs import Inputs, InputSchema, Windows
 from rlstir_core.detectors.study import Study
 from rlstir_core.detectors.views import RECORDED, View, prefix_views, scoring_view
-from rlstir_core.learning.scores import Tell
+from rlstir_core.progress import Tell
 from rlstir_core.telemetry.schema import FeatureSchema
 
 # N windows, K phases

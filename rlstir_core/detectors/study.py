@@ -22,7 +22,7 @@ from rlstir_core.detectors.inputs import InputSchema, input_schema, shared_chann
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.views import View, training_views
 from rlstir_core.learning.presets import Preset, preset
-from rlstir_core.learning.scores import Tell
+from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.versions import VERSIONS
 from rlstir_core.telemetry.schema import FeatureSchema, read_schema

@@ -18,7 +18,7 @@ from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.views import View, scoring_view
 from rlstir_core.errors import CheckpointError, UpstreamMissing
 from rlstir_core.learning.examples import Budget
-from rlstir_core.learning.scores import Tell
+from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
 

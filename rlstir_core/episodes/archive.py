@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from rlstir_core.contract.reasons import EpisodeRejected, ReasonCode
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.episodes.schema import shown
-from rlstir_core.errors import EpisodeRejected
 from rlstir_core.ids import fold
+from rlstir_core.text import shown
 
 _BLOCK = 512
 _ZERO = bytes(_BLOCK)
@@ -54,11 +54,13 @@ def members(stream: Iterable[bytes], limits: Limits) -> Iterator[tuple[str, int,
             break
         n_headers += 1
         if n_headers > limits.members:
-            raise EpisodeRejected("archive.members", f"more than {limits.members} tar headers; send fewer members")
+            raise EpisodeRejected(
+                ReasonCode.ARCHIVE_MEMBERS, f"more than {limits.members} tar headers; send fewer members"
+            )
         name, size, kind = _header(block)
         if kind == b"x":
             if after_pax:
-                raise EpisodeRejected("archive.pax", "two pax headers for one member; send plain members")
+                raise EpisodeRejected(ReasonCode.ARCHIVE_PAX, "two pax headers for one member; send plain members")
             _check_pax(tape, name, size, limits)
             after_pax = True
             continue
@@ -66,16 +68,20 @@ def members(stream: Iterable[bytes], limits: Limits) -> Iterator[tuple[str, int,
         if kind == b"5":
             if name not in _FOLDERS or size:
                 raise EpisodeRejected(
-                    "archive.folder",
+                    ReasonCode.ARCHIVE_FOLDER,
                     f"folder {shown(name)} is not '.' or 'logs'; pack the known members only",
                 )
             continue
         if kind not in (b"0", b"\0"):
             what = _KINDS.get(kind, f"of type {shown(kind)}")
-            raise EpisodeRejected("archive.member_type", f"{shown(name)} is {what}; an episode holds plain files only")
+            raise EpisodeRejected(
+                ReasonCode.ARCHIVE_MEMBER_TYPE, f"{shown(name)} is {what}; an episode holds plain files only"
+            )
         name = _safe_member(name)
         if twin := names.get(fold(name)):
-            raise EpisodeRejected("archive.duplicate", f"member {name} comes again (as {twin}); send each member once")
+            raise EpisodeRejected(
+                ReasonCode.ARCHIVE_DUPLICATE, f"member {name} comes again (as {twin}); send each member once"
+            )
         names[fold(name)] = name
         body = tape.stream(size)
         yield name, size, body
@@ -83,7 +89,7 @@ def members(stream: Iterable[bytes], limits: Limits) -> Iterator[tuple[str, int,
             pass
         tape.skip(-size % _BLOCK)
     if after_pax:
-        raise EpisodeRejected("archive.pax", "a pax header stands before no member; send the file again")
+        raise EpisodeRejected(ReasonCode.ARCHIVE_PAX, "a pax header stands before no member; send the file again")
     tape.expect_only_zeros()
 
 
@@ -91,19 +97,21 @@ def _header(block: bytes) -> tuple[str, int, bytes]:
     """Name, size and type flag of a header block whose checksum holds."""
     total = sum(block[:148]) + 8 * 32 + sum(block[156:])
     if _octal(block[148:156], "checksum") != total:
-        raise EpisodeRejected("archive.checksum", "a tar header's checksum does not match; send the file again")
+        raise EpisodeRejected(
+            ReasonCode.ARCHIVE_CHECKSUM, "a tar header's checksum does not match; send the file again"
+        )
     magic, kind = block[257:265], block[156:157]
     if magic not in (_USTAR, _GNU):
-        raise EpisodeRejected("archive.header", f"tar magic {shown(magic)} is unknown; use the ustar format")
+        raise EpisodeRejected(ReasonCode.ARCHIVE_HEADER, f"tar magic {shown(magic)} is unknown; use the ustar format")
     raw = _text(block[:100])
     prefix = _text(block[345:500]) if magic == _USTAR else b""
     if magic == _GNU and any(block[345:500]):
-        raise EpisodeRejected("archive.header", "a GNU header carries extra fields; use the ustar format")
+        raise EpisodeRejected(ReasonCode.ARCHIVE_HEADER, "a GNU header carries extra fields; use the ustar format")
     if prefix:
         raw = prefix + b"/" + raw
     name = raw.decode("latin-1")
     if kind in (b"0", b"\0") and any(block[157:257]):
-        raise EpisodeRejected("archive.header", f"{shown(name)} carries a link target; send plain files only")
+        raise EpisodeRejected(ReasonCode.ARCHIVE_HEADER, f"{shown(name)} carries a link target; send plain files only")
     return name, _octal(block[124:136], "size"), kind
 
 
@@ -111,7 +119,7 @@ def _octal(field: bytes, what: str) -> int:
     match = _OCTAL.fullmatch(field)
     if match is None:
         raise EpisodeRejected(
-            "archive.header", f"a tar header's {what} {shown(field)} is no octal number; use the ustar format"
+            ReasonCode.ARCHIVE_HEADER, f"a tar header's {what} {shown(field)} is no octal number; use the ustar format"
         )
     return int(match[1], 8)
 
@@ -120,7 +128,9 @@ def _text(field: bytes) -> bytes:
     """The field up to its first NUL; what follows must be NUL as well, or readers would disagree about it."""
     text, _, rest = field.partition(b"\0")
     if rest.strip(b"\0"):
-        raise EpisodeRejected("archive.header", f"a tar name goes on after a NUL: {shown(field)}; rename the member")
+        raise EpisodeRejected(
+            ReasonCode.ARCHIVE_HEADER, f"a tar name goes on after a NUL: {shown(field)}; rename the member"
+        )
     return text
 
 
@@ -128,7 +138,7 @@ def _safe_member(name: str) -> str:
     plain = name.removeprefix("./")
     if _NAME.fullmatch(plain) is None or ".." in plain:
         raise EpisodeRejected(
-            "archive.member_name",
+            ReasonCode.ARCHIVE_MEMBER_NAME,
             f"member name {shown(name)} is not safe; use the member names of an episode",
         )
     return plain
@@ -137,7 +147,9 @@ def _safe_member(name: str) -> str:
 def _check_pax(tape: _Tape, name: str, size: int, limits: Limits) -> None:
     """Refuses a pax header unless all its records only set times and owners (POSIX pax, `%d %s=%s\\n`)."""
     if size > limits.pax_bytes:
-        raise EpisodeRejected("archive.pax", f"pax header {shown(name)} has {size} bytes, over {limits.pax_bytes}")
+        raise EpisodeRejected(
+            ReasonCode.ARCHIVE_PAX, f"pax header {shown(name)} has {size} bytes, over {limits.pax_bytes}"
+        )
     data = b"".join(tape.stream(size))
     tape.skip(-size % _BLOCK)
     seen = set()
@@ -147,11 +159,11 @@ def _check_pax(tape: _Tape, name: str, size: int, limits: Limits) -> None:
         record, data = data[:length], data[length:]
         key, equals, _ = record[len(digits) + 1 : -1].partition(b"=")
         if len(record) != length or not record.endswith(b"\n") or not equals:
-            raise EpisodeRejected("archive.pax", f"pax header {shown(name)} is malformed; send the file again")
+            raise EpisodeRejected(ReasonCode.ARCHIVE_PAX, f"pax header {shown(name)} is malformed; send the file again")
         text = key.decode("latin-1")
         if text not in _PAX_KEYS or text in seen:
             raise EpisodeRejected(
-                "archive.pax",
+                ReasonCode.ARCHIVE_PAX,
                 f"pax header {shown(name)} sets {shown(text)}; only times and owners are allowed",
             )
         seen.add(text)
@@ -187,17 +199,21 @@ class _Tape:
         rest = self._chunk[self._at :]
         while True:
             if rest != bytes(len(rest)):
-                raise EpisodeRejected("archive.trailing_bytes", "data follows the end of the tar; send it without")
+                raise EpisodeRejected(
+                    ReasonCode.ARCHIVE_TRAILING_BYTES, "data follows the end of the tar; send it without"
+                )
             n += len(rest)
             try:
                 rest = next(self._stream)
             except StopIteration:
                 break
         if n < _BLOCK or n % _BLOCK:
-            raise EpisodeRejected("archive.truncated", "the tar has no proper end; send the file again")
+            raise EpisodeRejected(ReasonCode.ARCHIVE_TRUNCATED, "the tar has no proper end; send the file again")
 
     def _next(self) -> None:
         try:
             self._chunk, self._at = next(self._stream), 0
         except StopIteration:
-            raise EpisodeRejected("archive.truncated", "the tar ends inside a member; send the file again") from None
+            raise EpisodeRejected(
+                ReasonCode.ARCHIVE_TRUNCATED, "the tar ends inside a member; send the file again"
+            ) from None

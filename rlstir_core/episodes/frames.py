@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 import zstandard
 
+from rlstir_core.contract.reasons import EpisodeRejected, ReasonCode
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.errors import EpisodeRejected
 
 _MAGIC = 0xFD2FB528
 _SKIPPABLE = 0x184D2A50
@@ -47,19 +47,23 @@ class FrameReader:
             if magic & 0xFFFFFFF0 == _SKIPPABLE:
                 skipped += 1
                 if skipped > _SKIPPABLE_MAX:
-                    raise EpisodeRejected("archive.skippable", f"more than {_SKIPPABLE_MAX} skippable frames")
+                    raise EpisodeRejected(ReasonCode.ARCHIVE_SKIPPABLE, f"more than {_SKIPPABLE_MAX} skippable frames")
                 self._skip(int.from_bytes(self._take(4), "little"))
             elif magic == _MAGIC and not seen:
                 seen = True
                 yield from self._frame(head)
             elif magic == _MAGIC:
-                raise EpisodeRejected("archive.second_frame", "a second zstd frame follows; send one frame")
+                raise EpisodeRejected(ReasonCode.ARCHIVE_SECOND_FRAME, "a second zstd frame follows; send one frame")
             elif seen:
-                raise EpisodeRejected("archive.trailing_bytes", "bytes follow the zstd frame; send the frame only")
+                raise EpisodeRejected(
+                    ReasonCode.ARCHIVE_TRAILING_BYTES, "bytes follow the zstd frame; send the frame only"
+                )
             else:
-                raise EpisodeRejected("archive.not_zstd", "the file does not begin as zstd; send one zstd frame")
+                raise EpisodeRejected(
+                    ReasonCode.ARCHIVE_NOT_ZSTD, "the file does not begin as zstd; send one zstd frame"
+                )
         if not seen:
-            raise EpisodeRejected("archive.empty", "the file holds no zstd frame; send it again")
+            raise EpisodeRejected(ReasonCode.ARCHIVE_EMPTY, "the file holds no zstd frame; send it again")
 
     def _frame(self, magic: bytes) -> Iterator[bytes]:
         header, window, size, checksum = self._frame_header()
@@ -83,7 +87,7 @@ class FrameReader:
                     data = engine.decompress(data, size) if whole else stream.decompress(data)
                 except zstandard.ZstdError:
                     raise EpisodeRejected(
-                        "archive.zstd", f"the zstd frame is damaged near block {n_blocks}; send the file again"
+                        ReasonCode.ARCHIVE_ZSTD, f"the zstd frame is damaged near block {n_blocks}; send the file again"
                     ) from None
                 parts, n_out = [], 0
                 total += len(data)
@@ -91,17 +95,19 @@ class FrameReader:
                 if data:
                     yield data
         if not (whole or stream.eof) or (whole and total != size):
-            raise EpisodeRejected("archive.zstd", "the zstd frame does not end where it says; send the file again")
+            raise EpisodeRejected(
+                ReasonCode.ARCHIVE_ZSTD, "the zstd frame does not end where it says; send the file again"
+            )
 
     def _block(self, n_before: int, size_max: int) -> tuple[list[bytes], int, bool]:
         """The header and body of the next block, the most that can come out of it, and whether it is the last."""
         if n_before >= self._limits.blocks:
-            raise EpisodeRejected("archive.zstd_blocks", f"more than {self._limits.blocks} zstd blocks")
+            raise EpisodeRejected(ReasonCode.ARCHIVE_ZSTD_BLOCKS, f"more than {self._limits.blocks} zstd blocks")
         head = self._take(3)
         word = int.from_bytes(head, "little")
         kind, size = (word >> 1) & 3, word >> 3
         if kind == 3 or size > size_max:
-            raise EpisodeRejected("archive.zstd", f"zstd block {n_before} is not valid; send the file again")
+            raise EpisodeRejected(ReasonCode.ARCHIVE_ZSTD, f"zstd block {n_before} is not valid; send the file again")
         return [head, self._take(1 if kind == 1 else size)], _BLOCK_MAX if kind == 2 else size, bool(word & 1)
 
     def _frame_header(self) -> tuple[bytes, int, int, bool]:
@@ -110,12 +116,14 @@ class FrameReader:
         flags = descriptor[0]
         single = bool(flags & 0x20)
         if flags & 0x08:
-            raise EpisodeRejected("archive.zstd", "the zstd header sets a reserved bit; send the file again")
+            raise EpisodeRejected(ReasonCode.ARCHIVE_ZSTD, "the zstd header sets a reserved bit; send the file again")
         window_byte = b"" if single else self._take(1)
         dictionary = self._take((0, 1, 2, 4)[flags & 3])
         size_bytes = self._take((1 if single else 0, 2, 4, 8)[flags >> 6])
         if any(dictionary):
-            raise EpisodeRejected("archive.zstd_dictionary", "the zstd frame needs a dictionary; send it without")
+            raise EpisodeRejected(
+                ReasonCode.ARCHIVE_ZSTD_DICTIONARY, "the zstd frame needs a dictionary; send it without"
+            )
         size = int.from_bytes(size_bytes, "little") + (256 if len(size_bytes) == 2 else 0)
         if window_byte:
             base = 1 << (10 + (window_byte[0] >> 3))
@@ -124,7 +132,7 @@ class FrameReader:
             window = size
         if window > self._limits.window_bytes:
             raise EpisodeRejected(
-                "archive.window",
+                ReasonCode.ARCHIVE_WINDOW,
                 f"the zstd window is {window} bytes, over {self._limits.window_bytes}; leave --long out",
             )
         self._check_total(size)
@@ -133,7 +141,7 @@ class FrameReader:
     def _check_total(self, total: int) -> None:
         if total > self._limits.total_bytes:
             raise EpisodeRejected(
-                "archive.too_large",
+                ReasonCode.ARCHIVE_TOO_LARGE,
                 f"more than {self._limits.total_bytes} bytes come out of the frame; record shorter episodes",
             )
 
@@ -150,7 +158,9 @@ class FrameReader:
             if not self._fill():
                 if at_end_ok and missing == n:
                     return b""
-                raise EpisodeRejected("archive.truncated", "the file ends inside the zstd frame; send it again")
+                raise EpisodeRejected(
+                    ReasonCode.ARCHIVE_TRUNCATED, "the file ends inside the zstd frame; send it again"
+                )
             parts.append(self._buffer[:missing])
             self._at = min(missing, len(self._buffer))
             missing -= self._at
@@ -166,5 +176,7 @@ class FrameReader:
         self._hash.update(self._buffer)
         self.n_bytes += len(self._buffer)
         if self.n_bytes > self._limits.file_bytes:
-            raise EpisodeRejected("archive.too_large", f"the file is over {self._limits.file_bytes} bytes; split it")
+            raise EpisodeRejected(
+                ReasonCode.ARCHIVE_TOO_LARGE, f"the file is over {self._limits.file_bytes} bytes; split it"
+            )
         return bool(self._buffer)

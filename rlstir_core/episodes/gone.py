@@ -8,8 +8,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 
+from rlstir_core.progress import Progress, told_to
 from rlstir_core.results.layout import Layout
-from rlstir_core.results.lock import Progress, holding, told_to
+from rlstir_core.results.lock import holding
 
 _PREFIX = "host="
 

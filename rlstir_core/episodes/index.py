@@ -14,11 +14,12 @@ from typing import Any
 import msgspec
 
 from rlstir_core.atomic import sweep, write_json
+from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.episodes.limits import MIB
-from rlstir_core.episodes.schema import printable, shown
 from rlstir_core.episodes.strict import parse_line
 from rlstir_core.errors import InvalidId, StoreError, UpstreamMissing, how_to_make
 from rlstir_core.ids import EpisodeId, HostId, SafeName, episode_id, fold, host_id, is_safe, safe_name
+from rlstir_core.text import printable, shown
 
 SUFFIX = ".tar.zst"
 _INDEX_BYTES = 256 * MIB
@@ -42,11 +43,11 @@ class IndexEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndexFault:
+class StoreFault:
     """Something wrong at a line of the index, or (line 0) with what lies there; `path` is the tarball's, printable."""
 
     line: int
-    reason: str
+    reason: ReasonCode
     detail: str
     path: str = ""
 
@@ -56,7 +57,7 @@ class StoreIndex:
     """What the index says, what is wrong with it, and tarballs that it does not name."""
 
     entries: tuple[IndexEntry, ...]
-    faults: tuple[IndexFault, ...]
+    faults: tuple[StoreFault, ...]
     orphans: tuple[str, ...]
     n_lines: int = 0  # that are not blank
 
@@ -92,7 +93,9 @@ def read_index(store: Path) -> StoreIndex:
             entries.append(entry)
         else:
             detail = f"line {entry.line}: {entry.path} is not there (or is a link); send the episode again"
-            faults.append(IndexFault(line=entry.line, reason="index.missing_file", detail=detail, path=entry.path))
+            faults.append(
+                StoreFault(line=entry.line, reason=ReasonCode.INDEX_MISSING_FILE, detail=detail, path=entry.path)
+            )
     orphans = tuple(sorted(tarballs - named))
     if not entries and not orphans and not found.faults and not faults:
         raise StoreError(f"store {store} is empty: its index names no episode; {remedy}")
@@ -103,11 +106,11 @@ def read_index(store: Path) -> StoreIndex:
 def parse_index(raw: bytes) -> StoreIndex:
     """The records in the bytes of an index, in their order; of a repeated episode the last one is used."""
     entries: dict[tuple[str, str], IndexEntry] = {}
-    faults: list[IndexFault] = []
+    faults: list[StoreFault] = []
 
-    def fault(line: int, reason: str, detail: str, path: str = "") -> None:
+    def fault(line: int, reason: ReasonCode, detail: str, path: str = "") -> None:
         text = printable(f"line {line}: {detail}")
-        faults.append(IndexFault(line=line, reason=reason, detail=text, path=path))
+        faults.append(StoreFault(line=line, reason=reason, detail=text, path=path))
 
     lines = raw.split(b"\n")
     for number, content in enumerate(lines, 1):
@@ -117,16 +120,16 @@ def parse_index(raw: bytes) -> StoreIndex:
         if line.n_damaged:
             what = "half a record at the end" if number == len(lines) else "unreadable text"
             kept = f", {len(line.objects)} readable records kept" if line.objects else ""
-            fault(number, "index.unreadable", f"{what} ({line.fault}){kept}; write one JSON object a line")
+            fault(number, ReasonCode.INDEX_UNREADABLE, f"{what} ({line.fault}){kept}; write one JSON object a line")
         elif len(line.objects) > 1:
             words = {2: "two records in one line, both kept"}
             n = len(line.objects)
-            fault(number, "index.torn", words.get(n, f"{n} records in one line, all kept"))
+            fault(number, ReasonCode.INDEX_TORN, words.get(n, f"{n} records in one line, all kept"))
         for record in line.objects:
             try:
                 entry = _entry(record, number)
             except (InvalidId, StoreError) as error:
-                fault(number, "index.form", f"{error}")
+                fault(number, ReasonCode.INDEX_FORM, f"{error}")
                 continue
             key = (fold(entry.host_id), fold(entry.episode_id))
             earlier = entries.get(key)
@@ -134,11 +137,11 @@ def parse_index(raw: bytes) -> StoreIndex:
                 entries[key] = entry
             elif (earlier.host_id, earlier.episode_id) != (entry.host_id, entry.episode_id):
                 detail = f"{entry.path} differs from {earlier.path} (line {earlier.line}) only in case; rename it"
-                fault(number, "index.case_twin", detail, entry.path)
+                fault(number, ReasonCode.INDEX_CASE_TWIN, detail, entry.path)
             else:
                 same = (earlier.sha256, earlier.n_bytes) == (entry.sha256, entry.n_bytes)
                 how = "the same again" if same else "with other content, which is used"
-                fault(number, "index.repeated", f"{entry.path} was named in line {earlier.line}, {how}")
+                fault(number, ReasonCode.INDEX_REPEATED, f"{entry.path} was named in line {earlier.line}, {how}")
                 entries[key] = entry
     n_lines = sum(bool(content.strip()) for content in lines)
     return StoreIndex(entries=tuple(entries.values()), faults=tuple(faults), orphans=(), n_lines=n_lines)
@@ -185,10 +188,10 @@ def _entry(record: dict[str, Any], line: int) -> IndexEntry:
     )
 
 
-def _tarballs(store: Path) -> tuple[set[str], list[IndexFault]]:
+def _tarballs(store: Path) -> tuple[set[str], list[StoreFault]]:
     """Every `episodes/<host>/<episode>.tar.zst` that is a plain file under plain folders, links left out."""
     found: set[str] = set()
-    faults: list[IndexFault] = []
+    faults: list[StoreFault] = []
     root = store / "episodes"
     if root.is_symlink() or not root.is_dir():
         return found, faults
@@ -210,6 +213,6 @@ def _tarballs(store: Path) -> tuple[set[str], list[IndexFault]]:
     return found, faults
 
 
-def _stray(path: str, what: str, is_tarball: bool = True) -> IndexFault:
+def _stray(path: str, what: str, is_tarball: bool = True) -> StoreFault:
     detail = printable(f"{path} {what}; put a plain file with a safe name there")
-    return IndexFault(line=0, reason="index.path", detail=detail, path=printable(path) if is_tarball else "")
+    return StoreFault(line=0, reason=ReasonCode.INDEX_PATH, detail=detail, path=printable(path) if is_tarball else "")

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rlstir_core.arrays import Floats, Ints
+from rlstir_core.contract.reasons import EpisodeRejected, ReasonCode
 from rlstir_core.episodes.limits import KIB, Limits
-from rlstir_core.episodes.rowspec import Block, Floats, Ints, RowSpec
+from rlstir_core.episodes.rowspec import Block, RowSpec
 from rlstir_core.episodes.strict import parse_line
-from rlstir_core.errors import EpisodeRejected
 
 _PIECE = 16 * KIB  # what a fault in a large chunk sends to the careful parser
 _NEWLINE = 10
@@ -121,7 +122,7 @@ class RowReader:
         self._budget.telemetry_bytes -= len(chunk)
         if self._budget.telemetry_bytes < 0:
             raise EpisodeRejected(
-                "archive.too_large",
+                ReasonCode.ARCHIVE_TOO_LARGE,
                 f"{self.name}.jsonl brings telemetry over {self._limits.telemetry_bytes} bytes; split it",
             )
         lines = self._splitter.feed(chunk)
@@ -183,7 +184,7 @@ class RowReader:
             self._budget.slow_chars -= line.work
             if self._budget.slow_lines < 0 or self._budget.slow_chars < 0:
                 raise EpisodeRejected(
-                    "json.too_many_faults",
+                    ReasonCode.JSON_TOO_MANY_FAULTS,
                     f"over {self._limits.slow_lines} records or {self._limits.slow_chars} characters need care,"
                     f" the last in {self.name}.jsonl; mend the recorder",
                 )
@@ -215,7 +216,7 @@ class RowReader:
 
     def _refuse_rows(self) -> None:
         raise EpisodeRejected(
-            "channel.too_many_rows",
+            ReasonCode.CHANNEL_TOO_MANY_ROWS,
             f"{self.name}.jsonl holds more than {self._limits.rows} lines, or all sources together more than "
             f"{self._limits.cells} values; record shorter episodes",
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,8 @@ from typing import BinaryIO
 import numpy as np
 
 from rlstir_core.atomic import canonical_sha256
+from rlstir_core.contract.members import LABELS, META, is_known
+from rlstir_core.contract.reasons import EpisodeRejected, ReasonCode
 from rlstir_core.contract.registry import Registry
 from rlstir_core.episodes.archive import members
 from rlstir_core.episodes.frames import FrameReader
@@ -25,16 +26,11 @@ from rlstir_core.episodes.jsonl import Budget, RowReader
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.meta import LabelReader, parse_meta
 from rlstir_core.episodes.rowspec import row_spec
-from rlstir_core.episodes.schema import Column, Episode, Label, Meta, Reading, SourceRows, Verdict, printable, shown
-from rlstir_core.errors import EpisodeRejected
-
-_KNOWN = re.compile(
-    r"gt_ttp_sequence\.json|gt_tamper_spans\.json|(?:proc|perf|qmp|netflow|guest)\.jsonl|"
-    r"logs/(?:audit\.log|auth\.log|journal\.jsonl|sysmon\.jsonl|[A-Za-z0-9][A-Za-z0-9._-]*\.evtx)",
-    re.ASCII,
-)
+from rlstir_core.episodes.schema import Column, Episode, Label, Meta, Reading, SourceRows, Verdict
+from rlstir_core.text import printable, shown
 
 Claims = tuple[str | None, str | None, str | None, int | None]  # host, episode, sha256, bytes
+Note = tuple[ReasonCode, str]  # why an episode is not ok, and the case
 
 
 @dataclass
@@ -79,10 +75,14 @@ def open_plain(path: Path) -> BinaryIO:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         name = printable(path.name)
-        raise EpisodeRejected("index.missing_file", f"{name} cannot be opened ({error.strerror}); restore it") from None
+        raise EpisodeRejected(
+            ReasonCode.INDEX_MISSING_FILE, f"{name} cannot be opened ({error.strerror}); restore it"
+        ) from None
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise EpisodeRejected("index.not_a_file", f"{printable(path.name)} is no plain file; put the tarball there")
+        raise EpisodeRejected(
+            ReasonCode.INDEX_NOT_A_FILE, f"{printable(path.name)} is no plain file; put the tarball there"
+        )
     return os.fdopen(handle, "rb", buffering=0)
 
 
@@ -91,27 +91,31 @@ def _read(
     registry: Registry,
     limits: Limits,
     claims: Claims,
-) -> tuple[Episode, list[tuple[str, str]]]:
+) -> tuple[Episode, list[Note]]:
     _, _, sha256, n_bytes = claims
     size = os.fstat(handle.fileno()).st_size
     if n_bytes is not None and size != n_bytes:
-        raise EpisodeRejected("index.bytes", f"the file has {size} bytes, the index says {n_bytes}; send it again")
+        raise EpisodeRejected(
+            ReasonCode.INDEX_BYTES, f"the file has {size} bytes, the index says {n_bytes}; send it again"
+        )
     frames = FrameReader(handle, limits)
     found = _members(members(frames, limits), registry, limits)
     if sha256 is not None and frames.sha256 != sha256:
-        raise EpisodeRejected("index.sha256", f"the file's sha256 is {frames.sha256}, not the index's; send it again")
+        raise EpisodeRejected(
+            ReasonCode.INDEX_SHA256, f"the file's sha256 is {frames.sha256}, not the index's; send it again"
+        )
     meta = found.meta
     if meta is None:
-        raise EpisodeRejected("meta.missing", "meta.json is missing; send it in the tarball")
+        raise EpisodeRejected(ReasonCode.META_MISSING, "meta.json is missing; send it in the tarball")
     _check_identity(meta, claims)
-    notes: list[tuple[str, str]] = []
+    notes: list[Note] = []
     labels = _labels(found, meta, registry, notes)
     sources, steps, offsets = {}, {}, {}
     for name, source in registry.sources.items():
         reader = found.rows.pop(name, None)  # and with it the blocks it was made of
         if reader is None:
             if source.required:
-                notes.append(("channel.missing", f"{name}.jsonl is missing"))
+                notes.append((ReasonCode.CHANNEL_MISSING, f"{name}.jsonl is missing"))
             continue
         rows, offset, step = _finish(reader, meta, limits)
         _note_rows(rows, meta, source.required and not source.count, notes)
@@ -123,12 +127,14 @@ def _read(
     step = max(steps.values(), default=0)
     if step > limits.step_ns:
         where = max(steps, key=lambda name: steps[name])
-        notes.append(("time.clock_step", f"the wall clock steps by {step / 1e9:.3f} s in {where}"))
+        notes.append((ReasonCode.TIME_CLOCK_STEP, f"the wall clock steps by {step / 1e9:.3f} s in {where}"))
     if meta.profile not in registry.profiles:
-        notes.append(("meta.unknown_profile", f"the registry does not know profile {meta.profile}; add it there"))
+        notes.append(
+            (ReasonCode.META_UNKNOWN_PROFILE, f"the registry does not know profile {meta.profile}; add it there")
+        )
     if found.unknown:
         some = ", ".join(found.unknown[:5])
-        notes.append(("archive.unknown_member", f"{len(found.unknown)} unknown members ignored: {some}"))
+        notes.append((ReasonCode.ARCHIVE_UNKNOWN_MEMBER, f"{len(found.unknown)} unknown members ignored: {some}"))
     base = next(iter(offsets.values()), 0)
     return (
         Episode(
@@ -151,16 +157,17 @@ def _members(tape: Iterator[tuple[str, int, Iterator[bytes]]], registry: Registr
     found, budget = _Found(), Budget.of(limits)
     for name, size, chunks in tape:
         found.sizes[name] = size
-        if name == "meta.json":
+        if name == META:
             if size > limits.meta_bytes:
                 raise EpisodeRejected(
-                    "meta.too_large", f"meta.json has {size} bytes, over {limits.meta_bytes}; trim it"
+                    ReasonCode.META_TOO_LARGE, f"meta.json has {size} bytes, over {limits.meta_bytes}; trim it"
                 )
             found.meta = parse_meta(b"".join(chunks), limits)
-        elif name == "labels.jsonl":
+        elif name == LABELS:
             if size > limits.labels_bytes:
                 raise EpisodeRejected(
-                    "label.too_large", f"labels.jsonl has {size} bytes, over {limits.labels_bytes}; send labels only"
+                    ReasonCode.LABEL_TOO_LARGE,
+                    f"labels.jsonl has {size} bytes, over {limits.labels_bytes}; send labels only",
                 )
             found.labels = LabelReader(limits)
             for chunk in chunks:
@@ -172,7 +179,7 @@ def _members(tape: Iterator[tuple[str, int, Iterator[bytes]]], registry: Registr
             for chunk in chunks:
                 reader.feed(chunk)
             reader.finish()
-        elif _KNOWN.fullmatch(name) is None:
+        elif not is_known(name):
             found.unknown.append(name)
         elif name.startswith("logs/"):
             digest = hashlib.sha256()
@@ -186,17 +193,17 @@ def _check_identity(meta: Meta, claims: Claims) -> None:
     for what, value, claim in (("host", meta.host_id, claims[0]), ("episode", meta.episode_id, claims[1])):
         if claim is not None and value != claim:
             raise EpisodeRejected(
-                "meta.identity",
+                ReasonCode.META_IDENTITY,
                 f"meta.json says {what} {value}, the index says {shown(claim)}; send the right file",
             )
 
 
-def _labels(found: _Found, meta: Meta, registry: Registry, notes: list[tuple[str, str]]) -> tuple[Label, ...]:
+def _labels(found: _Found, meta: Meta, registry: Registry, notes: list[Note]) -> tuple[Label, ...]:
     labels = found.labels.labels(meta, registry) if found.labels else ()
     if not labels:
         if found.rows:
-            raise EpisodeRejected("label.missing", "telemetry without labels.jsonl; send the phases with it")
-        notes.append(("label.missing", "labels.jsonl is missing or empty"))
+            raise EpisodeRejected(ReasonCode.LABEL_MISSING, "telemetry without labels.jsonl; send the phases with it")
+        notes.append((ReasonCode.LABEL_MISSING, "labels.jsonl is missing or empty"))
     return labels
 
 
@@ -237,15 +244,15 @@ def _finish(reader: RowReader, meta: Meta, limits: Limits) -> tuple[SourceRows, 
     return rows, offset, step
 
 
-def _note_rows(rows: SourceRows, meta: Meta, must_have_rows: bool, notes: list[tuple[str, str]]) -> None:
+def _note_rows(rows: SourceRows, meta: Meta, must_have_rows: bool, notes: list[Note]) -> None:
     name = rows.name
     if rows.n_bad:
         first = f" ({rows.faults[0]})" if rows.faults else ""
-        notes.append(("json.bad_rows", f"{name}.jsonl: {rows.n_bad} bad records dropped{first}"))
+        notes.append((ReasonCode.JSON_BAD_ROWS, f"{name}.jsonl: {rows.n_bad} bad records dropped{first}"))
     if rows.n_outside:
-        notes.append(("time.outside", f"{name}.jsonl: {rows.n_outside} rows outside the episode dropped"))
+        notes.append((ReasonCode.TIME_OUTSIDE, f"{name}.jsonl: {rows.n_outside} rows outside the episode dropped"))
     if must_have_rows and not rows.n_rows:
-        notes.append(("channel.empty", f"{name}.jsonl has no usable row"))
+        notes.append((ReasonCode.CHANNEL_EMPTY, f"{name}.jsonl has no usable row"))
     claimed, seen = meta.sources.get(name), rows.n_rows + rows.n_outside + rows.n_bad
     if claimed is not None and claimed != seen:
-        notes.append(("channel.row_count", f"{name}.jsonl has {seen} rows, meta.json says {claimed}"))
+        notes.append((ReasonCode.CHANNEL_ROW_COUNT, f"{name}.jsonl has {seen} rows, meta.json says {claimed}"))

@@ -22,11 +22,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from rlstir_core.arrays import Floats, Ints
 from rlstir_core.contract.registry import CLOCK_FIELDS, Source
 from rlstir_core.episodes.strict import INT64_MAX, INT64_MIN
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 _REGULAR_LINE = re.compile(rb'\{"[A-Za-z_]+": ?(?:, ?"[A-Za-z_]+": ?)*\}\n')
 _KEY = re.compile(rb'"([A-Za-z_]+)"')

@@ -12,13 +12,11 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
+from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.contract.registry import CLOCK_FIELDS
 from rlstir_core.ids import EpisodeId, HostId, SafeName
 
 Column = npt.NDArray[Any]  # int64 with -1 for missing, or float64 with NaN for missing
-
-_SHOWN = 120
-_DETAIL = 600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +46,12 @@ class Label:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What validation says: `reason` is `family.detail`, empty for ok; `detail` is safe to print."""
+    """What validation says: `reason` is the first of the codes, empty for ok; `detail` is safe to print."""
 
     verdict: Literal["ok", "degraded", "reject"]
-    reason: str = ""
+    reason: ReasonCode | Literal[""] = ""
     detail: str = ""
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[ReasonCode, ...] = ()
 
     @property
     def usable(self) -> bool:
@@ -108,21 +106,3 @@ class Reading:
 
     verdict: Verdict
     episode: Episode | None = None
-
-
-def shown(value: object) -> str:
-    """`value` from hostile input, as short printable ASCII."""
-    if isinstance(value, (str, bytes)):
-        text = ascii(value[:_SHOWN])
-        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-    if value is None or isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < 2**80):
-        return repr(value)
-    return f"a value of type {type(value).__name__}"
-
-
-def printable(text: str) -> str:
-    """`text` as bounded printable ASCII: what every detail passes through before it leaves the reader."""
-    if len(text) <= _DETAIL and text.isascii() and text.isprintable():
-        return text
-    escaped = "".join(c if " " <= c <= "~" else f"\\u{ord(c):04x}" for c in text[:_DETAIL])
-    return escaped if len(escaped) <= _DETAIL else f"{escaped[: _DETAIL - 3]}..."

@@ -18,6 +18,7 @@ import numpy as np
 import zstandard
 
 from rlstir_core.atomic import sweep, write_bytes
+from rlstir_core.contract.members import LABELS, META
 from rlstir_core.errors import StoreError
 from rlstir_core.ids import episode_id, host_id, safe_name
 from rlstir_core.results.lock import holding
@@ -27,7 +28,7 @@ ZSTD_LEVEL = 3
 _BLOCK = 512
 _ENCODER = msgspec.json.Encoder()
 
-Record = dict[str, Any]
+IndexRecord = dict[str, Any]
 
 
 def write_episode(
@@ -36,7 +37,7 @@ def write_episode(
     labels: Iterable[tuple[int, str]],
     sources: Mapping[str, bytes],
     extra: Mapping[str, bytes] | None = None,
-) -> Record:
+) -> IndexRecord:
     """Writes `<store>/episodes/<host>/<episode>.tar.zst` and gives its index record.
 
     `sources` maps a source's name to its JSONL bytes; `extra` maps other member names (`logs/auth.log`,
@@ -47,13 +48,13 @@ def write_episode(
     rows = {name: data.count(b"\n") for name, data in sources.items()}
     full = {"schema_version": 1, "sources": rows, **meta}
     lines = [{"t_wall_ns": int(t), "phase": phase} for t, phase in labels]
-    members = {"meta.json": _ENCODER.encode(full) + b"\n", "labels.jsonl": _ENCODER.encode_lines(lines)}
+    members = {META: _ENCODER.encode(full) + b"\n", LABELS: _ENCODER.encode_lines(lines)}
     members.update({f"{safe_name(name, 'source')}.jsonl": data for name, data in sources.items()})
     members.update(extra or {})
     data = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(tar_bytes(members))
     path = f"episodes/{host}/{episode}.tar.zst"
     write_bytes(store / path, data)
-    record: Record = {
+    record: IndexRecord = {
         "episode_id": episode,
         "host_id": host,
         "path": path,
@@ -103,7 +104,7 @@ def jsonl_bytes(columns: Mapping[str, np.ndarray[Any, Any] | Sequence[Any]]) -> 
 def tar_bytes(members: Mapping[str, bytes]) -> bytes:
     """A pure ustar archive of `members`: `meta.json` first, then the others by name."""
     parts = []
-    for name in sorted(members, key=lambda member: (member != "meta.json", member)):
+    for name in sorted(members, key=lambda member: (member != META, member)):
         data = members[name]
         parts += [_header(name, len(data)), data, b"\0" * (-len(data) % _BLOCK)]
     parts.append(b"\0" * (2 * _BLOCK))

@@ -24,7 +24,7 @@ _LONG_NUMBER = b"0" * 1000  # int() refuses more than 4,300 digits
 
 
 @dataclass(slots=True)
-class Line:
+class JsonLine:
     """What one line held: objects, and the damaged stretches between them."""
 
     objects: list[dict[str, Any]] = field(default_factory=list)
@@ -44,12 +44,12 @@ class _Bad:
         self.why = why
 
 
-def parse_line(raw: bytes, nesting: int, most: int = sys.maxsize, most_work: int = sys.maxsize) -> Line:
+def parse_line(raw: bytes, nesting: int, most: int = sys.maxsize, most_work: int = sys.maxsize) -> JsonLine:
     """Every well-formed object in `raw`; a half object, a bad value or stray text is a damaged stretch.
 
     Reading ends after more than `most` of both, or after more work than `most_work`.
     """
-    line = Line()
+    line = JsonLine()
     text = raw.decode("utf-8", "surrogateescape")
     long = len(raw) > 1000 and _LONG_NUMBER in raw.translate(_ALL_ZERO)
     decode = (_LONG_DECODER if long else _DECODER).raw_decode

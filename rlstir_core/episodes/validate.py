@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from rlstir_core.atomic import canonical_sha256, file_sha256, sweep
+from rlstir_core.contract import members
+from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.contract.registry import Registry
 from rlstir_core.episodes.decoded import Known, Stamp, read_ledger, stamp_of, write_ledger
 from rlstir_core.episodes.index import SUFFIX, IndexEntry, StoreIndex, read_index
@@ -23,15 +25,17 @@ from rlstir_core.episodes.rows import write_rows
 from rlstir_core.episodes.schema import Episode, Reading, Verdict
 from rlstir_core.episodes.verdicts import ValidationRow, read_validation, write_validation
 from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.progress import Progress, told_to
 from rlstir_core.results.layout import Layout
-from rlstir_core.results.lock import Progress, holding, told_to
+from rlstir_core.results.lock import holding
 
 _MIN_DRIFT_ROWS = 20
-_NO_TARBALL = ("index.path", "index.missing_file")  # faults that stand for a tarball's verdict
+_NO_TARBALL = (ReasonCode.INDEX_PATH, ReasonCode.INDEX_MISSING_FILE)  # faults that stand for a tarball's verdict
 _NO_STAMP: Stamp = (-1, 0, 0, 0)  # no file has it
 _IN_WORK = Known(_NO_STAMP, "", 0, "", "", False, False)
-LOGS = "logs/"  # what the names of log members begin with
 DECODE_VERSION = 4  # raise it when equal bytes give other rows or another verdict
+# the log formats that this version stands for; later ones are hashed by name
+_LOGS_OF_VERSION = frozenset({"audit", "syslog", "journald", "windows_json", "evtx"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,8 @@ class HostValidation:
 
 def decode_sha256(registry: Registry, limits: Limits | None = None) -> str:
     """The hash of everything but the tarball that decides what reading it gives."""
-    return canonical_sha256([registry, limits or Limits(), DECODE_VERSION])
+    later = [log.name for log in members.LOGS if log.format not in _LOGS_OF_VERSION]
+    return canonical_sha256([registry, limits or Limits(), DECODE_VERSION, *later])
 
 
 def validate_store(store: Path, *, registry: Registry, limits: Limits | None = None) -> Iterator[tuple[str, Verdict]]:
@@ -65,7 +70,8 @@ def validate_store(store: Path, *, registry: Registry, limits: Limits | None = N
     refused = {
         fault.path: fault
         for fault in index.faults
-        if (fault.reason in _NO_TARBALL and fault.path) or (fault.reason == "index.case_twin" and fault.path in orphans)
+        if (fault.reason in _NO_TARBALL and fault.path)
+        or (fault.reason == ReasonCode.INDEX_CASE_TWIN and fault.path in orphans)
     }
     for path in sorted({*entries, *index.orphans, *refused}):
         if path in entries:
@@ -217,7 +223,7 @@ def _orphan(store: Path, path: str, registry: Registry, limits: Limits | None) -
     detail = "no line of the index names this tarball, so it is not used; add the line"
     if verdict.detail:
         detail = f"{detail}; {verdict.detail}"
-    return Verdict("degraded", "index.orphan", detail, ("index.orphan", *verdict.reasons))
+    return Verdict("degraded", ReasonCode.INDEX_ORPHAN, detail, (ReasonCode.INDEX_ORPHAN, *verdict.reasons))
 
 
 def _decode(
@@ -262,7 +268,7 @@ def _said(episode: Episode, registry: Registry) -> dict[str, object]:
         "bad_rows": {name: rows.n_bad for name, rows in sources.items() if rows.n_bad},
         "outside_rows": {name: rows.n_outside for name, rows in sources.items() if rows.n_outside},
         "torn_lines": {name: rows.n_torn for name, rows in sources.items() if rows.n_torn},
-        "log_bytes": {name: size for name, size in episode.members.items() if name.startswith(LOGS)},
+        "log_bytes": {name: size for name, size in episode.members.items() if name.startswith(members.LOG_FOLDER)},
         "missing_sources": tuple(
             name for name, source in registry.sources.items() if source.required and name not in sources
         ),

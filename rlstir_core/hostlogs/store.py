@@ -14,20 +14,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rlstir_core.atomic import canonical_sha256, replacing, write_bytes
+from rlstir_core.contract.members import TAMPER_SPANS, TECHNIQUES
+from rlstir_core.contract.reasons import EpisodeRejected
 from rlstir_core.episodes.archive import members
 from rlstir_core.episodes.frames import FrameReader
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.read import open_plain
 from rlstir_core.episodes.validate import validated
 from rlstir_core.episodes.verdicts import ValidationRow, read_validation
-from rlstir_core.errors import EpisodeRejected, UpstreamMissing, how_to_make
-from rlstir_core.hostlogs.attack.truth import MAX_BYTES, Truth, read_truth
-from rlstir_core.hostlogs.parsers import PARSERS, format_of
+from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.hostlogs.attack.truth import MAX_BYTES, LogTruth, read_truth
+from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.table import TableBuilder
+from rlstir_core.progress import Progress, told_to
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish
-from rlstir_core.results.lock import Progress, holding, told_to
+from rlstir_core.results.lock import holding
 
 LOG_VERSION = 2  # raise it when equal bytes give other rows
 ROWS_AT_MOST = 1_000_000  # of one episode
@@ -125,7 +128,7 @@ def _write(store: Path, path: Path, row: ValidationRow) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, Truth, Counter[str]]:
+def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, Counter[str]]:
     """Streams the tarball's logs through their parsers."""
     builder = TableBuilder(row.host, row.episode_id, ROWS_AT_MOST)
     unparsed: Counter[str] = Counter()
@@ -134,11 +137,11 @@ def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, Truth, Counte
         with open_plain(store / row.path) as handle:
             frames = FrameReader(handle, Limits())
             for name, size, chunks in members(frames, Limits()):
-                if kind := format_of(name):
+                if spec := spec_of_member(name):
                     context = LogContext(name=name, host=row.host, near_ns=row.t_start_wall_ns)
-                    found = _counted(PARSERS[kind](chunks, context), unparsed)
+                    found = _counted(spec.rows(chunks, context), unparsed)
                     builder.add(name, found)
-                elif name in ("gt_ttp_sequence.json", "gt_tamper_spans.json") and size <= MAX_BYTES:
+                elif name in (TECHNIQUES, TAMPER_SPANS) and size <= MAX_BYTES:
                     truth[name] = b"".join(chunks)
             same = frames.sha256 == row.sha256
     except EpisodeRejected:
@@ -148,7 +151,7 @@ def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, Truth, Counte
             f"{row.path} is not the tarball that was validated; make it again with: "
             f"{how_to_make('validation', row.host)}"
         )
-    known = read_truth(truth.get("gt_ttp_sequence.json"), truth.get("gt_tamper_spans.json"))
+    known = read_truth(truth.get(TECHNIQUES), truth.get(TAMPER_SPANS))
     return builder, known, unparsed
 
 

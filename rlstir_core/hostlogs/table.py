@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rlstir_core.hostlogs.attack.truth import Truth
+from rlstir_core.hostlogs.attack.truth import LogTruth
 from rlstir_core.hostlogs.schema import LogRow
 from rlstir_core.hostlogs.templates.mined import template_id, templates
+from rlstir_core.text import storable
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _BATCH = 20_000
@@ -85,7 +86,7 @@ class TableBuilder:
         found = self._ids.get(text)
         if found is None:
             found = self._ids[text] = template_id(text)
-            self.texts[found] = _clean(text)
+            self.texts[found] = storable(text)
         return found
 
     def _messages(self, member: str, rows: Iterable[LogRow], parts: list[pa.Table], told: list[str]) -> Iterator[str]:
@@ -110,7 +111,7 @@ class TableBuilder:
         if batch:
             parts.append(self._table(member, seq, batch))
 
-    def finish(self, truth: Truth) -> pa.Table:
+    def finish(self, truth: LogTruth) -> pa.Table:
         """The table in the order of time; rows of one time stay in the order of files and lines."""
         table = pa.concat_tables(self._parts, promote_options="none") if self._parts else SCHEMA.empty_table()
         self._parts = []
@@ -125,7 +126,7 @@ class TableBuilder:
         n = len(rows)
         columns: dict[str, object] = {
             "host": [row.host or self._host for row in rows],
-            "host_said": [_clean(row.host_said) for row in rows],
+            "host_said": [storable(row.host_said) for row in rows],
             "episode_id": [self._episode] * n,
             "member": [member] * n,
             "seq": np.arange(seq, seq + n),
@@ -139,7 +140,7 @@ class TableBuilder:
         for name in _INTS:
             columns[name] = np.clip([getattr(row, name) for row in rows], *_INT64).astype(np.int64)
         for name in _TEXTS:
-            columns[name] = [_clean(getattr(row, name)) for row in rows]
+            columns[name] = [storable(getattr(row, name)) for row in rows]
         for row in rows:
             if row.host_said and row.host_said != row.host:
                 self.aliases.setdefault(row.host, set()).add(row.host_said)
@@ -163,12 +164,7 @@ class TableBuilder:
         return False
 
 
-def _clean(text: str) -> str:
-    """Text that Arrow can hold: lone surrogates become escapes."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
-
-
-def _with_truth(table: pa.Table, truth: Truth) -> pa.Table:
+def _with_truth(table: pa.Table, truth: LogTruth) -> pa.Table:
     """Fills the two columns that the truth decides; empty where it says nothing."""
     if not truth.actions and not truth.spans:
         return table

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,19 +17,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from rlstir_core.contract.members import TECHNIQUES
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.meta import EARLIEST_NS, LATEST_NS
-from rlstir_core.episodes.store_writer import Record, append_index, write_episode
+from rlstir_core.episodes.store_writer import IndexRecord, append_index, write_episode
 from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.attack.labels import FileLabel, LabelTable, read_labels
 from rlstir_core.hostlogs.attack.techniques import techniques
 from rlstir_core.hostlogs.containers import Found, files
-from rlstir_core.hostlogs.parsers import MEMBERS, PARSERS
+from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext, LogRow
-from rlstir_core.hostlogs.windows.evtx import count_mismatches
 from rlstir_core.ids import host_id, slug
-
-Progress = Callable[[int, int, str], None]  # done, of all (0 where that is not known), what
+from rlstir_core.progress import Progress
 
 PROFILE = "imported-logs"
 SAMPLE = "unknown"
@@ -72,7 +71,7 @@ def import_logs(
         host_id(host)
     table = read_labels(labels) if labels is not None else LabelTable(files={}, unseen={}, unreadable=())
     made = LogImport(store=store, unseen_techniques=table.unseen, faults=list(table.unreadable))
-    records: dict[str, Record] = {}
+    records: dict[str, IndexRecord] = {}
     used: set[int] = set()
     for path in paths:
         for found in files(path):
@@ -99,7 +98,12 @@ def import_logs(
 
 
 def _import(
-    found: Found, label: FileLabel | None, host: str | None, made: LogImport, records: dict[str, Record], store: Path
+    found: Found,
+    label: FileLabel | None,
+    host: str | None,
+    made: LogImport,
+    records: dict[str, IndexRecord],
+    store: Path,
 ) -> None:
     kind = found.guess.log
     assert kind is not None  # the caller looked
@@ -110,11 +114,9 @@ def _import(
     # a line without a year was written before the file was last changed, and within a year of it
     near = None if found.modified_ns is None else found.modified_ns - _HALF_YEAR_NS
     seen = _Seen()
-    rows = seen.through(PARSERS[kind]([found.data], LogContext(name=found.name, near_ns=near)))
-    if kind == "evtx":
-        made.mismatches += count_mismatches(rows).n_either
-    else:
-        deque(rows, maxlen=0)
+    spec = spec_of(kind)
+    seen.all(spec.rows([found.data], LogContext(name=found.name, near_ns=near)))
+    made.mismatches += seen.n_mismatches
     start, end = _window(np.array(seen.ts_ns, np.int64), found.modified_ns)
     owner = host or _host(seen.hosts)
     made.n_files += 1
@@ -123,10 +125,10 @@ def _import(
     _add(made.unparsed, kind, seen.n_unparsed)
     for name, n in seen.hosts.items():
         _add(made.hosts, name, n)
-    extra = {MEMBERS[kind]: found.data}
+    extra = {spec.member.import_name: found.data}
     if label is not None:
         made.labelled_files += bool(label.techniques)
-        extra["gt_ttp_sequence.json"] = _truth(label, start, end)
+        extra[TECHNIQUES] = _truth(label, start, end)
     meta = {
         "episode_id": episode,
         "host_id": owner,
@@ -148,14 +150,15 @@ class _Seen:
         self.ts_ns = array("q")
         self.hosts: Counter[str] = Counter()
         self.n_unparsed = 0
+        self.n_mismatches = 0
 
-    def through(self, rows: Iterable[LogRow]) -> Iterator[LogRow]:
+    def all(self, rows: Iterable[LogRow]) -> None:
         for row in rows:
             self.ts_ns.append(min(max(row.ts_ns, EARLIEST_NS - 1), LATEST_NS))  # outside, a time says nothing
             self.n_unparsed += not row.parsed
+            self.n_mismatches += row.clock_mismatch
             if row.host:
                 self.hosts[row.host] += 1
-            yield row
 
 
 def _window(ts_N: NDArray[np.int64], modified_ns: int | None) -> tuple[int, int]:

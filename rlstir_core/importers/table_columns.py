@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 from rlstir_core.contract.registry import CLOCK_FIELDS
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.ids import fold, slug
-from rlstir_core.importers.table_mapping import ChannelRule, Key, Mapping
+from rlstir_core.importers.table_mapping import ChannelRule, KeyRule, Mapping
 
-Array = np.ndarray[Any, Any]
+AnyArray = np.ndarray[Any, Any]
 
 _NS = 1_000_000_000
 _PLAUSIBLE_NS = (946_684_800 * _NS, 4_102_444_800 * _NS)
@@ -27,19 +27,19 @@ _INT64_MAX = 2**63 - 1
 
 
 @dataclass
-class Channel:
+class TableChannel:
     """One column of the table, ready for its source."""
 
     column: str
     name: str
     rule: ChannelRule
-    values: Array
+    values: AnyArray
 
 
-def channel_columns(table: pa.Table, rules: Mapping) -> tuple[list[Channel], list[str]]:
+def channel_columns(table: pa.Table, rules: Mapping) -> tuple[list[TableChannel], list[str]]:
     """The mapped numeric columns; a glob passes over text columns, a plain name does not."""
     taken = rules.key_columns | {rules.time.column, rules.time.order} - {""}
-    channels: list[Channel] = []
+    channels: list[TableChannel] = []
     skipped = []
     for column in table.column_names:
         if column in taken:
@@ -57,7 +57,7 @@ def channel_columns(table: pa.Table, rules: Mapping) -> tuple[list[Channel], lis
         if not any_known(values):
             skipped.append(column)
             continue
-        channels.append(Channel(column, slug(column, "column"), rule, values))
+        channels.append(TableChannel(column, slug(column, "column"), rule, values))
     for rule in rules.channels:
         for name in rule.columns:
             if not _is_glob(name) and name not in table.column_names:
@@ -68,7 +68,7 @@ def channel_columns(table: pa.Table, rules: Mapping) -> tuple[list[Channel], lis
     return channels, skipped
 
 
-def _check_names(channels: list[Channel]) -> None:
+def _check_names(channels: list[TableChannel]) -> None:
     seen: dict[tuple[str, str], str] = {}
     for channel in channels:
         if channel.name in CLOCK_FIELDS or channel.name == "rows":
@@ -91,7 +91,7 @@ def _rule_for(column: str, rules: Mapping) -> tuple[ChannelRule | None, bool]:
     return None, False
 
 
-def _numbers(column: pa.ChunkedArray) -> Array | None:
+def _numbers(column: pa.ChunkedArray) -> AnyArray | None:
     """Int64 with -1 for missing where no value is negative, else float64 with NaN; None for text."""
     kind = column.type
     if pa.types.is_boolean(kind):
@@ -101,15 +101,15 @@ def _numbers(column: pa.ChunkedArray) -> Array | None:
     if pa.types.is_integer(kind):
         known = column.drop_null()
         if len(known) == 0 or (pc.min(known).as_py() >= 0 and pc.max(known).as_py() <= _INT64_MAX):
-            whole: Array = column.cast(pa.int64()).fill_null(-1).to_numpy()
+            whole: AnyArray = column.cast(pa.int64()).fill_null(-1).to_numpy()
             return whole
     elif not pa.types.is_floating(kind) and not pa.types.is_decimal(kind):
         return None
-    values: Array = column.cast(pa.float64(), safe=False).to_numpy().astype(np.float64)
+    values: AnyArray = column.cast(pa.float64(), safe=False).to_numpy().astype(np.float64)
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def key_column(table: pa.Table, source: Key, what: str) -> list[str]:
+def key_column(table: pa.Table, source: KeyRule, what: str) -> list[str]:
     """The text of a key in every row."""
     if not source.column:
         return [source.constant] * table.num_rows
@@ -136,7 +136,7 @@ def phase_column(table: pa.Table, rules: Mapping) -> list[str | None]:
     return [names[v] if v else None for v in raw]
 
 
-def time_column(table: pa.Table, rules: Mapping) -> Array | None:
+def time_column(table: pa.Table, rules: Mapping) -> AnyArray | None:
     """Times in nanoseconds where the table has a column of them."""
     said = rules.time
     if not said.column:
@@ -158,22 +158,22 @@ def time_column(table: pa.Table, rules: Mapping) -> Array | None:
             f"time column {said.column!r} in {said.unit!r} gives {int(times.min())} ns, not 2000 to 2100; "
             "correct the unit, or set since = 'start'"
         )
-    result: Array = times.astype(np.int64)
+    result: AnyArray = times.astype(np.int64)
     return result
 
 
-def _dates(column: pa.ChunkedArray, name: str) -> Array:
+def _dates(column: pa.ChunkedArray, name: str) -> AnyArray:
     """ISO dates as nanoseconds; a date without a zone is UTC."""
     for kind in (pa.timestamp("ns", "UTC"), pa.timestamp("ns")):
         try:
-            dates: Array = column.cast(kind).cast(pa.int64()).to_numpy()
+            dates: AnyArray = column.cast(kind).cast(pa.int64()).to_numpy()
         except pa.ArrowException:
             continue
         return dates
     raise StoreError(f"time column {name!r} holds {str(column[0])[:60]!r}, no ISO date; change the unit")
 
 
-def order_column(table: pa.Table, rules: Mapping) -> Array | None:
+def order_column(table: pa.Table, rules: Mapping) -> AnyArray | None:
     if not rules.time.order:
         return None
     values = _numbers(table.column(rules.time.order))
@@ -192,7 +192,7 @@ def _has(table: pa.Table) -> str:
     return f"it has {', '.join(table.column_names)}"[:300]
 
 
-def any_known(values: Array) -> bool:
+def any_known(values: AnyArray) -> bool:
     return bool((values != -1).any() if values.dtype.kind == "i" else (~np.isnan(values)).any())
 
 

@@ -12,14 +12,14 @@ from typing import Literal
 
 import msgspec
 
-from rlstir_core.contract.registry import CLOCK_FIELDS, Kind, Scale, Vantage
+from rlstir_core.contract.registry import CLOCK_FIELDS, FieldKind, Scale, Vantage
 from rlstir_core.errors import ConfigError
 from rlstir_core.ids import is_safe
 
 _REMEDY = "docs/mapping.md lists every key"
 
 
-class Key(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class KeyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where an identifier comes from: a column (with a default for empty cells), or a constant."""
 
     column: str = ""
@@ -35,10 +35,10 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Keys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The identifiers of an episode."""
 
-    episode: Key | str
-    host: Key | str | None = None
-    profile: Key | str
-    sample: Key | str
+    episode: KeyRule | str
+    host: KeyRule | str | None = None
+    profile: KeyRule | str
+    sample: KeyRule | str
 
 
 class Time(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,7 +59,7 @@ class Time(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ConfigError(f"[time] unit 'iso' means dates, so since must be 'epoch'; {_REMEDY}")
 
 
-class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LabelRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which phase a row belongs to."""
 
     column: str = ""
@@ -74,7 +74,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ConfigError(f"[labels] needs either a column or a constant; {_REMEDY}")
 
 
-class Windows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class WindowRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How episodes are cut. A bin is a row's step where bin_hz is not given."""
 
     whole: bool = True
@@ -99,7 +99,7 @@ class ChannelRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     columns: tuple[str, ...]
     exclude: tuple[str, ...] = ()
     source: str = "table"
-    kind: Kind = "gauge"
+    kind: FieldKind = "gauge"
     scale: Scale = "linear"
     quantity: str = "unknown"
     unit: str = ""
@@ -113,8 +113,8 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     delimiter: str = ""  # of a CSV file; found from the header where it is empty
     keys: Keys
     time: Time
-    labels: Labels
-    windowing: Windows = Windows()
+    labels: LabelRule
+    windowing: WindowRule = WindowRule()
     sources: dict[str, SourceRule] = {}
     channels: tuple[ChannelRule, ...]
 
@@ -137,9 +137,9 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return (found | {self.labels.column}) - {""}
 
 
-def key(value: Key | str) -> Key:
+def key(value: KeyRule | str) -> KeyRule:
     """A key in its long form: a plain text names a column."""
-    return Key(column=value) if isinstance(value, str) else value
+    return KeyRule(column=value) if isinstance(value, str) else value
 
 
 def load_mapping(mapping: str | Path) -> Mapping:

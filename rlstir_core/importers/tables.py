@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,12 +17,12 @@ import pyarrow as pa
 
 from rlstir_core.contract.registry import Field, Registry, Source, Windowing
 from rlstir_core.episodes.index import parse_index
-from rlstir_core.episodes.store_writer import INDEX_NAME, Record, jsonl_bytes, write_episode, write_index
+from rlstir_core.episodes.store_writer import INDEX_NAME, IndexRecord, jsonl_bytes, write_episode, write_index
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.ids import fold, slug
 from rlstir_core.importers.table_columns import (
-    Array,
-    Channel,
+    AnyArray,
+    TableChannel,
     any_known,
     channel_columns,
     key_column,
@@ -33,10 +32,9 @@ from rlstir_core.importers.table_columns import (
     time_column,
 )
 from rlstir_core.importers.table_files import read_tables
-from rlstir_core.importers.table_mapping import Key, Mapping, key, load_mapping
+from rlstir_core.importers.table_mapping import KeyRule, Mapping, key, load_mapping
 from rlstir_core.importers.table_registry import merged, store_registry, write_registry
-
-Progress = Callable[[int, int, str], None]  # done, of all, what
+from rlstir_core.progress import Progress
 
 _NS = 1_000_000_000
 _EPOCH_NS = 1_704_067_200 * _NS  # 2024-01-01, where synthetic times begin
@@ -65,8 +63,8 @@ class _Run:
 
     host: str
     origin: str
-    rows: Array
-    t_ns: Array
+    rows: AnyArray
+    t_ns: AnyArray
     step_ns: int
     phases: list[str | None]
     profile: str
@@ -76,7 +74,7 @@ class _Run:
 @dataclass
 class _Prepared:
     runs: list[_Run]
-    channels: list[Channel]
+    channels: list[TableChannel]
     n_rows: int
     skipped: list[str] = field(default_factory=list)
 
@@ -102,7 +100,7 @@ def import_table(
         registry = merged(earlier, registry)
     write_registry(store, registry)
     total = sum(len(part.runs) for part in parts)
-    records: list[Record] = []
+    records: list[IndexRecord] = []
     for part in parts:
         for run in part.runs:
             tell(len(records), total, run.origin)
@@ -116,7 +114,7 @@ def _prepare(table: pa.Table, rules: Mapping, host: str | None, fallback_host: s
     """Everything that a table says, checked, before anything is written."""
     require_columns(table, rules)
     n = table.num_rows
-    hosts = key_column(table, Key(constant=host or fallback_host), "host")
+    hosts = key_column(table, KeyRule(constant=host or fallback_host), "host")
     if host is None and rules.keys.host is not None:
         hosts = key_column(table, key(rules.keys.host), "host")
     episodes = key_column(table, key(rules.keys.episode), "episode")
@@ -146,7 +144,9 @@ def _prepare(table: pa.Table, rules: Mapping, host: str | None, fallback_host: s
     return _Prepared(runs, channels, n, skipped)
 
 
-def _run(rules: Mapping, rows: Array, times: Array | None, phases: list[str | None], said: tuple[str, ...]) -> _Run:
+def _run(
+    rules: Mapping, rows: AnyArray, times: AnyArray | None, phases: list[str | None], said: tuple[str, ...]
+) -> _Run:
     host, origin, profile, sample = said
     identity = _hash(rules.name, host, origin)
     start = _EPOCH_NS + int(identity[:8], 16) % _SLOTS * _SLOT_NS
@@ -177,7 +177,7 @@ def _run(rules: Mapping, rows: Array, times: Array | None, phases: list[str | No
     )
 
 
-def _write(store: Path, run: _Run, channels: list[Channel], rules: Mapping, registry: Registry) -> Record:
+def _write(store: Path, run: _Run, channels: list[TableChannel], rules: Mapping, registry: Registry) -> IndexRecord:
     start = int(run.t_ns[0]) - run.step_ns // 2
     end = int(run.t_ns[-1]) + run.step_ns - run.step_ns // 2
     labels = _labels(run, start)
@@ -260,7 +260,7 @@ def _windowing(rules: Mapping, runs: list[_Run], step_s: float) -> Windowing:
     return Windowing(bin_hz=bin_hz, length_s=length_s, stride_s=stride_s, whole=said.whole, prefixes_s=prefixes)
 
 
-def _add_channel(sources: dict[str, Source], channel: Channel, rules: Mapping, step_s: float) -> None:
+def _add_channel(sources: dict[str, Source], channel: TableChannel, rules: Mapping, step_s: float) -> None:
     rule, said = channel.rule, rules.sources.get(channel.rule.source)
     source = sources.get(rule.source)
     if source is None:
@@ -282,17 +282,17 @@ def _add_channel(sources: dict[str, Source], channel: Channel, rules: Mapping, s
     )
 
 
-def _extend_index(store: Path, records: list[Record]) -> int:
+def _extend_index(store: Path, records: list[IndexRecord]) -> int:
     """Adds the records to the index; an episode that is imported again takes the place of its old record."""
     path = store / INDEX_NAME
     new = {(record["host_id"], record["episode_id"]) for record in records}
-    kept: list[Record] = []
+    kept: list[IndexRecord] = []
     n_replaced = 0
     for entry in parse_index(path.read_bytes()).entries if path.exists() else ():
         if (entry.host_id, entry.episode_id) in new:
             n_replaced += 1
             continue
-        old: Record = {
+        old: IndexRecord = {
             "episode_id": entry.episode_id,
             "host_id": entry.host_id,
             "path": entry.path,
@@ -308,7 +308,7 @@ def _extend_index(store: Path, records: list[Record]) -> int:
     return n_replaced
 
 
-def _summary(store: Path, parts: list[_Prepared], records: list[Record], n_replaced: int) -> ImportSummary:
+def _summary(store: Path, parts: list[_Prepared], records: list[IndexRecord], n_replaced: int) -> ImportSummary:
     runs = [run for part in parts for run in part.runs]
     phases: dict[str, int] = {}
     for run in runs:

@@ -8,7 +8,7 @@ belong here: who runs what (`plan.py`), what happens on the guest (`life/`), how
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from typing import Any
 import msgspec
 
 from rlstir_core.atomic import write_bytes
+from rlstir_core.contract.members import TAMPER_SPANS, TECHNIQUES
 from rlstir_core.episodes.store_writer import INDEX_NAME, jsonl_bytes, write_episode
 from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.attack.truth import TamperSpan
 from rlstir_core.lab.hosts import DEFAULT_HOSTS
 from rlstir_core.lab.life.episode import Happened, happen
 from rlstir_core.lab.machine.events import Connected
-from rlstir_core.lab.plan import LabOptions, Plan, plan_store
+from rlstir_core.lab.plan import EpisodePlan, LabOptions, plan_store
 from rlstir_core.lab.sensors import sources
 from rlstir_core.lab.sensors.activity import simulate, steps_of
 from rlstir_core.lab.sensors.event_load import felt
@@ -30,10 +31,9 @@ from rlstir_core.lab.sensors.profiles import STAGES
 from rlstir_core.lab.signals import between, stream
 from rlstir_core.lab.tamper.apply import applicable, tampered, with_quirk
 from rlstir_core.lab.writers import linux, windows
+from rlstir_core.progress import Progress
 
 DEFAULT_EPISODES = 100
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class GenerateSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Episode:
+class EpisodeParts:
     """One episode as `write_episode` takes it: `extra` are logs and truth."""
 
     meta: dict[str, Any]
@@ -101,7 +101,7 @@ def generate_store(
     )
 
 
-def play(plan: Plan, options: LabOptions) -> Happened:
+def play(plan: EpisodePlan, options: LabOptions) -> Happened:
     """What happens on the guest of a planned episode."""
     return happen(
         options.seed,
@@ -115,7 +115,7 @@ def play(plan: Plan, options: LabOptions) -> Happened:
     )
 
 
-def make_episode(plan: Plan, options: LabOptions) -> Episode:
+def make_episode(plan: EpisodePlan, options: LabOptions) -> EpisodeParts:
     """One planned episode: what happened on the guest, and what sensors and logs make of it."""
     happened = play(plan, options)
     logs, spans = _logs(plan, options, happened)
@@ -136,19 +136,19 @@ def make_episode(plan: Plan, options: LabOptions) -> Episode:
     else:
         labels = [(plan.start_wall_ns + round(at * sources.NS), STAGES[stage]) for at, stage in plan.story.visits()]
     truth = {
-        "gt_ttp_sequence.json": msgspec.json.encode(happened.techniques),
-        "gt_tamper_spans.json": msgspec.json.encode(spans),
+        TECHNIQUES: msgspec.json.encode(happened.techniques),
+        TAMPER_SPANS: msgspec.json.encode(spans),
     }
-    return Episode(
+    return EpisodeParts(
         meta=meta, labels=labels, sources=_telemetry(plan, recording(plan, options, happened)), extra={**logs, **truth}
     )
 
 
-def recording(plan: Plan, options: LabOptions, happened: Happened) -> sources.Recording:
+def recording(plan: EpisodePlan, options: LabOptions, happened: Happened) -> sources.SensorInput:
     """What the sensors look at."""
     seed, name = options.seed, plan.episode_id
     events = felt(happened.events, plan.start_wall_ns, steps_of(plan.story))
-    return sources.Recording(
+    return sources.SensorInput(
         seed=seed,
         episode=name,
         host=plan.host,
@@ -162,14 +162,16 @@ def recording(plan: Plan, options: LabOptions, happened: Happened) -> sources.Re
     )
 
 
-def _telemetry(plan: Plan, seen: sources.Recording) -> dict[str, bytes]:
+def _telemetry(plan: EpisodePlan, seen: sources.SensorInput) -> dict[str, bytes]:
     members = {"proc": sources.proc, "perf": sources.perf, "qmp": sources.qmp, "guest": sources.guest}
     if plan.netflow:
         members["netflow"] = sources.netflow
     return {name: jsonl_bytes(source(seen)) for name, source in members.items()}
 
 
-def _logs(plan: Plan, options: LabOptions, happened: Happened) -> tuple[Mapping[str, bytes], tuple[TamperSpan, ...]]:
+def _logs(
+    plan: EpisodePlan, options: LabOptions, happened: Happened
+) -> tuple[Mapping[str, bytes], tuple[TamperSpan, ...]]:
     """The logs, and where they were tampered with."""
 
     def rng(what: str) -> Any:

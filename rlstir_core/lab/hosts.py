@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from rlstir_core.arrays import Floats
 from rlstir_core.errors import StoreError
 from rlstir_core.ids import host_id
 from rlstir_core.lab.machine.guest import Os
 from rlstir_core.lab.sensors.activities import RESOURCES
 from rlstir_core.lab.sensors.profiles import Play, bursts, play, pulse, ramp
-from rlstir_core.lab.signals import Floats, Tempo, between, lognormal, stream
+from rlstir_core.lab.signals import Tempo, between, lognormal, stream
 
 DEFAULT_HOSTS = ("elliott-thinkpad", "k-gamingcom")
 

@@ -94,7 +94,7 @@ class LogPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class EpisodePlan:
     """One episode before it is simulated."""
 
     episode_id: str
@@ -110,18 +110,18 @@ class Plan:
     logs: LogPlan
 
 
-def plan_store(*, hosts: tuple[str, ...], episodes: int, options: LabOptions) -> list[Plan]:
+def plan_store(*, hosts: tuple[str, ...], episodes: int, options: LabOptions) -> list[EpisodePlan]:
     """Every episode of the store, in the order of recording."""
     if episodes < len(hosts):
         raise ConfigError(f"{episodes} episodes cannot be shared among {len(hosts)} hosts; ask for at least one each")
-    plans: list[Plan] = []
+    plans: list[EpisodePlan] = []
     for number, host in enumerate(resolve(hosts)):
         count = episodes // len(hosts) + (number < episodes % len(hosts))
         plans += _plan_host(host, count, options)
     return sorted(plans, key=lambda plan: (plan.start_wall_ns, plan.episode_id))
 
 
-def _plan_host(host: Host, count: int, options: LabOptions) -> list[Plan]:
+def _plan_host(host: Host, count: int, options: LabOptions) -> list[EpisodePlan]:
     seed, duration_s = options.seed, options.duration_s
     rng = stream(seed, host.name, "plan")
     deck = _deck(host, count, rng, options.hardness)
@@ -134,7 +134,7 @@ def _plan_host(host: Host, count: int, options: LabOptions) -> list[Plan]:
         flows = BY_NAME[profile].flows_per_s * factor(rng, KNOBS.flows_spread) * length
         at_s = between(rng, 0, _CAMPAIGN_S)
         plans.append(
-            Plan(
+            EpisodePlan(
                 episode_id=episode,
                 host=host,
                 profile=profile,

@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from rlstir_core.arrays import Floats
 from rlstir_core.errors import ConfigError
-
-Floats = npt.NDArray[np.float64]
 
 STEP_S = 0.1  # the grid on which activity is simulated; sources sample it at times of their own
 _PLACES = 6

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rlstir_core.arrays import Floats
 from rlstir_core.lab.sensors.profiles import STAGES
-from rlstir_core.lab.signals import STEP_S, Floats, between, lognormal, stream
+from rlstir_core.lab.signals import STEP_S, between, lognormal, stream
 
 
 @dataclass(frozen=True, kw_only=True)

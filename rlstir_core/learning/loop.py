@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from rlstir_core.learning.devices import autocast, half_precision
 from rlstir_core.learning.examples import Examples
 from rlstir_core.learning.presets import Training
-from rlstir_core.learning.scores import Tell, look
+from rlstir_core.learning.scores import look
+from rlstir_core.progress import Tell
 
 # N examples, B examples of a batch, K classes
 

@@ -5,13 +5,12 @@ What does not belong here: intervals (`evaluation/stats`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 # N windows, K phases
-Tell = Callable[[str], None]
 Floats = NDArray[np.float64]
 
 

@@ -19,11 +19,11 @@ from rlstir_core.provenance.facts import (
     Ended,
     Executed,
     Fact,
+    FileUsed,
     Forked,
-    OnFile,
-    OnProcess,
-    OnSocket,
+    ProcessUsed,
     Row,
+    SocketUsed,
     Who,
     address_of,
     path_of,
@@ -121,7 +121,7 @@ def _executed(row: Row, call: Call) -> list[Fact]:
     if _done(call):
         found.append(Executed(who, row.cmdline[:TEXT_CHARS]))
     if call.paths and (path := path_of(call.paths[0].path)):
-        found.append(OnFile(who, path, _op(call, "execute")))
+        found.append(FileUsed(who, path, _op(call, "execute")))
     return found
 
 
@@ -165,11 +165,11 @@ def _on_paths(row: Row, call: Call, op: str) -> list[Fact]:
         if not name or path.nametype == "PARENT":
             continue
         if path.nametype == "CREATE":
-            found.append(OnFile(who, name, _op(call, "create")))
+            found.append(FileUsed(who, name, _op(call, "create")))
         if path.nametype == "DELETE":
-            found.append(OnFile(who, name, _op(call, "delete")))
+            found.append(FileUsed(who, name, _op(call, "delete")))
         elif path.nametype != "CREATE" or op == "write":
-            found.append(OnFile(who, name, _op(call, op)))
+            found.append(FileUsed(who, name, _op(call, op)))
     if not found:
         raise Dropped("name")
     return found
@@ -185,17 +185,17 @@ def _on_socket(op: str) -> Callable[[Row, Call], list[Fact]]:
         if said.family in ("unix", "local"):
             if not (name := path_of(said.path)):
                 raise Dropped("anonymous")
-            return [OnSocket(_who(row), _op(call, op), "unix", name=name)]
+            return [SocketUsed(_who(row), _op(call, op), "unix", name=name)]
         if said.family not in ("inet", "inet6"):
             raise Dropped("family")
         address, port = address_of(said.addr), port_of(said.port)
         if not address:
             raise Dropped("address")
         if op == "bind":
-            return [OnSocket(_who(row), _op(call, op), src_ip=address, dst_port=port)]
+            return [SocketUsed(_who(row), _op(call, op), src_ip=address, dst_port=port)]
         if op == "accept":  # the far end's port was picked for it
-            return [OnSocket(_who(row), _op(call, op), src_ip=address)]
-        return [OnSocket(_who(row), _op(call, op), dst_ip=address, dst_port=port)]
+            return [SocketUsed(_who(row), _op(call, op), src_ip=address)]
+        return [SocketUsed(_who(row), _op(call, op), dst_ip=address, dst_port=port)]
 
     return made
 
@@ -206,7 +206,7 @@ def _on_process(op: str, pid_at: str) -> Callable[[Row, Call], list[Fact]]:
         pid = _number(said.removeprefix("0x"), 16)
         if not 0 < pid < 1 << 31:  # a group, or all
             raise Dropped("target")
-        return [OnProcess(_who(row), Who(pid), _op(call, op))]
+        return [ProcessUsed(_who(row), Who(pid), _op(call, op))]
 
     return made
 

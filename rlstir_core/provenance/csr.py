@@ -11,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlstir_core.arrays import Ints
 from rlstir_core.provenance.tables import EDGE_TYPES, NODE_TABLES, Graph
 
 # N nodes (or rows), E edges, M neighbours gathered
-
-Ints = NDArray[np.int64]
 
 
 class Csr(NamedTuple):

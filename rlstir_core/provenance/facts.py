@@ -91,7 +91,7 @@ class Seen(msgspec.Struct, gc=False):
     who: Who
 
 
-class OnFile(msgspec.Struct, gc=False):
+class FileUsed(msgspec.Struct, gc=False):
     """A process did `op` to a file, registry key, pipe, share or device (`kind`)."""
 
     who: Who
@@ -102,7 +102,7 @@ class OnFile(msgspec.Struct, gc=False):
     signed: bool | None = None
 
 
-class OnSocket(msgspec.Struct, gc=False):
+class SocketUsed(msgspec.Struct, gc=False):
     """A process used an endpoint. A connection goes from `src_ip` to `dst_ip`:`dst_port`, whoever began it."""
 
     who: Who
@@ -114,7 +114,7 @@ class OnSocket(msgspec.Struct, gc=False):
     name: str = ""  # of a query, a Unix socket
 
 
-class OnProcess(msgspec.Struct, gc=False):
+class ProcessUsed(msgspec.Struct, gc=False):
     """A process opened, signalled or wrote into another."""
 
     who: Who
@@ -122,7 +122,7 @@ class OnProcess(msgspec.Struct, gc=False):
     op: str
 
 
-Fact = Created | Forked | Executed | Ended | Seen | OnFile | OnSocket | OnProcess
+Fact = Created | Forked | Executed | Ended | Seen | FileUsed | SocketUsed | ProcessUsed
 
 
 @lru_cache(maxsize=1 << 16)

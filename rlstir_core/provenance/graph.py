@@ -15,15 +15,15 @@ from rlstir_core.provenance.facts import (
     Ended,
     Executed,
     Fact,
+    FileUsed,
     Forked,
-    OnFile,
-    OnProcess,
-    OnSocket,
+    ProcessUsed,
     Row,
     Seen,
+    SocketUsed,
     Who,
 )
-from rlstir_core.provenance.processes import Process, Processes
+from rlstir_core.provenance.processes import Processes, ProcessNode
 from rlstir_core.provenance.tables import (
     PROC_CHILD,
     PROC_FILE_RW,
@@ -69,17 +69,17 @@ class GraphBuilder:
             else:
                 self._did(row, fact)
 
-    def _did(self, row: Row, fact: Forked | OnFile | OnSocket | OnProcess) -> None:
+    def _did(self, row: Row, fact: Forked | FileUsed | SocketUsed | ProcessUsed) -> None:
         who = self._actor(row, fact.who)
         if who is None:
             self.counts["no process"] += 1
-        elif isinstance(fact, OnFile):
+        elif isinstance(fact, FileUsed):
             file = self._file(row, fact)
             if fact.signed is not None and fact.path.lower() == who.exe.lower():
                 who.signed = fact.signed  # the process's own image
                 who.exe_hash = who.exe_hash or fact.sha256
             self._edge(row, who.id, file.id, PROC_FILE_RW, fact.op)
-        elif isinstance(fact, OnSocket):
+        elif isinstance(fact, SocketUsed):
             self._edge(row, who.id, self._socket(row, fact).id, PROC_SOCK_CONN, fact.op)
         elif isinstance(fact, Forked):
             child = self._processes.forked(who, fact, row.at, row.ts_ns)
@@ -91,7 +91,7 @@ class GraphBuilder:
             else:
                 self._edge(row, who.id, target.id, PROC_PROC_ACCESS, fact.op)
 
-    def _actor(self, row: Row, who: Who) -> Process | None:
+    def _actor(self, row: Row, who: Who) -> ProcessNode | None:
         found = self._processes.actor(row.host, who, row.ts_ns)
         if found is not None and who.ppid > 0 and found.parent < 0:
             parent = self._processes.other(row.host, Who(who.ppid), row.ts_ns)
@@ -125,7 +125,7 @@ class GraphBuilder:
                 self._child(row, parent, found, "ppid")
         self._rate(found)
 
-    def _child(self, row: Row, parent: Process, child: Process, op: str) -> None:
+    def _child(self, row: Row, parent: ProcessNode, child: ProcessNode, op: str) -> None:
         """An edge of the process tree, which stays a tree: a second parent is `claimed`, a cycle is dropped."""
         if parent.id == child.id:
             self.counts["its own parent"] += 1
@@ -143,7 +143,7 @@ class GraphBuilder:
             if op == "create":
                 self._rate(child)
 
-    def _rate(self, child: Process) -> None:
+    def _rate(self, child: ProcessNode) -> None:
         """1 / (1 + how often such a parent had such a child before, in this episode): causal, and without labels."""
         if child.parent < 0 or child.rare_parent is not None:
             return
@@ -160,7 +160,7 @@ class GraphBuilder:
             at = root[at]
         return at
 
-    def _file(self, row: Row, fact: OnFile) -> Node:
+    def _file(self, row: Row, fact: FileUsed) -> Node:
         # Windows does not tell cases apart; a path of Linux has a slash where these have none
         path = fact.path if fact.path[0] in "/@" else fact.path.lower()
         key = (row.host, fact.kind, path)
@@ -175,7 +175,7 @@ class GraphBuilder:
             found.signed = fact.signed
         return found
 
-    def _socket(self, row: Row, fact: OnSocket) -> Node:
+    def _socket(self, row: Row, fact: SocketUsed) -> Node:
         addresses = [each for each in (fact.src_ip, fact.dst_ip) if each]
         shared = bool(addresses) and not any(each.startswith(_LOCAL) for each in addresses)
         host = "" if shared and fact.op != "bind" else row.host

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
-from rlstir_core.drawing import DPI, FAINT, INK, canvas, drawable, png, shortened
+from rlstir_core.drawing import DPI, FAINT, INK, canvas, png
 from rlstir_core.provenance.processes import base_name
 from rlstir_core.provenance.tables import PROC_FILE_RW, PROC_PROC_ACCESS, PROC_SOCK_CONN, Graph
+from rlstir_core.text import drawable, shortened
 
 MAX_LINES: Final = 40
 _WIDTH_PX = 700

@@ -28,7 +28,7 @@ _INIT = 1
 _LATELY = 16  # creations of one command line that are looked at; more than one fit is none
 
 
-class Process(msgspec.Struct, gc=False):
+class ProcessNode(msgspec.Struct, gc=False):
     """A node in the making; ids count from 0 in the order of first rows. Times in ns, -1 for none."""
 
     id: int
@@ -66,25 +66,25 @@ class Processes:
     """All processes of one graph."""
 
     def __init__(self, counts: Counter[str]) -> None:
-        self.all: list[Process] = []
+        self.all: list[ProcessNode] = []
         self.counts = counts
-        self._by_guid: dict[tuple[str, str], Process] = {}
-        self._live: dict[tuple[str, int], Process] = {}
-        self._lately: dict[tuple[str, str, str], list[Process]] = {}  # created, by image and command line
+        self._by_guid: dict[tuple[str, str], ProcessNode] = {}
+        self._live: dict[tuple[str, int], ProcessNode] = {}
+        self._lately: dict[tuple[str, str, str], list[ProcessNode]] = {}  # created, by image and command line
 
-    def actor(self, host: str, who: Who, ts_ns: int) -> Process | None:
+    def actor(self, host: str, who: Who, ts_ns: int) -> ProcessNode | None:
         """The process that did something now: whoever else has its pid has ended. None where the row names none."""
         return self._known(host, who, ts_ns, acts=True) or self._new(host, who, ts_ns, acts=True)
 
-    def other(self, host: str, who: Who, ts_ns: int) -> Process | None:
+    def other(self, host: str, who: Who, ts_ns: int) -> ProcessNode | None:
         """A process that is only named (a parent, a target): it may have ended, so it displaces nobody."""
         return self._known(host, who, ts_ns, acts=False) or self._new(host, who, ts_ns, acts=False)
 
-    def seen(self, host: str, who: Who, ts_ns: int) -> Process | None:
+    def seen(self, host: str, who: Who, ts_ns: int) -> ProcessNode | None:
         """The process that a row names, if it is known."""
         return self._known(host, who, ts_ns, acts=False)
 
-    def created(self, host: str, fact: Created, at: int, ts_ns: int) -> tuple[Process, bool] | None:
+    def created(self, host: str, fact: Created, at: int, ts_ns: int) -> tuple[ProcessNode, bool] | None:
         """The process that began, and whether this is the first report of it; None where the row names none."""
         who = fact.who
         if who.pid < 0 and not who.guid:
@@ -115,7 +115,7 @@ class Processes:
             del lately[:-_LATELY]
         return found, first
 
-    def forked(self, parent: Process, fact: Forked, at: int, ts_ns: int) -> Process:
+    def forked(self, parent: ProcessNode, fact: Forked, at: int, ts_ns: int) -> ProcessNode:
         """The child that a process made of itself; its own events can come before the parent's."""
         child = self._live.get((parent.host, fact.child_pid))
         early = child is not None and child.end_ts < 0 and ts_ns - child.first_ts <= JOIN_NS and not child.sources
@@ -125,7 +125,7 @@ class Processes:
         child.sources, child.created_ts, child.created_by = "fork", ts_ns, [at]
         return child
 
-    def executed(self, host: str, fact: Executed, at: int, ts_ns: int) -> tuple[Process, Process | None] | None:
+    def executed(self, host: str, fact: Executed, at: int, ts_ns: int) -> tuple[ProcessNode, ProcessNode | None] | None:
         """The process in its new program, and the node it was before; None where the row names none."""
         who = fact.who
         if who.pid < 0:
@@ -151,7 +151,7 @@ class Processes:
         if found is not None and found.end_ts < 0:
             found.end_ts = ts_ns
 
-    def _known(self, host: str, who: Who, ts_ns: int, acts: bool) -> Process | None:
+    def _known(self, host: str, who: Who, ts_ns: int, acts: bool) -> ProcessNode | None:
         base = base_name(who.exe) if who.exe else ""
         if who.guid:
             found = self._by_guid.get((host, who.guid))
@@ -176,7 +176,7 @@ class Processes:
         self._say(found, who, ts_ns)
         return found
 
-    def _reported(self, host: str, fact: Created, ts_ns: int) -> Process | None:
+    def _reported(self, host: str, fact: Created, ts_ns: int) -> ProcessNode | None:
         """The live process of this pid, if it can only be the one whose creation is reported here."""
         who = fact.who
         found = self._live.get((host, who.pid)) if who.pid >= 0 else None
@@ -188,7 +188,7 @@ class Processes:
             return None
         return found
 
-    def _twin(self, host: str, fact: Created, ts_ns: int) -> Process | None:
+    def _twin(self, host: str, fact: Created, ts_ns: int) -> ProcessNode | None:
         """The one process of which another source reported this creation, where one of both gave no pid."""
         lately = self._lately.get((host, fact.who.exe.lower(), fact.cmdline)) if fact.cmdline else None
         if not lately:
@@ -203,7 +203,7 @@ class Processes:
         ]
         return fit[0] if len(fit) == 1 else None
 
-    def _new(self, host: str, who: Who, ts_ns: int, acts: bool) -> Process | None:
+    def _new(self, host: str, who: Who, ts_ns: int, acts: bool) -> ProcessNode | None:
         if who.pid < 0 and not who.guid:
             return None
         made = self._put(host, who, ts_ns)
@@ -212,9 +212,9 @@ class Processes:
             self._take_pid(made, ts_ns)
         return made
 
-    def _put(self, host: str, who: Who, ts_ns: int) -> Process:
+    def _put(self, host: str, who: Who, ts_ns: int) -> ProcessNode:
         base = base_name(who.exe)
-        made = Process(
+        made = ProcessNode(
             len(self.all), host, who.pid, who.guid, ts_ns, ts_ns, who.exe, base, user=who.user, ppid=who.ppid
         )
         self.all.append(made)
@@ -222,7 +222,7 @@ class Processes:
             self._by_guid[host, who.guid] = made
         return made
 
-    def _say(self, found: Process, who: Who, ts_ns: int) -> None:
+    def _say(self, found: ProcessNode, who: Who, ts_ns: int) -> None:
         """Fills what was not known of a process."""
         found.last_ts = max(found.last_ts, ts_ns)
         if not found.exe and who.exe:
@@ -236,11 +236,11 @@ class Processes:
         if found.ppid < 0:
             found.ppid = who.ppid
 
-    def _give_guid(self, found: Process, guid: str) -> None:
+    def _give_guid(self, found: ProcessNode, guid: str) -> None:
         found.guid = guid
         self._by_guid[found.host, guid] = found
 
-    def _take_pid(self, made: Process, ts_ns: int) -> None:
+    def _take_pid(self, made: ProcessNode, ts_ns: int) -> None:
         if made.pid < 0:
             return
         live = self._live.get((made.host, made.pid))
@@ -248,13 +248,13 @@ class Processes:
             live.end_ts = ts_ns  # unseen: another has its pid now
         self._live[made.host, made.pid] = made
 
-    def _take_pid_if_newer(self, found: Process, ts_ns: int) -> None:
+    def _take_pid_if_newer(self, found: ProcessNode, ts_ns: int) -> None:
         """A process that acts has its pid, unless another is known to have begun with it later."""
         live = self._live.get((found.host, found.pid))
         if live is None or live.created_ts < found.first_ts:
             self._take_pid(found, ts_ns)
 
 
-def _is_another(before: Process, who: Who) -> bool:
+def _is_another(before: ProcessNode, who: Who) -> bool:
     """Whether the pid was reused without notice: another parent, and not the one that orphans get."""
     return before.ppid >= 0 and who.ppid > _INIT and who.ppid != before.ppid

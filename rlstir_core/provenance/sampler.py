@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlstir_core.provenance.csr import Ints, TypedGraph, gather
+from rlstir_core.arrays import Ints
+from rlstir_core.provenance.csr import TypedGraph, gather
 
 if TYPE_CHECKING:
     import torch

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from rlstir_core.atomic import canonical_sha256, replacing
 from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.hostlogs.store import log_changes
+from rlstir_core.progress import Progress, told_to
 from rlstir_core.provenance import audit_facts, windows_facts
 from rlstir_core.provenance.facts import Dropped, Row
 from rlstir_core.provenance.graph import GraphBuilder
@@ -30,7 +31,7 @@ from rlstir_core.provenance.picture import tree_picture
 from rlstir_core.provenance.tables import EDGE_TYPES, NODE_TABLES, TABLES, Graph
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes, Ledger, begin, changes, read_ledger, write_ledger
-from rlstir_core.results.lock import Progress, holding, told_to
+from rlstir_core.results.lock import holding
 
 GRAPH_VERSION = 1  # raise it when equal log rows give another graph
 _TEMPORARY = ".tmp-"

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from rlstir_core.hostlogs.schema import MISSING
-from rlstir_core.provenance.processes import Process
+from rlstir_core.provenance.processes import ProcessNode
+from rlstir_core.text import storable
 
 PROC_CHILD: Final = "PROC_CHILD"  # a process and one that it made, or became: create fork ppid exec, claimed
 PROC_FILE_RW: Final = "PROC_FILE_RW"
@@ -116,7 +117,7 @@ class Edge(msgspec.Struct, gc=False):
 Graph = dict[str, pa.Table]  # by the names in TABLES
 
 
-def proc_nodes(every: Sequence[Process]) -> pa.Table:
+def proc_nodes(every: Sequence[ProcessNode]) -> pa.Table:
     """The table of processes."""
     parents = [every[p.parent] if p.parent >= 0 else None for p in every]
     return _table(
@@ -214,6 +215,4 @@ def _known(value: int) -> int | None:
 
 def _text(text: str) -> str | None:
     """Text that Arrow can hold; null where there is none."""
-    if not text:
-        return None
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    return storable(text) if text else None

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from rlstir_core.hostlogs.schema import MISSING
-from rlstir_core.hostlogs.windows.dialects import nested_event, shape_of
+from rlstir_core.hostlogs.windows.dialects import dialect_of, nested_event
 from rlstir_core.hostlogs.windows.event import number
 from rlstir_core.hostlogs.windows.field_names import SECURITY, SYSMON_PROVIDERS
 from rlstir_core.provenance.facts import (
@@ -22,11 +22,11 @@ from rlstir_core.provenance.facts import (
     Dropped,
     Ended,
     Fact,
-    OnFile,
-    OnProcess,
-    OnSocket,
+    FileUsed,
+    ProcessUsed,
     Row,
     Seen,
+    SocketUsed,
     Who,
     address_of,
     guid_of,
@@ -133,7 +133,7 @@ def _any_dialect(raw: bytes | memoryview) -> Fields:
         record: Any = msgspec.json.decode(raw)
         if not isinstance(record, dict):
             raise Dropped("fields")
-        event = nested_event(record) if shape_of(record).kind == "nested" else None
+        event = nested_event(record) if dialect_of(record).kind == "nested" else None
         return msgspec.convert(record if event is None else dict(event[0].fields), Fields)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, AttributeError, TypeError, ValueError):
         raise Dropped("fields") from None
@@ -168,7 +168,7 @@ def _connection(row: Row, said: Fields) -> list[Fact]:
     began = said.initiated is True or said.initiated in ("true", "True", "1")
     protocol = text_of(said.protocol).lower()
     return [
-        OnSocket(
+        SocketUsed(
             _actor(row, said),
             "connect" if began else "accept",
             protocol if protocol in ("tcp", "udp") else "",
@@ -189,7 +189,7 @@ def _filtered(op: str) -> Callable[[Row, Fields], list[Fact]]:
     def facts(row: Row, said: Fields) -> list[Fact]:
         inbound = said.direction in _INBOUND
         return [
-            OnSocket(
+            SocketUsed(
                 Who(row.pid, exe=_image(row.exe)),
                 ("accept" if inbound else "connect") + op,
                 _L4.get(str(said.protocol), ""),
@@ -205,7 +205,7 @@ def _filtered(op: str) -> Callable[[Row, Fields], list[Fact]]:
 def _bound(row: Row, said: Fields) -> list[Fact]:
     port = port_of(said.source_port)
     return [
-        OnSocket(
+        SocketUsed(
             Who(row.pid, exe=_image(row.exe)),
             "bind",
             _L4.get(str(said.protocol), ""),
@@ -219,33 +219,33 @@ def _bound(row: Row, said: Fields) -> list[Fact]:
 def _listening(row: Row, said: Fields) -> list[Fact]:
     who = Who(row.pid, exe=_image(row.exe))
     l4 = _L4.get(str(said.protocol), "")
-    return [OnSocket(who, "listen", l4, _told(address_of(said.source_address)), dst_port=port_of(said.source_port))]
+    return [SocketUsed(who, "listen", l4, _told(address_of(said.source_address)), dst_port=port_of(said.source_port))]
 
 
 def _query(row: Row, said: Fields) -> list[Fact]:
     name = path_of(said.query_name).rstrip(".").lower()
     if not name:
         raise Dropped("name")
-    return [OnSocket(_actor(row, said), "query", "dns", name=name)]
+    return [SocketUsed(_actor(row, said), "query", "dns", name=name)]
 
 
 def _loaded(row: Row, said: Fields) -> list[Fact]:
     signed = {"true": True, "false": False}.get(str(said.signed).lower())
     sha256, _ = hashes_of(said.hashes)
-    return [OnFile(_actor(row, said), windows_path(said.image_loaded), "load", sha256=sha256, signed=signed)]
+    return [FileUsed(_actor(row, said), windows_path(said.image_loaded), "load", sha256=sha256, signed=signed)]
 
 
 def _on_file(op: str) -> Callable[[Row, Fields], list[Fact]]:
     def facts(row: Row, said: Fields) -> list[Fact]:
         sha256, _ = hashes_of(said.hashes or said.hash)
-        return [OnFile(_actor(row, said), windows_path(said.target_filename), op, sha256=sha256)]
+        return [FileUsed(_actor(row, said), windows_path(said.target_filename), op, sha256=sha256)]
 
     return facts
 
 
 def _registry(row: Row, said: Fields) -> list[Fact]:
     op = "delete" if text_of(said.event_type).startswith("Delete") else "write"
-    return [OnFile(_actor(row, said), windows_path(said.target_object), op, "registry")]
+    return [FileUsed(_actor(row, said), windows_path(said.target_object), op, "registry")]
 
 
 def _pipe(op: str) -> Callable[[Row, Fields], list[Fact]]:
@@ -253,20 +253,20 @@ def _pipe(op: str) -> Callable[[Row, Fields], list[Fact]]:
         name = _named(path_of(said.pipe_name))
         if name.startswith(("<", "&lt;")):  # anonymous: all of them would be one node
             raise Dropped("anonymous")
-        return [OnFile(_actor(row, said), name, op, "pipe")]
+        return [FileUsed(_actor(row, said), name, op, "pipe")]
 
     return facts
 
 
 def _raw_read(row: Row, said: Fields) -> list[Fact]:
-    return [OnFile(_actor(row, said), _named(path_of(said.device)), "read", "device")]
+    return [FileUsed(_actor(row, said), _named(path_of(said.device)), "read", "device")]
 
 
 def _on_process(op: str) -> Callable[[Row, Fields], list[Fact]]:
     def facts(row: Row, said: Fields) -> list[Fact]:
         who = Who(row.pid, guid_of(said.source_guid_10 or said.source_guid_8), _image(row.exe))
         guid = guid_of(said.target_guid_10 or said.target_guid_8)
-        return [OnProcess(who, Who(number(said.target_process_id), guid, _image(said.target_image)), op)]
+        return [ProcessUsed(who, Who(number(said.target_process_id), guid, _image(said.target_image)), op)]
 
     return facts
 
@@ -280,7 +280,7 @@ def _object(row: Row, said: Fields) -> list[Fact]:
     path = windows_path(said.object_name)
     if path.startswith("\\Device\\NamedPipe\\"):
         path, kind = _named(path.removeprefix("\\Device\\NamedPipe")), "pipe"
-    return [OnFile(Who(row.pid, exe=_image(row.exe)), path, op, kind)]
+    return [FileUsed(Who(row.pid, exe=_image(row.exe)), path, op, kind)]
 
 
 def _named(path: str) -> str:
@@ -304,9 +304,9 @@ def _shared(row: Row, said: Fields) -> list[Fact]:
         raise Dropped("name")
     mask = _mask(said.access_mask)
     op = "write" if mask & _WRITE else "delete" if mask & _DELETE else "read"
-    found: list[Fact] = [OnFile(who, path_of(f"\\\\{row.host}\\{share}\\{name}".rstrip("\\")), op, "share")]
+    found: list[Fact] = [FileUsed(who, path_of(f"\\\\{row.host}\\{share}\\{name}".rstrip("\\")), op, "share")]
     if address := address_of(said.ip_address):
-        found.append(OnSocket(who, "accept", "tcp", src_ip=address, dst_port=445))
+        found.append(SocketUsed(who, "accept", "tcp", src_ip=address, dst_port=445))
     return found
 
 

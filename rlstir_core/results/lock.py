@@ -12,17 +12,17 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-Progress = Callable[[int, int, str], None]  # done, of all, what
+from rlstir_core.progress import Tell
 
 _POLL_S = 0.2
 _SAID = 200  # bytes of a holder's note
 
 
 @contextlib.contextmanager
-def holding(path: Path, *, shared: bool = False, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+def holding(path: Path, *, shared: bool = False, waiting: Tell | None = None) -> Iterator[None]:
     """Holds the lock at `path`, alone or shared; while another process holds it, waits and tells who that is."""
     with _opened(path) as handle:
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
@@ -33,11 +33,6 @@ def holding(path: Path, *, shared: bool = False, waiting: Callable[[str], None] 
         if not shared:
             os.pwrite(handle, f"{os.getpid()}\n".encode().ljust(16), 0)
         yield
-
-
-def told_to(progress: Progress | None) -> Callable[[str], None] | None:
-    """A teller of waiting for whoever follows counted work."""
-    return None if progress is None else lambda text: progress(0, 0, text)
 
 
 def is_held(path: Path) -> bool:

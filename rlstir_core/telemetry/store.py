@@ -23,9 +23,10 @@ from rlstir_core.episodes.rows import read_rows
 from rlstir_core.episodes.schema import Episode
 from rlstir_core.episodes.validate import validated
 from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.progress import Progress, told_to
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish, read_ledger
-from rlstir_core.results.lock import Progress, holding, told_to
+from rlstir_core.results.lock import holding
 from rlstir_core.telemetry.channels import bin_channels, episode_bins
 from rlstir_core.telemetry.features import episode_features
 from rlstir_core.telemetry.parts import parts

@@ -12,7 +12,7 @@ import pytest
 
 from rlstir_core.contract.registry import load_registry
 from rlstir_core.episodes.index import read_index
-from rlstir_core.episodes.store_writer import Record, write_episode, write_index
+from rlstir_core.episodes.store_writer import IndexRecord, write_episode, write_index
 from rlstir_core.episodes.validate import HostValidation, validate_host
 from rlstir_core.hostlogs.store import LogSummary, build_log_events
 from rlstir_core.results.layout import Layout
@@ -77,7 +77,7 @@ class LogStore:
 
     store: Path
     layout: Layout
-    records: dict[str, Record]
+    records: dict[str, IndexRecord]
 
     def add(self, episode: str, host: str = HOST, **members: bytes | str) -> None:
         """An episode with log members: `audit_log='…'` becomes `logs/audit.log`, `gt_…` a truth."""

@@ -14,7 +14,7 @@ import pytest
 from rlstir_core.hostlogs.auditd import parser as audit
 from rlstir_core.hostlogs.auditd.event import Assembler
 from rlstir_core.hostlogs.auditd.pairs import PairReader
-from rlstir_core.hostlogs.auditd.record import Record, parse
+from rlstir_core.hostlogs.auditd.record import AuditRecord, parse
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
@@ -26,15 +26,15 @@ USELESS = ("", "?", "?,", "(null)")
 PARTS = ("user", "role", "domain", "level", "category")
 
 
-def records(lines: list[str]) -> Iterator[Record]:
+def records(lines: list[str]) -> Iterator[AuditRecord]:
     reader = PairReader()
     for line in lines:
         record = parse(line.encode(), reader)
-        if isinstance(record, Record):
+        if isinstance(record, AuditRecord):
             yield record
 
 
-def golden_form(record: Record) -> dict[str, str]:
+def golden_form(record: AuditRecord) -> dict[str, str]:
     """A record as go-libaudit's `auparse` shows it."""
     data = {key: value for key, value in (record.fields | record.said).items() if value not in USELESS}
     if match := re.match(r"avc: (\w+) \{ (.*) \} for", record.text):
@@ -167,7 +167,7 @@ def test_every_raw_and_interpreted_record_of_the_detection_cases_parses() -> Non
         for line in path.read_text().splitlines():
             record = parse(line.encode(), PairReader())
             if line.startswith("type="):
-                assert isinstance(record, Record), (path.name, line)
+                assert isinstance(record, AuditRecord), (path.name, line)
                 assert record.fields
                 n_records += 1
     assert n_records > 250

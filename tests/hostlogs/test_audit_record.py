@@ -9,7 +9,7 @@ import pytest
 
 from rlstir_core.hostlogs.auditd import parser as audit
 from rlstir_core.hostlogs.auditd.pairs import PairReader
-from rlstir_core.hostlogs.auditd.record import Record, parse
+from rlstir_core.hostlogs.auditd.record import AuditRecord, parse
 from rlstir_core.hostlogs.auditd.sockaddr import from_bytes, from_text
 from rlstir_core.hostlogs.schema import LogContext
 
@@ -17,9 +17,9 @@ HEAD = "type=SYSCALL msg=audit(1700000000.123:42): "
 CALL = "arch=c000003e syscall=59 success=yes exit=0 a0=1 items=2 ppid=1 pid=2 uid=0 tty=(none) "
 
 
-def of(line: str | bytes, reader: PairReader | None = None) -> Record:
+def of(line: str | bytes, reader: PairReader | None = None) -> AuditRecord:
     record = parse(line if isinstance(line, bytes) else line.encode(), reader or PairReader())
-    assert isinstance(record, Record), record
+    assert isinstance(record, AuditRecord), record
     return record
 
 

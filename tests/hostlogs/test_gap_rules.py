@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rlstir_core.hostlogs.attack.truth import Truth
+from rlstir_core.hostlogs.attack.truth import LogTruth
 from rlstir_core.hostlogs.gap_rules import (
     Ids,
     Reason,
@@ -21,7 +21,7 @@ from rlstir_core.hostlogs.gap_rules import (
     naive_rule,
     windows_ids,
 )
-from rlstir_core.hostlogs.parsers import PARSERS, format_of
+from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
 from rlstir_core.hostlogs.windows import evtx
@@ -34,10 +34,10 @@ def table(**members: bytes) -> pa.Table:
     builder = TableBuilder("host", "episode", 100_000)
     for name, data in members.items():
         member = f"logs/{name.replace('_', '.', 1)}"
-        kind = format_of(member)
-        assert kind is not None
-        builder.add(member, PARSERS[kind]([data], LogContext()))
-    return builder.finish(Truth())
+        spec = spec_of_member(member)
+        assert spec is not None
+        builder.add(member, spec.rows([data], LogContext()))
+    return builder.finish(LogTruth())
 
 
 def audit(serials: list[int], at: list[float] | None = None) -> bytes:
@@ -176,7 +176,7 @@ def test_on_real_exports_event_ids_gap_often_and_headers_seldom() -> None:
                 continue
             builder = TableBuilder("host", "episode", 100_000)
             builder.add("logs/x.evtx", evtx.rows([io.BytesIO(member.read()).getvalue()], LogContext()))
-            rows = builder.finish(Truth())
+            rows = builder.finish(LogTruth())
             if len(rows) > 1:
                 n += 1
                 n_naive += naive_rule(rows).flagged

@@ -6,9 +6,8 @@ import json
 
 import pytest
 
-from rlstir_core.hostlogs.attack.truth import Truth
-from rlstir_core.hostlogs.parsers import PARSERS
-from rlstir_core.hostlogs.recognise import Format
+from rlstir_core.hostlogs.attack.truth import LogTruth
+from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.table import TableBuilder
 from rlstir_core.hostlogs.templates.structured import kind, place, program
@@ -41,8 +40,8 @@ def test_a_value_that_is_no_short_word_is_a_parameter() -> None:
     assert kind("") == "<*>"
 
 
-def rows(form: Format, text: str) -> list[LogRow]:
-    return list(PARSERS[form]([text.encode()], LogContext()))
+def rows(form: str, text: str) -> list[LogRow]:
+    return list(spec_of(form).rows([text.encode()], LogContext()))
 
 
 def sysmon(image: str, command: str, level: str = "High") -> str:
@@ -95,8 +94,8 @@ def test_ids_of_told_and_found_templates_stand_in_one_table_in_the_order_of_rows
     builder = TableBuilder("h", "ep", 1000)
     cmd = "C:\\Windows\\System32\\cmd.exe"
     mixed = "\n".join([sysmon(cmd, "a"), "no event at all", sysmon(cmd, "b"), "no event at all"])
-    builder.add("logs/sysmon.jsonl", PARSERS["windows_json"]([mixed.encode()], LogContext()))
-    table = builder.finish(Truth()).sort_by("seq")
+    builder.add("logs/sysmon.jsonl", spec_of("windows_json").rows([mixed.encode()], LogContext()))
+    table = builder.finish(LogTruth()).sort_by("seq")
     ids, parsed = table["template_id"].to_pylist(), table["parsed"].to_pylist()
     assert parsed == [True, False, True, False]
     assert ids[0] == ids[2] != ids[1] == ids[3]

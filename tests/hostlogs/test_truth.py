@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from rlstir_core.hostlogs.attack.truth import TamperSpan, Truth, read_truth
-from rlstir_core.hostlogs.parsers import PARSERS, format_of
+from rlstir_core.hostlogs.attack.truth import LogTruth, TamperSpan, read_truth
+from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
 
@@ -21,19 +21,19 @@ SPAN: dict[str, Any] = {
 }
 
 
-def read(*spans: dict[str, Any]) -> Truth:
+def read(*spans: dict[str, Any]) -> LogTruth:
     return read_truth(None, msgspec.json.encode(list(spans)))
 
 
-def tags(truth: Truth) -> dict[tuple[str, int], str | None]:
+def tags(truth: LogTruth) -> dict[tuple[str, int], str | None]:
     """The tag of every row of two logs of one episode, five rows each, whose times go against the order of the file."""
     builder = TableBuilder("web1", "e", 1000)
     auth = "".join(f"2024-05-01T12:00:{8 - 2 * k:02d}Z web1 sshd[{k}]: x {k}\n" for k in range(5)).encode()
     audit = "".join(f"type=LOGIN msg=audit({T0 + 8 - 2 * k}.000:{k + 5}): pid={k} uid=0\n" for k in range(5)).encode()
     for member, data in (("logs/auth.log", auth), ("logs/audit.log", audit)):
-        kind = format_of(member)
-        assert kind is not None
-        builder.add(member, PARSERS[kind]([data], LogContext()))
+        spec = spec_of_member(member)
+        assert spec is not None
+        builder.add(member, spec.rows([data], LogContext()))
     found = builder.finish(truth).select(["member", "seq", "tamper_tag"]).to_pylist()
     return {(row["member"].removeprefix("logs/"), row["seq"]): row["tamper_tag"] for row in found}
 

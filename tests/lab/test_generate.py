@@ -14,16 +14,16 @@ import zstandard
 
 from rlstir_core.contract.registry import default_registry
 from rlstir_core.errors import ConfigError, StoreError
-from rlstir_core.hostlogs.parsers import PARSERS
+from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.ids import is_safe
 from rlstir_core.lab.generate import generate_store, make_episode
 from rlstir_core.lab.hosts import DEFAULT_HOSTS, host
-from rlstir_core.lab.plan import LabOptions, Plan, plan_store
+from rlstir_core.lab.plan import EpisodePlan, LabOptions, plan_store
 from rlstir_core.lab.sensors.profiles import PROFILES, STAGES, samples
 
 
-def _plans(episodes: int = 100, seed: int = 7, hosts: tuple[str, ...] = DEFAULT_HOSTS) -> list[Plan]:
+def _plans(episodes: int = 100, seed: int = 7, hosts: tuple[str, ...] = DEFAULT_HOSTS) -> list[EpisodePlan]:
     return plan_store(hosts=hosts, episodes=episodes, options=LabOptions(seed=seed))
 
 
@@ -142,7 +142,7 @@ def test_connections_of_the_logs_are_flows_of_the_telemetry(benign: bool) -> Non
     plans = plan_store(hosts=(name,), episodes=12, options=options)
     made = make_episode(next(p for p in plans if p.benign == benign and p.netflow and not p.logs.quirk), options)
     flows = {(row["dst"], row["dport"], row["sport"]) for row in _rows(made.sources["netflow"])}
-    rows = PARSERS["windows_json"]([made.extra["logs/sysmon.jsonl"]], LogContext())
+    rows = spec_of("windows_json").rows([made.extra["logs/sysmon.jsonl"]], LogContext())
     logged = set()
     for row in rows:
         if (row.channel, row.event_id) == ("sysmon", "3"):
@@ -206,7 +206,7 @@ def test_names_are_hashes_and_carry_no_label() -> None:
 
 
 def test_the_order_and_the_times_of_recording_are_blind_to_the_label() -> None:
-    def lead(plans: list[Plan]) -> float:
+    def lead(plans: list[EpisodePlan]) -> float:
         """Mean rank of benign episodes, in [0, 1]."""
         return float(np.mean([rank / len(plans) for rank, plan in enumerate(plans) if plan.benign]))
 

@@ -11,7 +11,7 @@ import pytest
 from rlstir_core.contract.registry import default_registry
 from rlstir_core.lab import generate
 from rlstir_core.lab.hosts import DEFAULT_HOSTS
-from rlstir_core.lab.plan import LabOptions, Plan, plan_store
+from rlstir_core.lab.plan import EpisodePlan, LabOptions, plan_store
 from rlstir_core.lab.sensors import sources
 from rlstir_core.lab.sensors.activities import RESOURCES
 
@@ -24,23 +24,23 @@ SOURCES = {
 }
 
 
-def _recording(plan: Plan, options: LabOptions) -> sources.Recording:
+def _recording(plan: EpisodePlan, options: LabOptions) -> sources.SensorInput:
     return generate.recording(plan, options, generate.play(plan, options))
 
 
 @pytest.fixture(scope="module")
-def recordings() -> list[sources.Recording]:
+def recordings() -> list[sources.SensorInput]:
     options = LabOptions(seed=1)
     return [_recording(plan, options) for plan in plan_store(hosts=DEFAULT_HOSTS, episodes=24, options=options)]
 
 
-def _columns(recordings: list[sources.Recording], name: str) -> Iterator[tuple[sources.Recording, Any]]:
+def _columns(recordings: list[sources.SensorInput], name: str) -> Iterator[tuple[sources.SensorInput, Any]]:
     return ((recording, SOURCES[name](recording)) for recording in recordings)
 
 
 @pytest.mark.parametrize(("name", "hz"), [("proc", 10.0), ("perf", 10.0), ("qmp", 1.0), ("guest", 1.0)])
 def test_a_source_is_sampled_at_its_true_rate_with_jitter(
-    recordings: list[sources.Recording], name: str, hz: float
+    recordings: list[sources.SensorInput], name: str, hz: float
 ) -> None:
     for recording, columns in _columns(recordings, name):
         steps = np.diff(columns["t_wall_ns"])
@@ -50,7 +50,7 @@ def test_a_source_is_sampled_at_its_true_rate_with_jitter(
         assert len(np.unique(steps)) > len(steps) / 2
 
 
-def test_netflow_has_one_line_a_flow_in_order(recordings: list[sources.Recording]) -> None:
+def test_netflow_has_one_line_a_flow_in_order(recordings: list[sources.SensorInput]) -> None:
     for recording, columns in _columns(recordings, "netflow"):
         assert len(columns["bytes"]) == recording.n_flows + len(recording.connections)
         assert (np.diff(columns["t_wall_ns"]) >= 0).all()
@@ -58,7 +58,7 @@ def test_netflow_has_one_line_a_flow_in_order(recordings: list[sources.Recording
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_times_lie_inside_the_episode(recordings: list[sources.Recording], name: str) -> None:
+def test_times_lie_inside_the_episode(recordings: list[sources.SensorInput], name: str) -> None:
     for recording, columns in _columns(recordings, name):
         seconds = (columns["t_wall_ns"] - recording.start_wall_ns) / 1e9
         assert seconds[0] >= 0
@@ -66,7 +66,7 @@ def test_times_lie_inside_the_episode(recordings: list[sources.Recording], name:
 
 
 def test_netflows_monotonic_clock_is_uptime_and_the_others_is_episode_time(
-    recordings: list[sources.Recording],
+    recordings: list[sources.SensorInput],
 ) -> None:
     for name in SOURCES:
         for _, columns in _columns(recordings[:3], name):
@@ -74,7 +74,9 @@ def test_netflows_monotonic_clock_is_uptime_and_the_others_is_episode_time(
 
 
 @pytest.mark.parametrize("name", ["proc", "perf", "qmp", "guest"])
-def test_counters_are_never_negative_and_fall_only_at_one_reset(recordings: list[sources.Recording], name: str) -> None:
+def test_counters_are_never_negative_and_fall_only_at_one_reset(
+    recordings: list[sources.SensorInput], name: str
+) -> None:
     fields = default_registry().sources[name].fields
     falling = 0
     for _, columns in _columns(recordings, name):
@@ -95,7 +97,7 @@ def test_the_guest_agent_restarts_now_and_then() -> None:
     assert 0 < sum(restarts) < 20
 
 
-def test_perf_counts_only_while_it_runs(recordings: list[sources.Recording]) -> None:
+def test_perf_counts_only_while_it_runs(recordings: list[sources.SensorInput]) -> None:
     for recording, columns in _columns(recordings, "perf"):
         share = np.diff(columns["time_running_ns"]) / np.diff(columns["time_enabled_ns"])
         share = share[(share > 0) & (share <= 1.0 + 1e-6)]
@@ -104,7 +106,7 @@ def test_perf_counts_only_while_it_runs(recordings: list[sources.Recording]) -> 
         assert (columns["time_running_ns"] < columns["time_enabled_ns"]).mean() > 0.9
 
 
-def test_what_the_sensors_saw_adds_up_to_the_activity(recordings: list[sources.Recording]) -> None:
+def test_what_the_sensors_saw_adds_up_to_the_activity(recordings: list[sources.SensorInput]) -> None:
     """Scaled by enabled/running, the cycles of an episode are those that the machine spent."""
     for recording, columns in _columns(recordings[:6], "perf"):
         enabled, running = np.diff(columns["time_enabled_ns"]), np.diff(columns["time_running_ns"])
@@ -114,7 +116,7 @@ def test_what_the_sensors_saw_adds_up_to_the_activity(recordings: list[sources.R
         assert seen == pytest.approx(recording.rates[RESOURCES.index("cycles")].mean(), rel=0.1)
 
 
-def test_rss_is_refreshed_as_seldom_as_the_host_does(recordings: list[sources.Recording]) -> None:
+def test_rss_is_refreshed_as_seldom_as_the_host_does(recordings: list[sources.SensorInput]) -> None:
     for recording, columns in _columns(recordings, "proc"):
         assert (columns["rss_bytes"] % 4096 == 0).all()
         moves = np.mean(np.diff(columns["rss_bytes"]) != 0)

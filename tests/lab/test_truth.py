@@ -11,12 +11,12 @@ import pytest
 import windows_recovery
 
 from rlstir_core.hostlogs.attack.truth import read_truth
-from rlstir_core.hostlogs.parsers import PARSERS, format_of
+from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
 from rlstir_core.lab.generate import make_episode, play
 from rlstir_core.lab.machine.events import LoggedOn
-from rlstir_core.lab.plan import LabOptions, Plan, plan_store
+from rlstir_core.lab.plan import EpisodePlan, LabOptions, plan_store
 from rlstir_core.lab.signals import stream
 from rlstir_core.lab.writers import linux, windows
 
@@ -25,22 +25,22 @@ OPTIONS = LabOptions(seed=21, tampered=0.0)
 
 
 @pytest.fixture(scope="module")
-def plans() -> list[Plan]:
+def plans() -> list[EpisodePlan]:
     return plan_store(hosts=HOSTS, episodes=24, options=OPTIONS)
 
 
-def table_of(plan: Plan, extra: dict[str, bytes]) -> Any:
+def table_of(plan: EpisodePlan, extra: dict[str, bytes]) -> Any:
     builder = TableBuilder(plan.host.name, plan.episode_id, 1_000_000)
     for member in sorted(extra):
-        kind = format_of(member)
-        if kind is not None:
+        spec = spec_of_member(member)
+        if spec is not None:
             context = LogContext(name=member, host=plan.host.name, near_ns=plan.start_wall_ns)
-            builder.add(member, PARSERS[kind]([extra[member]], context))
+            builder.add(member, spec.rows([extra[member]], context))
     return builder.finish(read_truth(extra["gt_ttp_sequence.json"], extra["gt_tamper_spans.json"]))
 
 
 @pytest.mark.parametrize("os", ["linux", "windows"])
-def test_nearly_all_events_and_edges_of_untampered_episodes_come_back(plans: list[Plan], os: str) -> None:
+def test_nearly_all_events_and_edges_of_untampered_episodes_come_back(plans: list[EpisodePlan], os: str) -> None:
     total: Counter[str] = Counter()
     missed: list[Any] = []
     for plan in plans:
@@ -58,7 +58,7 @@ def test_nearly_all_events_and_edges_of_untampered_episodes_come_back(plans: lis
     assert total["edges_found"] >= 0.99 * total["edges"], missed[:10]
 
 
-def test_the_truth_points_at_rows_of_the_attack_and_at_no_others(plans: list[Plan]) -> None:
+def test_the_truth_points_at_rows_of_the_attack_and_at_no_others(plans: list[EpisodePlan]) -> None:
     labelled = rows = 0
     for plan in plans[:12]:
         made = make_episode(plan, OPTIONS)
@@ -77,7 +77,7 @@ def test_the_truth_points_at_rows_of_the_attack_and_at_no_others(plans: list[Pla
     assert 0 < labelled < 0.5 * rows
 
 
-def test_actions_lie_in_the_recording_and_name_processes_that_acted(plans: list[Plan]) -> None:
+def test_actions_lie_in_the_recording_and_name_processes_that_acted(plans: list[EpisodePlan]) -> None:
     for plan in plans:
         happened = play(plan, OPTIONS)
         acting = {event.who.pid for event in happened.events}
@@ -87,14 +87,14 @@ def test_actions_lie_in_the_recording_and_name_processes_that_acted(plans: list[
             assert action.pids and set(action.pids) <= acting
 
 
-def test_a_fixed_pid_never_marks_an_attack(plans: list[Plan]) -> None:
+def test_a_fixed_pid_never_marks_an_attack(plans: list[EpisodePlan]) -> None:
     seen = Counter(pid for plan in plans for action in play(plan, OPTIONS).techniques for pid in set(action.pids))
     episodes = sum(not plan.benign for plan in plans)
     shared = {pid for pid, n in seen.items() if n > 0.4 * episodes}
     assert shared <= {1, 4}  # init and System
 
 
-def test_no_text_of_a_log_says_what_the_lab_knows(plans: list[Plan]) -> None:
+def test_no_text_of_a_log_says_what_the_lab_knows(plans: list[EpisodePlan]) -> None:
     words = (b"suspicious", b"malicious", b"attack", b"benign", b"scenario", b"technique", b"twin", b"tamper")
     for plan in plans[:12]:
         logs = {name: raw for name, raw in make_episode(plan, OPTIONS).extra.items() if name.startswith("logs/")}
@@ -121,7 +121,7 @@ def test_twins_share_all_but_the_tampered_logs() -> None:
         assert changed == {span.member for span in spans}
 
 
-def test_failed_logins_happen_in_honest_episodes_too(plans: list[Plan]) -> None:
+def test_failed_logins_happen_in_honest_episodes_too(plans: list[EpisodePlan]) -> None:
     failed = [
         any(type(event) is LoggedOn and not event.ok for event in play(plan, OPTIONS).events)
         for plan in plans

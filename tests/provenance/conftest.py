@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rlstir_core.hostlogs.attack.truth import Truth
-from rlstir_core.hostlogs.parsers import PARSERS
+from rlstir_core.hostlogs.attack.truth import LogTruth
+from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
 from rlstir_core.provenance.store import graph_of
@@ -97,8 +97,8 @@ class Log:
             ("logs/audit.log", "audit", self.audit),
         ):
             raw = "".join(f"{line}\n" for line in lines).encode()
-            builder.add(member, PARSERS[kind](iter([raw]), LogContext(name=member, host="ws")))
-        return builder.finish(Truth())
+            builder.add(member, spec_of(kind).rows(iter([raw]), LogContext(name=member, host="ws")))
+        return builder.finish(LogTruth())
 
     def graph(self, fields_json: dict[int, str] | None = None) -> Graph:
         """The graph; `fields_json` puts other texts in place of rows' own."""

@@ -14,7 +14,6 @@ from graph_check import check
 
 import rlstir_core.hostlogs.store as log_store
 from rlstir_core.contract.registry import load_registry
-from rlstir_core.drawing import drawable
 from rlstir_core.episodes.index import read_index
 from rlstir_core.episodes.validate import validate_host
 from rlstir_core.errors import UpstreamMissing
@@ -149,7 +148,6 @@ def test_the_picture_shows_hostile_names_as_plain_text(log: Any) -> None:
     png = tree_picture(log.graph(), "$host$ \\x")
     assert png.startswith(PNG) and int.from_bytes(png[16:20]) == 700
     assert png == tree_picture(log.graph(), "$host$ \\x")
-    assert drawable("a\u202e\n$b" + "c" * 99, 10) == "a $bcccc.."
 
 
 def test_a_picture_of_many_processes_stays_small(log: Any) -> None:

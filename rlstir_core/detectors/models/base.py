@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rlstir_core.detectors.blocks import Blocks
 from rlstir_core.detectors.inputs import Inputs
 from rlstir_core.learning.presets import Preset
-from rlstir_core.learning.scores import Tell
+from rlstir_core.progress import Tell
 
 # N windows, K phases
 

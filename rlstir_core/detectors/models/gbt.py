@@ -21,7 +21,8 @@ from rlstir_core.detectors.models.base import Detector, ModelSpec, TrainingFacts
 from rlstir_core.detectors.models.gbt_file import checked_model
 from rlstir_core.errors import CheckpointError
 from rlstir_core.learning.presets import Preset
-from rlstir_core.learning.scores import Tell, class_weights, look
+from rlstir_core.learning.scores import class_weights, look
+from rlstir_core.progress import Tell
 
 # N windows, F columns, K phases
 _TREES_PER_LOOK = 10  # validation is looked at every so many trees, as a net is after every pass

@@ -21,14 +21,15 @@ from rlstir_core.atomic import replacing
 from rlstir_core.detectors.blocks import Blocks, one_block
 from rlstir_core.detectors.inputs import Inputs, SequenceInputs, SummaryInputs
 from rlstir_core.detectors.models.base import Detector, TrainingFacts
-from rlstir_core.episodes.schema import printable
 from rlstir_core.errors import CheckpointError
 from rlstir_core.learning.devices import device
 from rlstir_core.learning.examples import Batches, Block, Examples
 from rlstir_core.learning.loop import predict, train
 from rlstir_core.learning.presets import Net, Preset
-from rlstir_core.learning.scores import Tell, class_weights
+from rlstir_core.learning.scores import class_weights
 from rlstir_core.learning.standardise import Standardiser, fit_standardiser
+from rlstir_core.progress import Tell
+from rlstir_core.text import printable
 
 # N windows, F columns, T bins, D input rows, L bins of a window, K phases, B windows of a batch
 _WEIGHT = "network."

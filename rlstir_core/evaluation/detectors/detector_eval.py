@@ -31,7 +31,7 @@ from rlstir_core.evaluation.stats.metrics import chance_macro_f1, macro_f1, unte
 from rlstir_core.evaluation.stats.paired import Contender, contender, default_family, paired_differences
 from rlstir_core.evaluation.stats.records import SplitGap
 from rlstir_core.evaluation.stats.scored import Truth
-from rlstir_core.learning.scores import Tell
+from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
 from rlstir_core.results.versions import VERSIONS

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
-from rlstir_core.evaluation.report.markdown import MISSING, escape_md, figure, listed, number, percent, table
+from rlstir_core.evaluation.report.markdown import MISSING, figure, listed, number, percent, table
 from rlstir_core.evaluation.report.rows import notes, ordered, picture, row_name
 from rlstir_core.evaluation.report.verdict import chosen_model
 from rlstir_core.evaluation.stats.records import ModelEvaluation, Stratum
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
+from rlstir_core.text import escape_md
 
 _COLUMNS_A_TABLE = 6
 

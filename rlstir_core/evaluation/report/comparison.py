@@ -23,7 +23,7 @@ from rlstir_core.evaluation.report.model_card import render_model_card
 from rlstir_core.evaluation.report.plots import draw_all
 from rlstir_core.evaluation.report.verdict import chosen_model
 from rlstir_core.evaluation.stats.records import ModelEvaluation
-from rlstir_core.learning.scores import Tell
+from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.versions import VERSIONS
 

@@ -19,7 +19,6 @@ from rlstir_core.evaluation.report.breakdowns import (
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import (
     MISSING,
-    escape_md,
     figure,
     number,
     p_value,
@@ -41,6 +40,7 @@ from rlstir_core.evaluation.report.verdict import verdict_paragraphs
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
+from rlstir_core.text import escape_md
 
 
 def render_markdown(inputs: ReportInputs) -> str:

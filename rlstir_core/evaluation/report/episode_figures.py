@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rlstir_core.drawing import FAINT, GRID, INK, canvas, drawable, png
+from rlstir_core.drawing import FAINT, GRID, INK, canvas, png
 from rlstir_core.episodes.rows import read_rows
 from rlstir_core.episodes.schema import Episode
 from rlstir_core.errors import UpstreamMissing, how_to_make
@@ -23,6 +23,7 @@ from rlstir_core.provenance.store import read_graph
 from rlstir_core.results.layout import Layout
 from rlstir_core.telemetry.schema import FeatureSchema, read_schema
 from rlstir_core.telemetry.store import read_tensor
+from rlstir_core.text import drawable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 
-from rlstir_core.drawing import drawable
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.verdict import is_void
+from rlstir_core.text import drawable
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 

@@ -10,9 +10,8 @@ import base64
 from collections.abc import Sequence
 
 from rlstir_core.contract.registry import PRIMARY_MODE
-from rlstir_core.drawing import drawable
-from rlstir_core.evaluation.report.markdown import escape_md
 from rlstir_core.evaluation.stats.records import ModelEvaluation
+from rlstir_core.text import drawable, escape_md
 
 LIMIT = 1000
 _ROW_PX = 13

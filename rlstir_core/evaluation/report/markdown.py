@@ -1,44 +1,16 @@
-"""Writing markdown: escaping what came from data, and the small forms (figures, tables).
+"""Writing markdown: the small forms (figures, tables); `text.py` escapes what came from data.
 
 What does not belong here: what a report says (`report.py`).
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 from rlstir_core.evaluation.stats.intervals import Estimate
 
 MISSING = "–"
-_MAX_TEXT = 200
 _MAX_PAD = 44
-_SPECIAL = re.compile(r"[\\`*\[\]|~$]")
-_LOOSE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # one inside a word never opens emphasis
-_BLOCK_START = re.compile(r"^(?:#{1,6}|-+|\+|=+|\d{1,9}[.)])(?=\s|$)")
-
-
-def escape_md(text: object, limit: int = _MAX_TEXT) -> str:
-    """`text` as plain words in markdown, in its tables and in HTML made from it.
-
-    No markup, link or control character survives.
-    """
-    plain = "".join(" " if _is_control(char) else char for char in str(text))
-    plain = re.sub(r"\s+", " ", plain).strip()
-    if len(plain) > limit:
-        plain = plain[: limit - 1] + "…"
-    plain = _SPECIAL.sub(lambda match: "\\" + match[0], plain)
-    plain = _LOOSE_UNDERSCORE.sub(r"\\_", plain)
-    plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    plain = plain.replace("://", "\\://").replace("@", "\\@")  # renderers make links of bare addresses
-    plain = re.sub(r"(?i)\b(www)\.", r"\1\\.", plain)
-    return _BLOCK_START.sub(lambda match: match[0][:-1] + "\\" + match[0][-1], plain)
-
-
-def _is_control(char: str) -> bool:
-    # Cc control, Cf format (bidi overrides, zero width), Cs/Co/Cn unusable, Zl/Zp line separators
-    return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def number(value: float | None, places: int = 3) -> str:

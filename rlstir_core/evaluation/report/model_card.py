@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rlstir_core.evaluation.report.markdown import escape_md, figure, percent, plural, table
+from rlstir_core.evaluation.report.markdown import figure, percent, plural, table
 from rlstir_core.evaluation.stats.intervals import MIN_HOSTS
 from rlstir_core.evaluation.stats.records import ModelEvaluation
+from rlstir_core.text import escape_md
 
 
 def render_model_card(evaluation: ModelEvaluation, training: Mapping[str, object]) -> str:

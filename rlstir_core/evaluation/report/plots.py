@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rlstir_core.contract.registry import PRIMARY_MODE
-from rlstir_core.drawing import FAINT, GRID, INK, canvas, drawable, png
+from rlstir_core.drawing import FAINT, GRID, INK, canvas, png
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.rows import ordered
 from rlstir_core.evaluation.stats.records import EarlyPoint, ModelEvaluation
+from rlstir_core.text import drawable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rlstir_core.evaluation.report.inputs import HostQuality, ReportInputs, SplitSide
-from rlstir_core.evaluation.report.markdown import MISSING, escape_md, number, percent, plural, table
+from rlstir_core.evaluation.report.markdown import MISSING, number, percent, plural, table
 from rlstir_core.evaluation.stats.counts import MIN_PHASE_EPISODES
 from rlstir_core.evaluation.stats.intervals import MIN_BOOTSTRAP, MIN_EPISODES, MIN_HOSTS
 from rlstir_core.evaluation.stats.rules import ALARM_FPR, VOID_MARGIN
+from rlstir_core.text import escape_md
 
 _MANY = 40
 _READING = (

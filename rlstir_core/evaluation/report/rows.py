@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
-from rlstir_core.evaluation.report.markdown import escape_md
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.ids import is_safe
+from rlstir_core.text import escape_md
 
 
 def ordered(inputs: ReportInputs) -> list[ModelEvaluation]:

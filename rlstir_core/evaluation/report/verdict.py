@@ -8,7 +8,6 @@ from __future__ import annotations
 from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import (
-    escape_md,
     figure,
     listed,
     number,
@@ -21,6 +20,7 @@ from rlstir_core.evaluation.report.rows import coded
 from rlstir_core.evaluation.stats.intervals import MIN_HOSTS, Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation, PairedDifference
 from rlstir_core.evaluation.stats.rules import VOID_MARGIN
+from rlstir_core.text import escape_md
 
 ALPHA = 0.05
 PROBE_VERDICTS_WITHOUT_HARM = ("ok", "not measured")

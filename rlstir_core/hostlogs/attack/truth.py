@@ -58,7 +58,7 @@ class TamperSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return (*self.seqs, *borders)
 
 
-class Truth(msgspec.Struct, frozen=True, kw_only=True):
+class LogTruth(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an episode's logs; `n_bad` entries broke the form."""
 
     actions: tuple[Action, ...] = ()
@@ -66,11 +66,11 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     n_bad: int = 0
 
 
-def read_truth(ttp: bytes | None, tamper: bytes | None) -> Truth:
+def read_truth(ttp: bytes | None, tamper: bytes | None) -> LogTruth:
     """The truth in the members `gt_ttp_sequence.json` and `gt_tamper_spans.json`; either may be absent."""
     actions, bad_actions = _read(ttp, Action, _action)
     spans, bad_spans = _read(tamper, TamperSpan, _span)
-    return Truth(actions=tuple(actions), spans=tuple(spans), n_bad=bad_actions + bad_spans)
+    return LogTruth(actions=tuple(actions), spans=tuple(spans), n_bad=bad_actions + bad_spans)
 
 
 def _read(raw: bytes | None, kind: Any, check: Any) -> tuple[list[Any], int]:

@@ -11,7 +11,7 @@ from collections import deque
 
 import msgspec
 
-from rlstir_core.hostlogs.auditd.record import Record
+from rlstir_core.hostlogs.auditd.record import AuditRecord
 
 WAIT_NS = 2_000_000_000  # as in libaudit, by the log's clock
 _LATE_NS = 60_000_000_000  # a smaller serial from longer ago is no late event: a reboot, or files out of order
@@ -25,16 +25,16 @@ _RECORD_COST = 1000  # bytes that a record occupies beside its text
 _SERIALS = 0xFFFFFFFF
 
 _Key = tuple[str, int, int]
-_NONE: list[Event] = []  # never added to
+_NONE: list[AuditEvent] = []  # never added to
 
 
-class Event(msgspec.Struct, gc=False):
+class AuditEvent(msgspec.Struct, gc=False):
     """Records of one event, in the order of the file."""
 
     node: str
     ts_ns: int
     serial: int
-    records: list[Record]
+    records: list[AuditRecord]
     n_bytes: int = 0
     ended: bool = False
     part: int = 0  # records that came too late or were too many make a further event: 1, 2, …
@@ -57,14 +57,14 @@ class Assembler:
     def __init__(self, wait_ns: int = WAIT_NS, max_waiting: int = MAX_WAITING) -> None:
         self._wait_ns = wait_ns
         self._max_waiting = max_waiting
-        self._waiting: dict[_Key, Event] = {}
-        self._order: deque[Event] = deque()
+        self._waiting: dict[_Key, AuditEvent] = {}
+        self._order: deque[AuditEvent] = deque()
         self._n_bytes = 0
         self._left: dict[_Key, int] = {}  # events that left lately, and in how many parts
         self._nodes: dict[str, _Node] = {}
         self.n_missing = 0
 
-    def feed(self, record: Record, n_bytes: int) -> list[Event]:
+    def feed(self, record: AuditRecord, n_bytes: int) -> list[AuditEvent]:
         """Takes the next record, whose line has `n_bytes`."""
         key = (record.node, record.ts_ns, record.serial)
         node = self._nodes.get(record.node) or self._add_node(record)
@@ -76,7 +76,7 @@ class Assembler:
                 event.ended = True
         elif event is None or event.ended:
             part = self._left.get(key, 0) if event is None else event.part + 1
-            event = Event(record.node, record.ts_ns, record.serial, [record], n_bytes, part=part)
+            event = AuditEvent(record.node, record.ts_ns, record.serial, [record], n_bytes, part=part)
             # a program's or the daemon's record is an event; the other types are too many to tell
             daemon = record.type.startswith("DAEMON_")
             event.ended = daemon or bool(record.said)
@@ -94,7 +94,7 @@ class Assembler:
             return _NONE
         return self._leave()
 
-    def finish(self) -> list[Event]:
+    def finish(self) -> list[AuditEvent]:
         """The events that still wait."""
         return [self._pop() for _ in range(len(self._order))]
 
@@ -109,7 +109,7 @@ class Assembler:
             or self._n_bytes > MAX_WAITING_BYTES
         )
 
-    def _leave(self) -> list[Event]:
+    def _leave(self) -> list[AuditEvent]:
         if not self._due():
             return _NONE
         events = [self._pop()]
@@ -117,7 +117,7 @@ class Assembler:
             events.append(self._pop())
         return events
 
-    def _pop(self) -> Event:
+    def _pop(self) -> AuditEvent:
         event = self._order.popleft()
         key = (event.node, event.ts_ns, event.serial)
         if self._waiting.get(key) is event:
@@ -129,7 +129,7 @@ class Assembler:
         self.n_missing += event.missing
         return event
 
-    def _add_node(self, record: Record) -> _Node:
+    def _add_node(self, record: AuditRecord) -> _Node:
         if len(self._nodes) > self._max_waiting:
             # names without end are no network of hosts: all but those with events in flight are forgotten
             kept = {event.node for event in self._order}
@@ -137,7 +137,7 @@ class Assembler:
         node = self._nodes[record.node] = _Node(record.ts_ns)
         return node
 
-    def _count(self, event: Event, node: _Node) -> None:
+    def _count(self, event: AuditEvent, node: _Node) -> None:
         """Counts the serials that are missing before this event, and takes back those that came late."""
         last, begun_ns = node.serial, node.begun_ns
         step = (event.serial - last) & _SERIALS  # it rolls over

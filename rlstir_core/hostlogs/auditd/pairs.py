@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from rlstir_core.hostlogs.unparsed import text as decoded
+from rlstir_core.text import decoded
 
 _SEEN_BEFORE = 30  # times that a shape is met before it is learnt: that costs as much as reading 500 records
 _SHAPES_A_KIND = 6

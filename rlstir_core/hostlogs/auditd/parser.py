@@ -13,15 +13,17 @@ from functools import lru_cache
 from posixpath import join, normpath
 from typing import Any
 
-from rlstir_core.hostlogs.auditd.event import Assembler, Event
+from rlstir_core.hostlogs.auditd.event import Assembler, AuditEvent
 from rlstir_core.hostlogs.auditd.pairs import PairReader
-from rlstir_core.hostlogs.auditd.record import Record, parse
+from rlstir_core.hostlogs.auditd.record import AuditRecord, parse
 from rlstir_core.hostlogs.auditd.sockaddr import from_bytes, from_text
 from rlstir_core.hostlogs.auditd.tables import ARCHES, ERRORS, SYSCALLS
 from rlstir_core.hostlogs.lines import lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
+from rlstir_core.hostlogs.spec import Head, ParserSpec
 from rlstir_core.hostlogs.templates.structured import PARAMETER, kind, place, program
-from rlstir_core.hostlogs.unparsed import shown, text, to_json, unparsed
+from rlstir_core.hostlogs.unparsed import to_json, unparsed
+from rlstir_core.text import decoded, one_line
 
 PROVIDER = "auditd"
 CHANNEL = "auditd"
@@ -46,6 +48,8 @@ _SAID_LENGTH = 200  # characters of one value in a message
 _MAX_ARGS = 100_000
 _CHUNK = re.compile(r"a([0-9]{1,6})\[([0-9]{1,6})\]").fullmatch
 _EMPTY = ("", "?", "(null)", "(none)", "unset")
+_LINE = re.compile(rb"(?:node=\S+ )?type=\S+ msg=audit\(|----$|time->|# ?ausearch", re.ASCII)
+_RECORD = re.compile(rb"(?:node=\S+ )?type=\S+ msg=audit\(", re.ASCII)
 
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
@@ -68,7 +72,7 @@ def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
         yield row(event, context)
 
 
-def row(event: Event, context: LogContext) -> LogRow:
+def row(event: AuditEvent, context: LogContext) -> LogRow:
     """The row of an event."""
     main, syscall = _main(event)
     actor = syscall or main  # the kernel's word on who it was
@@ -95,7 +99,7 @@ def row(event: Event, context: LogContext) -> LogRow:
     )
 
 
-def _main(event: Event) -> tuple[Record, Record | None]:
+def _main(event: AuditEvent) -> tuple[AuditRecord, AuditRecord | None]:
     """The record that says what the event is, and its SYSCALL record."""
     main = syscall = None
     for record in event.records:
@@ -106,7 +110,7 @@ def _main(event: Event) -> tuple[Record, Record | None]:
     return main or syscall or event.records[0], syscall
 
 
-def _fields(event: Event, main: Record, syscall: Record | None) -> dict[str, Any]:
+def _fields(event: AuditEvent, main: AuditRecord, syscall: AuditRecord | None) -> dict[str, Any]:
     fields: dict[str, Any] = {"serial": event.serial}
     call = syscall or (main if "syscall" in main.fields else None)
     if call is not None:
@@ -123,9 +127,9 @@ def _fields(event: Event, main: Record, syscall: Record | None) -> dict[str, Any
     return fields
 
 
-def _add_described(fields: dict[str, Any], event: Event, call: Record | None) -> None:
+def _add_described(fields: dict[str, Any], event: AuditEvent, call: AuditRecord | None) -> None:
     """What the records around the main one say: where, with which arguments, on which files and sockets."""
-    found: dict[str, list[Record]] = {}
+    found: dict[str, list[AuditRecord]] = {}
     for record in event.records:
         found.setdefault(record.type, []).append(record)
     for record in found.get("CWD", ()):
@@ -149,12 +153,12 @@ def _add_described(fields: dict[str, Any], event: Event, call: Record | None) ->
         fields["keys"] = keys
 
 
-def _item(path: Record) -> int:
+def _item(path: AuditRecord) -> int:
     item = path.fields.get("item", "")
     return int(item) if item.isdecimal() and len(item) < 8 else 0
 
 
-def _add_syscall(fields: dict[str, Any], call: Record) -> None:
+def _add_syscall(fields: dict[str, Any], call: AuditRecord) -> None:
     arch, syscall = names_of(call)
     fields["syscall"] = syscall
     fields["arch"] = arch
@@ -171,7 +175,7 @@ def _add_syscall(fields: dict[str, Any], call: Record) -> None:
             fields[key] = call.names.get(name) or ("unset" if value in UNSET else value)
 
 
-def _record_json(record: Record) -> dict[str, Any]:
+def _record_json(record: AuditRecord) -> dict[str, Any]:
     """Everything a record says: a program's fields under `msg`, auditd's names under `names`."""
     found: dict[str, Any] = {"type": record.type, "fields": record.fields}
     if record.said:
@@ -189,7 +193,7 @@ def _record_json(record: Record) -> dict[str, Any]:
     return found
 
 
-def names_of(call: Record) -> tuple[str, str]:
+def names_of(call: AuditRecord) -> tuple[str, str]:
     """Architecture and system call by name; a number that is not known stays one."""
     arch, number = call.fields.get("arch", ""), call.fields.get("syscall", "")
     named = call.names.get("SYSCALL", "")
@@ -205,7 +209,7 @@ def _named(arch: str, number: str) -> tuple[str, str]:
     return arch, number
 
 
-def result_of(record: Record) -> str:
+def result_of(record: AuditRecord) -> str:
     """`success`, `fail`, or nothing where the record does not say."""
     said = (record.get("success") or record.get("res")).lower()
     if not said:
@@ -221,7 +225,7 @@ def exit_of(code: str) -> str:
     return number
 
 
-def arguments(records: list[Record]) -> list[str]:
+def arguments(records: list[AuditRecord]) -> list[str]:
     """The arguments of EXECVE records; one too long for a record comes in parts."""
     found: dict[int, str] = {}
     parts: dict[int, list[str]] = {}
@@ -249,7 +253,7 @@ def _joined(chunks: list[str]) -> str:
             raw.append(bytes.fromhex(chunk))
         except ValueError:
             raw.append(chunk.encode())
-    return text(b"".join(raw))
+    return decoded(b"".join(raw))
 
 
 def _path(path: dict[str, str], cwd: str, elsewhere: bool) -> dict[str, str]:
@@ -261,7 +265,7 @@ def _path(path: dict[str, str], cwd: str, elsewhere: bool) -> dict[str, str]:
     return {"path": "" if name == "(null)" else name, "nametype": kind, **kept}
 
 
-def _sockaddr(record: Record) -> dict[str, str | int]:
+def _sockaddr(record: AuditRecord) -> dict[str, str | int]:
     said = record.fields.get("saddr", "")
     found = {} if record.local else from_bytes(said)
     if not found:
@@ -269,7 +273,7 @@ def _sockaddr(record: Record) -> dict[str, str | int]:
     return found
 
 
-def _keys(event: Event) -> list[str]:
+def _keys(event: AuditEvent) -> list[str]:
     """The keys of the rules that recorded this event."""
     keys: list[str] = []
     for record in event.records:
@@ -283,7 +287,7 @@ def _known(value: str) -> str:
     return "" if value in _EMPTY else value
 
 
-def _message(main: Record, syscall: Record | None, fields: dict[str, Any]) -> str:
+def _message(main: AuditRecord, syscall: AuditRecord | None, fields: dict[str, Any]) -> str:
     """`connect fail EINPROGRESS comm=… exe=… addr=169.254.169.254 port=80 key=net`; other types begin with the type."""
     parts: list[str] = []
     if main is not syscall:
@@ -308,10 +312,10 @@ def _message(main: Record, syscall: Record | None, fields: dict[str, Any]) -> st
     for key, value in fields.get("sockaddr", {}).items():
         parts.append(f"{key}={value}")
     parts += [f"key={_cut(key)}" for key in fields.get("keys", ())]
-    return shown(" ".join(parts))
+    return one_line(" ".join(parts))
 
 
-def _template(main: Record, syscall: Record | None, fields: dict[str, Any]) -> str:
+def _template(main: AuditRecord, syscall: AuditRecord | None, fields: dict[str, Any]) -> str:
     """The same words with only the values that say what kind of event it is."""
     parts: list[str] = []
     if main is not syscall:
@@ -335,7 +339,7 @@ def _template(main: Record, syscall: Record | None, fields: dict[str, Any]) -> s
     if family := fields.get("sockaddr", {}).get("family"):
         parts.append(f"family={kind(str(family))}")
     parts += [f"key={kind(key)}" for key in fields.get("keys", ())]
-    return shown(" ".join(parts))
+    return one_line(" ".join(parts))
 
 
 def _object(paths: list[dict[str, str]] | None) -> str:
@@ -353,3 +357,10 @@ def _object(paths: list[dict[str, str]] | None) -> str:
 
 def _cut(value: str) -> str:
     return value if len(value) <= _SAID_LENGTH else value[:_SAID_LENGTH] + "…"
+
+
+def _recognised(head: Head) -> bool:
+    return head.mostly(_LINE) and any(_RECORD.match(line) for line in head.lines)
+
+
+SPEC = ParserSpec(format="audit", rows=rows, recognised=_recognised)

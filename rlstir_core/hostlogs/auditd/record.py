@@ -15,7 +15,7 @@ import msgspec
 
 from rlstir_core.hostlogs.auditd.pairs import Odd, PairReader
 from rlstir_core.hostlogs.auditd.tables import RECORD_TYPES
-from rlstir_core.hostlogs.unparsed import text as decoded
+from rlstir_core.text import decoded
 
 _EPOCH_S = 9_223_372_035  # later seconds do not fit in int64 nanoseconds
 _HEAD = re.compile(
@@ -39,7 +39,7 @@ _SYSCALL_KEYS = (
 _SYSCALL_ORDER = {key: at for at, key in enumerate(_SYSCALL_KEYS.split())}
 
 
-class Record(msgspec.Struct, gc=False):
+class AuditRecord(msgspec.Struct, gc=False):
     """One record. A duplicate key keeps its first value, so that appended text cannot replace it."""
 
     type: str
@@ -60,7 +60,7 @@ class Record(msgspec.Struct, gc=False):
         return self.fields.get(key) or self.said.get(key, "")
 
 
-def parse(raw: bytes, reader: PairReader) -> Record | str:
+def parse(raw: bytes, reader: PairReader) -> AuditRecord | str:
     """The record that a line holds, or why it holds none. The reader is one for all lines of a log."""
     try:
         line, raw_hex = raw.decode(), ""
@@ -74,7 +74,7 @@ def parse(raw: bytes, reader: PairReader) -> Record | str:
     return stamp if isinstance(stamp, str) else _record(line[head.end() :], kind, stamp, node, raw_hex, reader, False)
 
 
-def _parse_local(line: str, raw_hex: str, reader: PairReader) -> Record | str:
+def _parse_local(line: str, raw_hex: str, reader: PairReader) -> AuditRecord | str:
     head = _LOCAL_HEAD.match(line)
     if head is None:
         return "no audit record"
@@ -101,10 +101,10 @@ def _stamp(seconds: str, fraction: str, serial: str) -> tuple[int, int] | str:
 
 def _record(
     body: str, kind: str, stamp: tuple[int, int], node: str | None, raw_hex: str, reader: PairReader, local: bool
-) -> Record:
+) -> AuditRecord:
     if not kind[0].isalpha() and kind.isdecimal() and len(kind) < 6:
         kind = RECORD_TYPES.get(int(kind), kind)
-    record = Record(kind, stamp[0], stamp[1])
+    record = AuditRecord(kind, stamp[0], stamp[1])
     if node:
         record.node = node
     if local or raw_hex:
@@ -125,7 +125,7 @@ def _record(
     return record
 
 
-def _take_names(record: Record, body: str) -> str:
+def _take_names(record: AuditRecord, body: str) -> str:
     """Takes auditd's interpretation off the end of the record."""
     if "\x1d" in body:
         front, _, names = body.rpartition("\x1d")
@@ -157,7 +157,7 @@ def _read_names(said: str) -> dict[str, str]:
 _names_again = lru_cache(maxsize=1024)(_read_names)  # few users make most records; the dict is shared, never changed
 
 
-def _take_said(record: Record, body: str, start: int, reader: PairReader) -> str:
+def _take_said(record: AuditRecord, body: str, start: int, reader: PairReader) -> str:
     """Takes msg='…' out. It ends at the record's last quote: the kernel writes that one, whatever came before."""
     end = body.rfind("'")
     inner = body[start + 5 : end] if end > start + 4 else body[start + 5 :]
@@ -177,7 +177,7 @@ def _take_said(record: Record, body: str, start: int, reader: PairReader) -> str
     return body[:start]
 
 
-def _add_odd(record: Record, odd: Odd) -> None:
+def _add_odd(record: AuditRecord, odd: Odd) -> None:
     if odd.words:
         record.text = " ".join([record.text, *odd.words] if record.text else odd.words)
     if odd.repeated:
@@ -186,7 +186,7 @@ def _add_odd(record: Record, odd: Odd) -> None:
         record.encoded = record.encoded | odd.encoded
 
 
-def _interpreted(record: Record, body: str) -> dict[str, str]:
+def _interpreted(record: AuditRecord, body: str) -> dict[str, str]:
     """The pairs of `ausearch -i`, whose values hold blanks: a value ends where a key that may follow begins."""
     kind = record.type
     only = _ONE_FIELD.get(kind)
@@ -228,7 +228,7 @@ def _take_path(fields: dict[str, str], body: str) -> str:
     return body[:start] + body[end + 1 :]
 
 
-def _put(record: Record, fields: dict[str, str], key: str, value: str) -> None:
+def _put(record: AuditRecord, fields: dict[str, str], key: str, value: str) -> None:
     value = value.strip()
     if key:
         fields[key] = value

@@ -10,7 +10,7 @@ import socket
 from ipaddress import IPv6Address
 
 from rlstir_core.hostlogs.auditd.tables import FAMILIES
-from rlstir_core.hostlogs.unparsed import text
+from rlstir_core.text import decoded
 
 Address = dict[str, str | int]
 
@@ -33,7 +33,7 @@ def from_bytes(saddr: str) -> Address:
         # an abstract name begins with NUL, and `@` is how every tool shows that
         name = path.partition(b"\0")[0] if path[:1] != b"\0" else path[1:].partition(b"\0")[0]
         if name:
-            found["path"] = ("@" if path[:1] == b"\0" else "") + text(name)
+            found["path"] = ("@" if path[:1] == b"\0" else "") + decoded(name)
     elif family == "inet" and len(raw) >= 8:
         found["addr"] = socket.inet_ntoa(raw[4:8])
         found["port"] = raw[2] << 8 | raw[3]

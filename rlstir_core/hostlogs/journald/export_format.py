@@ -18,7 +18,7 @@ _VALUES = 8  # an entry keeps at most so many values of the longest length
 
 
 @dataclass(slots=True)
-class Entry:
+class ExportEntry:
     """Fields in the order of the export, names twice where a field has several values."""
 
     line: int  # number of the entry, from 1
@@ -81,18 +81,18 @@ class _Stream:
         return b"".join(parts)
 
 
-def entries(chunks: Iterable[bytes], limit: int) -> Iterator[Entry]:
+def entries(chunks: Iterable[bytes], limit: int) -> Iterator[ExportEntry]:
     """Every entry; one that is damaged says so in `fault`, and reading goes on after the next blank line."""
     stream = _Stream(chunks)
     number = 1
-    entry = Entry(number)
+    entry = ExportEntry(number)
     while (found := stream.line(limit)) is not None:
         raw, whole = found
         if not raw.strip(b"\r"):
             if entry.fields or entry.fault:
                 yield entry
                 number += 1
-                entry = Entry(number)
+                entry = ExportEntry(number)
             continue
         if entry.fault:
             continue
@@ -100,13 +100,13 @@ def entries(chunks: Iterable[bytes], limit: int) -> Iterator[Entry]:
             # the blank line before was lost
             yield entry
             number += 1
-            entry = Entry(number)
+            entry = ExportEntry(number)
         _read_field(entry, stream, raw, whole, limit)
     if entry.fields or entry.fault:
         yield entry
 
 
-def _read_field(entry: Entry, stream: _Stream, raw: bytes, whole: bool, limit: int) -> None:
+def _read_field(entry: ExportEntry, stream: _Stream, raw: bytes, whole: bool, limit: int) -> None:
     key, equals, value = raw.partition(b"=")
     if not _KEY(key):
         entry.fault = "no journal field"

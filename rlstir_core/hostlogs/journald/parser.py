@@ -14,11 +14,13 @@ from typing import Any
 
 import msgspec
 
-from rlstir_core.hostlogs.journald.export_format import Entry, entries
+from rlstir_core.hostlogs.journald.export_format import ExportEntry, entries
 from rlstir_core.hostlogs.lines import Line, lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
+from rlstir_core.hostlogs.spec import Head, ParserSpec
 from rlstir_core.hostlogs.syslog.messages import said
-from rlstir_core.hostlogs.unparsed import shown, text, to_json, unparsed
+from rlstir_core.hostlogs.unparsed import to_json, unparsed
+from rlstir_core.text import decoded, one_line
 
 CHANNEL = "journald"
 MAX_FIELDS = 1000  # of one entry; the journal allows 1024
@@ -26,8 +28,11 @@ _LAST_US = (2**63 - 1) // 1000
 _LOST = re.compile(r"(?:Suppressed|Missed) ([0-9]{1,9}) (?:kernel )?messages")
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _SKIPPED = (b"event: ", b"id: ", b"-- ")  # of json-sse, and journalctl's own remarks
+_EXPORT = re.compile(rb"(?m)^__(?:CURSOR|REALTIME_TIMESTAMP)=", re.ASCII)
+_KEYS = {b"__REALTIME_TIMESTAMP", b"__CURSOR", b"_BOOT_ID", b"SYSLOG_IDENTIFIER", b"__MONOTONIC_TIMESTAMP"}
+_WINDOWS_KEYS = {b"EventID", b"winlog"}  # of an agent that forwards both
 
-Fields = dict[str, Any]
+JournalFields = dict[str, Any]
 
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
@@ -68,7 +73,7 @@ def _json_rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]
         yield made
 
 
-def _object(raw: bytes) -> Fields | str:
+def _object(raw: bytes) -> JournalFields | str:
     try:
         fields = _decode(raw)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
@@ -105,7 +110,7 @@ def _export_rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRo
         if entry.fault:
             yield _damaged(entry, context, ts_ns)
             continue
-        fields: Fields = {}
+        fields: JournalFields = {}
         for key, raw in entry.fields:
             value = _shown_bytes(raw)
             if key in fields:
@@ -120,12 +125,12 @@ def _export_rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRo
         yield made
 
 
-def _damaged(entry: Entry, context: LogContext, ts_ns: int) -> LogRow:
+def _damaged(entry: ExportEntry, context: LogContext, ts_ns: int) -> LogRow:
     raw = b"\n".join(key.encode() + b"=" + value for key, value in entry.fields)
     return unparsed(Line(entry.line, raw[: context.line_bytes]), CHANNEL, "", context, ts_ns, entry.fault)
 
 
-def row(fields: Fields, context: LogContext, before_ns: int) -> LogRow:
+def row(fields: JournalFields, context: LogContext, before_ns: int) -> LogRow:
     """The row of an entry. Its time is the source's, else that of the journal's receipt, else the row's before."""
     message = _text(fields.get("MESSAGE"))
     provider = _text(fields.get("SYSLOG_IDENTIFIER") or fields.get("_COMM") or fields.get("_SYSTEMD_UNIT"))
@@ -134,7 +139,7 @@ def row(fields: Fields, context: LogContext, before_ns: int) -> LogRow:
     if ts_ns is None:
         ts_ns = _ns(fields.get("__REALTIME_TIMESTAMP"))
     parts = said(provider.lower(), message)
-    added: Fields = {"said": parts} if parts else {}
+    added: JournalFields = {"said": parts} if parts else {}
     if "messages" in message[:60] and (match := _LOST.match(message)):
         added["lost"] = int(match[1])
     return LogRow(
@@ -148,7 +153,7 @@ def row(fields: Fields, context: LogContext, before_ns: int) -> LogRow:
         user=parts.get("user") or _text(fields.get("_UID")),
         provider=provider,
         event_id=_text(fields.get("_AUDIT_TYPE_NAME") or fields.get("MESSAGE_ID")),
-        message=shown(message),
+        message=one_line(message),
         fields_json=to_json(fields | added if added else fields),
     )
 
@@ -162,7 +167,7 @@ def _text(value: object) -> str:
     if isinstance(value, dict):
         said_hex = value.get("hex")
         try:
-            return text(bytes.fromhex(said_hex)) if isinstance(said_hex, str) else ""
+            return decoded(bytes.fromhex(said_hex)) if isinstance(said_hex, str) else ""
         except ValueError:
             return ""
     return "" if value is None else str(value)
@@ -180,3 +185,12 @@ def _ns(value: object) -> int | None:
 def _integer(value: object) -> int:
     number = _text(value)
     return int(number) if number.isdecimal() and number.isascii() and len(number) < 10 else MISSING
+
+
+def _recognised(head: Head) -> bool:
+    if head.is_json:
+        return bool(head.keys & _KEYS) and not head.keys & _WINDOWS_KEYS
+    return _EXPORT.search(head.raw) is not None
+
+
+SPEC = ParserSpec(format="journald", rows=rows, recognised=_recognised)

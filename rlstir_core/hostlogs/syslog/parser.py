@@ -14,9 +14,11 @@ from typing import Any
 
 from rlstir_core.hostlogs.lines import Line, lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
+from rlstir_core.hostlogs.spec import Head, ParserSpec
 from rlstir_core.hostlogs.syslog.messages import said
 from rlstir_core.hostlogs.syslog.times import YearGuess, in_year, iso_ns
-from rlstir_core.hostlogs.unparsed import SHOWN, shown, text, to_json, unparsed
+from rlstir_core.hostlogs.unparsed import to_json, unparsed
+from rlstir_core.text import MESSAGE_CHARS, decoded, one_line
 
 CHANNEL = "auth"
 _FACILITY_WORDS = (
@@ -43,6 +45,16 @@ _UPTIME = re.compile(r"\[ *([0-9]+\.[0-9]+)\] ?")
 _REPEATED = re.compile(r"message repeated ([0-9]{1,9}) times?: \[ ?(.*?)\]?$", re.DOTALL)
 _LAST_REPEATED = re.compile(r"last message repeated ([0-9]{1,9}) times?")
 
+_MONTH = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_LINE = re.compile(
+    rb"(?:<\d{1,3}>)?(?:"
+    rb"1 (?:-|\d{4}-\d\d-\d\dT\S+) \S+ \S+ \S+ \S+ "  # RFC 5424
+    rb"|" + _MONTH + rb" [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d+)? "  # RFC 3164
+    rb"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d) \S+ \S+?(?:\[\d+\])?: "  # rsyslog's ISO form
+    rb")",
+    re.ASCII,
+)
+
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
     """One row a message, in the order of the file."""
@@ -53,7 +65,7 @@ def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
     for line in lines(chunks, context.line_bytes):
         if open_row is not None:
             if line.raw[:1] in (b" ", b"\t") and line.whole and len(continued) < MAX_CONTINUED:
-                continued.append(text(line.raw))
+                continued.append(decoded(line.raw))
                 continue
             yield _closed(open_row, continued)
             open_row, continued = None, []
@@ -73,7 +85,7 @@ def parse_line(line: Line, context: LogContext, years: YearGuess, before_ns: int
     """The row of one line. A line that says no time has that of the line before."""
     if not line.whole:
         return unparsed(line, CHANNEL, "", context, before_ns, "")
-    whole = text(line.raw)
+    whole = decoded(line.raw)
     fields: dict[str, Any] = {}
     if match := _OLD.match(whole):
         priority, month, day, year, clock, fraction, host = match.groups()
@@ -165,8 +177,8 @@ def _row(
     if parts:
         fields.update(parts)
     kept = message
-    if len(kept) > SHOWN or not kept.isprintable():
-        kept = shown(kept)
+    if len(kept) > MESSAGE_CHARS or not kept.isprintable():
+        kept = one_line(kept)
         fields["raw"] = message
     return LogRow(
         ts_ns=ts_ns,
@@ -185,7 +197,7 @@ def _row(
 def _closed(row: LogRow, continued: list[str]) -> LogRow:
     """A row with the indented lines after it."""
     if continued:
-        row.message = shown(" ".join([row.message, *(line.strip() for line in continued)]))
+        row.message = one_line(" ".join([row.message, *(line.strip() for line in continued)]))
         row.fields_json = (
             f'{row.fields_json[:-1]}{"," if len(row.fields_json) > 2 else ""}"continued":{to_json(continued)}}}'
         )
@@ -208,3 +220,10 @@ def _program(tag: str) -> str:
         tag = tag.rpartition("/")[2] or tag
     name, mark, _ = tag.partition("(")
     return name if mark and name else tag
+
+
+def _recognised(head: Head) -> bool:
+    return head.mostly(_LINE)
+
+
+SPEC = ParserSpec(format="syslog", rows=rows, recognised=_recognised)

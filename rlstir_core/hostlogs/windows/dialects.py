@@ -22,7 +22,7 @@ _EXECUTION = ("ExecutionProcessID", "ProcessID", "ExecutionProcessId", "process_
 _RENDERED = ("Message", "message")
 
 
-class Shape(msgspec.Struct, frozen=True):
+class Dialect(msgspec.Struct, frozen=True):
     """Which keys of a flattened record hold what; empty where none does."""
 
     kind: str  # flat, nested, or empty where it is no event
@@ -41,16 +41,16 @@ class Shape(msgspec.Struct, frozen=True):
     rendered: str = ""
 
 
-def shape_of(record: dict[str, Any]) -> Shape:
+def dialect_of(record: dict[str, Any]) -> Dialect:
     """The dialect of a record with these keys."""
     keys = record.keys()
     if {"Event", "winlog", "System", "event_data", "user_data", "EventData", "_source", "result"} & keys or any(
         key.startswith("winlog.") for key in keys
     ):
-        return Shape("nested")
+        return Dialect("nested")
     event_id = _first(_IDS, keys)
     if not event_id:
-        return Shape("")
+        return Dialect("")
     time = _first(_TIMES, keys)
     local, utc = "", ""
     if time in {"EventTime", "TimeCreated"}:
@@ -59,7 +59,7 @@ def shape_of(record: dict[str, Any]) -> Shape:
         elif "UtcTime" in keys:
             local, utc = time, "UtcTime"
     resolved = {"AccountName", "AccountType"} <= keys
-    return Shape(
+    return Dialect(
         "flat",
         event_id=event_id,
         provider=_first(_PROVIDERS, keys),
@@ -77,7 +77,7 @@ def shape_of(record: dict[str, Any]) -> Shape:
     )
 
 
-def flat_provider(shape: Shape, record: dict[str, Any]) -> str:
+def flat_provider(shape: Dialect, record: dict[str, Any]) -> str:
     """The provider of a flattened record; one that names neither provider nor channel but a UtcTime is Sysmon's."""
     provider = record[shape.provider] if shape.provider else ""
     if isinstance(provider, dict):

@@ -29,10 +29,10 @@ from rlstir_core.hostlogs.windows.field_names import (
     PROVIDER_OF_CHANNEL,
     RENAMED,
     SYSMON_PROVIDERS,
-    Names,
+    FieldNames,
 )
 
-Fields = Mapping[str, Any]
+EventFields = Mapping[str, Any]
 _VALUE_CHARS = 160  # of one value in the message
 _MESSAGE_FIELDS = 64
 _NAME_CHARS = 128  # of a provider, an event id, a host
@@ -71,15 +71,15 @@ class WindowsEvent(msgspec.Struct, kw_only=True, gc=False):
 
     provider: str
     event_id: str
-    fields: Fields
+    fields: EventFields
     computer: str
     envelope: Envelope
 
 
-class Plan(msgspec.Struct, frozen=True):
+class RowPlan(msgspec.Struct, frozen=True):
     """What to do with the events of one provider, id and set of fields."""
 
-    names: Names
+    names: FieldNames
     pid: tuple[str, ...]
     exe: tuple[str, ...]
     ppid: tuple[str, ...]
@@ -91,15 +91,15 @@ class Plan(msgspec.Struct, frozen=True):
     channel: str
     head: str  # the message where no field is shown
     layout: str  # of the message, with a break for every space
-    values: Callable[[Fields], Any] | None
+    values: Callable[[EventFields], Any] | None
     n_breaks: int
     template: str  # with a place for each of `kinds`
-    kinds: Callable[[Fields], Any] | None  # the values that tell templates apart
+    kinds: Callable[[EventFields], Any] | None  # the values that tell templates apart
     say: tuple[Callable[[str], str], ...]  # what of each does
     templates: dict[Any, str]  # made so far
 
 
-_plans: dict[tuple[str, str, bool, tuple[str, ...]], Plan] = {}
+_plans: dict[tuple[str, str, bool, tuple[str, ...]], RowPlan] = {}
 
 
 def to_row(event: WindowsEvent, ts_ns: int, fields_json: str, host: str = "") -> LogRow:
@@ -110,7 +110,7 @@ def to_row(event: WindowsEvent, ts_ns: int, fields_json: str, host: str = "") ->
     return row
 
 
-def complete(row: LogRow, plan: Plan, fields: Fields, envelope: Envelope) -> None:
+def complete(row: LogRow, plan: RowPlan, fields: EventFields, envelope: Envelope) -> None:
     """Fills what the fields left open from the record around them, where that speaks of the same process."""
     names = plan.names
     if row.pid < 0 and names.self_logged:
@@ -127,7 +127,7 @@ def complete(row: LogRow, plan: Plan, fields: Fields, envelope: Envelope) -> Non
             row.sid = envelope.sid
 
 
-def plan_row(plan: Plan, fields: Fields, ts_ns: int, computer: str, fields_json: str) -> LogRow:
+def plan_row(plan: RowPlan, fields: EventFields, ts_ns: int, computer: str, fields_json: str) -> LogRow:
     """What the fields alone tell."""
     # written out, for it is run for every event: a call for each field costs as much as the field
     pid = ppid = tid = MISSING
@@ -171,7 +171,7 @@ def plan_row(plan: Plan, fields: Fields, ts_ns: int, computer: str, fields_json:
     )
 
 
-def _account(names: tuple[str, str, str], user: str, fields: Fields) -> tuple[str, str]:
+def _account(names: tuple[str, str, str], user: str, fields: EventFields) -> tuple[str, str]:
     """User and SID of the account that these fields name; a SID where a name should be is one."""
     _, domain, its_sid = names
     if domain and "\\" not in user and (where := text(fields[domain])):
@@ -180,7 +180,7 @@ def _account(names: tuple[str, str, str], user: str, fields: Fields) -> tuple[st
     return ("", sid or user) if user.startswith("S-1-") else (user, sid)
 
 
-def plan_of(provider: str, event_id: str, flat: bool, fields: Fields) -> Plan:
+def plan_of(provider: str, event_id: str, flat: bool, fields: EventFields) -> RowPlan:
     """The plan of an event, made once for each provider, id and set of fields."""
     key = (provider, event_id, flat, tuple(fields))
     plan = _plans.get(key)
@@ -285,7 +285,7 @@ def _put(found: dict[str, Any], seen: dict[str, int], name: str, value: object) 
     found[numbered if numbered not in found else f"{numbered}#{len(found)}"] = value
 
 
-def _new_plan(provider: str, event_id: str, flat: bool, fields: Fields) -> Plan:
+def _new_plan(provider: str, event_id: str, flat: bool, fields: EventFields) -> RowPlan:
     names = BY_EVENT.get((provider, event_id)) or BY_PROVIDER.get(provider, DEFAULT)
     there = set(fields)
     outside = set(NOT_IN_MESSAGE)
@@ -304,7 +304,7 @@ def _new_plan(provider: str, event_id: str, flat: bool, fields: Fields) -> Plan:
     words = [word.replace("%", "%%") for word in (*head, *(_shown_name(RENAMED.get(key, key)) for key in shown))]
     places = (f"{word}={'%s' if key in kinds else '<*>'}" for word, key in zip(words[2:], shown, strict=True))
     template = " ".join((*words[:2], *places))
-    return Plan(
+    return RowPlan(
         names=names,
         pid=tuple(key for key in names.pid if key in there),
         exe=tuple(key for key in names.exe if key in there),
@@ -330,7 +330,7 @@ def _new_plan(provider: str, event_id: str, flat: bool, fields: Fields) -> Plan:
     )
 
 
-def _message(plan: Plan, fields: Fields) -> str:
+def _message(plan: RowPlan, fields: EventFields) -> str:
     """`provider id name=value …`, names in alphabetical order and every value one word, so that all events of a kind
     have the same number of words whatever stands in them."""
     if plan.values is None:
@@ -343,7 +343,7 @@ def _message(plan: Plan, fields: Fields) -> str:
     return "_".join(said.split()).replace(_BREAK, " ")
 
 
-def _template(plan: Plan, kinds: Any) -> str:
+def _template(plan: RowPlan, kinds: Any) -> str:
     """The shape of an event: its fields, and what those that say what kind it is say."""
     said = tuple(map(str, kinds if type(kinds) is tuple else (kinds,)))
     found = plan.templates.get(said)
@@ -367,7 +367,7 @@ def _short(name: str) -> str:
     return _short_of(name) if len(name) <= _NAME_CHARS else short_host(name)
 
 
-def _from_shell_text(row: LogRow, names: Names, fields: Fields, rendered: str) -> None:
+def _from_shell_text(row: LogRow, names: FieldNames, fields: EventFields, rendered: str) -> None:
     """PowerShell keeps its command line and user in a text: `HostApplication=…` or `Host Application = …`."""
     for source in (*(text(fields[key]) for key in names.text if key in fields), rendered):
         if not row.cmdline and (match := _SHELL_HOST.search(source)):

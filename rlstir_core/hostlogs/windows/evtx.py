@@ -17,6 +17,7 @@ from evtx import PyEvtxParser
 
 from rlstir_core.hostlogs.lines import Line
 from rlstir_core.hostlogs.schema import LogContext, LogRow
+from rlstir_core.hostlogs.spec import ParserSpec
 from rlstir_core.hostlogs.unparsed import unparsed
 from rlstir_core.hostlogs.windows.event import (
     Envelope,
@@ -242,3 +243,6 @@ def _apart(ours: tuple[int, bool] | None, written: str) -> bool:
 def _fault(context: LogContext, n: int, why: str, ts_ns: int) -> LogRow:
     """A record, a chunk or a file that cannot be read: its text is the reason, for it has no other."""
     return unparsed(Line(n, why.encode("utf-8", "backslashreplace")), "evtx", "", context, ts_ns, why)
+
+
+SPEC = ParserSpec(format="evtx", rows=rows, magic=b"ElfFile\x00")

@@ -21,7 +21,7 @@ PROVIDER_OF_CHANNEL = {
 }
 
 
-class Account(NamedTuple):
+class AccountFields(NamedTuple):
     """The fields that name one account; empty where there is none."""
 
     name: str
@@ -29,22 +29,22 @@ class Account(NamedTuple):
     sid: str = ""
 
 
-_SUBJECT = Account("SubjectUserName", "SubjectDomainName", "SubjectUserSid")
-_TARGET = Account("TargetUserName", "TargetDomainName", "TargetUserSid")
-_TARGET_SID = Account("TargetUserName", "TargetDomainName", "TargetSid")
+_SUBJECT = AccountFields("SubjectUserName", "SubjectDomainName", "SubjectUserSid")
+_TARGET = AccountFields("TargetUserName", "TargetDomainName", "TargetUserSid")
+_TARGET_SID = AccountFields("TargetUserName", "TargetDomainName", "TargetSid")
 _PLAIN = (
-    Account("User"),
-    Account("SourceUser"),
-    Account("UserName", "", "UserSid"),
-    Account("AccountName", "AccountDomain"),
-    Account("Detection User"),
-    Account("jobOwner"),
-    Account("ModifyingUser"),
-    Account("UserContext"),
+    AccountFields("User"),
+    AccountFields("SourceUser"),
+    AccountFields("UserName", "", "UserSid"),
+    AccountFields("AccountName", "AccountDomain"),
+    AccountFields("Detection User"),
+    AccountFields("jobOwner"),
+    AccountFields("ModifyingUser"),
+    AccountFields("UserContext"),
 )
 
 
-class Names(NamedTuple):
+class FieldNames(NamedTuple):
     """Field names in the order in which they are tried."""
 
     pid: tuple[str, ...] = (
@@ -75,27 +75,27 @@ class Names(NamedTuple):
     ppid: tuple[str, ...] = ("ParentProcessId", "ParentProcessID")
     tid: tuple[str, ...] = ("SourceThreadId", "ThreadId")
     cmdline: tuple[str, ...] = ("CommandLine", "ProcessCommandLine", "HostApplication")
-    accounts: tuple[Account, ...] = (_SUBJECT, *_PLAIN, _TARGET, _TARGET_SID)
+    accounts: tuple[AccountFields, ...] = (_SUBJECT, *_PLAIN, _TARGET, _TARGET_SID)
     text: tuple[str, ...] = ()  # lines `Host Application = …` stand in these
     self_logged: bool = False  # the process of the event is the one that wrote it: Execution names it
     envelope_user: bool = True  # System/Security/UserID is the event's user, not only the logger's
 
 
-DEFAULT = Names()
-_SYSMON = Names(envelope_user=False, accounts=_PLAIN)
+DEFAULT = FieldNames()
+_SYSMON = FieldNames(envelope_user=False, accounts=_PLAIN)
 _SOURCE = _SYSMON._replace(pid=("SourceProcessId",), exe=("SourceImage",))
 _CALLER = DEFAULT._replace(pid=("CallerProcessId", "ProcessId"), exe=("CallerProcessName", "ProcessName"))
 _CLIENT = DEFAULT._replace(pid=("ClientProcessId", "ClientProcessID", "ProcessId"))
 _LOGON = DEFAULT._replace(accounts=(_TARGET, _TARGET_SID, _SUBJECT, *_PLAIN))
-_SESSION = DEFAULT._replace(accounts=(Account("AccountName", "AccountDomain"), _TARGET, _SUBJECT))
+_SESSION = DEFAULT._replace(accounts=(AccountFields("AccountName", "AccountDomain"), _TARGET, _SUBJECT))
 _SHELL = DEFAULT._replace(text=("ContextInfo",), self_logged=True)
-_REMOTE = DEFAULT._replace(accounts=(Account("Param1", "Param2"), *_PLAIN))
+_REMOTE = DEFAULT._replace(accounts=(AccountFields("Param1", "Param2"), *_PLAIN))
 _CLASSIC_SHELL = DEFAULT._replace(
     text=("param3", "param2", "param1"), cmdline=("HostApplication",), envelope_user=False
 )
 _ESENT = DEFAULT._replace(pid=("param2",), exe=("param1",))
 
-BY_PROVIDER: dict[str, Names] = {
+BY_PROVIDER: dict[str, FieldNames] = {
     SYSMON: _SYSMON,
     "Linux-Sysmon": _SYSMON,
     POWERSHELL: _SHELL,
@@ -107,7 +107,7 @@ BY_PROVIDER: dict[str, Names] = {
     "Microsoft-Windows-CAPI2": DEFAULT._replace(self_logged=True),
 }
 
-BY_EVENT: dict[tuple[str, str], Names] = {
+BY_EVENT: dict[tuple[str, str], FieldNames] = {
     (SYSMON, "8"): _SOURCE,
     (SYSMON, "10"): _SOURCE,
     (SECURITY, "4688"): _LOGON._replace(pid=("NewProcessId",), exe=("NewProcessName",), ppid=("ProcessId",)),

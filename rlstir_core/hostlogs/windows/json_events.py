@@ -16,9 +16,10 @@ import msgspec
 from rlstir_core.episodes.strict import parse_line
 from rlstir_core.hostlogs.lines import Line, lines
 from rlstir_core.hostlogs.schema import LogContext, LogRow
+from rlstir_core.hostlogs.spec import Head, ParserSpec
 from rlstir_core.hostlogs.unparsed import to_json, unparsed
-from rlstir_core.hostlogs.windows.dialects import Shape, account, flat_provider, nested_event, shape_of
-from rlstir_core.hostlogs.windows.event import Envelope, Plan, complete, event_id_text, plan_of, plan_row, to_row
+from rlstir_core.hostlogs.windows.dialects import Dialect, account, dialect_of, flat_provider, nested_event
+from rlstir_core.hostlogs.windows.event import Envelope, RowPlan, complete, event_id_text, plan_of, plan_row, to_row
 from rlstir_core.hostlogs.windows.flat_blocks import FLAT, FlatBlocks, blocks
 from rlstir_core.hostlogs.windows.json_frames import frames
 from rlstir_core.hostlogs.windows.times import Zone, fits, parse_time
@@ -29,6 +30,10 @@ _UINT64_MAX = 2**64 - 1  # Windows writes such numbers: a filter's weight, `no l
 _KINDS = 4096  # sets of keys, and plans of them, kept at a time
 _HELD = 256  # rows without a zone that wait for one
 _OBJECTS_A_LINE = 64
+_KEYS = {
+    *(b"EventID", b"EventId", b"event_id", b"EventCode", b"winlog", b"EventData", b"Event", b"event_data"),
+    *(b"EventRecordID", b"RecordNumber", b"ProviderName", b"SourceName", b"ProviderGuid"),
+}
 
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
@@ -79,8 +84,8 @@ def _unsure(reader: _Reader, values: Iterable[Line]) -> Iterator[LogRow]:
 class _Kind(msgspec.Struct):
     """A set of keys: its dialect, and the plans of the events that were met in it."""
 
-    shape: Shape
-    plans: dict[tuple[Any, Any], Plan]
+    shape: Dialect
+    plans: dict[tuple[Any, Any], RowPlan]
 
 
 class _Reader:
@@ -155,7 +160,7 @@ class _Reader:
             self._last_ns = parsed[0]
         return to_row(event, self._last_ns, fields_json, self._context.host)
 
-    def _flat_row(self, kind: _Kind, shape: Shape, record: dict[str, Any], fields_json: str) -> LogRow:
+    def _flat_row(self, kind: _Kind, shape: Dialect, record: dict[str, Any], fields_json: str) -> LogRow:
         plan_key = (record[shape.event_id], record[shape.provider] if shape.provider else None)
         try:
             plan = kind.plans.get(plan_key)
@@ -180,7 +185,7 @@ class _Reader:
             complete(row, plan, record, _flat_envelope(shape, record))
         return row
 
-    def _in_utc(self, ns: int, shape: Shape, record: dict[str, Any]) -> int:
+    def _in_utc(self, ns: int, shape: Dialect, record: dict[str, Any]) -> int:
         zone = self._zone
         if shape.local and type(local := record[shape.local]) is str and zone.wants(local):
             zone.learn(local, record[shape.utc])
@@ -192,12 +197,12 @@ class _Reader:
             self._kinds.clear()
             self._n_plans = 0
         self._n_plans += 1
-        kind = _Kind(shape_of(record), {})
+        kind = _Kind(dialect_of(record), {})
         if sum(map(len, keys)) <= _KINDS:
             self._kinds[keys] = kind
         return kind
 
-    def _new_plan(self, kind: _Kind, plan_key: tuple[Any, Any], record: dict[str, Any]) -> Plan:
+    def _new_plan(self, kind: _Kind, plan_key: tuple[Any, Any], record: dict[str, Any]) -> RowPlan:
         shape = kind.shape
         plan = plan_of(flat_provider(shape, record), event_id_text(record[shape.event_id]), True, record)
         self._n_plans += 1
@@ -206,7 +211,7 @@ class _Reader:
         return plan
 
 
-def _flat_envelope(shape: Shape, record: dict[str, Any]) -> Envelope:
+def _flat_envelope(shape: Dialect, record: dict[str, Any]) -> Envelope:
     rendered = record[shape.rendered] if shape.rendered else ""
     sid = record[shape.sid] if shape.sid else ""
     return Envelope(
@@ -299,3 +304,10 @@ def _from_utf16(chunks: Iterable[bytes]) -> Iterator[bytes]:
         if said := decoder.decode(chunk):
             yield said.encode()
     yield decoder.decode(b"", final=True).encode()
+
+
+def _recognised(head: Head) -> bool:
+    return bool(head.keys & _KEYS)
+
+
+SPEC = ParserSpec(format="windows_json", rows=rows, recognised=_recognised)

@@ -17,12 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rlstir_core.contract.members import META, TAMPER_SPANS
+from rlstir_core.contract.reasons import EpisodeRejected
 from rlstir_core.episodes.archive import members
 from rlstir_core.episodes.frames import FrameReader
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.read import open_plain
 from rlstir_core.episodes.verdicts import ValidationRow, read_validation
-from rlstir_core.errors import EpisodeRejected
 from rlstir_core.hostlogs.attack.truth import read_truth
 from rlstir_core.hostlogs.gap_rules import both_rules
 from rlstir_core.results.layout import Layout
@@ -140,11 +141,11 @@ def _said(path: Path) -> tuple[_Meta | None, bool]:
     try:
         with open_plain(path) as handle:
             for name, size, chunks in members(FrameReader(handle, Limits()), Limits()):
-                if name == "meta.json":
+                if name == META:
                     meta = msgspec.json.decode(b"".join(chunks), type=_Meta)
                     if meta.lab is None:
                         return None, False
-                elif name == "gt_tamper_spans.json" and size < Limits().meta_bytes:
+                elif name == TAMPER_SPANS and size < Limits().meta_bytes:
                     tampered = bool(read_truth(None, b"".join(chunks)).spans)
                     break
     except (EpisodeRejected, msgspec.MsgspecError):

@@ -21,15 +21,13 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer
 
+from rlstir_core.arrays import Floats, Ints
 from rlstir_core.lab.leakage.facts import EpisodeFacts
 
 FOLDS = 5
 DRAWS = 400
 _RARE = 5  # a word that fewer episodes have cannot tell much
 _SEED = 20_260_301
-
-Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +136,7 @@ def _matrix(counts: Sequence[dict[str, int] | dict[str, float]], at_least: int) 
     return sparse.csc_matrix((values, (rows, columns)), shape=(len(counts), len(names))), names
 
 
-def _auroc(score_E: Floats, label_E: Labels) -> float:
+def _auroc(score_E: Floats, label_E: Ints) -> float:
     n_one = int(label_E.sum())
     n_zero = len(label_E) - n_one
     if not n_one or not n_zero:
@@ -147,7 +145,7 @@ def _auroc(score_E: Floats, label_E: Labels) -> float:
     return float((rank_E[label_E == 1].sum() - n_one * (n_one + 1) / 2) / (n_one * n_zero))
 
 
-def _interval(label_E: Labels, figure: Callable[[NDArray[np.int64]], float]) -> tuple[float, float]:
+def _interval(label_E: Ints, figure: Callable[[NDArray[np.int64]], float]) -> tuple[float, float]:
     """Percentile bootstrap over episodes, within each label."""
     rng = np.random.default_rng(_SEED)
     groups = [np.flatnonzero(label_E == label) for label in np.unique(label_E)]

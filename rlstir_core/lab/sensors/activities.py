@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from rlstir_core.lab.signals import Floats
+from rlstir_core.arrays import Floats
 
 MB = 1e6
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rlstir_core.arrays import Floats
 from rlstir_core.lab.hosts import Host
 from rlstir_core.lab.sensors.activities import COSTS, RESOURCES, ROW
 from rlstir_core.lab.sensors.profiles import Sample, play_cost
 from rlstir_core.lab.signals import (
     STEP_S,
-    Floats,
     Tempo,
     TempoKind,
     between,

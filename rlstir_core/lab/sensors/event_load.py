@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rlstir_core.arrays import Floats
 from rlstir_core.lab.machine.events import Connected, Event, Exited, OnFile, Queried, Started
 from rlstir_core.lab.sensors.activities import MB, RESOURCES, ROW, Activity, cost
-from rlstir_core.lab.signals import STEP_S, Floats, grain
+from rlstir_core.lab.signals import STEP_S, grain
 
 # What one event costs in all, bytes apart.
 _PARTS: dict[type[Event], Activity] = {

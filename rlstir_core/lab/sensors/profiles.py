@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rlstir_core.arrays import Floats
 from rlstir_core.lab.sensors.activities import ACTIVITIES, COSTS, RESOURCES
-from rlstir_core.lab.signals import Floats, Tempo, factor, lognormal, stream
+from rlstir_core.lab.signals import Tempo, factor, lognormal, stream
 
 DEFAULT_HARDNESS = 0.5
 STAGES = ("clean", "armed", "infecting", "infected_running", "dormant")

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from rlstir_core.arrays import Floats, Ints
 from rlstir_core.lab.hosts import Host
 from rlstir_core.lab.machine.events import Connected
 from rlstir_core.lab.sensors.activities import COSTS, ROW
-from rlstir_core.lab.signals import STEP_S, Floats, between, lognormal, stream
+from rlstir_core.lab.signals import STEP_S, between, lognormal, stream
 
-Ints = npt.NDArray[np.int64]
 Columns = dict[str, np.ndarray[Any, Any]]
 
 NS = 1_000_000_000
@@ -41,7 +40,7 @@ FAULTS = Faults()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recording:
+class SensorInput:
     """The frame of one episode: who, when, how long, and the activity that the sensors look at."""
 
     seed: int
@@ -64,7 +63,7 @@ class Recording:
         return {"t_wall_ns": self.start_wall_ns + times_ns, "t_mono_ns": mono_zero_ns + times_ns + drift}
 
 
-def proc(recording: Recording) -> Columns:
+def proc(recording: SensorInput) -> Columns:
     """`proc.jsonl`: cumulative /proc counters of the guest's process, and its memory and threads."""
     rng = recording.stream("proc")
     times = _sampling(recording, rng, 10.0)
@@ -89,7 +88,7 @@ def proc(recording: Recording) -> Columns:
     }
 
 
-def perf(recording: Recording) -> Columns:
+def perf(recording: SensorInput) -> Columns:
     """`perf.jsonl`: the six hardware counters, unscaled: each counted only while it was on the core."""
     rng = recording.stream("perf")
     times = _sampling(recording, rng, 10.0)
@@ -109,7 +108,7 @@ def perf(recording: Recording) -> Columns:
     return columns
 
 
-def qmp(recording: Recording) -> Columns:
+def qmp(recording: SensorInput) -> Columns:
     """`qmp.jsonl`: block and network totals of the virtual machine, as the hypervisor counts them."""
     rng = recording.stream("qmp")
     times = _sampling(recording, rng, 1.0)
@@ -130,7 +129,7 @@ def qmp(recording: Recording) -> Columns:
     }
 
 
-def netflow(recording: Recording) -> Columns:
+def netflow(recording: SensorInput) -> Columns:
     """`netflow.jsonl`: one line a flow: the connections of the guest's events, and the rest of the traffic.
 
     How many there are of the rest is given; when and how big follows the activity.
@@ -144,7 +143,7 @@ def netflow(recording: Recording) -> Columns:
     return {**recording.clocks(times, mono_zero_ns=round(recording.uptime_s * 1000) * 1_000_000), **flows}
 
 
-def _logged_flows(recording: Recording, rng: np.random.Generator) -> Columns:
+def _logged_flows(recording: SensorInput, rng: np.random.Generator) -> Columns:
     """A flow for each connection of the guest's events; a refused one is a packet each way."""
     connections = recording.connections
     n = len(connections)
@@ -168,7 +167,7 @@ def _logged_flows(recording: Recording, rng: np.random.Generator) -> Columns:
     }
 
 
-def _other_flows(recording: Recording, rng: np.random.Generator) -> Columns:
+def _other_flows(recording: SensorInput, rng: np.random.Generator) -> Columns:
     rates, n = recording.rates, recording.n_flows
     weight = np.cumsum(np.rint(rates[ROW["flows"], :-1] * _FINE).astype(np.int64) + 1)
     picks = np.sort(rng.integers(0, weight[-1], n))
@@ -203,7 +202,7 @@ def _objects(values: list[str]) -> np.ndarray[Any, Any]:
     return np.array(values, dtype=object)
 
 
-def guest(recording: Recording) -> Columns:
+def guest(recording: SensorInput) -> Columns:
     """`guest.jsonl`: load average, processes, and the agent's own totals, which a restart sets to zero."""
     rng = recording.stream("guest")
     times = _sampling(recording, rng, 1.0)
@@ -225,7 +224,7 @@ def guest(recording: Recording) -> Columns:
 class _Meter:
     """Cumulative counters of one source, read at its sampling times; all of them reset together."""
 
-    def __init__(self, recording: Recording, rng: np.random.Generator, times: Ints, reset_chance: float) -> None:
+    def __init__(self, recording: SensorInput, rng: np.random.Generator, times: Ints, reset_chance: float) -> None:
         self._recording, self._times = recording, times
         self._reset = _reset_at(rng, len(times), reset_chance)
         self._age_s = between(rng, 600.0, recording.uptime_s)
@@ -248,13 +247,13 @@ def _accumulated(rates: Floats, times_ns: Ints) -> Ints:
     return np.asarray(totals[index] + begun)
 
 
-def _level(recording: Recording, resource: str, times_ns: Ints, scale: int = 1) -> Ints:
+def _level(recording: SensorInput, resource: str, times_ns: Ints, scale: int = 1) -> Ints:
     index = np.minimum(times_ns // round(STEP_S * NS), recording.rates.shape[1] - 1)
     levels: Ints = np.rint(recording.rates[ROW[resource], index] * scale).astype(np.int64)
     return levels
 
 
-def _sampling(recording: Recording, rng: np.random.Generator, rate_hz: float) -> Ints:
+def _sampling(recording: SensorInput, rng: np.random.Generator, rate_hz: float) -> Ints:
     """Sampling times in ns since the start: the period, scheduling delay, rare stalls and lost rows."""
     n = int(recording.duration_s * rate_hz)
     delay = np.abs(recording.host.wobble_s * rng.standard_normal(n))

@@ -17,7 +17,7 @@ from rlstir_core.lab.tamper.benign_artifacts import QUIRK_OF
 from rlstir_core.lab.tamper.entry import Entry
 from rlstir_core.lab.tamper.forms import Form, as_text, form_of
 from rlstir_core.lab.tamper.operators import OPERATOR_OF, applied, check
-from rlstir_core.lab.tamper.pieces import NOBODY, Split, join
+from rlstir_core.lab.tamper.pieces import NOBODY, SplitLog, join
 from rlstir_core.lab.tamper.rows import tampered_rows
 from rlstir_core.lab.tamper.spans import spans
 from rlstir_core.lab.tamper.work import Outcome, Work
@@ -109,7 +109,7 @@ def with_quirk(
     if quirk not in QUIRK_OF:
         raise ConfigError(f"quirk {quirk!r} is unknown; known are {', '.join(QUIRKS)}")
     host: dict[str, Work] = {}
-    parts: dict[str, tuple[str, Split]] = {}
+    parts: dict[str, tuple[str, SplitLog]] = {}
     for member in sorted(logs):
         named, split, form = _read(member, logs[member], near_ns)
         if split is None or form is None or (named != member and named in logs) or named in host:
@@ -144,7 +144,7 @@ def _tried(
 
 
 def _made(
-    operator: str, split: Split, form: Form, rng: np.random.Generator, strength: float
+    operator: str, split: SplitLog, form: Form, rng: np.random.Generator, strength: float
 ) -> tuple[bytes, list[Entry], Collection[int]] | str:
     """The log's new bytes, its records and the lane of gaps; else why there are none."""
     for _ in range(_DRAWS):
@@ -160,7 +160,7 @@ def _made(
     return "its records are so late that a reader would put them together otherwise"
 
 
-def _read(member: str, data: bytes, near_ns: int | None) -> tuple[str, Split | None, Form | None]:
+def _read(member: str, data: bytes, near_ns: int | None) -> tuple[str, SplitLog | None, Form | None]:
     """The name that the log's text has, its records and its form; else why it has none."""
     try:
         form = form_of(member, data)
@@ -170,7 +170,7 @@ def _read(member: str, data: bytes, near_ns: int | None) -> tuple[str, Split | N
         return str(error), None, None
 
 
-def _written(split: Split, entries: Sequence[Entry], form: Form) -> tuple[bytes, list[Entry]] | None:
+def _written(split: SplitLog, entries: Sequence[Entry], form: Form) -> tuple[bytes, list[Entry]] | None:
     """The log's bytes, and its records in the order of the rows that a parser will give; None where a parser would
     cut the lines into other records, as it may with late audit records."""
     joined = join(split, entries, form.render)

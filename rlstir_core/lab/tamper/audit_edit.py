@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from rlstir_core.lab.tamper.clocks import DAYS, MONTHS, at, fraction
-from rlstir_core.lab.tamper.entry import MILLISECOND_NS, SECOND_NS, Entry, Process
+from rlstir_core.lab.tamper.entry import MILLISECOND_NS, SECOND_NS, Entry, LoggedProcess
 from rlstir_core.lab.tamper.pieces import bare, end_of
 
 _HEAD = re.compile(rb"((?:node=\S+ )?(?:type=\S+ )(?:msg=)?audit\()([^()]+?)\.([0-9]{1,9}):([0-9]{1,10})(?=\))")
@@ -38,7 +38,7 @@ def render(entry: Entry) -> list[bytes]:
     lines = [bytes(line) for line in entry.payload]
     if "shift_ns" in edits or "number" in edits:
         lines = [_stamped(line, entry.ts_ns, edits.get("number", 0), "shift_ns" in edits) for line in lines]
-    if isinstance(parent := edits.get("parent"), Process):
+    if isinstance(parent := edits.get("parent"), LoggedProcess):
         lines = [_PPID.sub(rb"\g<1>%d" % parent.pid, line, 1) if _is(line, b"SYSCALL") else line for line in lines]
     if edits.get("blank"):
         lines = [_blank(line) for line in lines]

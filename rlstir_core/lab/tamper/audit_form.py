@@ -12,14 +12,14 @@ from functools import lru_cache
 from itertools import pairwise
 
 from rlstir_core.hostlogs.auditd import parser as audit
-from rlstir_core.hostlogs.auditd.event import Assembler, Event
+from rlstir_core.hostlogs.auditd.event import Assembler, AuditEvent
 from rlstir_core.hostlogs.auditd.pairs import PairReader
-from rlstir_core.hostlogs.auditd.record import Record, parse
+from rlstir_core.hostlogs.auditd.record import AuditRecord, parse
 from rlstir_core.lab.tamper.audit_edit import render, values
 from rlstir_core.lab.tamper.audit_notices import NOTICES, notice
 from rlstir_core.lab.tamper.clocks import grain_of
-from rlstir_core.lab.tamper.entry import NONE, Entry, Process
-from rlstir_core.lab.tamper.pieces import NOBODY, Split, bare, cut
+from rlstir_core.lab.tamper.entry import NONE, Entry, LoggedProcess
+from rlstir_core.lab.tamper.pieces import NOBODY, SplitLog, bare, cut
 
 _HEAD = re.compile(
     rb"(?:node=([!-~]+) )?type=([A-Z][!-~]*) msg=audit\(([0-9]{1,10})\.([0-9]{1,9}):([0-9]{1,10})\)(?=[ :])"
@@ -38,7 +38,7 @@ _DESCRIBES = frozenset(_DESCRIBING.split())
 _NO_TTY = (b"(none)", b"?")
 _FRACTION = re.compile(rb"audit\([^()]*?\.([0-9]{1,9}):")
 
-_Group = tuple[int | Event, list[int]]  # an event, or NOBODY for a line that is none, and its lines
+_Group = tuple[int | AuditEvent, list[int]]  # an event, or NOBODY for a line that is none, and its lines
 
 
 class AuditForm:
@@ -47,7 +47,7 @@ class AuditForm:
     name = "audit"
     notices = NOTICES
 
-    def split(self, data: bytes, near_ns: int | None) -> Split:
+    def split(self, data: bytes, near_ns: int | None) -> SplitLog:
         """The log's lines and events."""
         pieces = cut(data)
         owner = [NOBODY] * len(pieces)
@@ -62,7 +62,7 @@ class AuditForm:
             if entry.fixed:
                 entry.ts_ns = last_ns
             last_ns = entry.ts_ns
-        return Split(pieces, owner, entries, _is_plain(owner, entries))
+        return SplitLog(pieces, owner, entries, _is_plain(owner, entries))
 
     def order(self, pieces: Sequence[bytes]) -> list[list[int]] | None:
         """The lines of each row that the parser would give."""
@@ -76,9 +76,9 @@ class AuditForm:
         """What `rewrite_field` may replace."""
         return values(entry)
 
-    def process(self, entry: Entry) -> Process:
+    def process(self, entry: Entry) -> LoggedProcess:
         """The process that the record speaks of."""
-        return Process(pid=entry.pid, exe=entry.exe, cmdline=entry.cmdline)
+        return LoggedProcess(pid=entry.pid, exe=entry.exe, cmdline=entry.cmdline)
 
     def words(self, entries: Sequence[Entry]) -> dict[str, object]:
         """Version and kernel, where the log says when its daemon was started."""
@@ -110,18 +110,18 @@ def _groups(pieces: Sequence[bytes]) -> list[_Group]:
     ends: list[tuple[tuple[str, int, int], int]] = []
     before: dict[int, list[int]] = {}
     found: list[_Group] = []
-    alive: list[Record] = []  # an identity is a record's own only while the record is there
+    alive: list[AuditRecord] = []  # an identity is a record's own only while the record is there
     pending: list[int] = []
-    events: list[Event] = []
+    events: list[AuditEvent] = []
     places: list[int] = []  # of events in `found`
 
-    def take(done: list[Event]) -> None:
+    def take(done: list[AuditEvent]) -> None:
         for event in done:
             places.append(len(found))
             events.append(event)
             found.append((event, [line for record in event.records for line in lines_of(record)]))
 
-    def lines_of(record: Record) -> list[int]:
+    def lines_of(record: AuditRecord) -> list[int]:
         line = line_of[id(record)]
         return [*before.get(line, ()), line]
 
@@ -152,7 +152,7 @@ def _groups(pieces: Sequence[bytes]) -> list[_Group]:
 
 def _add_ends(
     found: list[_Group],
-    events: list[Event],
+    events: list[AuditEvent],
     places: list[int],
     ends: list[tuple[tuple[str, int, int], int]],
     before: dict[int, list[int]],
@@ -176,7 +176,7 @@ def _stamp(seconds: bytes, digits: bytes, serial: bytes) -> tuple[int, int] | No
     return whole * 1_000_000_000 + nanos, number
 
 
-def _light(raw: bytes) -> Record | None:
+def _light(raw: bytes) -> AuditRecord | None:
     """The head of a plain record; None where only the whole parser can tell."""
     head = _HEAD.match(raw)
     if head is None or b"msg='" in raw:
@@ -185,13 +185,13 @@ def _light(raw: bytes) -> Record | None:
     stamp = _stamp(seconds, digits, serial)
     if stamp is None:
         return None
-    record = Record(kind.decode(), stamp[0], stamp[1])
+    record = AuditRecord(kind.decode(), stamp[0], stamp[1])
     if node:
         record.node = node.decode()
     return record
 
 
-def _entry(place: int, event: Event | int, payload: list[bytes]) -> Entry:
+def _entry(place: int, event: AuditEvent | int, payload: list[bytes]) -> Entry:
     if isinstance(event, int):
         return Entry(place=place, ts_ns=0, channel=audit.CHANNEL, fixed=True, payload=payload)
     kinds = [record.type for record in event.records]

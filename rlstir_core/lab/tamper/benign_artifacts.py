@@ -19,13 +19,13 @@ from rlstir_core.lab.tamper.entry import SECOND_NS, Entry, renumbered, shifted
 from rlstir_core.lab.tamper.work import Work, closed_up, numbered_on, placed, unmarked, without
 
 Changed = dict[str, list[Entry]]  # the records of the logs that a quirk touched, by member
-Host = dict[str, Work]  # the logs of a host, by member
+HostLogs = dict[str, Work]  # the logs of a host, by member
 
 _SLEEP_NS = 5 * SECOND_NS  # of quiet, which a sleep can hide in
 _BURST = 3  # messages of one service that may be a burst
 
 
-def filtered_export(host: Host) -> Changed:
+def filtered_export(host: HostLogs) -> Changed:
     """Only some kinds of events are exported: their ids keep gaps, the headers of an EVTX file are counted anew."""
     member, work = _one(host, lambda work: len(_kinds(work)) > 1)
     kinds = _kinds(work)
@@ -47,7 +47,7 @@ def filtered_export(host: Host) -> Changed:
     return {member: entries}
 
 
-def ring_rollover(host: Host) -> Changed:
+def ring_rollover(host: HostLogs) -> Changed:
     """The oldest part of a log made room for the newest."""
     member, work = _one(host, lambda work: any(len(places) > 1 for places in work.logs.values()))
     lane = work.log(2)
@@ -55,7 +55,7 @@ def ring_rollover(host: Host) -> Changed:
     return {member: without(work.entries, set(lane[:n]))}
 
 
-def journald_suppression(host: Host) -> Changed:
+def journald_suppression(host: HostLogs) -> Changed:
     """A burst of one service was too much for journald: it says how many messages it dropped."""
     member, work = _one(host, lambda work: work.form.name == "journald" and bool(_bursts(work)))
     bursts = _bursts(work)
@@ -70,7 +70,7 @@ def journald_suppression(host: Host) -> Changed:
     return {member: numbered_on(placed(entries, [(following.place, made)]), following.log)}
 
 
-def audit_backlog(host: Host) -> Changed:
+def audit_backlog(host: HostLogs) -> Changed:
     """The kernel had no room for some audit records: their serials are missing, and the journal says so."""
     member, work = _one(host, lambda work: work.form.name == "audit" and _longest(work) >= 4)
     lane = work.log(4)
@@ -88,7 +88,7 @@ def audit_backlog(host: Host) -> Changed:
     return changed
 
 
-def ntp_step(host: Host) -> Changed:
+def ntp_step(host: HostLogs) -> Changed:
     """The clock was set: every later time of every log is off by the same, and the time daemon says so."""
     times = _times(host)
     work = next(iter(host.values()))
@@ -115,7 +115,7 @@ def ntp_step(host: Host) -> Changed:
     return changed
 
 
-def logrotate(host: Host) -> Changed:
+def logrotate(host: HostLogs) -> Changed:
     """The log begins at a rotation."""
     member, work = _one(host, lambda work: "rotated" in work.form.notices and _longest(work) >= 2)
     lane = work.log(2)
@@ -126,7 +126,7 @@ def logrotate(host: Host) -> Changed:
     return {member: placed(without(work.entries, set(lane[:n])), [(first.place, made)])}
 
 
-def suspend(host: Host) -> Changed:
+def suspend(host: HostLogs) -> Changed:
     """The host slept: nothing stands between going to sleep and waking.
 
     The longest silence of all its logs is taken for the sleep; where none is long enough, what happened in a tenth of
@@ -155,7 +155,7 @@ def suspend(host: Host) -> Changed:
     return changed
 
 
-def _sleep(host: Host) -> tuple[int, int]:
+def _sleep(host: HostLogs) -> tuple[int, int]:
     """From when to when the host slept: the times of the records on either side."""
     times = _times(host)
     gaps = np.diff(times)
@@ -171,7 +171,7 @@ def _sleep(host: Host) -> tuple[int, int]:
     return start, int(times[after])
 
 
-def cpu_reorder(host: Host) -> Changed:
+def cpu_reorder(host: HostLogs) -> Changed:
     """Neighbouring records of almost one time stand in the file the other way round."""
     member, work = _one(host, lambda work: work.form.name != "syslog" and bool(_close_pairs(work)))
     pairs = _close_pairs(work)
@@ -192,7 +192,7 @@ def cpu_reorder(host: Host) -> Changed:
     return {member: entries}
 
 
-def agent_restart(host: Host) -> Changed:
+def agent_restart(host: HostLogs) -> Changed:
     """Whatever writes a log was restarted: some seconds are missing between its own words about it."""
     member, work = _one(host, lambda work: bool(_restartable(work)))
     names = _restartable(work)
@@ -210,7 +210,7 @@ def agent_restart(host: Host) -> Changed:
     return {member: numbered_on(placed(entries, notes), before.log)}
 
 
-QUIRK_OF: dict[str, Callable[[Host], Changed]] = {
+QUIRK_OF: dict[str, Callable[[HostLogs], Changed]] = {
     each.__name__: each
     for each in (
         filtered_export,
@@ -226,7 +226,7 @@ QUIRK_OF: dict[str, Callable[[Host], Changed]] = {
 }
 
 
-def _one(host: Host, fits: Callable[[Work], bool]) -> tuple[str, Work]:
+def _one(host: HostLogs, fits: Callable[[Work], bool]) -> tuple[str, Work]:
     fit = [(member, work) for member, work in host.items() if fits(work)]
     if not fit:
         raise ConfigError("none of its logs is one to which this happens")
@@ -311,7 +311,7 @@ def _near(work: Work, ts_ns: int) -> Entry | None:
     return last
 
 
-def _times(host: Host) -> Any:
+def _times(host: HostLogs) -> Any:
     found = [entry.ts_ns for work in host.values() for entry in work.entries if not entry.fixed]
     if len(found) < 4:
         raise ConfigError("it needs logs of at least four records")

@@ -42,7 +42,7 @@ class Entry(msgspec.Struct, kw_only=True):
     marked: bool = False  # altered or forged by whoever tampered
 
 
-class Process(msgspec.Struct, frozen=True, kw_only=True):
+class LoggedProcess(msgspec.Struct, frozen=True, kw_only=True):
     """A process as a record names it."""
 
     pid: int
@@ -74,7 +74,7 @@ def renumbered(entry: Entry, by: int, header_by: int = 0, *, marked: bool) -> En
     )
 
 
-def with_parent(entry: Entry, parent: Process) -> Entry:
+def with_parent(entry: Entry, parent: LoggedProcess) -> Entry:
     """The record of a creation under another parent."""
     return _edited(msgspec.structs.replace(entry, ppid=parent.pid), "parent", parent)
 

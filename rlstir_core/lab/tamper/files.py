@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ import msgspec
 import numpy as np
 
 from rlstir_core.atomic import write_bytes
+from rlstir_core.contract.members import META, TAMPER_SPANS, log_member
+from rlstir_core.contract.reasons import EpisodeRejected
 from rlstir_core.episodes.archive import members
 from rlstir_core.episodes.frames import FrameReader
 from rlstir_core.episodes.limits import Limits
@@ -24,17 +26,14 @@ from rlstir_core.episodes.meta import parse_meta
 from rlstir_core.episodes.read import open_plain
 from rlstir_core.episodes.store_writer import append_index, write_episode
 from rlstir_core.episodes.strict import parse_object
-from rlstir_core.errors import ConfigError, EpisodeRejected, StoreError
+from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.hostlogs.attack.truth import MAX_BYTES, TamperSpan, read_truth
 from rlstir_core.hostlogs.containers import Found, files
-from rlstir_core.hostlogs.parsers import format_of
 from rlstir_core.lab.signals import stream
 from rlstir_core.lab.tamper.apply import Tampered, tampered
 from rlstir_core.lab.tamper.operators import check
+from rlstir_core.progress import Progress
 
-Progress = Callable[[int, int, str], None]  # done, of all (0 where that is not known), what
-
-SPANS = "gt_tamper_spans.json"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _HALF_YEAR_NS = 182 * 86_400 * 10**9
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
@@ -101,7 +100,7 @@ def _tamper_file(found: Found, made: TamperRun, names: set[str], seed: int, stre
         return
     ((member, data),) = after.logs.items()
     names.add(member)
-    truth = f"{member}.{SPANS}"
+    truth = f"{member}.{TAMPER_SPANS}"
     for each in (member, truth):
         if (made.out / each).exists():
             raise StoreError(f"{made.out / each} is there already; name an empty folder")
@@ -112,10 +111,10 @@ def _tamper_file(found: Found, made: TamperRun, names: set[str], seed: int, stre
 
 
 def _tamper_episode(parts: Mapping[str, bytes], made: TamperRun, seed: int, strength: float) -> None:
-    meta = parse_meta(parts["meta.json"], Limits())
-    record = parse_object(parts["meta.json"], Limits().nesting)
+    meta = parse_meta(parts[META], Limits())
+    record = parse_object(parts[META], Limits().nesting)
     assert isinstance(record, dict)  # it was parsed
-    logs = {name: data for name, data in parts.items() if format_of(name)}
+    logs = {name: data for name, data in parts.items() if log_member(name)}
     if not logs:
         raise ConfigError(f"episode {meta.episode_id} has no logs; name one that has")
     whole = hashlib.sha256()
@@ -129,12 +128,12 @@ def _tamper_episode(parts: Mapping[str, bytes], made: TamperRun, seed: int, stre
     path = made.out / "episodes" / meta.host_id / f"{episode}.tar.zst"
     if path.exists():
         raise StoreError(f"{path} is there already; name another folder or another seed")
-    others = {name: data for name, data in parts.items() if name not in logs and name != "meta.json"}
-    truth = msgspec.json.encode([*_moved(others.get(SPANS), after.origin), *after.spans])
+    others = {name: data for name, data in parts.items() if name not in logs and name != META}
+    truth = msgspec.json.encode([*_moved(others.get(TAMPER_SPANS), after.origin), *after.spans])
     if len(truth) > MAX_BYTES:
         raise ConfigError(f"the truth of {made.operator} has {len(truth)} bytes, over {MAX_BYTES}; lower the strength")
     meta_record: dict[str, Any] = {**record, "episode_id": episode}
-    entry = write_episode(made.out, meta_record, (), {}, {**others, **after.logs, SPANS: truth})
+    entry = write_episode(made.out, meta_record, (), {}, {**others, **after.logs, TAMPER_SPANS: truth})
     append_index(made.out, [entry])
     made.episode = episode
     made.files.append(path)
@@ -176,10 +175,10 @@ def _episode(source: Path) -> dict[str, bytes] | None:
             for name, _, chunks in members(FrameReader(plain, Limits()), Limits()):
                 found[name] = b"".join(chunks)
     except EpisodeRejected as error:
-        if "meta.json" in found:
+        if META in found:
             raise StoreError(f"{source.name} is an episode that is rejected ({error}); name a sound one") from None
         return None
-    return found if "meta.json" in found else None
+    return found if META in found else None
 
 
 def _safe(name: str, taken: set[str]) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from rlstir_core.contract.members import log_member, log_of
 from rlstir_core.errors import ConfigError
-from rlstir_core.hostlogs.parsers import MEMBERS, format_of
-from rlstir_core.hostlogs.recognise import HEAD, Format, recognise
+from rlstir_core.hostlogs.recognise import HEAD, recognise
 from rlstir_core.lab.tamper.audit_form import AuditForm
-from rlstir_core.lab.tamper.entry import Entry, Process
+from rlstir_core.lab.tamper.entry import Entry, LoggedProcess
 from rlstir_core.lab.tamper.journal_form import JournalForm
-from rlstir_core.lab.tamper.pieces import Split
+from rlstir_core.lab.tamper.pieces import SplitLog
 from rlstir_core.lab.tamper.syslog_form import SyslogForm
 from rlstir_core.lab.tamper.windows_form import WindowsForm, evtx_lines
 
@@ -25,7 +25,7 @@ class Form(Protocol):
     name: str
     notices: frozenset[str]
 
-    def split(self, data: bytes, near_ns: int | None) -> Split:
+    def split(self, data: bytes, near_ns: int | None) -> SplitLog:
         """The log's lines and records; ConfigError where the log cannot be cut."""
 
     def order(self, pieces: Sequence[bytes]) -> list[list[int]] | None:
@@ -37,7 +37,7 @@ class Form(Protocol):
     def values(self, entry: Entry) -> dict[str, str]:
         """The fields that may be replaced."""
 
-    def process(self, entry: Entry) -> Process:
+    def process(self, entry: Entry) -> LoggedProcess:
         """The process that the record speaks of."""
 
     def words(self, entries: Sequence[Entry]) -> dict[str, object]:
@@ -47,7 +47,7 @@ class Form(Protocol):
         """The record that the host itself writes when something happens."""
 
 
-FORMS: dict[Format, Form] = {
+FORMS: dict[str, Form] = {
     "audit": AuditForm(),
     "syslog": SyslogForm(),
     "journald": JournalForm(),
@@ -58,15 +58,18 @@ FORMS: dict[Format, Form] = {
 
 def form_of(member: str, data: bytes) -> Form:
     """The form of a log by its member name, else by its content; ConfigError where it is no log."""
-    kind = format_of(member) or recognise(data[:HEAD]).log
-    if kind is None:
-        raise ConfigError("it is no log that is known; name EVTX, Windows JSON, audit, syslog or journald")
-    return FORMS[kind]
+    log = log_member(member)
+    kind = log.format if log is not None else recognise(data[:HEAD]).log
+    form = FORMS.get(kind or "")
+    if form is None:
+        raise ConfigError(f"it is no log whose records can be changed; name one of {', '.join(FORMS)}")
+    return form
 
 
 def as_text(member: str, data: bytes) -> tuple[str, bytes]:
     """The log as text: EVTX as JSON lines, under the member name that such lines have."""
     if recognise(data[:HEAD]).log != "evtx":
         return member, data
-    named = MEMBERS["windows_json"] if format_of(member) == "evtx" else f"{member.removesuffix('.evtx')}.jsonl"
+    inside = log_of("evtx").matches(member)
+    named = log_of("windows_json").name if inside else f"{member.removesuffix('.evtx')}.jsonl"
     return named, evtx_lines(data)

@@ -14,10 +14,10 @@ from rlstir_core.hostlogs.gap_rules import journal_ids
 from rlstir_core.hostlogs.journald import parser as journald
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.lab.tamper.clocks import MONTHS, at
-from rlstir_core.lab.tamper.entry import NONE, Entry, Process
+from rlstir_core.lab.tamper.entry import NONE, Entry, LoggedProcess
 from rlstir_core.lab.tamper.journal_notices import NOTICES, notice
-from rlstir_core.lab.tamper.json_text import Line, Record
-from rlstir_core.lab.tamper.pieces import NOBODY, Split, bare, cut
+from rlstir_core.lab.tamper.json_text import EditedLine, JsonRecord
+from rlstir_core.lab.tamper.pieces import NOBODY, SplitLog, bare, cut
 
 _WALL = ("__REALTIME_TIMESTAMP", "_SOURCE_REALTIME_TIMESTAMP")
 _STEADY = ("__MONOTONIC_TIMESTAMP", "_SOURCE_MONOTONIC_TIMESTAMP", "_SOURCE_BOOTTIME_TIMESTAMP")
@@ -34,7 +34,7 @@ class JournalForm:
     name = "journald"
     notices = NOTICES
 
-    def split(self, data: bytes, near_ns: int | None) -> Split:
+    def split(self, data: bytes, near_ns: int | None) -> SplitLog:
         """The log's lines and entries; ConfigError for the export format."""
         head = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n\x1e")
         named = head[:1].isalpha() or head[:1] == b"_"
@@ -70,7 +70,7 @@ class JournalForm:
                     payload=[piece],
                 )
             )
-        return Split(pieces, owner, entries)
+        return SplitLog(pieces, owner, entries)
 
     def order(self, pieces: Sequence[bytes]) -> list[list[int]] | None:
         """None: rows come in the order of the entries."""
@@ -80,7 +80,7 @@ class JournalForm:
         """The line of an entry, with its edits carried out."""
         if not entry.edits:
             return entry.payload
-        line = Line(entry.payload[0])
+        line = EditedLine(entry.payload[0])
         record, edits = line.record, entry.edits
         _move(record, edits.get("shift_ns", 0), edits.get("number", 0), bool(edits.get("steady")))
         if edits.get("blank"):
@@ -94,7 +94,7 @@ class JournalForm:
 
     def values(self, entry: Entry) -> dict[str, str]:
         """What `rewrite_field` may replace: program, user id, and what the message names."""
-        record = Line(entry.payload[0]).record
+        record = EditedLine(entry.payload[0]).record
         found = {key: record[key] for key in ("_EXE", "_UID") if isinstance(record.get(key), str) and record[key]}
         message = record.get("MESSAGE")
         if isinstance(message, str):
@@ -104,9 +104,9 @@ class JournalForm:
                 found["name"] = match[1]
         return found
 
-    def process(self, entry: Entry) -> Process:
+    def process(self, entry: Entry) -> LoggedProcess:
         """The process that wrote the entry."""
-        return Process(pid=entry.pid, exe=entry.exe, cmdline=entry.cmdline)
+        return LoggedProcess(pid=entry.pid, exe=entry.exe, cmdline=entry.cmdline)
 
     def words(self, entries: Sequence[Entry]) -> dict[str, object]:
         """The journal's own process, where it has written something."""
@@ -124,7 +124,7 @@ def _session(message: str) -> str:
     return ""
 
 
-def _put(record: Record, key: str, value: str) -> None:
+def _put(record: JsonRecord, key: str, value: str) -> None:
     if key in record:
         record[key] = value
         return
@@ -135,7 +135,7 @@ def _put(record: Record, key: str, value: str) -> None:
         record["MESSAGE"] = message[: match.start(group)] + value + message[match.end(group) :]
 
 
-def _move(record: Record, by_ns: int, number: int, steady: bool) -> None:
+def _move(record: JsonRecord, by_ns: int, number: int, steady: bool) -> None:
     """Moves every clock and number of an entry, its cursor included."""
     by_us = by_ns // _US
     boot_us = 0 if steady else by_us
@@ -157,14 +157,14 @@ def _move(record: Record, by_ns: int, number: int, steady: bool) -> None:
         record["__CURSOR"] = ";".join(parts)
 
 
-def _added(record: Record, key: str, by: int) -> dict[str, Any]:
+def _added(record: JsonRecord, key: str, by: int) -> dict[str, Any]:
     value = record.get(key)
     if not by or not isinstance(value, (str, int)) or not str(value).isdecimal():
         return {}
     return {key: type(value)(max(int(value) + by, 0))}
 
 
-def _whole(record: Record, key: str) -> int:
+def _whole(record: JsonRecord, key: str) -> int:
     value = str(record.get(key, ""))
     return int(value) if value.isdecimal() and len(value) < 18 else 0
 

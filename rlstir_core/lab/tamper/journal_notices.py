@@ -6,7 +6,7 @@ What does not belong here: when that happens.
 from __future__ import annotations
 
 from rlstir_core.lab.tamper.entry import MADE_UP, NONE, Entry
-from rlstir_core.lab.tamper.json_text import Line, Record
+from rlstir_core.lab.tamper.json_text import EditedLine, JsonRecord
 
 _US = 1000
 # program, its fields, MESSAGE_ID, text
@@ -41,9 +41,9 @@ def notice(what: str, like: Entry, ts_ns: int, number: int, **said: object) -> E
     (program, pid, exe, unit, transport), message_id, text = _TEXTS[what]
     if program == "systemd-journald":
         pid = str(said.get("pid", pid))
-    line = Line(like.payload[0])
+    line = EditedLine(like.payload[0])
     before = line.record
-    record: Record = {key: before[key] for key in before if key in _KEPT}
+    record: JsonRecord = {key: before[key] for key in before if key in _KEPT}
     record["PRIORITY"] = "4" if transport == "kernel" else "6"
     record["_TRANSPORT"] = transport
     record["SYSLOG_IDENTIFIER"] = program
@@ -67,6 +67,6 @@ def notice(what: str, like: Entry, ts_ns: int, number: int, **said: object) -> E
     )
 
 
-def _wall_ns(record: Record, like: Entry) -> int:
+def _wall_ns(record: JsonRecord, like: Entry) -> int:
     value = str(record.get("__REALTIME_TIMESTAMP", ""))
     return int(value) * _US if value.isdecimal() and len(value) < 18 else like.ts_ns

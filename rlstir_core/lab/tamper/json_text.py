@@ -10,7 +10,7 @@ from typing import Any
 
 from rlstir_core.lab.tamper.pieces import bare, end_of
 
-Record = dict[str, Any]
+JsonRecord = dict[str, Any]
 
 _STYLES: tuple[tuple[tuple[str, str], bool], ...] = (
     ((",", ":"), False),
@@ -22,7 +22,7 @@ _STYLES: tuple[tuple[tuple[str, str], bool], ...] = (
 _LEAD = b" \t\r\x1e\xef\xbb\xbf"
 
 
-class Line:
+class EditedLine:
     """One line: `record` may be changed in place, and `text()` is the line with the changes."""
 
     def __init__(self, piece: bytes) -> None:
@@ -33,7 +33,7 @@ class Line:
         self._lead, self._end = raw[: len(raw) - len(body)], end_of(piece)
         self._tail = body[len(body.rstrip()) :]
         self._text = body.rstrip().decode()
-        self.record: Record = json.loads(self._text)
+        self.record: JsonRecord = json.loads(self._text)
         self._style = _style(self._text, self.record)
 
     def text(self) -> bytes:
@@ -45,7 +45,7 @@ class Line:
         return self._lead + made.encode("utf-8", "backslashreplace") + self._tail + self._end
 
 
-def _style(text: str, record: Record) -> tuple[tuple[str, str], bool, bool]:
+def _style(text: str, record: JsonRecord) -> tuple[tuple[str, str], bool, bool]:
     slashes = "\\/" in text and "/" not in text.replace("\\/", "")
     plain = text.replace("\\/", "/") if slashes else text
     for separators, ascii_only in _STYLES:

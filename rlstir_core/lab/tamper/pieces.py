@@ -15,7 +15,7 @@ from rlstir_core.lab.tamper.entry import MADE_UP, Entry
 NOBODY = -1
 
 
-class Split(msgspec.Struct):
+class SplitLog(msgspec.Struct):
     """A log. `owner[i]` is the place of the record that the line `pieces[i]` belongs to, or `NOBODY`.
 
     In a plain log the lines of a record stand together, so that no change makes a parser cut them otherwise.
@@ -55,7 +55,7 @@ def end_of(piece: bytes) -> bytes:
     return piece[len(bare(piece)) :]
 
 
-def join(split: Split, entries: Sequence[Entry], render: Callable[[Entry], Sequence[bytes]]) -> Joined:
+def join(split: SplitLog, entries: Sequence[Entry], render: Callable[[Entry], Sequence[bytes]]) -> Joined:
     """The log with `entries` in it, in their order; a record that is not among them is gone.
 
     A made-up record, or one that was moved back, stands before the first line of the next that kept its order.

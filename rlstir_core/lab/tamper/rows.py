@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from rlstir_core.contract.members import LOGS
 from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.attack.truth import TamperSpan
-from rlstir_core.hostlogs.parsers import PARSERS
-from rlstir_core.hostlogs.recognise import Format
+from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.syslog.parser import FACILITIES, SEVERITIES
 from rlstir_core.lab.tamper.entry import MADE_UP, SECOND_NS, Entry
@@ -25,13 +25,8 @@ from rlstir_core.lab.tamper.forms import FORMS
 from rlstir_core.lab.tamper.operators import applied, check
 from rlstir_core.lab.tamper.spans import spans
 
-_FORMATS: dict[str, Format] = {
-    "auditd": "audit",
-    "auth": "syslog",
-    "journald": "journald",
-    "sysmon": "windows_json",
-    "evtx": "windows_json",
-}
+# the format that rows of a channel are written as; Windows rows as JSON lines, which comes before EVTX
+_FORMATS = {channel: log.format for log in reversed(LOGS) if log.format in FORMS for channel in log.channels}
 # what follows from the events around this one, which a lone one cannot tell
 _AROUND = re.compile(r'"(?:part|missing)":[0-9]+,|"restarted":true,')
 _QUOTED_WORDS = "acct cmd comm cwd data dir exe file key name path proctitle vm"
@@ -60,7 +55,7 @@ def tampered_rows(
     raise ConfigError(why)
 
 
-def _entry(place: int, row: LogRow, kind: Format) -> Entry:
+def _entry(place: int, row: LogRow, kind: str) -> Entry:
     alone = Entry(place=place, ts_ns=row.ts_ns, channel=row.channel, fixed=True)
     if not row.parsed or _FORMATS.get(row.channel) != kind:
         return alone
@@ -80,7 +75,7 @@ def _entry(place: int, row: LogRow, kind: Format) -> Entry:
     return entry
 
 
-def _row(entry: Entry, rows: Sequence[LogRow], kind: Format) -> LogRow:
+def _row(entry: Entry, rows: Sequence[LogRow], kind: str) -> LogRow:
     if entry.place != MADE_UP and not entry.edits:
         return rows[entry.place]
     like = rows[entry.place] if entry.place != MADE_UP else next(row for row in rows if row.channel == entry.channel)
@@ -91,9 +86,9 @@ def _row(entry: Entry, rows: Sequence[LogRow], kind: Format) -> LogRow:
     return made
 
 
-def _read(text: bytes, kind: Format, like: LogRow) -> LogRow | None:
+def _read(text: bytes, kind: str, like: LogRow) -> LogRow | None:
     """The one row of these lines, with the host and the mark that the record around it gave."""
-    found = list(PARSERS[kind]([text], LogContext(host=like.host_said, near_ns=like.ts_ns)))
+    found = list(spec_of(kind).rows([text], LogContext(host=like.host_said, near_ns=like.ts_ns)))
     if len(found) != 1 or not found[0].parsed:
         return None
     row = found[0]
@@ -105,7 +100,7 @@ def _read(text: bytes, kind: Format, like: LogRow) -> LogRow | None:
     return row
 
 
-def _text(row: LogRow, kind: Format) -> bytes:
+def _text(row: LogRow, kind: str) -> bytes:
     """The lines that such a row may have come from."""
     if kind == "windows_json":
         return row.fields_json.encode("utf-8", "surrogatepass") + b"\n"

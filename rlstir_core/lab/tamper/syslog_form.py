@@ -13,8 +13,8 @@ import msgspec
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.syslog import parser as syslog
 from rlstir_core.lab.tamper.clocks import MONTHS, at, fraction, grain_of, moved
-from rlstir_core.lab.tamper.entry import MADE_UP, Entry, Process
-from rlstir_core.lab.tamper.pieces import NOBODY, Split, bare, cut, end_of
+from rlstir_core.lab.tamper.entry import MADE_UP, Entry, LoggedProcess
+from rlstir_core.lab.tamper.pieces import NOBODY, SplitLog, bare, cut, end_of
 
 NOTICES = frozenset({"cleared", "stopped", "started", "rotated", "suspended", "resumed", "stepped"})
 _LINE_BYTES = LogContext().line_bytes
@@ -39,7 +39,7 @@ class SyslogForm:
     name = "syslog"
     notices = NOTICES
 
-    def split(self, data: bytes, near_ns: int | None) -> Split:
+    def split(self, data: bytes, near_ns: int | None) -> SplitLog:
         """The log's lines and records, in the order of the parser's rows."""
         rows = iter(syslog.rows([data], LogContext(near_ns=near_ns)))
         pieces = cut(data)
@@ -78,7 +78,7 @@ class SyslogForm:
                 )
             )
             continuing, n_continued = row.parsed, 0
-        return Split(pieces, owner, entries)
+        return SplitLog(pieces, owner, entries)
 
     def order(self, pieces: Sequence[bytes]) -> list[list[int]] | None:
         """None: rows come in the order of the records."""
@@ -105,9 +105,9 @@ class SyslogForm:
         plain = {key: msgspec.json.decode(f'"{value}"', type=str) for key, value in found.items()}
         return {key: value for key, value in plain.items() if _place(line, value)}
 
-    def process(self, entry: Entry) -> Process:
+    def process(self, entry: Entry) -> LoggedProcess:
         """The process that the record speaks of."""
-        return Process(pid=entry.pid, exe=entry.source)
+        return LoggedProcess(pid=entry.pid, exe=entry.source)
 
     def words(self, entries: Sequence[Entry]) -> dict[str, object]:
         """How rsyslog names itself, where the log has a line of it."""

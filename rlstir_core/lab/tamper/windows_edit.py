@@ -10,9 +10,8 @@ import re
 from typing import Any
 
 from rlstir_core.lab.tamper.clocks import grain_in, moved
-from rlstir_core.lab.tamper.entry import MILLISECOND_NS, Entry, Process
-
-Record = dict[str, Any]
+from rlstir_core.lab.tamper.entry import MILLISECOND_NS, Entry, LoggedProcess
+from rlstir_core.lab.tamper.json_text import JsonRecord
 
 _TIMES = frozenset(
     {"SystemTime", "TimeCreated", "EventTime", "UtcTime", "@timestamp", "TimeWritten", "EventReceivedTime"}
@@ -42,7 +41,7 @@ _SAID_AS = {
 }
 
 
-def change(record: Record, entry: Entry) -> None:
+def change(record: JsonRecord, entry: Entry) -> None:
     """Carries the entry's edits out in its record, in place."""
     edits = entry.edits
     if by_ns := edits.get("shift_ns", 0):
@@ -59,7 +58,7 @@ def change(record: Record, entry: Entry) -> None:
             header["TimeWritten"] = edits["written"]
     fields = event_fields(record)
     wanted: dict[str, Any] = {}
-    if isinstance(parent := edits.get("parent"), Process):
+    if isinstance(parent := edits.get("parent"), LoggedProcess):
         wanted |= _parent(fields, parent)
     if edits.get("blank"):
         wanted |= {key: "" for key in _COMMANDS if fields.get(key)}
@@ -69,7 +68,7 @@ def change(record: Record, entry: Entry) -> None:
         fields.update(wanted)
 
 
-def event_fields(record: Record) -> Record:
+def event_fields(record: JsonRecord) -> JsonRecord:
     """The event's own fields, where the dialect keeps them: they may be changed in place."""
     for wrapper in ("_source", "result", "Event", "winlog"):
         inner = record.get(wrapper)
@@ -82,7 +81,7 @@ def event_fields(record: Record) -> Record:
     return {} if "System" in record else record
 
 
-def replaceable(record: Record) -> dict[str, str]:
+def replaceable(record: JsonRecord) -> dict[str, str]:
     """Users, programs and addresses of an event."""
     fields = event_fields(record)
     return {
@@ -92,7 +91,7 @@ def replaceable(record: Record) -> dict[str, str]:
     }
 
 
-def grain(record: Record) -> int:
+def grain(record: JsonRecord) -> int:
     """By what the times of a record can move: by whole steps of the coarsest."""
     found = [MILLISECOND_NS]
     _grains(record, found, _DEPTH)
@@ -127,7 +126,7 @@ def _move(node: object, by_ns: int, depth: int) -> None:
                 node[key] = moved(value, by_ns)
 
 
-def _number(node: Record, by: int, depth: int) -> None:
+def _number(node: JsonRecord, by: int, depth: int) -> None:
     """The event's number; fields of the event itself are no numbers of the record."""
     if depth <= 0 or not by:
         return
@@ -141,12 +140,12 @@ def _number(node: Record, by: int, depth: int) -> None:
                 node[key] = str(int(value) + by)
 
 
-def _parent(fields: Record, parent: Process) -> Record:
+def _parent(fields: JsonRecord, parent: LoggedProcess) -> JsonRecord:
     """The fields that name the parent, in the spelling that the record has."""
     key = "ParentProcessId" if "ParentProcessId" in fields else "ParentProcessID"
     if key not in fields:
         key = "ProcessId"  # 4688: its own process is `NewProcessId`
-    wanted: Record = {}
+    wanted: JsonRecord = {}
     if key in fields:
         before = fields[key]
         if isinstance(before, str) and before[:2] in ("0x", "0X"):
@@ -165,7 +164,7 @@ def _parent(fields: Record, parent: Process) -> Record:
     return wanted
 
 
-def _say(record: Record, changes: dict[str, tuple[Any, Any]]) -> None:
+def _say(record: JsonRecord, changes: dict[str, tuple[Any, Any]]) -> None:
     """Changes the exporter's text as well, line by line: `Image: C:\\x.exe`, `Creator Process ID:\\t\\t0x1a4`."""
     for place in (record, record.get("winlog"), record.get("RenderingInfo")):
         for name in ("Message", "message"):

@@ -15,9 +15,9 @@ from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.windows import evtx
 from rlstir_core.hostlogs.windows import json_events as windows_json
 from rlstir_core.hostlogs.windows.field_names import SECURITY, SYSMON_PROVIDERS
-from rlstir_core.lab.tamper.entry import NONE, SECOND_NS, Entry, Process
-from rlstir_core.lab.tamper.json_text import Line
-from rlstir_core.lab.tamper.pieces import NOBODY, Split, bare, cut
+from rlstir_core.lab.tamper.entry import NONE, SECOND_NS, Entry, LoggedProcess
+from rlstir_core.lab.tamper.json_text import EditedLine
+from rlstir_core.lab.tamper.pieces import NOBODY, SplitLog, bare, cut
 from rlstir_core.lab.tamper.windows_edit import change, event_fields, grain, replaceable
 from rlstir_core.lab.tamper.windows_notices import NOTICES, notice
 
@@ -37,7 +37,7 @@ class WindowsForm:
     name = "windows_json"
     notices = NOTICES
 
-    def split(self, data: bytes, near_ns: int | None) -> Split:
+    def split(self, data: bytes, near_ns: int | None) -> SplitLog:
         """The log's lines and events; ConfigError for an array, printed JSON or UTF-16."""
         start = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:2]
         if data[:2] in (b"\xff\xfe", b"\xfe\xff") or start[:1] == b"[" or (start[:1] == b"{" and not start[1:].strip()):
@@ -56,7 +56,7 @@ class WindowsForm:
                 row = rows[len(entries)]
                 # of a line with several events none is touched, and the first stands for it
                 entries.append(_entry(len(entries), row, [pieces[line]] if not which else [], n > 1))
-        return Split(pieces, owner, entries)
+        return SplitLog(pieces, owner, entries)
 
     def order(self, pieces: Sequence[bytes]) -> list[list[int]] | None:
         """None: rows come in the order of the lines."""
@@ -66,7 +66,7 @@ class WindowsForm:
         """The line of an event, with its edits carried out."""
         if not entry.edits:
             return entry.payload
-        line = Line(entry.payload[0])
+        line = EditedLine(entry.payload[0])
         change(line.record, entry)
         return [line.text()]
 
@@ -74,11 +74,11 @@ class WindowsForm:
         """What `rewrite_field` may replace: users, programs and addresses."""
         return replaceable(json.loads(bare(entry.payload[0]).removeprefix(b"\xef\xbb\xbf")))
 
-    def process(self, entry: Entry) -> Process:
+    def process(self, entry: Entry) -> LoggedProcess:
         """The process that the event speaks of, with its GUID."""
         fields = event_fields(json.loads(bare(entry.payload[0]).removeprefix(b"\xef\xbb\xbf")))
         guid, user = (said if isinstance(said := fields.get(key), str) else "" for key in ("ProcessGuid", "User"))
-        return Process(pid=entry.pid, exe=entry.exe, cmdline=entry.cmdline, guid=guid, user=user)
+        return LoggedProcess(pid=entry.pid, exe=entry.exe, cmdline=entry.cmdline, guid=guid, user=user)
 
     def words(self, entries: Sequence[Entry]) -> dict[str, object]:
         """Nothing: an event says little of the service that wrote it."""

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 from rlstir_core.lab.tamper.clocks import at, fraction
 from rlstir_core.lab.tamper.entry import MADE_UP, Entry
-from rlstir_core.lab.tamper.json_text import Line
-from rlstir_core.lab.tamper.windows_edit import Record
+from rlstir_core.lab.tamper.json_text import EditedLine, JsonRecord
 
 _EVENTLOG = ("Microsoft-Windows-Eventlog", "{fc65ddd8-d6ef-4962-83d5-6e5cfe9ce148}")
 _AUDITING = ("Microsoft-Windows-Security-Auditing", "{54849625-5478-4994-a5ba-3e3b0328c30d}")
@@ -141,7 +140,7 @@ def notice(what: str, like: Entry, ts_ns: int, number: int, **said: object) -> E
     kind = _KINDS.get(what)
     if kind is None:
         return None
-    line = Line(like.payload[0])
+    line = EditedLine(like.payload[0])
     like_ns = like.ts_ns - like.edits.get("shift_ns", 0)
     # moved with the record's other times
     words = {"utc": f"{at(like_ns):%Y-%m-%d %H:%M:%S}.{fraction(like_ns, 3)}"}
@@ -171,7 +170,7 @@ def _filled(text: str, words: dict[str, str]) -> str:
     return text
 
 
-def _record(record: Record, kind: _Kind, data: Record, text: str, number: int) -> Record:
+def _record(record: JsonRecord, kind: _Kind, data: JsonRecord, text: str, number: int) -> JsonRecord:
     for wrapper in ("_source", "result"):
         if isinstance(record.get(wrapper), dict):
             record[wrapper] = _record(record[wrapper], kind, data, text, number)
@@ -185,7 +184,7 @@ def _record(record: Record, kind: _Kind, data: Record, text: str, number: int) -
     return _filled_flat(record, kind, data, text, number)
 
 
-def _fill_nested(event: Record, kind: _Kind, data: Record, number: int) -> None:
+def _fill_nested(event: JsonRecord, kind: _Kind, data: JsonRecord, number: int) -> None:
     system = event["System"]
     provider = system.get("Provider")
     name, guid = kind.provider
@@ -213,7 +212,7 @@ def _fill_nested(event: Record, kind: _Kind, data: Record, number: int) -> None:
         event["EventData"] = data
 
 
-def _filled_beat(record: Record, kind: _Kind, data: Record, text: str, number: int) -> Record:
+def _filled_beat(record: JsonRecord, kind: _Kind, data: JsonRecord, text: str, number: int) -> JsonRecord:
     log = record["winlog"]
     old = log.get("event_id")
     for key in ("event_data", "user_data", "user", "opcode", "activity_id", "keywords", "task"):
@@ -235,9 +234,9 @@ def _filled_beat(record: Record, kind: _Kind, data: Record, text: str, number: i
     return record
 
 
-def _filled_flat(record: Record, kind: _Kind, data: Record, text: str, number: int) -> Record:
+def _filled_flat(record: JsonRecord, kind: _Kind, data: JsonRecord, text: str, number: int) -> JsonRecord:
     kept = {key: value for key, value in record.items() if key in _ENVELOPE}
-    said: Record = {
+    said: JsonRecord = {
         "EventID": kind.event_id,
         "Id": kind.event_id,
         "EventId": kind.event_id,

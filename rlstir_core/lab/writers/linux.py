@@ -34,7 +34,7 @@ from rlstir_core.lab.writers.linux_admin import Admin
 from rlstir_core.lab.writers.linux_audit import AuditLog
 from rlstir_core.lab.writers.linux_journal import AUTH, AUTHPRIV, DAEMON, KERN, Journal
 from rlstir_core.lab.writers.linux_logins import Logins
-from rlstir_core.lab.writers.linux_scene import Scene
+from rlstir_core.lab.writers.linux_scene import LinuxScene
 from rlstir_core.lab.writers.linux_voices import Voices
 
 _RESOLVER = "127.0.0.53"
@@ -47,7 +47,7 @@ def write(
 
     `living` are the processes that lived when the recording began.
     """
-    writer = _Writer(Scene(guest, boot, events, living, rng))
+    writer = _Writer(LinuxScene(guest, boot, events, living, rng))
     for event in events:
         writer.add(event)
     writer.logins.finish()
@@ -60,7 +60,7 @@ def write(
 class _Writer:
     """Hands each event to those who note it."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: LinuxScene) -> None:
         self.audit, self.journal = AuditLog(scene), Journal(scene)
         voices = Voices(scene, self.audit, self.journal)
         self.logins, self.admin = Logins(voices), Admin(voices)

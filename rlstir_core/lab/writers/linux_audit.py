@@ -15,7 +15,7 @@ from rlstir_core.lab.machine.events import Connected, Exited, Loaded, OnFile, On
 from rlstir_core.lab.writers import linux_numbers as no
 from rlstir_core.lab.writers.linux_files import Files
 from rlstir_core.lab.writers.linux_numbers import NUMBERS, untrusted
-from rlstir_core.lab.writers.linux_scene import Scene, comm_of, executed_path, parent_pid
+from rlstir_core.lab.writers.linux_scene import LinuxScene, comm_of, executed_path, parent_pid
 
 _MS = 1_000_000
 _LOADER = "/lib64/ld-linux-x86-64.so.2"
@@ -45,7 +45,7 @@ class _Actor(msgspec.Struct, gc=False):
 class AuditLog:
     """Collects audit events; `finish` gives the file."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: LinuxScene) -> None:
         self._scene, self._draw = scene, scene.draw
         self._events: list[tuple[int, str]] = []
         self._actors: dict[tuple[Process, int, int], _Actor] = {}

@@ -10,7 +10,7 @@ import zlib
 import msgspec
 
 from rlstir_core.lab.writers.linux_numbers import untrusted
-from rlstir_core.lab.writers.linux_scene import Scene
+from rlstir_core.lab.writers.linux_scene import LinuxScene
 
 _MEMORY = {"/proc/": "00:16", "/sys/": "00:17", "/dev/": "00:06", "/run/": "00:1a", "/dev/shm/": "00:1c"}  # noqa: S108
 _PROGRAMS = ("/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/", "/usr/local/bin/", "/usr/lib/systemd/", "/usr/libexec/")
@@ -46,7 +46,7 @@ class _File(msgspec.Struct, gc=False):
 class Files:
     """What is known of each path."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: LinuxScene) -> None:
         self._scene = scene
         self._disk = ("08:01", "fd:00", "103:02", "fc:01")[zlib.crc32(scene.guest.name.encode()) % 4]
         self._held: dict[str, _File] = {}

@@ -16,7 +16,7 @@ import msgspec
 
 from rlstir_core.lab.machine.events import Process
 from rlstir_core.lab.writers.linux_numbers import UNSET
-from rlstir_core.lab.writers.linux_scene import Scene, comm_of, stable_hex
+from rlstir_core.lab.writers.linux_scene import LinuxScene, comm_of, stable_hex
 
 KERN, DAEMON, AUTH, SYSLOG, CRON, AUTHPRIV = 0, 3, 4, 5, 9, 10
 _IN_AUTH_LOG = (AUTH, AUTHPRIV)
@@ -30,7 +30,7 @@ _UNITS = {"sshd": "ssh", "cron": "cron", "rsyslogd": "rsyslog", "dbus-daemon": "
 _SUFFIXES = (".service", ".timer", ".socket", ".scope", ".mount", ".target", ".slice", ".path", ".device")
 
 
-class Entry(msgspec.Struct, gc=False):
+class JournalEntry(msgspec.Struct, gc=False):
     """One entry in the making."""
 
     who: Process | None  # None: the kernel
@@ -47,9 +47,9 @@ class Entry(msgspec.Struct, gc=False):
 class Journal:
     """Collects entries; `finish` gives both files."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: LinuxScene) -> None:
         self._scene = scene
-        self._entries: list[tuple[int, Entry]] = []
+        self._entries: list[tuple[int, JournalEntry]] = []
         self._processes: dict[tuple[Process, tuple[int, int], str], str] = {}
 
     def say(
@@ -69,7 +69,7 @@ class Journal:
         identifier = identifier or (who.name if who is not None else "kernel")
         fields = "".join(f',"{key}":{value_of(str(value))}' for key, value in more.items()) if more else ""
         login = self._scene.login_of(who) if who is not None else (UNSET, UNSET)
-        entry = Entry(who, text, identifier, facility, priority, transport, unit, login, fields)
+        entry = JournalEntry(who, text, identifier, facility, priority, transport, unit, login, fields)
         self._entries.append((max(t_ns, self._scene.boot.start_ns), entry))
 
     def finish(self, until_ns: int) -> tuple[bytes, bytes]:
@@ -99,7 +99,7 @@ class Journal:
                 auth.append(f"{_stamp(t_us // 1_000_000)} {host} {_tag(entry)}: {_one_line(entry.text)}\n")
         return "".join(journal).encode(), "".join(auth).encode("utf-8", "surrogateescape")
 
-    def _body(self, entry: Entry, t_us: int) -> str:
+    def _body(self, entry: JournalEntry, t_us: int) -> str:
         who, transport = entry.who, entry.transport
         parts = [
             f'"_TRANSPORT":"{transport}","PRIORITY":"{entry.priority}","SYSLOG_FACILITY":"{entry.facility}",'
@@ -118,7 +118,7 @@ class Journal:
             parts.append(self._process(who, entry))
         return ",".join(parts) + entry.more
 
-    def _process(self, who: Process, entry: Entry) -> str:
+    def _process(self, who: Process, entry: JournalEntry) -> str:
         """What journald adds of the process that spoke."""
         key = who, entry.login, entry.unit
         found = self._processes.get(key)
@@ -199,7 +199,7 @@ def _stamp(seconds: int) -> str:
     return f"{month} {at.tm_mday:2d} {at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d}"
 
 
-def _tag(entry: Entry) -> str:
+def _tag(entry: JournalEntry) -> str:
     if entry.who is None or entry.identifier in _NO_PID:
         return entry.identifier
     return f"{entry.identifier}[{entry.who.pid}]"

@@ -34,7 +34,7 @@ class Draws:
         return low + self() * (high - low) // (1 << 32)
 
 
-class Scene:
+class LinuxScene:
     """One episode on one guest."""
 
     def __init__(

@@ -9,7 +9,7 @@ from rlstir_core.lab.machine.events import Account, Process, Session
 from rlstir_core.lab.writers.linux_audit import AuditLog
 from rlstir_core.lab.writers.linux_journal import AUTH, AUTHPRIV, Journal
 from rlstir_core.lab.writers.linux_numbers import NEW_SESSION, UNSET, untrusted
-from rlstir_core.lab.writers.linux_scene import Scene, stable_hex
+from rlstir_core.lab.writers.linux_scene import LinuxScene, stable_hex
 
 US = 1_000
 _LONG = (
@@ -32,7 +32,7 @@ Where = tuple[str, str, str]  # hostname, addr and terminal of a record
 class Voices:
     """Writes one saying at a time to the logs where it belongs."""
 
-    def __init__(self, scene: Scene, audit: AuditLog, journal: Journal) -> None:
+    def __init__(self, scene: LinuxScene, audit: AuditLog, journal: Journal) -> None:
         self.scene, self.audit, self.journal = scene, audit, journal
         self.spoke: dict[Process, int] = {}  # when a process last said something
         self._agents: dict[str, Process] = {}

@@ -29,7 +29,7 @@ _encode = msgspec.json.encode
 Data = Mapping[str, Any]
 
 
-class Kind(msgspec.Struct, frozen=True):
+class EventKind(msgspec.Struct, frozen=True):
     """What all events of one id have in common."""
 
     provider: str
@@ -54,9 +54,9 @@ class Frame:
     def __init__(self, guest: Guest, boot: Boot, draw: Callable[[], int]) -> None:
         self.dump = guest.dialect == "dump"
         self._guest, self._boot, self._draw = guest, boot, draw
-        self._made: list[tuple[int, Kind, str, bytes, int, int, bytes]] = []
+        self._made: list[tuple[int, EventKind, str, bytes, int, int, bytes]] = []
         self._threads: dict[int, list[int]] = {}
-        self._templates: dict[tuple[Kind, str], bytes] = {}
+        self._templates: dict[tuple[EventKind, str], bytes] = {}
         self._activity = self.guid(
             "-".join("".join(f"{draw() & 0xFFFF:04x}" for _ in range(n)) for n in (2, 1, 1, 1, 3))
         )
@@ -68,7 +68,7 @@ class Frame:
         """A GUID as the dialect spells it."""
         return text.upper() if self.dump else f"{{{text.lower()}}}"
 
-    def put(self, kind: Kind, t_ns: int, data: Data, pid: int, sid: str = "") -> None:
+    def put(self, kind: EventKind, t_ns: int, data: Data, pid: int, sid: str = "") -> None:
         """Notes one record that process `pid` logged, for the user `sid` where its provider says one."""
         if self.dump:
             text, said = _encode(data), b""
@@ -109,7 +109,7 @@ class Frame:
             return sysmon
         return others if channel == "Security" else others // (_BUSIER + crc32(channel.encode()) % _CHANNELS) + 1
 
-    def _template(self, kind: Kind, sid: str) -> bytes:
+    def _template(self, kind: EventKind, sid: str) -> bytes:
         """The line of such events, with holes for what differs from one to the next."""
         holes = tuple(f"@@{n}@@" for n in range(_HOLES))
         record = self._dump(kind, sid, holes) if self.dump else self._beat(kind, sid, holes)
@@ -123,7 +123,7 @@ class Frame:
             return (b'"%b"', b"%d", b"%d", b"%d", b"%b")
         return (b'"%b"', b'"%b"', b"%b", b"%d", b"%d", b"%d", b"%b")
 
-    def _dump(self, kind: Kind, sid: str, holes: tuple[str, ...]) -> dict[str, Any]:
+    def _dump(self, kind: EventKind, sid: str, holes: tuple[str, ...]) -> dict[str, Any]:
         provider = {"Name": kind.provider}
         if kind.guid:
             provider["Guid"] = f"{{{kind.guid}}}" if kind.braces else kind.guid.upper()
@@ -153,7 +153,7 @@ class Frame:
             body = {"UserData": {kind.user_data: holes[4]}}
         return {"Event": {"#attributes": {"xmlns": _XMLNS}, "System": system, **body}}
 
-    def _beat(self, kind: Kind, sid: str, holes: tuple[str, ...]) -> dict[str, Any]:
+    def _beat(self, kind: EventKind, sid: str, holes: tuple[str, ...]) -> dict[str, Any]:
         failed = kind.keywords == FAILURE
         event = {"action": kind.action or "None", "code": str(kind.event_id), "created": holes[1], "kind": "event"}
         if kind.guid == SECURITY_GUID:
@@ -234,7 +234,7 @@ def _as_text(value: object) -> object:
     return "-" if value is None else str(value)
 
 
-def _rendered(kind: Kind, data: Data) -> str:
+def _rendered(kind: EventKind, data: Data) -> str:
     """The text of the event in short: its title and, of Sysmon's, who did it."""
     if kind.channel != SYSMON_CHANNEL:
         return kind.title

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from rlstir_core.lab.machine import events as ev
 from rlstir_core.lab.writers.windows_desk import KERNEL_PID, LOGON_TYPES, NO_GUID, NOBODY, Desk, Subject
-from rlstir_core.lab.writers.windows_frame import FAILURE, SECURITY_GUID, Kind
+from rlstir_core.lab.writers.windows_frame import FAILURE, SECURITY_GUID, EventKind
 
 READ, WRITE, DELETE, ATTRIBUTES = 0x1, 0x2, 0x10000, 0x100
 _ACCESSES = {READ: "%%4416", WRITE: "%%4417", DELETE: "%%1537", ATTRIBUTES: "%%4424"}
@@ -37,9 +37,9 @@ _LOGON_PROCESSES = {
 }
 
 
-def audit(event_id: int, task: int, title: str, action: str, *, version: int = 0, failed: bool = False) -> Kind:
+def audit(event_id: int, task: int, title: str, action: str, *, version: int = 0, failed: bool = False) -> EventKind:
     """A kind of Security's events."""
-    return Kind(
+    return EventKind(
         provider="Microsoft-Windows-Security-Auditing",
         guid=SECURITY_GUID,
         channel="Security",

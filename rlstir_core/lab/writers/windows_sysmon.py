@@ -10,7 +10,7 @@ from typing import Any
 
 from rlstir_core.lab.machine import events as ev
 from rlstir_core.lab.writers.windows_desk import NO_GUID, SYSTEM_SID, Desk
-from rlstir_core.lab.writers.windows_frame import SYSMON_CHANNEL, Kind, utc_time
+from rlstir_core.lab.writers.windows_frame import SYSMON_CHANNEL, EventKind, utc_time
 from rlstir_core.lab.writers.windows_images import hashes, resource, sha256_of, signer
 
 _BROWSERS = frozenset({"chrome.exe", "msedge.exe", "firefox.exe", "iexplore.exe", "outlook.exe"})
@@ -23,8 +23,8 @@ _TERMINATE, _ALL_ACCESS, _USUAL_ACCESS = 0x1, 0x1FFFFF, 0x1410
 _NO_SUCH_NAME = "9003"
 
 
-def _kind(event_id: int, version: int, title: str, rule: str) -> Kind:
-    return Kind(
+def _kind(event_id: int, version: int, title: str, rule: str) -> EventKind:
+    return EventKind(
         provider="Microsoft-Windows-Sysmon",
         guid="5770385f-c22a-43e0-bf4c-06f5698ffbd9",
         channel=SYSMON_CHANNEL,
@@ -55,7 +55,7 @@ _DELETE = _kind(23, 5, "File Delete archived", "FileDelete")
 _DELETE_SEEN = _kind(26, 5, "File Delete logged", "FileDeleteDetected")
 
 
-def _put(desk: Desk, kind: Kind, t_ns: int, data: dict[str, Any]) -> None:
+def _put(desk: Desk, kind: EventKind, t_ns: int, data: dict[str, Any]) -> None:
     desk.frame.put(kind, t_ns, data, desk.sysmon_pid, SYSTEM_SID)
 
 

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 from rlstir_core.lab.machine import events as ev
 from rlstir_core.lab.machine.events import Account
 from rlstir_core.lab.writers.windows_desk import SYSTEM_SID, Desk, user_of
-from rlstir_core.lab.writers.windows_frame import FAILURE, SECURITY_GUID, Kind, iso_seconds
+from rlstir_core.lab.writers.windows_frame import FAILURE, SECURITY_GUID, EventKind, iso_seconds
 from rlstir_core.lab.writers.windows_security import audit, subject_fields
 
 _NS = 1_000_000_000
@@ -21,8 +21,8 @@ _SYSLOG_ERROR: Final = 3
 _QUALIFIERS = {"information": 16384, "error": 49152}
 
 
-def _service(event_id: int, title: str, *, failed: bool = False) -> Kind:
-    return Kind(
+def _service(event_id: int, title: str, *, failed: bool = False) -> EventKind:
+    return EventKind(
         provider="Service Control Manager",
         guid="555908d1-a6d7-4695-8e1e-26931d2012f4",
         channel="System",
@@ -35,8 +35,8 @@ def _service(event_id: int, title: str, *, failed: bool = False) -> Kind:
     )
 
 
-def _scheduler(event_id: int, title: str, action: str, opcode: int = 0) -> Kind:
-    return Kind(
+def _scheduler(event_id: int, title: str, action: str, opcode: int = 0) -> EventKind:
+    return EventKind(
         provider="Microsoft-Windows-TaskScheduler",
         guid="de7b24ea-73c8-4a09-985d-5bdadcfa9017",
         channel="Microsoft-Windows-TaskScheduler/Operational",
@@ -48,8 +48,8 @@ def _scheduler(event_id: int, title: str, action: str, opcode: int = 0) -> Kind:
     )
 
 
-def _eventlog(event_id: int, channel: str, keywords: str, title: str) -> Kind:
-    return Kind(
+def _eventlog(event_id: int, channel: str, keywords: str, title: str) -> EventKind:
+    return EventKind(
         provider="Microsoft-Windows-Eventlog",
         guid="fc65ddd8-d6ef-4962-83d5-6e5cfe9ce148",
         channel=channel,
@@ -99,7 +99,7 @@ _GROUPS = {
 
 _SECURITY_CLEARED = _eventlog(1102, "Security", "0x4020000000000000", "The audit log was cleared.")
 _LOG_CLEARED = _eventlog(104, "System", "0x8000000000000000", "The log file was cleared.")
-_SCRIPT = Kind(
+_SCRIPT = EventKind(
     provider="Microsoft-Windows-PowerShell",
     guid="a0c1853b-5c40-4b15-8766-3cf1c58f985a",
     channel="Microsoft-Windows-PowerShell/Operational",
@@ -342,7 +342,7 @@ def said(desk: Desk, event: ev.Said) -> None:
     """Any other event, as the program worded it."""
     provider = event.provider or event.identifier or event.who.name
     failed = event.fields.get("Keywords") == FAILURE
-    kind = Kind(
+    kind = EventKind(
         provider=provider,
         guid=_GUIDS.get(provider, ""),
         channel=event.channel or "Application",

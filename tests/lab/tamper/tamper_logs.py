@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rlstir_core.hostlogs.attack.truth import TamperSpan
-from rlstir_core.hostlogs.parsers import PARSERS, format_of
+from rlstir_core.hostlogs.parsers import spec_of, spec_of_member
 from rlstir_core.hostlogs.recognise import HEAD, recognise
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.lab.tamper.forms import as_text, form_of
@@ -258,9 +258,8 @@ SMALL: dict[str, dict[str, bytes]] = {
 
 
 def parsed(member: str, data: bytes, near_ns: int | None = NEAR) -> list[LogRow]:
-    kind = format_of(member) or recognise(data[:HEAD]).log
-    assert kind is not None, member
-    return list(PARSERS[kind]([data], LogContext(name=member, near_ns=near_ns)))
+    spec = spec_of_member(member) or spec_of(recognise(data[:HEAD]).log or "")
+    return list(spec.rows([data], LogContext(name=member, near_ns=near_ns)))
 
 
 _NUMBER = re.compile(

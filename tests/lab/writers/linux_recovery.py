@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlstir_core.hostlogs.attack.truth import Truth
-from rlstir_core.hostlogs.parsers import PARSERS, format_of
+from rlstir_core.hostlogs.attack.truth import LogTruth
+from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
 from rlstir_core.lab.machine import events as ev
@@ -61,11 +61,11 @@ def rows_of(guest: Guest, boot: Boot, members: Mapping[str, bytes]) -> list[Foun
     """The log rows of an episode, in the order of time."""
     builder = TableBuilder(guest.name, "episode", 1 << 20)
     for member, content in members.items():
-        kind = format_of(member)
-        assert kind is not None, member
+        spec = spec_of_member(member)
+        assert spec is not None, member
         context = LogContext(name=member, host=guest.name, near_ns=boot.start_ns)
-        builder.add(member, PARSERS[kind]([content], context))
-    rows: list[Found] = builder.finish(Truth()).to_pylist()
+        builder.add(member, spec.rows([content], context))
+    rows: list[Found] = builder.finish(LogTruth()).to_pylist()
     return rows
 
 

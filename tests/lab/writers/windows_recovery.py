@@ -17,8 +17,8 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rlstir_core.hostlogs.attack.truth import Truth
-from rlstir_core.hostlogs.parsers import PARSERS, format_of
+from rlstir_core.hostlogs.attack.truth import LogTruth
+from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
 from rlstir_core.lab.machine import events as ev
@@ -84,11 +84,11 @@ def parsed(guest: Guest, boot: Boot, members: Mapping[str, bytes]) -> pa.Table:
     """The log rows of the members."""
     builder = TableBuilder(guest.name.lower(), "episode", 10_000_000)
     for name, content in members.items():
-        kind = format_of(name)
-        assert kind is not None, name
+        spec = spec_of_member(name)
+        assert spec is not None, name
         context = LogContext(name=name, host=guest.name.partition(".")[0].lower(), near_ns=boot.start_ns)
-        builder.add(name, PARSERS[kind](iter((content,)), context))
-    return builder.finish(Truth())
+        builder.add(name, spec.rows(iter((content,)), context))
+    return builder.finish(LogTruth())
 
 
 def _graph(table: pa.Table) -> dict[str, list[Row]]:
