@@ -28,6 +28,11 @@ class Request:
     data: Path
     recipes: tuple[str, ...] = ("host",)
     train_hosts: tuple[str, ...] = ()
+    test_hosts: tuple[str, ...] = ()
+    train_corpora: tuple[str, ...] = ()
+    folds: int = 3
+    seed: int = 0
+    overrides: tuple[str, ...] = ()
     preset: str = "smoke"
     select: str = ""
 
@@ -48,7 +53,7 @@ def materialize(request: Request, console: Console) -> Outcome:
     from rlstir_core.results.layout import Layout
     from rlstir_core.results.lock import holding
 
-    preset(request.preset)
+    preset(request.preset, request.overrides)
     console.state("reading the index")
     index = read_index(request.store)
     load_registry(request.store)
@@ -86,6 +91,11 @@ class _Driver:
             data=str(request.data),
             preset=request.preset,
             train_hosts=list(request.train_hosts),
+            test_hosts=list(request.test_hosts),
+            train_corpora=list(request.train_corpora),
+            folds=request.folds,
+            seed=request.seed,
+            overrides=list(request.overrides),
         )
         self.instance = open_instance()
         size_gpu_pool(self.instance)
@@ -164,6 +174,7 @@ class _Driver:
             self._make(stale, wanted, run if len(run) == 1 else (run[0], run[-1]), said)
 
     def _recipe(self, recipe: str, wanted: set[str] | None) -> None:
+        from rlstir_core.datasets.store import try_split
         from rlstir_core.staleness import HOST_STAGES, stale_recipe_assets
 
         if wanted is not None and wanted.issubset({*_INDEX_ASSETS, *HOST_STAGES}):
@@ -176,6 +187,8 @@ class _Driver:
                 self.settings.validated_hosts(),
                 self.settings.registry(),
             )
+            if stale["split"] if wanted is None else "split" in wanted:
+                try_split(self.settings.layout, recipe, self.settings.validated_hosts(), self.settings.split_settings())
         except SplitRefused as error:
             if len(self.request.recipes) == 1:
                 raise
@@ -208,7 +221,12 @@ class _Driver:
             "store": settings.store,
             "data": settings.data,
             "preset": settings.preset,
+            "overrides": settings.overrides,
             "train_hosts": settings.train_hosts,
+            "test_hosts": settings.test_hosts,
+            "train_corpora": settings.train_corpora,
+            "folds": settings.folds,
+            "seed": settings.seed,
             "normalise": settings.normalise,
         }
 

@@ -21,9 +21,12 @@ def import_group() -> None:
 @click.option("--mapping", required=True, help="A TOML file, or the name of one that ships: hiper, uea.")
 @click.option("--store", default=None, help=STORE_HELP)
 @click.option("--host", default=None, help="The host of every row, instead of the mapping's.")
+@click.option("--corpus", default=None, help="Whose recordings these are, instead of the file's name.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @refusing
-def import_table(file: Path, mapping: str, store: str | None, host: str | None, as_json: bool) -> None:
+def import_table(
+    file: Path, mapping: str, store: str | None, host: str | None, corpus: str | None, as_json: bool
+) -> None:
     """Turns a CSV, Parquet or .ts table into episodes.
 
     Example: rlstir import table runs.csv.gz --mapping hiper --store /tmp/store
@@ -33,7 +36,7 @@ def import_table(file: Path, mapping: str, store: str | None, host: str | None, 
         console.say(f"importing {file} into {target}")
         from rlstir_core.importers.tables import import_table as run
 
-        made = run(file.absolute(), mapping, target, host, progress=console.count)
+        made = run(file.absolute(), mapping, target, host, progress=console.count, corpus=corpus)
     if as_json:
         click.echo(as_text(made))
         return
@@ -53,10 +56,16 @@ def import_table(file: Path, mapping: str, store: str | None, host: str | None, 
     "--labels", type=click.Path(path_type=Path), default=None, help="A CSV with the columns file, technique, tactic."
 )
 @click.option("--host", default=None, help="The host of every log, instead of the one that its events name.")
+@click.option("--corpus", default=None, help="Whose logs these are, instead of the folder's or file's name.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @refusing
 def import_logs(
-    paths: tuple[Path, ...], store: str | None, labels: Path | None, host: str | None, as_json: bool
+    paths: tuple[Path, ...],
+    store: str | None,
+    labels: Path | None,
+    host: str | None,
+    corpus: str | None,
+    as_json: bool,
 ) -> None:
     """Turns host logs into episodes: EVTX, Windows event JSON, auditd, syslog, journald, found by their content.
 
@@ -74,6 +83,7 @@ def import_logs(
             target,
             labels=None if labels is None else labels.absolute(),
             host=host,
+            corpus=corpus,
             progress=lambda n, _, what: console.state(f"{n} logs read; {what}"),
         )
     if as_json:

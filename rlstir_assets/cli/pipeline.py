@@ -13,7 +13,7 @@ from rlstir_assets.console import Console, plain
 from rlstir_core.errors import ConfigError
 from rlstir_core.results.layout import DEFAULT_DATA, DEFAULT_STORE
 
-_RECIPES = ("host", "sample", "time")
+_RECIPES = ("host", "loho", "sample", "time", "corpus", "random")  # a test holds it to the core's own
 
 
 @click.command()
@@ -66,7 +66,7 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
     type=click.Choice([*_RECIPES, "all"]),
     default="host",
     show_default=True,
-    help="How train and test are held apart: by host, by sample, by time.",
+    help="How train and test are held apart: whole hosts, each host in turn, samples, time, whole corpora.",
 )
 @click.option(
     "--train-hosts",
@@ -74,6 +74,11 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
     envvar="RLSTIR_TRAIN_HOSTS",
     help="Recipe host: the hosts to train on, separated by commas (RLSTIR_TRAIN_HOSTS).",
 )
+@click.option("--test-hosts", default="", help="Recipes host and loho: the hosts to test on, separated by commas.")
+@click.option("--train-corpora", default="", help="Recipe corpus: the corpora to train on, separated by commas.")
+@click.option("--folds", type=click.IntRange(2, 20), default=3, show_default=True, help="Members of a detector.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of splits, of weights and of what is drawn.")
+@click.option("--set", "overrides", multiple=True, help="A number of the preset, like train.batch=64; repeatable.")
 @click.option(
     "--preset",
     default="smoke",
@@ -83,14 +88,25 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
 )
 @click.option("--select", default="", help="Dagster's asset selection, instead of all that is stale.")
 @refusing
-def materialize(store: str | None, data: str | None, recipe: str, train_hosts: str, preset: str, select: str) -> None:
+def materialize(
+    store: str | None,
+    data: str | None,
+    recipe: str,
+    train_hosts: str,
+    test_hosts: str,
+    train_corpora: str,
+    folds: int,
+    seed: int,
+    overrides: tuple[str, ...],
+    preset: str,
+    select: str,
+) -> None:
     """From raw tarballs to comparison_v2.md: makes what is stale, one Dagster run a partition dimension.
 
     Example: rlstir materialize --store /tmp/store --data /tmp/data --recipe sample
     """
     given = click.get_current_context().get_parameter_source("train_hosts") is ParameterSource.COMMANDLINE
-    if train_hosts and given and recipe in ("sample", "time"):
-        raise ConfigError(f"--train-hosts goes with recipe host, not {recipe}; leave it out or use --recipe host")
+    _require_heeded(recipe, train_hosts if given else "", test_hosts, train_corpora)
     source, target = folder(store, "RLSTIR_STORE", DEFAULT_STORE), folder(data, "RLSTIR_DATA", DEFAULT_DATA)
     with Console() as console:
         console.say(f"materializing {source} into {target}")
@@ -102,6 +118,11 @@ def materialize(store: str | None, data: str | None, recipe: str, train_hosts: s
             data=target,
             recipes=_RECIPES if recipe == "all" else (recipe,),
             train_hosts=names(train_hosts),
+            test_hosts=names(test_hosts),
+            train_corpora=names(train_corpora),
+            folds=folds,
+            seed=seed,
+            overrides=overrides,
             preset=preset,
             select=select,
         )
@@ -114,3 +135,16 @@ def materialize(store: str | None, data: str | None, recipe: str, train_hosts: s
         click.echo("nothing was new: every asset is up to date")
     for line in lines:
         click.echo(plain(line))
+
+
+def _require_heeded(recipe: str, train_hosts: str, test_hosts: str, train_corpora: str) -> None:
+    """ConfigError where names are given that the recipe does not heed."""
+    for option, value, able in (
+        ("--train-hosts", train_hosts, ("host",)),
+        ("--test-hosts", test_hosts, ("host", "loho")),
+        ("--train-corpora", train_corpora, ("corpus",)),
+    ):
+        if value and recipe not in (*able, "all"):
+            raise ConfigError(
+                f"{option} goes with recipe {' or '.join(able)}, not {recipe}; leave it out or use --recipe {able[0]}"
+            )

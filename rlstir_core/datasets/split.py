@@ -77,9 +77,15 @@ class Split(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 
 def make_split(
-    recipe: str, episodes: Sequence[EpisodeInfo], settings: SplitSettings | None = None
+    recipe: str,
+    episodes: Sequence[EpisodeInfo],
+    settings: SplitSettings | None = None,
+    twins: Twins | None = None,
 ) -> tuple[Split, Twins]:
-    """The split that `recipe` gives, and the near-duplicates found; SplitRefused where it cannot be honest."""
+    """The split that `recipe` gives, and the near-duplicates found; SplitRefused where it cannot be honest.
+
+    With `twins` nothing is searched.
+    """
     settings = settings or SplitSettings()
     spec = recipe_spec(recipe)
     if not episodes:
@@ -87,7 +93,8 @@ def make_split(
     require_settings(spec, settings)
     division = spec.divide(sorted(episodes, key=lambda episode: episode.episode_id), settings)
     every = {episode.episode_id: episode for sides in division.rounds for episode in sides.train}
-    twins = tested_twins([sides.test for sides in division.rounds], list(every.values()))
+    if twins is None:
+        twins = tested_twins([sides.test for sides in division.rounds], list(every.values()))
     excluded = list(division.excluded)
     rounds, repeated = [], set()
     for place, sides in enumerate(division.rounds):

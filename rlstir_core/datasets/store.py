@@ -11,8 +11,9 @@ import msgspec
 
 from rlstir_core.atomic import canonical_sha256, sweep, write_json
 from rlstir_core.datasets.checks import check_split
+from rlstir_core.datasets.duplicates import Twins
 from rlstir_core.datasets.episodes import episode_table, host_inputs
-from rlstir_core.datasets.recipes.base import SplitSettings
+from rlstir_core.datasets.recipes.base import SplitCheck, SplitSettings
 from rlstir_core.datasets.split import FORMAT, Split, heeded, make_split, recipe_spec
 from rlstir_core.errors import SplitRefused, UpstreamMissing, how_to_make
 from rlstir_core.results.layout import Layout
@@ -32,15 +33,26 @@ def build_split(layout: Layout, recipe: str, hosts: Sequence[str], settings: Spl
         if kept is not None and kept.input_sha256 == key:
             return kept, False
         split, twins = make_split(recipe, episode_table(layout, hosts), settings)
-        checks = check_split(split, twins)
-        for check in checks:
-            if not check.holds:
-                raise SplitRefused(f"split {recipe!r} fails its check {check.name!r}: {check.detail}")
+        checks = _checked(split, twins)
         split = msgspec.structs.replace(split, input_sha256=key, checks=checks)
         path = layout.split(recipe)
         sweep(path.parent, path.name)
         write_json(path, split)
         return split, True
+
+
+def try_split(layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings) -> None:
+    """SplitRefused where the recipe cannot be applied, told before anything is run; duplicates are not looked for."""
+    split, twins = make_split(recipe, episode_table(layout, hosts), heeded(recipe_spec(recipe), settings), twins={})
+    _checked(split, twins)
+
+
+def _checked(split: Split, twins: Twins) -> tuple[SplitCheck, ...]:
+    checks = check_split(split, twins)
+    for check in checks:
+        if not check.holds:
+            raise SplitRefused(f"split {split.recipe!r} fails its check {check.name!r}: {check.detail}")
+    return checks
 
 
 def split_is_current(layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings) -> bool:

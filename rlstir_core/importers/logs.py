@@ -28,6 +28,7 @@ from rlstir_core.hostlogs.containers import Found, files
 from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.ids import host_id, slug
+from rlstir_core.importers.corpus import corpus_of
 from rlstir_core.progress import Progress
 
 PROFILE = "imported-logs"
@@ -61,6 +62,7 @@ def import_logs(
     *,
     labels: Path | None = None,
     host: str | None = None,
+    corpus: str | None = None,
     progress: Progress | None = None,
 ) -> LogImport:
     """Writes an episode for every log under `paths`; what is no log is named and left out.
@@ -74,6 +76,7 @@ def import_logs(
     records: dict[str, IndexRecord] = {}
     used: set[int] = set()
     for path in paths:
+        owner = corpus_of(path, corpus)
         for found in files(path):
             if progress is not None:
                 progress(made.n_files, 0, found.name)
@@ -85,7 +88,7 @@ def import_logs(
                 label = table.of(found.name) or table.of(_in_container(found.name))
                 if label is not None:
                     used.add(id(label))
-                _import(found, label, host, made, records, store)
+                _import(found, label, host, owner, made, records, store)
     if not made.n_files:
         first = f" ({made.faults[0]})" if made.faults else ""
         raise StoreError(
@@ -101,6 +104,7 @@ def _import(
     found: Found,
     label: FileLabel | None,
     host: str | None,
+    corpus: str,
     made: LogImport,
     records: dict[str, IndexRecord],
     store: Path,
@@ -138,6 +142,7 @@ def _import(
         "t_start_wall_ns": start,
         "t_end_wall_ns": end,
         "origin": found.name,
+        "corpus": corpus,
     }
     records[episode] = write_episode(store, meta, (), {}, extra)
     made.n_episodes += 1

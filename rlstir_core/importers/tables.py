@@ -20,6 +20,7 @@ from rlstir_core.episodes.index import parse_index
 from rlstir_core.episodes.store_writer import INDEX_NAME, IndexRecord, jsonl_bytes, write_episode, write_index
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.ids import fold, slug
+from rlstir_core.importers.corpus import corpus_of
 from rlstir_core.importers.table_columns import (
     AnyArray,
     TableChannel,
@@ -80,13 +81,20 @@ class _Prepared:
 
 
 def import_table(
-    file: Path, mapping: str | Path, store: Path, host: str | None = None, progress: Progress | None = None
+    file: Path,
+    mapping: str | Path,
+    store: Path,
+    host: str | None = None,
+    progress: Progress | None = None,
+    corpus: str | None = None,
 ) -> ImportSummary:
     """Imports `file` into `store`, which may exist if it was made with the same mapping.
 
-    `host` names the host of all rows. StoreError or ConfigError says what is wrong with the file or mapping.
+    `host` names the host of all rows, `corpus` whose recordings they are (otherwise the file's name does).
+    StoreError or ConfigError says what is wrong with the file or mapping.
     """
     rules = load_mapping(mapping)
+    owner = corpus_of(file, corpus)
     earlier = store_registry(store)
     tell = progress or (lambda done, total, what: None)
     tell(0, 1, f"reading {file.name}")
@@ -104,7 +112,7 @@ def import_table(
     for part in parts:
         for run in part.runs:
             tell(len(records), total, run.origin)
-            records.append(_write(store, run, part.channels, rules, registry))
+            records.append(_write(store, run, part.channels, rules, registry, owner))
     n_replaced = _extend_index(store, records)
     tell(total, total, "done")
     return _summary(store, parts, records, n_replaced)
@@ -177,7 +185,9 @@ def _run(
     )
 
 
-def _write(store: Path, run: _Run, channels: list[TableChannel], rules: Mapping, registry: Registry) -> IndexRecord:
+def _write(
+    store: Path, run: _Run, channels: list[TableChannel], rules: Mapping, registry: Registry, corpus: str
+) -> IndexRecord:
     start = int(run.t_ns[0]) - run.step_ns // 2
     end = int(run.t_ns[-1]) + run.step_ns - run.step_ns // 2
     labels = _labels(run, start)
@@ -204,6 +214,7 @@ def _write(store: Path, run: _Run, channels: list[TableChannel], rules: Mapping,
         "t_start_wall_ns": start,
         "t_end_wall_ns": end,
         "origin": run.origin,
+        "corpus": corpus,
     }
     return write_episode(store, meta, labels, sources)
 

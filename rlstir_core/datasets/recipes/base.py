@@ -84,7 +84,8 @@ def apart(attribute: str) -> Callable[[Sides], SplitCheck]:
     def check(sides: Sides) -> SplitCheck:
         both = {fold(getattr(e, attribute)) for e in sides.train} & {fold(getattr(e, attribute)) for e in sides.test}
         noun = attribute.removesuffix("_id")
-        return SplitCheck(name=f"{noun}_overlap", holds=not both, detail=f"{len(both)} {noun}s on both sides")
+        many = "corpora" if noun == "corpus" else f"{noun}s"
+        return SplitCheck(name=f"{noun}_overlap", holds=not both, detail=f"{len(both)} {many} on both sides")
 
     return check
 
