@@ -38,6 +38,7 @@ TRAIN_HOST = "elliott-thinkpad"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--mutations", type=int, default=1_000, help="how many damaged tarballs are read")
+    parser.addoption("--write-golden", action="store_true", help="write what stages give now as their golden file")
     parser.addoption("--kills", type=int, default=1, help="how often a full run is killed at a random moment")
 
 

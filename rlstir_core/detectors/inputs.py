@@ -153,8 +153,7 @@ def summary_inputs(
     schema = episodes.schema
     columns = schema.columns_of(channels)
     stored = episodes.features(columns)
-    place_in_schema = {name: i for i, name in enumerate(schema.columns)}
-    every = [place_in_schema[name] for name in columns]
+    narrow = schema.restricted(channels)
     of_view = np.array(["~" in name for name in columns])
     chosen = _rows_of(schema, channels)
     windows, keep = windows_of(recordings, schema, view, keep)
@@ -166,12 +165,12 @@ def summary_inputs(
         grid = WindowGrid(recording.grid.start_W[keep_W], recording.grid.length)
         if view.kind == "prefix":
             grid = WindowGrid(np.zeros(1, np.int64), view.bins)
-            x_CT = view.distort(recording.x_CT, schema, episode)
-            rows.append(episode_features(pad_to(seen(x_CT, view), grid), schema, grid)[:, every])
+            x_CT = view.distort(recording.x_CT, schema, episode)[chosen]
+            rows.append(episode_features(pad_to(seen(x_CT, view), grid), narrow, grid))
         elif view.distorts:
-            x_CT = view.distort(recording.x_CT, schema, episode)
+            x_CT = view.distort(recording.x_CT, schema, episode)[chosen]
             z_CT = normalised(x_CT, schema, view, episode)
-            rows.append(episode_features(x_CT, schema, grid, z_CT)[:, every])
+            rows.append(episode_features(x_CT, narrow, grid, z_CT))
         else:
             x_WF = stored(recording)[keep_W]
             if view.kind == "random" and of_view.any():

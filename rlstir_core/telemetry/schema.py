@@ -71,6 +71,15 @@ class FeatureSchema(msgspec.Struct, frozen=True, kw_only=True):
     def sha256(self) -> str:
         return canonical_sha256(self)
 
+    def restricted(self, channels: tuple[str, ...]) -> FeatureSchema:
+        """The schema of `channels` alone: its columns are `columns_of(channels)`, in the same order."""
+        allowed = set(channels)
+        return msgspec.structs.replace(
+            self,
+            channels=tuple(channel for channel in self.channels if channel.name in allowed),
+            ratios=tuple(pair for pair in self.ratios if allowed.issuperset(pair)),
+        )
+
     def columns_of(self, channels: tuple[str, ...]) -> tuple[str, ...]:
         """The columns that are made from `channels` alone."""
         allowed = set(channels)
