@@ -233,7 +233,7 @@ def _decode(
     episode, verdict = reading.episode, reading.verdict
     if episode is not None:
         write_rows(kept, episode)
-    said: dict[str, object] = {} if episode is None else _said(episode, registry)
+    part: dict[str, object] = {} if episode is None else _usable_part(episode, registry)
     return ValidationRow(
         host=entry.host_id,
         episode_id=entry.episode_id,
@@ -246,11 +246,11 @@ def _decode(
         sha256=episode.sha256 if episode is not None else _hash(store / entry.path),
         n_bytes=entry.n_bytes,
         decode_sha256=decode,
-        **said,  # type: ignore[arg-type]
+        **part,  # type: ignore[arg-type]
     )
 
 
-def _said(episode: Episode, registry: Registry) -> dict[str, object]:
+def _usable_part(episode: Episode, registry: Registry) -> dict[str, object]:
     """The part of a row that only a usable episode has."""
     meta, sources = episode.meta, episode.sources
     return {

@@ -90,7 +90,7 @@ class _Walk:
                 modified = path.stat().st_mtime_ns
                 yield from self._stream(handle, name, modified, 0)
         except _DAMAGED as error:
-            yield Found(name=name, fault=_said(error))
+            yield Found(name=name, fault=_why(error))
 
     def _stream(self, handle: IO[bytes], name: str, modified: int | None, depth: int) -> Iterator[Found]:
         """The files in a stream that may be a container itself."""
@@ -118,7 +118,7 @@ class _Walk:
                 opened = _DECOMPRESSORS[str(guess.container)](handle)
                 yield from self._stream(opened, name, modified, depth + 1)
         except _DAMAGED as error:
-            yield Found(name=name, guess=guess, fault=_said(error))
+            yield Found(name=name, guess=guess, fault=_why(error))
 
     def _zip(self, handle: IO[bytes], name: str, depth: int) -> Iterator[Found]:
         data = self._read(b"", handle, name, UNKNOWN, None)
@@ -135,7 +135,7 @@ class _Walk:
                     with archive.open(info) as member:
                         yield from self._stream(member, inner, _zip_time(info), depth + 1)
                 except _DAMAGED as error:
-                    yield Found(name=inner, fault=_said(error))
+                    yield Found(name=inner, fault=_why(error))
 
     def _tar(self, handle: IO[bytes], name: str, depth: int) -> Iterator[Found]:
         with tarfile.open(fileobj=handle, mode="r|", tarinfo=_Header) as archive:
@@ -221,5 +221,5 @@ def _zip_time(info: zipfile.ZipInfo) -> int | None:
         return None
 
 
-def _said(error: BaseException) -> str:
+def _why(error: BaseException) -> str:
     return f"{type(error).__name__} {str(error)[:120]}".strip()

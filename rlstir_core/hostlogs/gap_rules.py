@@ -100,21 +100,21 @@ _NOTHING = Ids()
 def windows_ids(fields_json: str | bytes) -> Ids:
     """The channel and the numbers of a Windows record."""
     try:
-        said = _WINDOWS(fields_json)
+        record = _WINDOWS(fields_json)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return _NOTHING
-    system = said.event.system if said.event is not None else said.system
+    system = record.event.system if record.event is not None else record.system
     header, written = -1, None
-    if said.header is not None:
-        header, parsed = _whole(said.header.record_id), parse_time(said.header.time)
+    if record.header is not None:
+        header, parsed = _whole(record.header.record_id), parse_time(record.header.time)
         written = parsed[0] if parsed else None
     if system is not None:
         return Ids(_text(system.channel), _whole(system.record_id), header, written)
-    if said.winlog is not None:
-        return Ids(_text(said.winlog.channel), _whole(said.winlog.record_id), header, written)
-    spellings = (said.event_record_id, said.record_number, said.id_of_record, said.record_id)
+    if record.winlog is not None:
+        return Ids(_text(record.winlog.channel), _whole(record.winlog.record_id), header, written)
+    spellings = (record.event_record_id, record.record_number, record.id_of_record, record.record_id)
     number = next((_whole(each) for each in spellings if each), -1)
-    return Ids(_text(said.channel) or _text(said.log_name), number, header, written)
+    return Ids(_text(record.channel) or _text(record.log_name), number, header, written)
 
 
 def audit_ids(fields_json: str | bytes) -> Ids:
@@ -128,12 +128,12 @@ def audit_ids(fields_json: str | bytes) -> Ids:
 def journal_ids(fields_json: str | bytes) -> Ids:
     """The sequence number of a journal entry and the journal that it counts in, of the field or of the cursor."""
     try:
-        said = _JOURNAL(fields_json)
+        record = _JOURNAL(fields_json)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return _NOTHING
-    number, log = _whole(said.number), _text(said.of)
-    if isinstance(said.cursor, str) and len(said.cursor) < 1000:
-        parts = dict(part.partition("=")[::2] for part in said.cursor.split(";"))
+    number, log = _whole(record.number), _text(record.of)
+    if isinstance(record.cursor, str) and len(record.cursor) < 1000:
+        parts = dict(part.partition("=")[::2] for part in record.cursor.split(";"))
         log = log or parts.get("s", "")
         place = parts.get("i", "")
         if number < 0 and 0 < len(place) <= 15 and all(digit in "0123456789abcdefABCDEF" for digit in place):

@@ -95,8 +95,8 @@ def build_log_events(store: Path, layout: Layout, host: str, progress: Progress 
 def read_counts(path: Path) -> LogCounts:
     """What was counted while a file of log rows was made."""
     try:
-        said = pq.read_schema(path).metadata or {}
-        return msgspec.json.decode(said[_META], type=LogCounts)
+        metadata = pq.read_schema(path).metadata or {}
+        return msgspec.json.decode(metadata[_META], type=LogCounts)
     except (OSError, KeyError, pa.ArrowException, msgspec.MsgspecError):
         host = path.parent.name.partition("=")[2]
         raise UpstreamMissing(f"{path} cannot be read; make it with: {how_to_make('log_events', host)}") from None
@@ -119,7 +119,7 @@ def _write(store: Path, path: Path, row: ValidationRow) -> None:
         mismatches=sum(table["clock_mismatch"].to_pylist()),
         left_out=builder.n_left_out,
         bad_truth=truth.n_bad,
-        aliases={host: tuple(sorted(said)) for host, said in sorted(builder.aliases.items())},
+        aliases={host: tuple(sorted(names)) for host, names in sorted(builder.aliases.items())},
         templates=dict(sorted(Counter(table["template_id"].to_pylist()).items())),
         texts=dict(sorted(builder.texts.items())),
     )

@@ -97,7 +97,7 @@ def import_knowledge(paths: list[Path], out: Path) -> Imported:
 
 
 def _merged(texts: list[Text]) -> list[Text]:
-    """Each text once, with all that was said of it, in a fixed order."""
+    """Each text once, with all that is known of it, in a fixed order."""
     unique: dict[tuple[str, str, str, str], Text] = {}
     for text in texts:
         key = (text.source, text.id, text.kind, text.text)
@@ -128,10 +128,10 @@ def _json_texts(path: Path, faults: list[str]) -> Iterator[Text]:
         if not line.strip():
             continue
         try:
-            said = decoder.decode(line)
-            if said.kind not in _KINDS:
+            given = decoder.decode(line)
+            if given.kind not in _KINDS:
                 raise ConfigError(f"kind is not one of {', '.join(_KINDS)}")
-            yield _checked(said)
+            yield _checked(given)
         except (msgspec.MsgspecError, ConfigError, UnicodeDecodeError) as error:
             faults.append(f"{path.name} line {number}: {error}")
 
@@ -152,7 +152,7 @@ def _yaml_texts(path: Path, faults: list[str]) -> Iterator[Text]:
 
 def _of_test(technique: str, number: int, test: dict[str, Any]) -> Iterator[Text]:
     given = test.get("input_arguments") or {}
-    defaults = {str(name): str((said or {}).get("default", "")) for name, said in given.items()}
+    defaults = {str(name): str((argument or {}).get("default", "")) for name, argument in given.items()}
     platform = "windows" if "windows" in (test.get("supported_platforms") or ()) else "linux"
     executor = test.get("executor") or {}
     for part, key in (("c", "command"), ("x", "cleanup_command"), ("s", "steps")):

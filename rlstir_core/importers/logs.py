@@ -188,11 +188,11 @@ def _host(counted: Counter[str]) -> str:
 
 def _truth(label: FileLabel, start: int, end: int) -> bytes:
     """The label of a file as ground truth: over its whole time and all processes, since it says no more."""
-    said = []
+    entries = []
     for technique in label.techniques:
         known = techniques().get(technique)
         tactic = known.tactics[0] if known else (label.tactics[0] if label.tactics else "")
-        said.append(
+        entries.append(
             {
                 "technique": technique,
                 "tactic": tactic,
@@ -201,7 +201,7 @@ def _truth(label: FileLabel, start: int, end: int) -> bytes:
                 "pids": [],
             }
         )
-    return msgspec.json.encode(said)
+    return msgspec.json.encode(entries)
 
 
 def _in_container(name: str) -> str:

@@ -123,14 +123,14 @@ def key_column(table: pa.Table, source: KeyRule, what: str) -> list[str]:
 
 
 def phase_column(table: pa.Table, rules: Mapping) -> list[str | None]:
-    said = rules.labels
-    if not said.column:
-        return [slug(said.constant)] * table.num_rows
-    raw = [None if v is None else str(v) for v in table.column(said.column).to_pylist()]
+    labels = rules.labels
+    if not labels.column:
+        return [slug(labels.constant)] * table.num_rows
+    raw = [None if v is None else str(v) for v in table.column(labels.column).to_pylist()]
     names: dict[str, str] = {}
     for value in sorted({v for v in raw if v}):
-        phase = str(said.names.get(value, slug(value, "phase")))
-        if value not in said.names and fold(phase) in {fold(p) for v, p in names.items() if v not in said.names}:
+        phase = str(labels.names.get(value, slug(value, "phase")))
+        if value not in labels.names and fold(phase) in {fold(p) for v, p in names.items() if v not in labels.names}:
             raise ConfigError(f"two labels become phase {phase!r}, one is {value!r}; use [labels.names]")
         names[value] = phase
     return [names[v] if v else None for v in raw]
@@ -138,24 +138,24 @@ def phase_column(table: pa.Table, rules: Mapping) -> list[str | None]:
 
 def time_column(table: pa.Table, rules: Mapping) -> AnyArray | None:
     """Times in nanoseconds where the table has a column of them."""
-    said = rules.time
-    if not said.column:
+    time = rules.time
+    if not time.column:
         return None
-    column = table.column(said.column)
+    column = table.column(time.column)
     if column.null_count:
-        raise StoreError(f"time column {said.column!r} is empty in {column.null_count} rows; fill it")
-    if said.unit == "iso" or pa.types.is_timestamp(column.type):
-        times = _dates(column, said.column)
+        raise StoreError(f"time column {time.column!r} is empty in {column.null_count} rows; fill it")
+    if time.unit == "iso" or pa.types.is_timestamp(column.type):
+        times = _dates(column, time.column)
     elif pa.types.is_integer(column.type):
-        times = column.cast(pa.int64()).to_numpy() * _UNIT_NS[said.unit]
+        times = column.cast(pa.int64()).to_numpy() * _UNIT_NS[time.unit]
     elif pa.types.is_floating(column.type):
-        times = np.round(column.to_numpy() * _UNIT_NS[said.unit]).astype(np.int64)
+        times = np.round(column.to_numpy() * _UNIT_NS[time.unit]).astype(np.int64)
     else:
-        raise StoreError(f"time column {said.column!r} holds {column.type}; set unit = 'iso'")
+        raise StoreError(f"time column {time.column!r} holds {column.type}; set unit = 'iso'")
     low, high = _PLAUSIBLE_NS
-    if said.since == "epoch" and not (low <= times.min() and times.max() < high):
+    if time.since == "epoch" and not (low <= times.min() and times.max() < high):
         raise StoreError(
-            f"time column {said.column!r} in {said.unit!r} gives {int(times.min())} ns, not 2000 to 2100; "
+            f"time column {time.column!r} in {time.unit!r} gives {int(times.min())} ns, not 2000 to 2100; "
             "correct the unit, or set since = 'start'"
         )
     result: AnyArray = times.astype(np.int64)

@@ -146,16 +146,16 @@ def _prepare(table: pa.Table, rules: Mapping, host: str | None, fallback_host: s
                     f"episode {episodes[at]!r} has more than one {what}, such as {values[at]!r}; "
                     f"choose a {what} that holds for a whole episode"
                 )
-        said = (hosts[at], episodes[at], profiles[at], samples[at])
-        runs.append(_run(rules, rows, times, phases, said))
+        names = (hosts[at], episodes[at], profiles[at], samples[at])
+        runs.append(_run(rules, rows, times, phases, names))
     _check_twins(runs)
     return _Prepared(runs, channels, n, skipped)
 
 
 def _run(
-    rules: Mapping, rows: AnyArray, times: AnyArray | None, phases: list[str | None], said: tuple[str, ...]
+    rules: Mapping, rows: AnyArray, times: AnyArray | None, phases: list[str | None], names: tuple[str, ...]
 ) -> _Run:
-    host, origin, profile, sample = said
+    host, origin, profile, sample = names
     identity = _hash(rules.name, host, origin)
     start = _EPOCH_NS + int(identity[:8], 16) % _SLOTS * _SLOT_NS
     if times is None:
@@ -261,23 +261,23 @@ def _registry(rules: Mapping, parts: list[_Prepared]) -> Registry:
 
 
 def _windowing(rules: Mapping, runs: list[_Run], step_s: float) -> Windowing:
-    said = rules.windowing
-    bin_hz = said.bin_hz or round(1 / step_s, 9)
-    length_s, stride_s = said.length_s, said.stride_s
-    if said.whole:
+    rule = rules.windowing
+    bin_hz = rule.bin_hz or round(1 / step_s, 9)
+    length_s, stride_s = rule.length_s, rule.stride_s
+    if rule.whole:
         longest = max(int(run.t_ns[-1] - run.t_ns[0]) + run.step_ns for run in runs) / _NS
         length_s = stride_s = max(round(longest, 9), 2 / bin_hz)
-    prefixes = said.prefixes_s or tuple(round(n * step_s, 9) for n in said.prefixes_steps)
-    return Windowing(bin_hz=bin_hz, length_s=length_s, stride_s=stride_s, whole=said.whole, prefixes_s=prefixes)
+    prefixes = rule.prefixes_s or tuple(round(n * step_s, 9) for n in rule.prefixes_steps)
+    return Windowing(bin_hz=bin_hz, length_s=length_s, stride_s=stride_s, whole=rule.whole, prefixes_s=prefixes)
 
 
 def _add_channel(sources: dict[str, Source], channel: TableChannel, rules: Mapping, step_s: float) -> None:
-    rule, said = channel.rule, rules.sources.get(channel.rule.source)
+    rule, given = channel.rule, rules.sources.get(channel.rule.source)
     source = sources.get(rule.source)
     if source is None:
-        rate = (said.rate_hz if said else 0) or round(1 / step_s, 9)
+        rate = (given.rate_hz if given else 0) or round(1 / step_s, 9)
         source = sources[rule.source] = Source(
-            vantage=said.vantage if said else "host", rate_hz=rate, count=bool(said and said.count), fields={}
+            vantage=given.vantage if given else "host", rate_hz=rate, count=bool(given and given.count), fields={}
         )
     kind = "int" if channel.values.dtype.kind == "i" else "float"
     before = source.fields.get(channel.name)

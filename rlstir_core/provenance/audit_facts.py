@@ -107,10 +107,10 @@ def _argument(call: Call, at: str) -> str:
     return ""
 
 
-def _number(said: str, base: int) -> int:
+def _number(digits: str, base: int) -> int:
     """A number as the kernel prints it, hexadecimal without a prefix; MISSING for anything else."""
     try:
-        return int(said, base) if 0 < len(said) <= 18 and said[0].isalnum() and "_" not in said else MISSING
+        return int(digits, base) if 0 < len(digits) <= 18 and digits[0].isalnum() and "_" not in digits else MISSING
     except ValueError:
         return MISSING
 
@@ -179,16 +179,16 @@ def _on_socket(op: str) -> Callable[[Row, Call], list[Fact]]:
     """Audit names one end: the far one, but for bind. It does not say the protocol."""
 
     def made(row: Row, call: Call) -> list[Fact]:
-        said = call.sockaddr
-        if said is None:
+        socket = call.sockaddr
+        if socket is None:
             raise Dropped("address")
-        if said.family in ("unix", "local"):
-            if not (name := path_of(said.path)):
+        if socket.family in ("unix", "local"):
+            if not (name := path_of(socket.path)):
                 raise Dropped("anonymous")
             return [SocketUsed(_who(row), _op(call, op), "unix", name=name)]
-        if said.family not in ("inet", "inet6"):
+        if socket.family not in ("inet", "inet6"):
             raise Dropped("family")
-        address, port = address_of(said.addr), port_of(said.port)
+        address, port = address_of(socket.addr), port_of(socket.port)
         if not address:
             raise Dropped("address")
         if op == "bind":
@@ -202,8 +202,8 @@ def _on_socket(op: str) -> Callable[[Row, Call], list[Fact]]:
 
 def _on_process(op: str, pid_at: str) -> Callable[[Row, Call], list[Fact]]:
     def made(row: Row, call: Call) -> list[Fact]:
-        said = _argument(call, pid_at)
-        pid = _number(said.removeprefix("0x"), 16)
+        argument = _argument(call, pid_at)
+        pid = _number(argument.removeprefix("0x"), 16)
         if not 0 < pid < 1 << 31:  # a group, or all
             raise Dropped("target")
         return [ProcessUsed(_who(row), Who(pid), _op(call, op))]

@@ -149,8 +149,8 @@ def path_of(value: object) -> str:
     path = text_of(value)
     if len(path) <= PATH_CHARS:
         return path
-    said = hashlib.sha256(path.encode("utf-8", "backslashreplace")).hexdigest()[:16]
-    return f"{path[: PATH_CHARS - 18]}…#{said}"
+    digest = hashlib.sha256(path.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    return f"{path[: PATH_CHARS - 18]}…#{digest}"
 
 
 @lru_cache(maxsize=1 << 14)
@@ -185,9 +185,9 @@ def port_of(value: object) -> int:
 
 def hashes_of(value: object) -> tuple[str, str]:
     """SHA-256 and the best hash there is (`sha1:…` where it is another) of Sysmon's `Hashes`; both lower case."""
-    said = value if type(value) is str and len(value) < 1024 else ""
-    if match := _SHA256(said):
+    text = value if type(value) is str and len(value) < 1024 else ""
+    if match := _SHA256(text):
         return match[1].lower(), match[1].lower()
-    if match := _HASH(said):
+    if match := _HASH(text):
         return "", f"{match[1].lower()}:{match[2].lower()}"
     return "", ""

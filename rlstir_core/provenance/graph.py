@@ -130,8 +130,8 @@ class GraphBuilder:
         if parent.id == child.id:
             self.counts["its own parent"] += 1
         elif child.parent == parent.id:
-            said = (each for each in _MADE if (parent.id, child.id, PROC_CHILD, each) in self._edges)
-            self._edge(row, parent.id, child.id, PROC_CHILD, next(said, op))
+            how = (each for each in _MADE if (parent.id, child.id, PROC_CHILD, each) in self._edges)
+            self._edge(row, parent.id, child.id, PROC_CHILD, next(how, op))
         elif child.parent >= 0:
             self._edge(row, parent.id, child.id, PROC_CHILD, "claimed")
         elif self._tree(parent.id) == self._tree(child.id):

@@ -53,8 +53,8 @@ def tree_picture(graph: Graph, title: str = "", marked_rows: Collection[int] = (
     axes.set_ylim(height, 0)
     axes.axis("off")
     font: dict[str, Any] = {"parse_math": False, "va": "center", "fontsize": 7.3, "family": "DejaVu Sans Mono"}
-    said = f"{drawable(title, 60)}  {n_shown} of {n_all} processes in trees".strip()
-    axes.text(12, 14, said, color=FAINT, **font)
+    caption = f"{drawable(title, 60)}  {n_shown} of {n_all} processes in trees".strip()
+    axes.text(12, 14, caption, color=FAINT, **font)
     axes.text(_RIGHT_PX, 14, "what it used", color=FAINT, ha="right", **font)
     last = {line.above: at for at, line in enumerate(lines) if line.above >= 0}
     for above, at in last.items():  # one upright for all children
@@ -133,8 +133,8 @@ class _Tree:
         else:
             head, _, rest = command.partition(" ")
         own = base_name(self.procs[at]["exe"] or "").removesuffix(".exe")
-        said = rest if base_name(head).removesuffix(".exe") == own else command
-        return drawable(said, 100)
+        words = rest if base_name(head).removesuffix(".exe") == own else command
+        return drawable(words, 100)
 
 
 def _lines(graph: Graph, marked_rows: set[int]) -> tuple[list[_Line], int, int]:

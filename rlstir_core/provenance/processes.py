@@ -58,7 +58,7 @@ def base_name(exe: str) -> str:
 
 
 def same_image(one: str, other: str) -> bool:
-    """Whether two base names can be one image: what is not said can be any, and so can a short 8.3 name."""
+    """Whether two base names can be one image: what is not known can be any, and so can a short 8.3 name."""
     return one == other or not one or not other or "~" in one or "~" in other
 
 
@@ -183,8 +183,8 @@ class Processes:
         if found is None or fact.source in found.sources or (who.guid and found.guid):
             return None
         began = found.created_ts if found.created_ts >= 0 else found.first_ts
-        said = fact.cmdline.strip() and found.cmdline.strip() and fact.cmdline.split() != found.cmdline.split()
-        if ts_ns - began > JOIN_NS or said or not same_image(base_name(who.exe), found.base):
+        differ = fact.cmdline.strip() and found.cmdline.strip() and fact.cmdline.split() != found.cmdline.split()
+        if ts_ns - began > JOIN_NS or differ or not same_image(base_name(who.exe), found.base):
             return None
         return found
 

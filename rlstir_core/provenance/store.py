@@ -45,7 +45,7 @@ _SKIP, _SEEN, _AUDIT, _WINDOWS = range(4)
 
 
 class GraphCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the graph of one episode holds, and what its rows said that it does not hold."""
+    """What the graph of one episode holds, and what its rows name that it does not hold."""
 
     made_from: str  # the key of its input: files of one graph have one
     rows: int = 0
@@ -138,10 +138,10 @@ def write_graph(folder: Path, graph: Graph, counts: GraphCounts) -> None:
     """Writes a graph; what lay there before is gone."""
     temporary = folder.with_name(f"{_TEMPORARY}{folder.name}-{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
-    said = {_META: msgspec.json.encode(counts, order="sorted")}
+    metadata = {_META: msgspec.json.encode(counts, order="sorted")}
     for name in TABLES:
         with replacing(temporary / f"{name}.parquet") as path:
-            pq.write_table(graph[name].replace_schema_metadata(said), path, compression="zstd")
+            pq.write_table(graph[name].replace_schema_metadata(metadata), path, compression="zstd")
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
     handle = os.open(folder.parent, os.O_RDONLY)
@@ -183,8 +183,8 @@ def largest_tree(layout: Layout, hosts: Iterable[str]) -> bytes:
 def read_counts(folder: Path) -> GraphCounts:
     """What was counted while a graph was made."""
     try:
-        said = pq.read_schema(folder / "edges.parquet").metadata or {}
-        return msgspec.json.decode(said[_META], type=GraphCounts)
+        metadata = pq.read_schema(folder / "edges.parquet").metadata or {}
+        return msgspec.json.decode(metadata[_META], type=GraphCounts)
     except (OSError, KeyError, pa.ArrowException, msgspec.MsgspecError):
         host = folder.parent.name.partition("=")[2]
         raise UpstreamMissing(

@@ -144,37 +144,37 @@ def _image(value: object) -> str:
     return "" if image in _NO_IMAGES else image
 
 
-def _actor(row: Row, said: Fields) -> Who:
-    return Who(row.pid, guid_of(said.process_guid), _image(row.exe), row.user)
+def _actor(row: Row, fields: Fields) -> Who:
+    return Who(row.pid, guid_of(fields.process_guid), _image(row.exe), row.user)
 
 
-def _created(row: Row, said: Fields) -> list[Fact]:
-    parent = Who(row.ppid, guid_of(said.parent_process_guid), _image(said.parent_image))
-    _, best = hashes_of(said.hashes)
-    return [Created(_actor(row, said), parent, "sysmon", text_of(row.cmdline)[:TEXT_CHARS], best)]
+def _created(row: Row, fields: Fields) -> list[Fact]:
+    parent = Who(row.ppid, guid_of(fields.parent_process_guid), _image(fields.parent_image))
+    _, best = hashes_of(fields.hashes)
+    return [Created(_actor(row, fields), parent, "sysmon", text_of(row.cmdline)[:TEXT_CHARS], best)]
 
 
-def _created_4688(row: Row, said: Fields) -> list[Fact]:
-    parent = Who(row.ppid, exe=_image(said.parent_process_name))
+def _created_4688(row: Row, fields: Fields) -> list[Fact]:
+    parent = Who(row.ppid, exe=_image(fields.parent_process_name))
     who = Who(row.pid, exe=_image(row.exe), user=row.user)
     return [Created(who, parent, "security", text_of(row.cmdline)[:TEXT_CHARS])]
 
 
-def _ended(row: Row, said: Fields) -> list[Fact]:
-    return [Ended(_actor(row, said))]
+def _ended(row: Row, fields: Fields) -> list[Fact]:
+    return [Ended(_actor(row, fields))]
 
 
-def _connection(row: Row, said: Fields) -> list[Fact]:
-    began = said.initiated is True or said.initiated in ("true", "True", "1")
-    protocol = text_of(said.protocol).lower()
+def _connection(row: Row, fields: Fields) -> list[Fact]:
+    began = fields.initiated is True or fields.initiated in ("true", "True", "1")
+    protocol = text_of(fields.protocol).lower()
     return [
         SocketUsed(
-            _actor(row, said),
+            _actor(row, fields),
             "connect" if began else "accept",
             protocol if protocol in ("tcp", "udp") else "",
-            _told(address_of(said.source_ip)),
-            _told(address_of(said.destination_ip)),
-            port_of(said.destination_port),
+            _told(address_of(fields.source_ip)),
+            _told(address_of(fields.destination_ip)),
+            port_of(fields.destination_port),
         )
     ]
 
@@ -186,98 +186,100 @@ def _told(address: str) -> str:
 
 
 def _filtered(op: str) -> Callable[[Row, Fields], list[Fact]]:
-    def facts(row: Row, said: Fields) -> list[Fact]:
-        inbound = said.direction in _INBOUND
+    def facts(row: Row, fields: Fields) -> list[Fact]:
+        inbound = fields.direction in _INBOUND
         return [
             SocketUsed(
                 Who(row.pid, exe=_image(row.exe)),
                 ("accept" if inbound else "connect") + op,
-                _L4.get(str(said.protocol), ""),
-                _told(address_of(said.source_address)),
-                _told(address_of(said.dest_address)),
-                port_of(said.dest_port),
+                _L4.get(str(fields.protocol), ""),
+                _told(address_of(fields.source_address)),
+                _told(address_of(fields.dest_address)),
+                port_of(fields.dest_port),
             )
         ]
 
     return facts
 
 
-def _bound(row: Row, said: Fields) -> list[Fact]:
-    port = port_of(said.source_port)
+def _bound(row: Row, fields: Fields) -> list[Fact]:
+    port = port_of(fields.source_port)
     return [
         SocketUsed(
             Who(row.pid, exe=_image(row.exe)),
             "bind",
-            _L4.get(str(said.protocol), ""),
-            _told(address_of(said.source_address)),
+            _L4.get(str(fields.protocol), ""),
+            _told(address_of(fields.source_address)),
             # a port that the system picked says nothing, and each would be a node
             dst_port=0 if port >= _EPHEMERAL else port,
         )
     ]
 
 
-def _listening(row: Row, said: Fields) -> list[Fact]:
+def _listening(row: Row, fields: Fields) -> list[Fact]:
     who = Who(row.pid, exe=_image(row.exe))
-    l4 = _L4.get(str(said.protocol), "")
-    return [SocketUsed(who, "listen", l4, _told(address_of(said.source_address)), dst_port=port_of(said.source_port))]
+    l4 = _L4.get(str(fields.protocol), "")
+    return [
+        SocketUsed(who, "listen", l4, _told(address_of(fields.source_address)), dst_port=port_of(fields.source_port))
+    ]
 
 
-def _query(row: Row, said: Fields) -> list[Fact]:
-    name = path_of(said.query_name).rstrip(".").lower()
+def _query(row: Row, fields: Fields) -> list[Fact]:
+    name = path_of(fields.query_name).rstrip(".").lower()
     if not name:
         raise Dropped("name")
-    return [SocketUsed(_actor(row, said), "query", "dns", name=name)]
+    return [SocketUsed(_actor(row, fields), "query", "dns", name=name)]
 
 
-def _loaded(row: Row, said: Fields) -> list[Fact]:
-    signed = {"true": True, "false": False}.get(str(said.signed).lower())
-    sha256, _ = hashes_of(said.hashes)
-    return [FileUsed(_actor(row, said), windows_path(said.image_loaded), "load", sha256=sha256, signed=signed)]
+def _loaded(row: Row, fields: Fields) -> list[Fact]:
+    signed = {"true": True, "false": False}.get(str(fields.signed).lower())
+    sha256, _ = hashes_of(fields.hashes)
+    return [FileUsed(_actor(row, fields), windows_path(fields.image_loaded), "load", sha256=sha256, signed=signed)]
 
 
 def _on_file(op: str) -> Callable[[Row, Fields], list[Fact]]:
-    def facts(row: Row, said: Fields) -> list[Fact]:
-        sha256, _ = hashes_of(said.hashes or said.hash)
-        return [FileUsed(_actor(row, said), windows_path(said.target_filename), op, sha256=sha256)]
+    def facts(row: Row, fields: Fields) -> list[Fact]:
+        sha256, _ = hashes_of(fields.hashes or fields.hash)
+        return [FileUsed(_actor(row, fields), windows_path(fields.target_filename), op, sha256=sha256)]
 
     return facts
 
 
-def _registry(row: Row, said: Fields) -> list[Fact]:
-    op = "delete" if text_of(said.event_type).startswith("Delete") else "write"
-    return [FileUsed(_actor(row, said), windows_path(said.target_object), op, "registry")]
+def _registry(row: Row, fields: Fields) -> list[Fact]:
+    op = "delete" if text_of(fields.event_type).startswith("Delete") else "write"
+    return [FileUsed(_actor(row, fields), windows_path(fields.target_object), op, "registry")]
 
 
 def _pipe(op: str) -> Callable[[Row, Fields], list[Fact]]:
-    def facts(row: Row, said: Fields) -> list[Fact]:
-        name = _named(path_of(said.pipe_name))
+    def facts(row: Row, fields: Fields) -> list[Fact]:
+        name = _named(path_of(fields.pipe_name))
         if name.startswith(("<", "&lt;")):  # anonymous: all of them would be one node
             raise Dropped("anonymous")
-        return [FileUsed(_actor(row, said), name, op, "pipe")]
+        return [FileUsed(_actor(row, fields), name, op, "pipe")]
 
     return facts
 
 
-def _raw_read(row: Row, said: Fields) -> list[Fact]:
-    return [FileUsed(_actor(row, said), _named(path_of(said.device)), "read", "device")]
+def _raw_read(row: Row, fields: Fields) -> list[Fact]:
+    return [FileUsed(_actor(row, fields), _named(path_of(fields.device)), "read", "device")]
 
 
 def _on_process(op: str) -> Callable[[Row, Fields], list[Fact]]:
-    def facts(row: Row, said: Fields) -> list[Fact]:
-        who = Who(row.pid, guid_of(said.source_guid_10 or said.source_guid_8), _image(row.exe))
-        guid = guid_of(said.target_guid_10 or said.target_guid_8)
-        return [ProcessUsed(who, Who(number(said.target_process_id), guid, _image(said.target_image)), op)]
+    def facts(row: Row, fields: Fields) -> list[Fact]:
+        who = Who(row.pid, guid_of(fields.source_guid_10 or fields.source_guid_8), _image(row.exe))
+        guid = guid_of(fields.target_guid_10 or fields.target_guid_8)
+        return [ProcessUsed(who, Who(number(fields.target_process_id), guid, _image(fields.target_image)), op)]
 
     return facts
 
 
-def _object(row: Row, said: Fields) -> list[Fact]:
-    kind = {"File": "file", "Key": "registry"}.get(text_of(said.object_type))
+def _object(row: Row, fields: Fields) -> list[Fact]:
+    kind = {"File": "file", "Key": "registry"}.get(text_of(fields.object_type))
     if kind is None:
         raise Dropped("object_type")
-    mask = _mask(said.access_mask)
+    mask = _mask(fields.access_mask)
     op = "write" if mask & _WRITE else "delete" if mask & _DELETE else "read" if mask & _READ else "attributes"
-    path = windows_path(said.object_name)
+    path = windows_path(fields.object_name)
     if path.startswith("\\Device\\NamedPipe\\"):
         path, kind = _named(path.removeprefix("\\Device\\NamedPipe")), "pipe"
     return [FileUsed(Who(row.pid, exe=_image(row.exe)), path, op, kind)]
@@ -296,16 +298,16 @@ def _mask(value: object) -> int:
     return found
 
 
-def _shared(row: Row, said: Fields) -> list[Fact]:
+def _shared(row: Row, fields: Fields) -> list[Fact]:
     """A remote user's look at a file of a share: the System process serves it."""
     who = Who(SYSTEM_PID, exe="System")
-    share, name = text_of(said.share_name).removeprefix("\\\\*\\"), text_of(said.relative_target_name)
+    share, name = text_of(fields.share_name).removeprefix("\\\\*\\"), text_of(fields.relative_target_name)
     if not share:
         raise Dropped("name")
-    mask = _mask(said.access_mask)
+    mask = _mask(fields.access_mask)
     op = "write" if mask & _WRITE else "delete" if mask & _DELETE else "read"
     found: list[Fact] = [FileUsed(who, path_of(f"\\\\{row.host}\\{share}\\{name}".rstrip("\\")), op, "share")]
-    if address := address_of(said.ip_address):
+    if address := address_of(fields.ip_address):
         found.append(SocketUsed(who, "accept", "tcp", src_ip=address, dst_port=445))
     return found
 

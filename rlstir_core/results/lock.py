@@ -18,7 +18,7 @@ from pathlib import Path
 from rlstir_core.progress import Tell
 
 _POLL_S = 0.2
-_SAID = 200  # bytes of a holder's note
+_NOTE_BYTES = 200  # of a holder
 
 
 @contextlib.contextmanager
@@ -63,5 +63,5 @@ def _take(handle: int, kind: int) -> bool:
 
 def _holder(handle: int) -> str:
     """The process that last held the lock alone: only a hint for a person."""
-    said = os.pread(handle, _SAID, 0).split(b"\n")[0]
-    return said.decode("ascii", "replace") if said.isdigit() else "another"
+    note = os.pread(handle, _NOTE_BYTES, 0).split(b"\n")[0]
+    return note.decode("ascii", "replace") if note.isdigit() else "another"

@@ -36,7 +36,7 @@ def records(lines: list[str]) -> Iterator[AuditRecord]:
 
 def golden_form(record: AuditRecord) -> dict[str, str]:
     """A record as go-libaudit's `auparse` shows it."""
-    data = {key: value for key, value in (record.fields | record.said).items() if value not in USELESS}
+    data = {key: value for key, value in (record.fields | record.message_fields).items() if value not in USELESS}
     if match := re.match(r"avc: (\w+) \{ (.*) \} for", record.text):
         data |= {"seresult": match[1], "seperms": match[2].replace(" ", ",")}
     for key in ("auid", "old-auid", "ses"):

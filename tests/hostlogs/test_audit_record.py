@@ -68,8 +68,8 @@ def test_a_programs_message_cannot_replace_what_the_kernel_says() -> None:
     inner = "op=login uid=0 auid=0 pid=1 acct=\"a' uid=0 '\" res=success"
     record = of(f"type=USER_LOGIN msg=audit(1700000000.123:42): pid=77 uid=1000 auid=1000 ses=3 msg='{inner}'")
     assert (record.get("pid"), record.get("uid")) == ("77", "1000")
-    assert record.said["acct"] == "a' uid=0 '"
-    assert record.said["res"] == "success"
+    assert record.message_fields["acct"] == "a' uid=0 '"
+    assert record.message_fields["res"] == "success"
     assert not record.names
 
 
@@ -81,7 +81,7 @@ def test_a_separator_inside_a_programs_message_interprets_nothing() -> None:
 
 def test_a_message_without_its_last_quote_is_read_to_the_end() -> None:
     record = of("type=SERVICE_START msg=audit(1.000:2): pid=1 uid=0 msg='unit=rsyslog res=success")
-    assert record.said == {"unit": "rsyslog", "res": "success"}
+    assert record.message_fields == {"unit": "rsyslog", "res": "success"}
 
 
 @pytest.mark.parametrize("separator", ["\x1d", ""])

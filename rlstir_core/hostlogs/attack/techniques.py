@@ -36,7 +36,7 @@ _TACTIC_IDS = {
     "TA0042": "resource-development",
     "TA0043": "reconnaissance",
 }
-# Defense evasion was divided: what was said of it may mean either part.
+# Defense evasion was divided: it may mean either part.
 _DIVIDED = {"defense-evasion": ("stealth", "defense-impairment")}
 
 

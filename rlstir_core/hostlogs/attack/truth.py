@@ -89,15 +89,15 @@ def _read(raw: bytes | None, kind: Any, check: Any) -> tuple[list[Any], int]:
     return found, bad
 
 
-def _action(said: Action) -> Action:
-    if said.t_end_wall_ns < said.t_start_wall_ns:
+def _action(span: Action) -> Action:
+    if span.t_end_wall_ns < span.t_start_wall_ns:
         raise ConfigError("it ends before it starts")
-    return msgspec.structs.replace(said, technique=current_id(said.technique))
+    return msgspec.structs.replace(span, technique=current_id(span.technique))
 
 
-def _span(said: TamperSpan) -> TamperSpan:
-    if said.t_end_wall_ns < said.t_start_wall_ns or not is_safe(said.kind) or not is_safe(said.channel):
+def _span(span: TamperSpan) -> TamperSpan:
+    if span.t_end_wall_ns < span.t_start_wall_ns or not is_safe(span.kind) or not is_safe(span.channel):
         raise ConfigError("no span")
-    if len(said.member) > _MEMBER_CHARS or not said.member.isprintable():
+    if len(span.member) > _MEMBER_CHARS or not span.member.isprintable():
         raise ConfigError("no name of a log file")
-    return said
+    return span

@@ -79,7 +79,7 @@ class Assembler:
             event = AuditEvent(record.node, record.ts_ns, record.serial, [record], n_bytes, part=part)
             # a program's or the daemon's record is an event; the other types are too many to tell
             daemon = record.type.startswith("DAEMON_")
-            event.ended = daemon or bool(record.said)
+            event.ended = daemon or bool(record.message_fields)
             if not part and not daemon:  # the daemon counts its own events
                 self._count(event, node)
             self._waiting[key] = event

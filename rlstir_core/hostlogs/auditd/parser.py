@@ -38,13 +38,13 @@ _AUXILIARY = frozenset(
     | {"IPC_SET_PERM", "OPENAT2", "URINGOP", "TIME_ADJNTPVAL"}
 )
 # Numbers and labels that say nothing of the kind of event, and columns of their own.
-_NOT_SAID = frozenset(
+_NO_WORDS = frozenset(
     {"pid", "ppid", "uid", "auid", "gid", "euid", "suid", "fsuid", "egid", "sgid", "fsgid", "ses", "subj", "obj"}
     | {"tty", "arch", "syscall", "success", "exit", "a0", "a1", "a2", "a3", "items", "per", "exe", "comm", "key"}
     | {"sauid", "ino", "inode", "spid", "sig", "code", "ip", "compat"}
 )
 _KINDS = frozenset({"op", "res", "grantors", "audit_enabled", "old", "mode", "type", "kind", "list"})
-_SAID_LENGTH = 200  # characters of one value in a message
+_VALUE_CHARS = 200  # characters of one value in a message
 _MAX_ARGS = 100_000
 _CHUNK = re.compile(r"a([0-9]{1,6})\[([0-9]{1,6})\]").fullmatch
 _EMPTY = ("", "?", "(null)", "(none)", "unset")
@@ -167,9 +167,9 @@ def _add_syscall(fields: dict[str, Any], call: AuditRecord) -> None:
     if code := call.fields.get("exit"):
         fields["exit"] = exit_of(code)
     for key in ("comm", "tty"):
-        said = call.fields.get(key, "")
-        if said not in _EMPTY:
-            fields[key] = said
+        word = call.fields.get(key, "")
+        if word not in _EMPTY:
+            fields[key] = word
     for key, name in (("uid", "UID"), ("auid", "AUID"), ("euid", "EUID")):
         if value := call.fields.get(key):
             fields[key] = call.names.get(name) or ("unset" if value in UNSET else value)
@@ -178,8 +178,8 @@ def _add_syscall(fields: dict[str, Any], call: AuditRecord) -> None:
 def _record_json(record: AuditRecord) -> dict[str, Any]:
     """Everything a record says: a program's fields under `msg`, auditd's names under `names`."""
     found: dict[str, Any] = {"type": record.type, "fields": record.fields}
-    if record.said:
-        found["msg"] = record.said
+    if record.message_fields:
+        found["msg"] = record.message_fields
     if record.names:
         found["names"] = record.names
     if record.text:
@@ -211,10 +211,10 @@ def _named(arch: str, number: str) -> tuple[str, str]:
 
 def result_of(record: AuditRecord) -> str:
     """`success`, `fail`, or nothing where the record does not say."""
-    said = (record.get("success") or record.get("res")).lower()
-    if not said:
+    word = (record.get("success") or record.get("res")).lower()
+    if not word:
         return ""
-    return "success" if said in ("yes", "1") or said.startswith("suc") else "fail"
+    return "success" if word in ("yes", "1") or word.startswith("suc") else "fail"
 
 
 def exit_of(code: str) -> str:
@@ -266,10 +266,10 @@ def _path(path: dict[str, str], cwd: str, elsewhere: bool) -> dict[str, str]:
 
 
 def _sockaddr(record: AuditRecord) -> dict[str, str | int]:
-    said = record.fields.get("saddr", "")
-    found = {} if record.local else from_bytes(said)
+    raw = record.fields.get("saddr", "")
+    found = {} if record.local else from_bytes(raw)
     if not found:
-        found = from_text(record.names.get("SADDR") or (said if record.local else ""))
+        found = from_text(record.names.get("SADDR") or (raw if record.local else ""))
     return found
 
 
@@ -277,9 +277,9 @@ def _keys(event: AuditEvent) -> list[str]:
     """The keys of the rules that recorded this event."""
     keys: list[str] = []
     for record in event.records:
-        said = record.fields.get("key", "")
-        if said and said not in _EMPTY:
-            keys += [key.removeprefix("key=") for key in said.split("\x01") if key not in keys]
+        raw = record.fields.get("key", "")
+        if raw and raw not in _EMPTY:
+            keys += [key.removeprefix("key=") for key in raw.split("\x01") if key not in keys]
     return keys
 
 
@@ -294,8 +294,8 @@ def _message(main: AuditRecord, syscall: AuditRecord | None, fields: dict[str, A
         parts.append(main.type)
         if main.text:
             parts.append(main.text)
-        for said in (main.fields, main.said):
-            parts += [f"{key}={_cut(value)}" for key, value in said.items() if key not in _NOT_SAID and value != "?"]
+        for each in (main.fields, main.message_fields):
+            parts += [f"{key}={_cut(value)}" for key, value in each.items() if key not in _NO_WORDS and value != "?"]
     call = syscall or (main if "syscall" in fields else None)
     if call is not None:
         parts.append(fields["syscall"])
@@ -320,11 +320,11 @@ def _template(main: AuditRecord, syscall: AuditRecord | None, fields: dict[str, 
     parts: list[str] = []
     if main is not syscall:
         parts.append(main.type)
-        for said in (main.fields, main.said):
+        for each in (main.fields, main.message_fields):
             parts += [
                 f"{key}={kind(value) if key in _KINDS else PARAMETER}"
-                for key, value in said.items()
-                if key not in _NOT_SAID and value != "?"
+                for key, value in each.items()
+                if key not in _NO_WORDS and value != "?"
             ]
     call = syscall or (main if "syscall" in fields else None)
     if call is not None:
@@ -356,7 +356,7 @@ def _object(paths: list[dict[str, str]] | None) -> str:
 
 
 def _cut(value: str) -> str:
-    return value if len(value) <= _SAID_LENGTH else value[:_SAID_LENGTH] + "…"
+    return value if len(value) <= _VALUE_CHARS else value[:_VALUE_CHARS] + "…"
 
 
 def _recognised(head: Head) -> bool:

@@ -47,7 +47,7 @@ class AuditRecord(msgspec.Struct, gc=False):
     serial: int
     node: str = ""
     fields: dict[str, str] = {}  # decoded: no quotes, no hex; parts of a long argument (`a1[0]`) stay as written
-    said: dict[str, str] = {}  # the fields of msg='…', which a program wrote
+    message_fields: dict[str, str] = {}  # the fields of msg='…', which a program wrote
     names: dict[str, str] = {}  # what auditd interpreted: UID, ARCH, SYSCALL, SADDR
     text: str = ""  # words that are no pairs
     encoded: dict[str, str] = {}  # the hex of values that are not UTF-8
@@ -57,7 +57,7 @@ class AuditRecord(msgspec.Struct, gc=False):
 
     def get(self, key: str) -> str:
         """The kernel's value of a field, else the program's, else nothing."""
-        return self.fields.get(key) or self.said.get(key, "")
+        return self.fields.get(key) or self.message_fields.get(key, "")
 
 
 def parse(raw: bytes, reader: PairReader) -> AuditRecord | str:
@@ -115,7 +115,7 @@ def _record(
         body = body.replace(" old ", " old_").replace(" new ", " new_")
     start = body.find("msg='")
     if start >= 0:
-        body = _take_said(record, body, start, reader)
+        body = _take_message(record, body, start, reader)
     if local:
         record.fields = _interpreted(record, body)
         return record
@@ -142,13 +142,13 @@ def _take_names(record: AuditRecord, body: str) -> str:
     return body
 
 
-def _names(said: str) -> dict[str, str]:
-    return _names_again(said) if len(said) <= _NAMES_AGAIN else _read_names(said)
+def _names(text: str) -> dict[str, str]:
+    return _names_again(text) if len(text) <= _NAMES_AGAIN else _read_names(text)
 
 
-def _read_names(said: str) -> dict[str, str]:
-    said, mark, address = said.partition("SADDR={")
-    names = {key: value.strip('"') for key, value in _NAME.findall(said)}
+def _read_names(text: str) -> dict[str, str]:
+    text, mark, address = text.partition("SADDR={")
+    names = {key: value.strip('"') for key, value in _NAME.findall(text)}
     if mark:
         names["SADDR"] = address.rpartition("}")[0].strip() or address.strip()
     return names
@@ -157,7 +157,7 @@ def _read_names(said: str) -> dict[str, str]:
 _names_again = lru_cache(maxsize=1024)(_read_names)  # few users make most records; the dict is shared, never changed
 
 
-def _take_said(record: AuditRecord, body: str, start: int, reader: PairReader) -> str:
+def _take_message(record: AuditRecord, body: str, start: int, reader: PairReader) -> str:
     """Takes msg='…' out. It ends at the record's last quote: the kernel writes that one, whatever came before."""
     end = body.rfind("'")
     inner = body[start + 5 : end] if end > start + 4 else body[start + 5 :]
@@ -168,12 +168,12 @@ def _take_said(record: AuditRecord, body: str, start: int, reader: PairReader) -
     if old:
         inner = inner.replace(" (hostname=", " hostname=").rstrip(")")
     if record.local:
-        said, odd = _interpreted(record, inner), None
+        found, odd = _interpreted(record, inner), None
     else:
-        said, odd = reader.read(record.type, inner)
+        found, odd = reader.read(record.type, inner)
     if odd is not None:
         _add_odd(record, odd)
-    record.said = {key: value.rstrip(",") for key, value in said.items()} if old else said
+    record.message_fields = {key: value.rstrip(",") for key, value in found.items()} if old else found
     return body[:start]
 
 

@@ -17,7 +17,7 @@ Address = dict[str, str | int]
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){2,}").fullmatch
 _PART = re.compile(r"(?<!\S)(\w+)=(\S+)")
 _OLD = re.compile(r"(\w++) (?:host:(\S+) serv:(\S+)|path:?\s*(\S+))")
-_FAMILY_SAID = {"local": "unix"}
+_FAMILY_NAMES = {"local": "unix"}
 
 
 def from_bytes(saddr: str) -> Address:
@@ -52,21 +52,21 @@ def from_bytes(saddr: str) -> Address:
     return found
 
 
-def from_text(said: str) -> Address:
+def from_text(words: str) -> Address:
     """The address in `saddr=inet host:127.0.0.1 serv:22` or `saddr_fam=inet laddr=127.0.0.1 lport=22`."""
     found: Address = {}
-    parts: dict[str, str] = dict(_PART.findall(said)) if "saddr_fam=" in said else {}
+    parts: dict[str, str] = dict(_PART.findall(words)) if "saddr_fam=" in words else {}
     if parts:
         family, addr, port = parts["saddr_fam"], parts.get("laddr", ""), parts.get("lport", "")
-        path = said.partition(" path=")[2].removesuffix("}").strip() if " path=" in said else ""
-    elif match := _OLD.match(said):
+        path = words.partition(" path=")[2].removesuffix("}").strip() if " path=" in words else ""
+    elif match := _OLD.match(words):
         family, addr, port, path = match[1], match[2] or "", match[3] or "", match[4] or ""
     else:
-        family, _, path = said.partition(" ")
+        family, _, path = words.partition(" ")
         addr, port = "", ""
         path = path if path.startswith(("/", "@")) else ""
     if family:
-        found["family"] = _FAMILY_SAID.get(family, family)
+        found["family"] = _FAMILY_NAMES.get(family, family)
     if addr:
         found["addr"] = addr
     if port:

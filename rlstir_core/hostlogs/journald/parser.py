@@ -18,7 +18,7 @@ from rlstir_core.hostlogs.journald.export_format import ExportEntry, entries
 from rlstir_core.hostlogs.lines import Line, lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
 from rlstir_core.hostlogs.spec import Head, ParserSpec
-from rlstir_core.hostlogs.syslog.messages import said
+from rlstir_core.hostlogs.syslog.messages import message_parts
 from rlstir_core.hostlogs.unparsed import to_json, unparsed
 from rlstir_core.text import decoded, one_line
 
@@ -138,7 +138,7 @@ def row(fields: JournalFields, context: LogContext, before_ns: int) -> LogRow:
     ts_ns = _ns(fields.get("_SOURCE_REALTIME_TIMESTAMP"))
     if ts_ns is None:
         ts_ns = _ns(fields.get("__REALTIME_TIMESTAMP"))
-    parts = said(provider.lower(), message)
+    parts = message_parts(provider.lower(), message)
     added: JournalFields = {"said": parts} if parts else {}
     if "messages" in message[:60] and (match := _LOST.match(message)):
         added["lost"] = int(match[1])

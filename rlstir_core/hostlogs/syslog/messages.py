@@ -89,7 +89,7 @@ _ANY_FIRST = {program for program, word in _INDEX if word == "*"}
 _NOTHING: dict[str, str] = {}
 
 
-def said(program: str, message: str) -> dict[str, str]:
+def message_parts(program: str, message: str) -> dict[str, str]:
     """The named parts of a message: user, src_ip, src_port, command …; empty where no pattern fits."""
     word = message.partition(" ")[0]
     if word[:4] == "pam_":

@@ -15,7 +15,7 @@ from typing import Any
 from rlstir_core.hostlogs.lines import Line, lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
 from rlstir_core.hostlogs.spec import Head, ParserSpec
-from rlstir_core.hostlogs.syslog.messages import said
+from rlstir_core.hostlogs.syslog.messages import message_parts
 from rlstir_core.hostlogs.syslog.times import YearGuess, in_year, iso_ns
 from rlstir_core.hostlogs.unparsed import to_json, unparsed
 from rlstir_core.text import MESSAGE_CHARS, decoded, one_line
@@ -104,7 +104,7 @@ def parse_line(line: Line, context: LogContext, years: YearGuess, before_ns: int
         return unparsed(line, CHANNEL, "", context, before_ns, "no syslog header")
     if ts_ns is None:
         return unparsed(line, CHANNEL, "", context, before_ns, "a time that does not exist")
-    years.said(ts_ns)
+    years.seen(ts_ns)
     fields["time"] = whole[match.start(2) : match.start(match.lastindex or 0) - 1]
     if priority:
         _add_priority(fields, int(priority))
@@ -128,7 +128,7 @@ def _parse_new(
     if ts_ns is None:
         return unparsed(line, CHANNEL, "", context, before_ns, "a time that does not exist")
     if at:
-        years.said(ts_ns)
+        years.seen(ts_ns)
     fields: dict[str, Any] = {"time": at}
     _add_priority(fields, int(priority))
     place = match.end()
@@ -173,7 +173,7 @@ def _row(
             inner = match[2]
         elif match := _LAST_REPEATED.match(message):
             fields["repeated"] = int(match[1])
-    parts = said(name.lower(), inner)
+    parts = message_parts(name.lower(), inner)
     if parts:
         fields.update(parts)
     kept = message

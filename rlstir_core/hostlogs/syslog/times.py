@@ -42,7 +42,7 @@ class YearGuess:
             self._before_s = found
         return found * _SECOND + (_nanoseconds(fraction) if fraction else 0)
 
-    def said(self, ts_ns: int) -> None:
+    def seen(self, ts_ns: int) -> None:
         """A line that says its year: later lines without one lie near it."""
         if self._near_s is None:
             self._before_s = ts_ns // _SECOND
@@ -97,17 +97,17 @@ def _midnight(year: int, month: int, day: int) -> int | None:
         return None
 
 
-def iso_ns(said: str) -> int | None:
+def iso_ns(text: str) -> int | None:
     """Nanoseconds of `2024-05-01T12:00:00.123456+02:00`; None where it is no time, or beyond int64."""
-    leap = said[17:19] == "60"
+    leap = text[17:19] == "60"
     try:
-        at = datetime.fromisoformat(f"{said[:17]}59{said[19:]}" if leap else said)
+        at = datetime.fromisoformat(f"{text[:17]}59{text[19:]}" if leap else text)
     except ValueError:
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
     found = (at - _EPOCH) // _MICROSECOND * 1000 + leap * _SECOND
-    if said[19:20] in (".", ",") and said[26:27].isdecimal():  # beyond microseconds
-        nanos = "".join(digit for digit in said[26:29] if digit.isdecimal())
+    if text[19:20] in (".", ",") and text[26:27].isdecimal():  # beyond microseconds
+        nanos = "".join(digit for digit in text[26:29] if digit.isdecimal())
         found += int(nanos.ljust(3, "0"))
     return found if _FIRST_NS <= found <= _LAST_NS else None

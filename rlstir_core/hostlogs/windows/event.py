@@ -270,7 +270,7 @@ def _flatten(found: dict[str, Any], seen: dict[str, int], data: object, name: st
         for key, value in data.items():
             if key == "#attributes" and isinstance(value, dict):
                 if depth < _PARENTS:
-                    inner = {its: said for its, said in value.items() if its != "xmlns"}
+                    inner = {its: inner_value for its, inner_value in value.items() if its != "xmlns"}
                     _flatten(found, seen, inner, name, depth - 1)
             elif not key.startswith("@xmlns"):
                 _flatten(found, seen, value, name if key == "#text" else key, depth - 1)
@@ -336,21 +336,21 @@ def _message(plan: RowPlan, fields: EventFields) -> str:
     if plan.values is None:
         return plan.head
     values = plan.values(fields)
-    said = plan.layout % values
-    if said.count(_BREAK) != plan.n_breaks or (not said.isascii() and _RARE in said):  # a value imitates a break
+    line = plan.layout % values
+    if line.count(_BREAK) != plan.n_breaks or (not line.isascii() and _RARE in line):  # a value imitates a break
         shown = tuple(str(v).replace(_RARE, "?") for v in (values if type(values) is tuple else (values,)))
         return "_".join((plan.layout.replace(_BREAK, _RARE) % shown).split()).replace(_RARE, " ")
-    return "_".join(said.split()).replace(_BREAK, " ")
+    return "_".join(line.split()).replace(_BREAK, " ")
 
 
 def _template(plan: RowPlan, kinds: Any) -> str:
     """The shape of an event: its fields, and what those that say what kind it is say."""
-    said = tuple(map(str, kinds if type(kinds) is tuple else (kinds,)))
-    found = plan.templates.get(said)
+    texts = tuple(map(str, kinds if type(kinds) is tuple else (kinds,)))
+    found = plan.templates.get(texts)
     if found is None:
-        found = plan.template % tuple(say(value) for say, value in zip(plan.say, said, strict=True))
-        if len(plan.templates) < _KINDS and sum(map(len, said)) <= _PLAN_CHARS:
-            plan.templates[said] = found
+        found = plan.template % tuple(say(value) for say, value in zip(plan.say, texts, strict=True))
+        if len(plan.templates) < _KINDS and sum(map(len, texts)) <= _PLAN_CHARS:
+            plan.templates[texts] = found
     return found
 
 

@@ -189,8 +189,8 @@ def _row(data: str, record_id: int, written: str, last_ns: int, context: LogCont
         return _fault(context, record_id, f"{error}: {data[:4096]}", last_ns)
     system = event.system
     written = written.removesuffix(" UTC")
-    said = (system.time or _NOTHING).attributes.time
-    parsed = parse_time(said)
+    stamp = (system.time or _NOTHING).attributes.time
+    parsed = parse_time(stamp)
     fields = _fields(event.data or event.user_data)
     provider, event_id = (system.provider or _NOTHING).attributes.name, system.event_id
     plan = plan_of(
@@ -215,7 +215,7 @@ def _row(data: str, record_id: int, written: str, last_ns: int, context: LogCont
             Envelope(execution_pid=execution.process, execution_tid=execution.thread, sid=security.user or ""),
         )
     row.clock_mismatch = (system.record_id is not None and str(system.record_id) != str(record_id)) or (
-        said[:19] != written[:19] and _apart(parsed, written)
+        stamp[:19] != written[:19] and _apart(parsed, written)
     )
     return row
 

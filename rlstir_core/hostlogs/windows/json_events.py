@@ -100,7 +100,7 @@ class _Reader:
         self._n_plans = 0
         self._zone = Zone()
         self._last_ns = context.near_ns or 0
-        self._said: object = None  # as a time, and what it was read as
+        self._stamp: object = None  # as a time, and what it was read as
         self._parsed: tuple[int, bool] | None = None
 
     def hold(self, row: LogRow) -> Iterator[LogRow]:
@@ -169,9 +169,9 @@ class _Reader:
         if plan is None:
             plan = self._new_plan(kind, plan_key, record)
         if shape.time:
-            said = record[shape.time]
-            if type(said) is not str or said != self._said:  # many events of one second follow each other
-                self._said, self._parsed = said, parse_time(said)
+            stamp = record[shape.time]
+            if type(stamp) is not str or stamp != self._stamp:  # many events of one second follow each other
+                self._stamp, self._parsed = stamp, parse_time(stamp)
             parsed = self._parsed
             if parsed is not None and fits(parsed[0]):
                 utc = parsed[1] or shape.time == "UtcTime"
@@ -301,8 +301,8 @@ def _from_utf16(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """What PowerShell's `>` writes."""
     decoder = codecs.getincrementaldecoder("utf-16")("replace")
     for chunk in chunks:
-        if said := decoder.decode(chunk):
-            yield said.encode()
+        if text := decoder.decode(chunk):
+            yield text.encode()
     yield decoder.decode(b"", final=True).encode()
 
 

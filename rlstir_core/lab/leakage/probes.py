@@ -106,8 +106,8 @@ def overlap(facts: Sequence[EpisodeFacts]) -> Figure:
     attack = [each.attack_templates for each in facts if not each.benign]
 
     def share(attacks: Sequence[frozenset[str]]) -> float:
-        said = frozenset().union(*attacks)
-        return len(said & frozenset().union(*benign)) / len(said) if said else 0.0
+        seen = frozenset().union(*attacks)
+        return len(seen & frozenset().union(*benign)) / len(seen) if seen else 0.0
 
     lo, hi = _interval(np.zeros(len(attack), np.int64), lambda draw: share([attack[at] for at in draw]))
     value = share(attack)

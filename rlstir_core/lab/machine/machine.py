@@ -74,7 +74,7 @@ class Machine:
         build: str = "",
         pid: int | None = None,
     ) -> Process:
-        """A new process; what is not said comes from its parent."""
+        """A new process; what is not given comes from its parent."""
         t_ns = self.stamp()
         self._n_started += 1
         made = Process(

@@ -72,8 +72,8 @@ def _stamped(line: bytes, ts_ns: int, number: int, moved: bool) -> bytes:
     if match is None:
         if moved and line.startswith(b"time->"):
             when = at(ts_ns)
-            said = f"time->{DAYS[when.weekday()]} {MONTHS[when.month - 1]} {when.day:>2} {when:%H:%M:%S} {when.year}"
-            return _AUSEARCH.sub(said.encode(), bare(line), 1) + end_of(line)
+            stamp = f"time->{DAYS[when.weekday()]} {MONTHS[when.month - 1]} {when.day:>2} {when:%H:%M:%S} {when.year}"
+            return _AUSEARCH.sub(stamp.encode(), bare(line), 1) + end_of(line)
         return line
     seconds, digits = match[2], match[3]
     if moved:
@@ -85,11 +85,11 @@ def _stamped(line: bytes, ts_ns: int, number: int, moved: bool) -> bytes:
     return b"%s%s.%s:%d%s" % (match[1], seconds, digits, int(match[4]) + number, line[match.end() :])
 
 
-def _local(said: bytes, ts_ns: int) -> bytes:
+def _local(stamp: bytes, ts_ns: int) -> bytes:
     """A date of `ausearch -i`, in the layout that it had."""
-    match = _LOCAL.fullmatch(said.decode("ascii", "replace"))
+    match = _LOCAL.fullmatch(stamp.decode("ascii", "replace"))
     if match is None:
-        return said
+        return stamp
     one, sign, two, three = match.groups()
     when = at(ts_ns)
     year = str(when.year)

@@ -87,9 +87,9 @@ class AuditForm:
                 return {key.decode(): value.decode() for key, value in _STARTED.findall(entry.payload[-1])}
         return {}
 
-    def notice(self, what: str, like: Entry, ts_ns: int, number: int, **said: object) -> Entry | None:
+    def notice(self, what: str, like: Entry, ts_ns: int, number: int, **words: object) -> Entry | None:
         """The record that the host itself writes when this happens; None where it writes none."""
-        return notice(what, like, ts_ns, number, **said)
+        return notice(what, like, ts_ns, number, **words)
 
 
 def _is_plain(owner: Sequence[int], entries: Sequence[Entry]) -> bool:

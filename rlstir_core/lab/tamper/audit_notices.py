@@ -28,14 +28,14 @@ _NODE = re.compile(rb"(node=\S+ )?type=")
 _HEX = re.compile(rb"audit\([0-9]+\.([0-9]+):")
 
 
-def notice(what: str, like: Entry, ts_ns: int, number: int, **said: object) -> Entry | None:
+def notice(what: str, like: Entry, ts_ns: int, number: int, **given: object) -> Entry | None:
     """The record, in the manner of the log that `like` stands in. `number` counts for the kernel's records only."""
     # a log that was emptied goes on when the daemon opens it anew
     what = "started" if what == "cleared" else what
     enriched = any(b"\x1d" in line for line in like.payload)
     if what in _DAEMON:
         kind, body = _DAEMON[what]
-        serial = int(str(said.get("daemon", 7431)))
+        serial = int(str(given.get("daemon", 7431)))
         number = NONE
     elif what in _KERNEL:
         kind, body = _KERNEL[what]
@@ -49,7 +49,7 @@ def notice(what: str, like: Entry, ts_ns: int, number: int, **said: object) -> E
         "pid": 712,
         "auid": 0,
         "ses": 3,
-        **said,
+        **given,
     }
     if like.payload and not any(_HEX.search(line) for line in like.payload):
         return None  # `ausearch -i`: its dates have no zone that is known

@@ -81,9 +81,9 @@ def audit_backlog(host: HostLogs) -> Changed:
     ts_ns = work.entries[gone[0]].ts_ns
     for other, journal in host.items():
         if journal.form.name == "journald" and (like := _near(journal, ts_ns)) is not None:
-            said = [(like.place, journal.notice("backlog", like, ts_ns))]
-            said.append((like.place, journal.notice("lost", like, ts_ns, n=len(gone))))
-            changed[other] = numbered_on(placed(journal.entries, said), like.log)
+            notices = [(like.place, journal.notice("backlog", like, ts_ns))]
+            notices.append((like.place, journal.notice("lost", like, ts_ns, n=len(gone))))
+            changed[other] = numbered_on(placed(journal.entries, notices), like.log)
             break
     return changed
 

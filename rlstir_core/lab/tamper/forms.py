@@ -43,7 +43,7 @@ class Form(Protocol):
     def words(self, entries: Sequence[Entry]) -> dict[str, object]:
         """What the log says of the programs that write it, for what they would write next."""
 
-    def notice(self, what: str, like: Entry, ts_ns: int, number: int, **said: object) -> Entry | None:
+    def notice(self, what: str, like: Entry, ts_ns: int, number: int, **words: object) -> Entry | None:
         """The record that the host itself writes when something happens."""
 
 

@@ -112,9 +112,9 @@ class JournalForm:
         """The journal's own process, where it has written something."""
         return next(({"pid": entry.pid} for entry in entries if entry.source == "systemd-journald"), {})
 
-    def notice(self, what: str, like: Entry, ts_ns: int, number: int, **said: object) -> Entry | None:
+    def notice(self, what: str, like: Entry, ts_ns: int, number: int, **words: object) -> Entry | None:
         """The entry that systemd, the kernel or a daemon writes when this happens."""
-        return notice(what, like, ts_ns, number, **said)
+        return notice(what, like, ts_ns, number, **words)
 
 
 def _session(message: str) -> str:
@@ -142,10 +142,10 @@ def _move(record: JsonRecord, by_ns: int, number: int, steady: bool) -> None:
     for keys, more in ((_WALL, by_us), (_STEADY, boot_us), (("__SEQNUM",), number)):
         for key in keys:
             record.update(_added(record, key, more))
-    said = record.get("SYSLOG_TIMESTAMP")
-    if by_us and isinstance(said, str) and (match := _OLD.match(said)):
+    stamp = record.get("SYSLOG_TIMESTAMP")
+    if by_us and isinstance(stamp, str) and (match := _OLD.match(stamp)):
         when = at((_whole(record, "_SOURCE_REALTIME_TIMESTAMP") or _whole(record, "__REALTIME_TIMESTAMP")) * _US)
-        record["SYSLOG_TIMESTAMP"] = f"{MONTHS[when.month - 1]} {when.day:>2} {when:%H:%M:%S}{said[match.end() :]}"
+        record["SYSLOG_TIMESTAMP"] = f"{MONTHS[when.month - 1]} {when.day:>2} {when:%H:%M:%S}{stamp[match.end() :]}"
     cursor = record.get("__CURSOR")
     if isinstance(cursor, str):
         moves = {"i": number, "t": by_us, "m": boot_us}

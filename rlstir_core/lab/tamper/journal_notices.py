@@ -34,13 +34,13 @@ _KEPT = (
 )
 
 
-def notice(what: str, like: Entry, ts_ns: int, number: int, **said: object) -> Entry | None:
+def notice(what: str, like: Entry, ts_ns: int, number: int, **words: object) -> Entry | None:
     """The entry, with such fields as the entries of the log have; `like` gives boot, host and clocks."""
     if what not in _TEXTS:
         return None
     (program, pid, exe, unit, transport), message_id, text = _TEXTS[what]
     if program == "systemd-journald":
-        pid = str(said.get("pid", pid))
+        pid = str(words.get("pid", pid))
     line = EditedLine(like.payload[0])
     before = line.record
     record: JsonRecord = {key: before[key] for key in before if key in _KEPT}
@@ -51,7 +51,7 @@ def notice(what: str, like: Entry, ts_ns: int, number: int, **said: object) -> E
         record |= {"_PID": pid, "_UID": "0", "_GID": "0", "_COMM": program[:15], "_EXE": exe, "_SYSTEMD_UNIT": unit}
     if message_id:
         record["MESSAGE_ID"] = message_id
-    record["MESSAGE"] = text.format(**said)
+    record["MESSAGE"] = text.format(**words)
     line.record = record
     return Entry(
         place=MADE_UP,

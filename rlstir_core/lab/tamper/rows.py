@@ -118,8 +118,8 @@ def _audit_lines(row: LogRow, fields: dict[str, Any]) -> list[str]:
     for record in fields["records"]:
         body = [f"{key}={_value(record['type'], key, value)}" for key, value in record["fields"].items()]
         if "msg" in record:
-            said = " ".join(f"{key}={_value(record['type'], key, value)}" for key, value in record["msg"].items())
-            body.append(f"msg='{said}'")
+            message = " ".join(f"{key}={_value(record['type'], key, value)}" for key, value in record["msg"].items())
+            body.append(f"msg='{message}'")
         line = f"type={record['type']} msg={stamp}: {' '.join(body)}"
         if "names" in record:
             line += "\x1d" + " ".join(f'{key}="{value}"' for key, value in record["names"].items())

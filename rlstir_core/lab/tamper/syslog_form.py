@@ -25,7 +25,7 @@ _OLD = re.compile(
 _ISO = re.compile(rb"(" + _PRIORITY + rb"(?:(?<=>)1 )?)([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{8}(?:[.,][0-9]{1,9})?)")
 _HOST = re.compile(rb"\S* (\S+) ")
 _COMMAND = re.compile(rb"(COMMAND=).*")
-_SAID = re.compile(r'"(user|src_ip)":"((?:[^"\\]|\\.){1,200})"')
+_NAMED = re.compile(r'"(user|src_ip)":"((?:[^"\\]|\\.){1,200})"')
 _ORIGIN = re.compile(rb'\[origin software="rsyslogd"[ -Z^-~]*\]')
 _TTY = re.compile(rb" : (?:.* ; )?TTY=(\S+) ")
 _WORD = frozenset(bytes([c]) for c in b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-")
@@ -101,7 +101,7 @@ class SyslogForm:
     def values(self, entry: Entry) -> dict[str, str]:
         """What `rewrite_field` may replace: the user and the address that the message names."""
         line = bare(entry.payload[0])
-        found = dict(_SAID.findall(entry.fields))
+        found = dict(_NAMED.findall(entry.fields))
         plain = {key: msgspec.json.decode(f'"{value}"', type=str) for key, value in found.items()}
         return {key: value for key, value in plain.items() if _place(line, value)}
 
@@ -116,9 +116,9 @@ class SyslogForm:
                 return {"origin": match[0].decode("ascii", "replace")}
         return {}
 
-    def notice(self, what: str, like: Entry, ts_ns: int, number: int, **said: object) -> Entry | None:
+    def notice(self, what: str, like: Entry, ts_ns: int, number: int, **words: object) -> Entry | None:
         """The line that rsyslog or the kernel writes when this happens."""
-        origin = said.get("origin", _RSYSLOG)
+        origin, step_s = words.get("origin", _RSYSLOG), float(str(words.get("step_s", 0)))
         texts = {
             "stopped": ("rsyslogd", f"{origin} exiting on signal 15."),
             "started": ("rsyslogd", f"{origin} start"),
@@ -126,7 +126,7 @@ class SyslogForm:
             "rotated": ("rsyslogd", f"{origin} rsyslogd was HUPed"),
             "suspended": ("systemd-logind[700]", "The system will suspend now!"),
             "resumed": ("systemd-logind[700]", "Operation 'suspend' finished."),
-            "stepped": ("chronyd[741]", f"System clock was stepped by {float(str(said.get('step_s', 0))):.6f} seconds"),
+            "stepped": ("chronyd[741]", f"System clock was stepped by {step_s:.6f} seconds"),
         }
         raw = bare(like.payload[0])
         match = _OLD.match(raw) or _ISO.match(raw)
@@ -184,13 +184,13 @@ def _moved(line: bytes, ts_ns: int, by_ns: int) -> bytes:
 
 def _place(line: bytes, value: str) -> tuple[int, int] | None:
     """Where a value stands in the message, as a word of its own."""
-    said = value.encode("utf-8", "backslashreplace")
-    start = line.find(said, line.find(b": ") + 1) if said else -1
+    raw = value.encode("utf-8", "backslashreplace")
+    start = line.find(raw, line.find(b": ") + 1) if raw else -1
     while start >= 0:
-        end = start + len(said)
+        end = start + len(raw)
         if line[start - 1 : start] not in _WORD_BEFORE and line[end : end + 1] not in _WORD:
             return start, end
-        start = line.find(said, start + 1)
+        start = line.find(raw, start + 1)
     return None
 
 

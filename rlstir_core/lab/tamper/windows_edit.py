@@ -168,12 +168,12 @@ def _say(record: JsonRecord, changes: dict[str, tuple[Any, Any]]) -> None:
     """Changes the exporter's text as well, line by line: `Image: C:\\x.exe`, `Creator Process ID:\\t\\t0x1a4`."""
     for place in (record, record.get("winlog"), record.get("RenderingInfo")):
         for name in ("Message", "message"):
-            if isinstance(place, dict) and isinstance(said := place.get(name), str):
+            if isinstance(place, dict) and isinstance(text := place.get(name), str):
                 for key, (old, new) in changes.items():
                     if old is None or str(old) == str(new):
                         continue
                     label = rf"(?:{re.escape(key)}|{re.escape(_SAID_AS.get(key, key))})"
                     pattern = rf"(^[ \t]*{label}:[ \t]*){re.escape(str(old))}(?=[ \t]*\r?(?:$|\n))"
                     literal = str(new).replace("\\", "\\\\")
-                    said = re.sub(pattern, rf"\g<1>{literal}", said, flags=re.MULTILINE)
-                place[name] = said
+                    text = re.sub(pattern, rf"\g<1>{literal}", text, flags=re.MULTILINE)
+                place[name] = text

@@ -77,16 +77,16 @@ class WindowsForm:
     def process(self, entry: Entry) -> LoggedProcess:
         """The process that the event speaks of, with its GUID."""
         fields = event_fields(json.loads(bare(entry.payload[0]).removeprefix(b"\xef\xbb\xbf")))
-        guid, user = (said if isinstance(said := fields.get(key), str) else "" for key in ("ProcessGuid", "User"))
+        guid, user = (value if isinstance(value := fields.get(key), str) else "" for key in ("ProcessGuid", "User"))
         return LoggedProcess(pid=entry.pid, exe=entry.exe, cmdline=entry.cmdline, guid=guid, user=user)
 
     def words(self, entries: Sequence[Entry]) -> dict[str, object]:
         """Nothing: an event says little of the service that wrote it."""
         return {}
 
-    def notice(self, what: str, like: Entry, ts_ns: int, number: int, **said: object) -> Entry | None:
+    def notice(self, what: str, like: Entry, ts_ns: int, number: int, **words: object) -> Entry | None:
         """The event that Windows itself writes when this happens."""
-        return notice(what, like, ts_ns, number, **said)
+        return notice(what, like, ts_ns, number, **words)
 
 
 def evtx_lines(data: bytes) -> bytes:

@@ -135,7 +135,7 @@ _ENVELOPE_WORDS = (
 _ENVELOPE = frozenset(_ENVELOPE_WORDS.split())
 
 
-def notice(what: str, like: Entry, ts_ns: int, number: int, **said: object) -> Entry | None:
+def notice(what: str, like: Entry, ts_ns: int, number: int, **given: object) -> Entry | None:
     """The event at `ts_ns`; None where Windows writes none."""
     kind = _KINDS.get(what)
     if kind is None:
@@ -144,7 +144,7 @@ def notice(what: str, like: Entry, ts_ns: int, number: int, **said: object) -> E
     like_ns = like.ts_ns - like.edits.get("shift_ns", 0)
     # moved with the record's other times
     words = {"utc": f"{at(like_ns):%Y-%m-%d %H:%M:%S}.{fraction(like_ns, 3)}"}
-    words |= {key: str(value) for key, value in said.items()}
+    words |= {key: str(value) for key, value in given.items()}
     data = {key: _filled(value, words) for key, value in kind.data.items()}
     line.record = _record(copy.deepcopy(line.record), kind, data, _filled(kind.text, words), number)
     raw_number = like.number - like.edits.get("number", 0)
@@ -236,7 +236,7 @@ def _filled_beat(record: JsonRecord, kind: _Kind, data: JsonRecord, text: str, n
 
 def _filled_flat(record: JsonRecord, kind: _Kind, data: JsonRecord, text: str, number: int) -> JsonRecord:
     kept = {key: value for key, value in record.items() if key in _ENVELOPE}
-    said: JsonRecord = {
+    known: JsonRecord = {
         "EventID": kind.event_id,
         "Id": kind.event_id,
         "EventId": kind.event_id,
@@ -249,8 +249,8 @@ def _filled_flat(record: JsonRecord, kind: _Kind, data: JsonRecord, text: str, n
         "Message": text,
     }
     if number >= 0:
-        said |= dict.fromkeys(("EventRecordID", "RecordNumber", "RecordId"), number)
-    for key, value in said.items():
+        known |= dict.fromkeys(("EventRecordID", "RecordNumber", "RecordId"), number)
+    for key, value in known.items():
         if key in kept:
             kept[key] = str(value) if isinstance(kept[key], str) else value
     # nxlog writes keywords as a signed number

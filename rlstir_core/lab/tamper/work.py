@@ -77,12 +77,12 @@ class Work:
         start = self.whole(1, n - 1 - length)
         return start, start + length
 
-    def notice(self, what: str, like: Entry, ts_ns: int, number: int = NONE, **said: object) -> Entry:
+    def notice(self, what: str, like: Entry, ts_ns: int, number: int = NONE, **given: object) -> Entry:
         """What the host writes when something happens, in the manner of `like`; ConfigError where it writes nothing.
 
         Without a number it gets the next of its log at that place.
         """
-        words = {**self.form.words(self.entries), **said}
+        words = {**self.form.words(self.entries), **given}
         made = self.form.notice(what, like, ts_ns, max(number, like.number, 0) if number < 0 else number, **words)
         if made is not None and number < 0 and made.log != like.log and made.number >= 0:  # it counts on its own
             before = [self.entries[place].number for place in self.logs.get(made.log, ()) if place < like.place]

@@ -88,10 +88,10 @@ class _Writer:
             case Cleared():
                 audit.cleared(event.t_ns, event.who, event.log)
             case _:
-                self._add_said(event)
+                self._add_message(event)
         audit.now(event.t_ns)
 
-    def _add_said(self, event: Event) -> None:
+    def _add_message(self, event: Event) -> None:
         match event:
             case LoggedOn() if event.who.name == "su":
                 self.admin.su(event)
@@ -110,9 +110,9 @@ class _Writer:
             case OnTask():
                 self.admin.task(event)
             case Said():
-                self._said(event)
+                self._message(event)
 
-    def _said(self, event: Said) -> None:
+    def _message(self, event: Said) -> None:
         who, name = event.who, event.identifier or event.who.name
         if name == "kernel":
             self.journal.say(event.t_ns, None, event.text, facility=KERN, priority=event.priority, transport="kernel")

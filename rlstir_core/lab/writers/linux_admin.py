@@ -1,6 +1,6 @@
 """Becoming somebody else, jobs of cron, units and accounts: what sudo, su, cron, systemd and the shadow tools say.
 
-What does not belong here: logins (`linux_logins.py`) and the form of what is said (`linux_voices.py`).
+What does not belong here: logins (`linux_logins.py`) and the form of messages (`linux_voices.py`).
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Admin:
         who, target, t_ns = event.who, event.target, event.t_ns
         name, uid, tty = target.name, target.uid, terminal(who.session.tty)
         end = f"exe={untrusted(who.exe)} hostname=? addr=? terminal={tty or '?'} res=success"
-        said: list[str] = []
+        messages: list[str] = []
         if event.what == "created":
             self._voices.scene.learn(target)
             self._voices.user(t_ns - 40 * US, who, "ADD_GROUP", f"op=add-group id={uid} {end}", about=target)
@@ -127,14 +127,14 @@ class Admin:
             self._voices.user(t_ns + 30 * US, who, "USER_MGMT", f"op=add-home-dir id={uid} {end}", about=target)
             home = target.home or f"/home/{name}"
             source = f"/dev/{tty}" if tty else "none"
-            said = [
+            messages = [
                 f"new group: name={name}, GID={uid}",
                 f"new user: name={name}, UID={uid}, GID={uid}, home={home}, shell=/bin/bash, from={source}",
             ]
         elif event.what == "deleted":
             self._voices.user(t_ns, who, "DEL_USER", f"op=delete-user id={uid} {end}", about=target)
             self._voices.user(t_ns + 20 * US, who, "DEL_GROUP", f"op=delete-group id={uid} {end}", about=target)
-            said = [
+            messages = [
                 f"delete user '{name}'",
                 f"removed group '{name}' owned by '{name}'",
                 f"removed shadow group '{name}' owned by '{name}'",
@@ -142,12 +142,12 @@ class Admin:
         elif event.what == "group":
             group = f"op=add-user-to-group grp={untrusted(event.group)} acct={untrusted(name)} {end}"
             self._voices.user(t_ns, who, "USER_MGMT", group)
-            said = [f"add '{name}' to group '{event.group}'", f"add '{name}' to shadow group '{event.group}'"]
+            messages = [f"add '{name}' to group '{event.group}'", f"add '{name}' to shadow group '{event.group}'"]
         else:
             where = "?", "?", tty or "?"
             self._voices.pam(t_ns, who, "USER_CHAUTHTOK", "chauthtok", target, where)
-            said = [f"pam_unix({who.name}:chauthtok): password changed for {name}"]
-        for at, text in enumerate(said):
+            messages = [f"pam_unix({who.name}:chauthtok): password changed for {name}"]
+        for at, text in enumerate(messages):
             self._voices.say(t_ns + at * 20 * US, who, text, AUTHPRIV, 5 if event.what == "password" else 6)
 
     # Units

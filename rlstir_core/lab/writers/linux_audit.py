@@ -152,9 +152,9 @@ class AuditLog:
     def connect(self, t_ns: int, who: Process, ip: str, port: int, returned: str = "0") -> None:
         """A system call that connects to an address."""
         actor = self._actor(who, t_ns)
-        saddr, length, said = no.sockaddr(ip, port)
+        saddr, length, words = no.sockaddr(ip, port)
         a = (f"{3 + self._draw() % 17:x}", f"{actor.stack}{self._draw() & 0xFF0:03x}", length, f"{self._draw() & 7:x}")
-        self._call(t_ns, actor, "connect", a, returned=returned, key="net", middle=self._sockaddr(saddr, said))
+        self._call(t_ns, actor, "connect", a, returned=returned, key="net", middle=self._sockaddr(saddr, words))
 
     def on_process(self, event: OnProcess) -> None:
         """A process traces, reads, writes into or signals another."""
@@ -290,8 +290,8 @@ class AuditLog:
         if event.failed:
             return  # no process ever sees it
         actor = self._actor(event.who, event.t_ns)
-        saddr, _, said = no.sockaddr(event.src_ip, event.src_port)
-        middle = self._sockaddr(saddr, said)
+        saddr, _, words = no.sockaddr(event.src_ip, event.src_port)
+        middle = self._sockaddr(saddr, words)
         if event.l4 == "udp":
             a = ("5", f"{actor.stack}2d0", "1000", "0")
             self._call(event.t_ns, actor, "recvfrom", a, returned=str(event.received), key="net", middle=middle)
@@ -316,12 +316,12 @@ class AuditLog:
         middle: str = "",
     ) -> None:
         success = "no" if returned[0] == "-" else "yes"
-        said = f'"{key}"' if key else "(null)"
+        key = f'"{key}"' if key else "(null)"
         enriched = f"\x1dARCH=x86_64 SYSCALL={name}{actor.ids}" if actor.ids else ""
         self.add(
             t_ns,
             f"type=SYSCALL msg=audit(\0): arch=c000003e syscall={NUMBERS[name]} success={success} exit={returned} "
-            f"a0={a[0]} a1={a[1]} a2={a[2]} a3={a[3]} items={items}{actor.who}{said}{enriched}\n{middle}{actor.title}",
+            f"a0={a[0]} a1={a[1]} a2={a[2]} a3={a[3]} items={items}{actor.who}{key}{enriched}\n{middle}{actor.title}",
         )
 
     def login_call(self, t_ns: int, who: Process) -> str:
@@ -368,8 +368,8 @@ class AuditLog:
             f"7f{number >> 4 & 0xFFFFFFF:07x}",
         )
 
-    def _sockaddr(self, saddr: str, said: str) -> str:
-        enriched = f"\x1dSADDR={said}" if self._scene.guest.enriched else ""
+    def _sockaddr(self, saddr: str, words: str) -> str:
+        enriched = f"\x1dSADDR={words}" if self._scene.guest.enriched else ""
         return f"type=SOCKADDR msg=audit(\0): saddr={saddr}{enriched}\n"
 
     def _object(self, target: Process) -> str:
@@ -393,5 +393,5 @@ class AuditLog:
     def _parent(self, item: int, name: str, path: str, cwd_record: str) -> str:
         """The PATH record of the folder that holds a path; a bare name lies in the working directory."""
         folder = dirname(path) or "/"
-        said = join(dirname(name), "") if "/" in name else folder
-        return self.files.record(item, said, folder, "PARENT", folder=True)
+        parent = join(dirname(name), "") if "/" in name else folder
+        return self.files.record(item, parent, folder, "PARENT", folder=True)

@@ -1,6 +1,6 @@
 """The journal as `journalctl -o json` prints it, and auth.log, to which rsyslog copies the entries of two facilities.
 
-An entry is collected with the process that said it; order, cursors and sequence numbers are given at the end. What
+An entry is collected with the process that wrote it; order, cursors and sequence numbers are given at the end. What
 does not belong here: what programs say when (`linux_logins.py`, `linux.py`).
 """
 
@@ -65,7 +65,7 @@ class Journal:
         unit: str = "",
         more: Mapping[str, object] | None = None,
     ) -> None:
-        """An entry; `identifier` is the process's name where it is not said."""
+        """An entry; `identifier` is the process's name where it is not given."""
         identifier = identifier or (who.name if who is not None else "kernel")
         fields = "".join(f',"{key}":{value_of(str(value))}' for key, value in more.items()) if more else ""
         login = self._scene.login_of(who) if who is not None else (UNSET, UNSET)

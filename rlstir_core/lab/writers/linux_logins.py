@@ -1,6 +1,6 @@
 """Logins from elsewhere and at the console: what sshd, login, PAM and logind say, to audit, syslog and the journal.
 
-What does not belong here: sudo, su, cron and accounts (`linux_admin.py`), and the form of what is said
+What does not belong here: sudo, su, cron and accounts (`linux_admin.py`), and the form of messages
 (`linux_voices.py`).
 """
 

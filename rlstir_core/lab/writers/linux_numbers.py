@@ -99,8 +99,8 @@ def raw_bytes(text: str) -> bytes:
 def proctitle(argv: tuple[str, ...]) -> str:
     """The `proctitle` of a process: its arguments with NULs between, cut, nearly always hex."""
     raw = b"\0".join(map(raw_bytes, argv))[:_TITLE_BYTES].rstrip(b"\0 \t\n")
-    said = raw.decode("latin-1")
-    return f'"{said}"' if said and _PLAIN(said) else raw.hex().upper() or "(null)"
+    text = raw.decode("latin-1")
+    return f'"{text}"' if text and _PLAIN(text) else raw.hex().upper() or "(null)"
 
 
 def exec_records(argv: tuple[str, ...]) -> str:
@@ -110,17 +110,17 @@ def exec_records(argv: tuple[str, ...]) -> str:
     left = _EXEC_RECORD
     done = []
     for at, arg in enumerate(argv):
-        said = untrusted(arg)
-        is_hex = said[:1] != '"'
-        body = said if is_hex else said[1:-1]
+        quoted = untrusted(arg)
+        is_hex = quoted[:1] != '"'
+        body = quoted if is_hex else quoted[1:-1]
         first = f" a{at}_len={len(body)}"
         n = 0
         while True:
             if left < _EXEC_LEAST:
                 done.append(line)
                 line, left = head, _EXEC_RECORD
-            if not n and len(said) + _EXEC_LEAST <= left:
-                whole = f" a{at}={said}"
+            if not n and len(quoted) + _EXEC_LEAST <= left:
+                whole = f" a{at}={quoted}"
                 line += whole
                 left -= len(whole)
                 break

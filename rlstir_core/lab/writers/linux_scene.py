@@ -102,9 +102,9 @@ def executed_path(who: Process) -> str:
 
 
 def _executed_name(who: Process) -> str:
-    said = who.argv[0].rpartition("/")[2] if who.argv else ""
-    linked = (said == "sh" and who.name in ("dash", "bash")) or (said == "python3" and who.name.startswith("python3."))
-    return said if linked and who.exe.startswith("/usr/bin/") else who.name
+    base = who.argv[0].rpartition("/")[2] if who.argv else ""
+    linked = (base == "sh" and who.name in ("dash", "bash")) or (base == "python3" and who.name.startswith("python3."))
+    return base if linked and who.exe.startswith("/usr/bin/") else who.name
 
 
 def terminal(tty: str) -> str:

@@ -34,7 +34,7 @@ class Voices:
 
     def __init__(self, scene: LinuxScene, audit: AuditLog, journal: Journal) -> None:
         self.scene, self.audit, self.journal = scene, audit, journal
-        self.spoke: dict[Process, int] = {}  # when a process last said something
+        self.spoke: dict[Process, int] = {}  # when a process last wrote something
         self._agents: dict[str, Process] = {}
 
     def say(self, t_ns: int, who: Process, text: str, facility: int, priority: int = 6, identifier: str = "") -> None:

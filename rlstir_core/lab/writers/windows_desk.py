@@ -94,9 +94,9 @@ class Desk:
         taken = {each.pid for each in living}
         spare = (pid for pid in count(604 + 4 * (self.offsets % 40), 4) if pid not in taken)
 
-        def find(*names: str, said: str = "") -> Process | None:
+        def find(*names: str, has: str = "") -> Process | None:
             fit = [each for each in living if each.name.lower() in names]
-            return next((each for each in fit if said in each.cmdline.lower()), fit[0] if fit and not said else None)
+            return next((each for each in fit if has in each.cmdline.lower()), fit[0] if fit and not has else None)
 
         def pid_of(found: Process | None) -> int:
             return found.pid if found is not None else next(spare)
@@ -105,8 +105,8 @@ class Desk:
         self.sysmon_pid = pid_of(find("sysmon64.exe", "sysmon.exe"))
         self.lsass_pid = pid_of(find("lsass.exe"))
         self.services_pid = pid_of(self.services)
-        self.eventlog_pid = pid_of(find("svchost.exe", said="eventlog"))
-        self.schedule_pid = pid_of(find("svchost.exe", said="schedule"))
+        self.eventlog_pid = pid_of(find("svchost.exe", has="eventlog"))
+        self.schedule_pid = pid_of(find("svchost.exe", has="schedule"))
 
     def draw(self) -> int:
         """A random number below 2**31."""

@@ -71,14 +71,14 @@ class Frame:
     def put(self, kind: EventKind, t_ns: int, data: Data, pid: int, sid: str = "") -> None:
         """Notes one record that process `pid` logged, for the user `sid` where its provider says one."""
         if self.dump:
-            text, said = _encode(data), b""
+            text, rendered = _encode(data), b""
         else:
             text = _encode({key: value if type(value) is str else _as_text(value) for key, value in data.items()})
-            said = _encode(_rendered(kind, data))
+            rendered = _encode(_rendered(kind, data))
         threads = self._threads.get(pid)
         if threads is None:
             threads = self._threads[pid] = [4 * (self._draw() % 2600 + 20) for _ in range(_THREADS)]
-        self._made.append((t_ns, kind, sid, text, pid, threads[self._draw() % _THREADS], said))
+        self._made.append((t_ns, kind, sid, text, pid, threads[self._draw() % _THREADS], rendered))
 
     def lines(self) -> bytes:
         """All records so far, as JSON lines."""
@@ -86,7 +86,7 @@ class Frame:
         numbers: dict[str, int] = {}
         found: list[bytes] = []
         late = 0
-        for t_ns, kind, sid, text, pid, tid, said in self._made:
+        for t_ns, kind, sid, text, pid, tid, rendered in self._made:
             number = numbers.get(kind.channel)
             if number is None:
                 number = self._first_number(kind.channel)
@@ -100,7 +100,7 @@ class Frame:
             # the collector polls: a batch of events comes late together
             late = max(late, t_ns // _NS * _NS + 1_400 * _MS + t_ns // _NS % 7 * 61 * _MS)
             created = f"{iso_seconds(late // _NS)}.{late // _MS % 1000:03d}Z"
-            found.append(template % (millis(t_ns).encode(), created.encode(), text, pid, tid, number, said))
+            found.append(template % (millis(t_ns).encode(), created.encode(), text, pid, tid, number, rendered))
         return b"".join(found)
 
     def _first_number(self, channel: str) -> int:

@@ -232,10 +232,10 @@ def logged_on(desk: Desk, event: ev.LoggedOn) -> None:
     }
     desk.frame.put(_LOGON, event.t_ns, data, desk.lsass_pid)
     if admin:
-        said = Subject(account.sid, account.name, account.domain or "-", logon)
+        logged_on = Subject(account.sid, account.name, account.domain or "-", logon)
         privileges = _PRIVILEGES if account.sid in desk.administrators else _SYSTEM_PRIVILEGES
         late = desk.late(event.t_ns)
-        desk.frame.put(_SPECIAL, late, {**subject_fields(said), "PrivilegeList": privileges}, desk.lsass_pid)
+        desk.frame.put(_SPECIAL, late, {**subject_fields(logged_on), "PrivilegeList": privileges}, desk.lsass_pid)
 
 
 def logged_off(desk: Desk, event: ev.LoggedOff) -> None:

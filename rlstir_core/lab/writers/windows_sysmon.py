@@ -74,7 +74,7 @@ def started(desk: Desk, event: ev.Started) -> None:
     """Event 1."""
     who, parent = event.who, event.who.parent
     actor = desk.actor(who)
-    said = resource(who.exe, who.build, desk.file_version)
+    image = resource(who.exe, who.build, desk.file_version)
     above = desk.actor(parent) if parent is not None else None
     data = {
         "RuleName": "-",
@@ -82,11 +82,11 @@ def started(desk: Desk, event: ev.Started) -> None:
         "ProcessGuid": actor.guid,
         "ProcessId": actor.pid,
         "Image": actor.image,
-        "FileVersion": said.version,
-        "Description": said.description,
-        "Product": said.product,
-        "Company": said.company,
-        "OriginalFileName": said.original,
+        "FileVersion": image.version,
+        "Description": image.description,
+        "Product": image.product,
+        "Company": image.company,
+        "OriginalFileName": image.original,
         "CommandLine": who.cmdline,
         "CurrentDirectory": who.cwd if who.cwd.endswith("\\") else f"{who.cwd}\\",
         "User": actor.user,
@@ -285,15 +285,15 @@ def loaded(desk: Desk, event: ev.Loaded) -> None:
         head = {"RuleName": "-", "UtcTime": utc_time(event.t_ns), "ImageLoaded": event.path}
         _put(desk, _DRIVER, event.t_ns, head | signature)
         return
-    said = resource(event.path, event.build, desk.file_version)
+    image = resource(event.path, event.build, desk.file_version)
     data = {
         **_begin(desk, event),
         "ImageLoaded": event.path,
-        "FileVersion": said.version,
-        "Description": said.description,
-        "Product": said.product,
-        "Company": said.company,
-        "OriginalFileName": said.original,
+        "FileVersion": image.version,
+        "Description": image.description,
+        "Product": image.product,
+        "Company": image.company,
+        "OriginalFileName": image.original,
         **signature,
         "User": desk.actor(event.who).user,
     }

@@ -192,8 +192,8 @@ def on_task(desk: Desk, event: ev.OnTask) -> None:
         data["TaskContent"] = ""
     desk.frame.put(told, event.t_ns, data, desk.lsass_pid)
     user = user_of(event.who.account)
-    said = {"TaskName": event.task, "UserContext" if event.what == "created" else "UserName": user}
-    desk.frame.put(registered, desk.late(event.t_ns), said, desk.schedule_pid, SYSTEM_SID)
+    fields = {"TaskName": event.task, "UserContext" if event.what == "created" else "UserName": user}
+    desk.frame.put(registered, desk.late(event.t_ns), fields, desk.schedule_pid, SYSTEM_SID)
 
 
 def _ran(desk: Desk, event: ev.OnTask) -> None:
@@ -338,7 +338,7 @@ def ran_script(desk: Desk, event: ev.RanScript) -> None:
         desk.frame.put(_SCRIPT, event.t_ns, data, event.who.pid, event.who.account.sid)
 
 
-def said(desk: Desk, event: ev.Said) -> None:
+def message(desk: Desk, event: ev.Said) -> None:
     """Any other event, as the program worded it."""
     provider = event.provider or event.identifier or event.who.name
     failed = event.fields.get("Keywords") == FAILURE
