@@ -1,4 +1,4 @@
-"""One verdict a tarball, kept between runs: only what changed is decoded again.
+"""One verdict per tarball, kept between runs: only what changed is decoded again.
 
 A host's verdicts depend on its episodes alone. The ledger beside them remembers size and times of the tarballs
 as they were read: a tarball whose stamp differs is hashed, and decoded only when its bytes are new. What does

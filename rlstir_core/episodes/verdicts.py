@@ -1,4 +1,4 @@
-"""The verdicts of one host as a Parquet file: a row an episode, and nothing that a later run would write otherwise.
+"""The verdicts of one host as a Parquet file: a row per episode, and nothing that a later run would write otherwise.
 
 What does not belong here: reaching a verdict (`read.py`) and deciding which are out of date (`validate.py`).
 """

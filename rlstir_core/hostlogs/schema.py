@@ -33,7 +33,7 @@ class LogRow(msgspec.Struct, kw_only=True, gc=False):
     provider: str = ""  # what wrote the event: `Microsoft-Windows-Sysmon`, `sshd`, `auditd`
     event_id: str = ""  # `1`, `4688`, `SYSCALL`; empty where the format has none
     message: str = ""
-    template: str = ""  # where the event's form alone tells it; elsewhere it is found by comparing messages
+    template: str = ""  # structured: where the event's form alone gives it; elsewhere it is mined from messages
     fields_json: str = "{}"
     clock_mismatch: bool = False  # EVTX: header and event name other times or other ids
     parsed: bool = True

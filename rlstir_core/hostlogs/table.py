@@ -1,6 +1,6 @@
 """Log rows as an Arrow table: typed columns, templates, duplicates, and what the truth says of each row.
 
-What does not belong here: parsing (one module a format) and files (`store.py`).
+What does not belong here: parsing (one module per format) and files (`store.py`).
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ class TableBuilder:
     def add(self, member: str, rows: Iterable[LogRow]) -> int:
         """Adds the rows of one file and gives their number; those over the bound are counted and left out."""
         parts: list[pa.Table] = []
-        told: list[str] = []
-        made = templates(self._messages(member, rows, parts, told))
-        self.texts.update(made.texts)
-        found = iter(made.ids)
-        identities = [self._id_of(text) if text else next(found) for text in told]
+        structured: list[str] = []
+        mined = templates(self._messages(member, rows, parts, structured))
+        self.texts.update(mined.texts)
+        ids_mined = iter(mined.ids)
+        identities = [self._id_of(text) if text else next(ids_mined) for text in structured]
         n = 0
         for part in parts:
             ids = pa.array(identities[n : n + len(part)], pa.string()).dictionary_encode()
@@ -82,15 +82,17 @@ class TableBuilder:
         return n
 
     def _id_of(self, text: str) -> str:
-        """The id of a template that the event's form told."""
+        """The id of a structured template."""
         found = self._ids.get(text)
         if found is None:
             found = self._ids[text] = template_id(text)
             self.texts[found] = storable(text)
         return found
 
-    def _messages(self, member: str, rows: Iterable[LogRow], parts: list[pa.Table], told: list[str]) -> Iterator[str]:
-        """The message of every row that is kept and whose form does not tell its template (`told`, a text a row).
+    def _messages(
+        self, member: str, rows: Iterable[LogRow], parts: list[pa.Table], structured: list[str]
+    ) -> Iterator[str]:
+        """The message of every row that is kept and that has no structured template (`structured`: a text per row).
 
         The rows themselves become tables, batch by batch, in `parts`.
         """
@@ -102,7 +104,7 @@ class TableBuilder:
                 continue
             self._left -= 1
             batch.append(row)
-            told.append(row.template)
+            structured.append(row.template)
             if not row.template:
                 yield row.message
             if len(batch) == _BATCH:
@@ -166,17 +168,17 @@ class TableBuilder:
 
 def _with_truth(table: pa.Table, truth: LogTruth) -> pa.Table:
     """Fills the two columns that the truth decides; empty where it says nothing."""
-    if not truth.actions and not truth.spans:
+    if not truth.techniques and not truth.spans:
         return table
     t_N, pid_N = table["ts_ns"].to_numpy(), table["pid"].to_numpy()
     labels: list[list[str]] = [[] for _ in range(len(table))]
-    for action in truth.actions:
-        inside_N = (t_N >= action.t_start_wall_ns) & (t_N <= action.t_end_wall_ns)
-        if action.pids:
-            inside_N &= np.isin(pid_N, np.array(action.pids))
+    for ran in truth.techniques:
+        inside_N = (t_N >= ran.t_start_wall_ns) & (t_N <= ran.t_end_wall_ns)
+        if ran.pids:
+            inside_N &= np.isin(pid_N, np.array(ran.pids))
         for place in np.flatnonzero(inside_N):
-            if action.technique not in labels[place]:
-                labels[place].append(action.technique)
+            if ran.technique not in labels[place]:
+                labels[place].append(ran.technique)
     tags: list[str | None] = [None] * len(table)
     channel_N = np.array(table["channel"].to_pylist(), dtype=object)
     seats = _Seats(table, channel_N)

@@ -1,7 +1,7 @@
 """Public technique texts (what attackers type, what rules look for, how it is told) as one table.
 
 Two forms are read: JSON lines (`source id platform techniques kind text events`, plain or gzip) and Atomic Red
-Team's YAML, a file a technique. The texts quote attack commands; they are data and are never executed. What
+Team's YAML, a file per technique. The texts quote attack commands; they are data and are never executed. What
 does not belong here: training on them.
 """
 

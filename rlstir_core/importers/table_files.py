@@ -97,7 +97,7 @@ def _is_ts(head: bytes) -> bool:
 
 
 def _read_ts(path: Path, raw: bytes) -> pa.Table:
-    """Columns `series`, `label`, `dim_0`, `dim_1`, …; a row a step. `?` and NaN are missing."""
+    """Columns `series`, `label`, `dim_0`, `dim_1`, …; a row per step. `?` and NaN are missing."""
     header, _, body = raw.decode("utf-8", "replace").partition("@data")
     flags = {}
     for line in header.splitlines():

@@ -21,15 +21,15 @@ from rlstir_core.episodes.store_writer import INDEX_NAME, jsonl_bytes, write_epi
 from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.attack.truth import TamperSpan
 from rlstir_core.lab.hosts import DEFAULT_HOSTS
-from rlstir_core.lab.life.episode import Happened, happen
+from rlstir_core.lab.life.episode import EpisodeTrace, simulate
 from rlstir_core.lab.machine.events import Connected
 from rlstir_core.lab.plan import EpisodePlan, LabOptions, plan_store
 from rlstir_core.lab.sensors import sources
-from rlstir_core.lab.sensors.activity import simulate, steps_of
-from rlstir_core.lab.sensors.event_load import felt
+from rlstir_core.lab.sensors.activity import activity_rates, steps_of
+from rlstir_core.lab.sensors.event_load import event_load
 from rlstir_core.lab.sensors.profiles import STAGES
 from rlstir_core.lab.signals import between, stream
-from rlstir_core.lab.tamper.apply import applicable, tampered, with_quirk
+from rlstir_core.lab.tamper.apply import applicable, tampered, with_artifact
 from rlstir_core.lab.writers import linux, windows
 from rlstir_core.progress import Progress
 
@@ -101,9 +101,9 @@ def generate_store(
     )
 
 
-def play(plan: EpisodePlan, options: LabOptions) -> Happened:
+def play(plan: EpisodePlan, options: LabOptions) -> EpisodeTrace:
     """What happens on the guest of a planned episode."""
-    return happen(
+    return simulate(
         options.seed,
         plan.episode_id,
         plan.host,
@@ -117,8 +117,8 @@ def play(plan: EpisodePlan, options: LabOptions) -> Happened:
 
 def make_episode(plan: EpisodePlan, options: LabOptions) -> EpisodeParts:
     """One planned episode: what happened on the guest, and what sensors and logs make of it."""
-    happened = play(plan, options)
-    logs, spans = _logs(plan, options, happened)
+    trace = play(plan, options)
+    logs, spans = _logs(plan, options, trace)
     meta = {
         "episode_id": plan.episode_id,
         "host_id": plan.host.name,
@@ -129,25 +129,25 @@ def make_episode(plan: EpisodePlan, options: LabOptions) -> EpisodeParts:
         "t_start_wall_ns": plan.start_wall_ns,
         "t_end_wall_ns": plan.start_wall_ns + round(plan.duration_s * sources.NS),
         "hardness": options.hardness,
-        "lab": {"story": happened.story, "look_alikes": list(happened.look_alikes), "quirk": plan.logs.quirk},
+        "lab": {"story": trace.story, "look_alikes": list(trace.look_alikes), "quirk": plan.logs.artifact},
     }
     if plan.benign:
         labels = [(plan.start_wall_ns, STAGES[0])]
     else:
         labels = [(plan.start_wall_ns + round(at * sources.NS), STAGES[stage]) for at, stage in plan.story.visits()]
     truth = {
-        TECHNIQUES: msgspec.json.encode(happened.techniques),
+        TECHNIQUES: msgspec.json.encode(trace.techniques),
         TAMPER_SPANS: msgspec.json.encode(spans),
     }
     return EpisodeParts(
-        meta=meta, labels=labels, sources=_telemetry(plan, recording(plan, options, happened)), extra={**logs, **truth}
+        meta=meta, labels=labels, sources=_telemetry(plan, recording(plan, options, trace)), extra={**logs, **truth}
     )
 
 
-def recording(plan: EpisodePlan, options: LabOptions, happened: Happened) -> sources.SensorInput:
+def recording(plan: EpisodePlan, options: LabOptions, trace: EpisodeTrace) -> sources.SensorInput:
     """What the sensors look at."""
     seed, name = options.seed, plan.episode_id
-    events = felt(happened.events, plan.start_wall_ns, steps_of(plan.story))
+    events = event_load(trace.events, plan.start_wall_ns, steps_of(plan.story))
     return sources.SensorInput(
         seed=seed,
         episode=name,
@@ -156,9 +156,9 @@ def recording(plan: EpisodePlan, options: LabOptions, happened: Happened) -> sou
         duration_s=plan.duration_s,
         uptime_s=round(between(stream(seed, name, "frame"), 3_600, 400_000), 3),
         n_flows=plan.n_flows,
-        rates=simulate(seed, name, plan.host, plan.sample, plan.story, events),
-        guest_ip=happened.guest.ip,
-        connections=tuple(event for event in happened.events if type(event) is Connected),
+        rates=activity_rates(seed, name, plan.host, plan.sample, plan.story, events),
+        guest_ip=trace.guest.ip,
+        connections=tuple(event for event in trace.events if type(event) is Connected),
     )
 
 
@@ -170,7 +170,7 @@ def _telemetry(plan: EpisodePlan, seen: sources.SensorInput) -> dict[str, bytes]
 
 
 def _logs(
-    plan: EpisodePlan, options: LabOptions, happened: Happened
+    plan: EpisodePlan, options: LabOptions, trace: EpisodeTrace
 ) -> tuple[Mapping[str, bytes], tuple[TamperSpan, ...]]:
     """The logs, and where they were tampered with."""
 
@@ -178,10 +178,10 @@ def _logs(
         return stream(options.seed, plan.episode_id, what)
 
     writer = linux if plan.host.os == "linux" else windows
-    logs = writer.write(happened.guest, happened.boot, happened.events, happened.living, rng("log writers"))
-    start_ns, quirk = plan.start_wall_ns, plan.logs.quirk
-    if quirk:
-        logs = with_quirk(logs, quirk, rng("quirk"), near_ns=start_ns).logs
+    logs = writer.write(trace.guest, trace.boot, trace.events, trace.living, rng("log writers"))
+    start_ns, artifact = plan.start_wall_ns, plan.logs.artifact
+    if artifact:
+        logs = with_artifact(logs, artifact, rng("quirk"), near_ns=start_ns).logs
     if plan.logs.tamper is None:
         return logs, ()
     able = applicable(logs)

@@ -15,7 +15,7 @@ from rlstir_core.lab.machine.guest import Os
 from rlstir_core.lab.sensors.profiles import BY_NAME, DEFAULT_HARDNESS, PROFILES, Sample, samples
 from rlstir_core.lab.sensors.sources import NS
 from rlstir_core.lab.signals import between, factor, stream
-from rlstir_core.lab.story import Story, tell
+from rlstir_core.lab.story import Circle, tell
 
 MIN_DURATION_S = 20.0
 _CAMPAIGN_START_NS = 1_772_438_400 * NS  # 2026-03-02 08:00 UTC
@@ -27,21 +27,21 @@ class PlanKnobs:
     """`benign_share` of every profile's episodes are twins, on every host alike: neither host nor profile tells.
 
     More twins make load say less, and make `clean` more common. `duration_spread` varies lengths, blind to the label.
-    `flows_spread` hides what is left of a profile in the number of flows. `quirks` is the share of episodes whose logs
-    have an honest fault at hardness 0, and what hardness adds to it: more of them make every rule for tampering flag
-    honest logs. `strength` is how much a tamper operator touches at hardness 0 and at 1.
+    `flows_spread` hides what is left of a profile in the number of flows. `artifacts` is the share of episodes whose
+    logs have a benign artifact at hardness 0, and what hardness adds to it: more of them make every rule for tampering
+    flag honest logs. `strength` is how much a tamper operator touches at hardness 0 and at 1.
     """
 
     benign_share: float = 0.36
     duration_spread: float = 0.04
     flows_spread: float = 0.35
-    quirks: tuple[float, float] = (0.65, 0.2)
+    artifacts: tuple[float, float] = (0.65, 0.2)
     strength: tuple[float, float] = (1.0, 0.2)
 
 
 KNOBS = PlanKnobs()
-# How often each honest fault of logs is met, by operating system; what cannot happen there is left out.
-QUIRK_ODDS: dict[Os, dict[str, float]] = {
+# How often each benign artifact of logs is met, by operating system; what cannot happen there is left out.
+ARTIFACT_ODDS: dict[Os, dict[str, float]] = {
     "linux": {
         "cpu_reorder": 3,
         "audit_backlog": 2.5,
@@ -86,9 +86,9 @@ class LabOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class LogPlan:
-    """What becomes of the logs: an honest fault by name, and a draw in [0, 1) for who tampers; empty, None: nobody."""
+    """What becomes of the logs: a benign artifact by name, and a draw in [0, 1) for who tampers; empty, None: none."""
 
-    quirk: str
+    artifact: str
     tamper: float | None
     strength: float
 
@@ -106,7 +106,7 @@ class EpisodePlan:
     start_wall_ns: int
     duration_s: float
     n_flows: int
-    story: Story
+    story: Circle
     logs: LogPlan
 
 
@@ -172,17 +172,17 @@ def _deck(host: Host, count: int, rng: np.random.Generator, hardness: float) -> 
 def _plan_logs(episode: str, os: Os, options: LabOptions) -> LogPlan:
     """Drawn the same way whatever the options, so that twins differ in nothing else."""
     rng = stream(options.seed, episode, "logs")
-    faulty, which_quirk, tampered, which_operator, share = (float(each) for each in rng.random(5))
-    base, more = KNOBS.quirks
+    faulty, which_artifact, tampered, which_operator, share = (float(each) for each in rng.random(5))
+    base, more = KNOBS.artifacts
     easy, hard = KNOBS.strength
     return LogPlan(
-        quirk=_quirk(os, which_quirk) if faulty < base + more * options.hardness else "",
+        artifact=_artifact(os, which_artifact) if faulty < base + more * options.hardness else "",
         tamper=which_operator if tampered < options.tampered else None,
         strength=round((easy + (hard - easy) * options.hardness) * (0.5 + 0.5 * share), 6),
     )
 
 
-def _quirk(os: Os, place: float) -> str:
-    odds = QUIRK_ODDS[os]
+def _artifact(os: Os, place: float) -> str:
+    odds = ARTIFACT_ODDS[os]
     ends = np.cumsum(list(odds.values()))
     return list(odds)[int(np.searchsorted(ends, place * ends[-1], side="right"))]

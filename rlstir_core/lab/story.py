@@ -33,7 +33,7 @@ KNOBS = StoryKnobs()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Story:
+class Circle:
     """Stage lengths of the circle in seconds, and where in it the recording starts."""
 
     lengths_s: Floats
@@ -66,8 +66,8 @@ class Story:
         return np.searchsorted(begins, STEP_S * np.arange(n_steps) + STEP_S / 2, side="right") - 1
 
 
-def tell(seed: int, episode: str, duration_s: float) -> Story:
+def tell(seed: int, episode: str, duration_s: float) -> Circle:
     """The story of an episode; it does not depend on the label."""
     rng = stream(seed, episode, "story")
     lengths = np.array(KNOBS.stage_s) * lognormal(rng, KNOBS.spread, len(STAGES))
-    return Story(lengths_s=lengths, offset_s=between(rng, 0.0, float(lengths.sum())), duration_s=duration_s)
+    return Circle(lengths_s=lengths, offset_s=between(rng, 0.0, float(lengths.sum())), duration_s=duration_s)

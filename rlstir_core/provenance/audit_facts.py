@@ -2,7 +2,7 @@
 
 The kernel's record names the process and its parent on every line. A call that failed makes a fact too, with
 `_failed` behind its name: what was tried is evidence, but nothing flowed. What does not belong here: how records are
-joined to an event and decoded (`hostlogs/audit.py`).
+joined to an event and decoded (`hostlogs/auditd/parser.py`).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class _Record(msgspec.Struct, gc=False):
 
 
 class Call(msgspec.Struct, gc=False):
-    """What `hostlogs/audit.py` says of an event with a system call."""
+    """What `hostlogs/auditd/parser.py` says of an event with a system call."""
 
     syscall: str = ""
     result: str = ""

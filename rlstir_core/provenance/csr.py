@@ -38,7 +38,7 @@ class TypedGraph(NamedTuple):
     etype_ends: Ints  # where each type of them ends
     forward: Csr  # from source to destination; the row of a node's edges of type t is t * n_nodes + node
     backward: Csr  # the same from destination to source
-    either: Csr  # all types, both ways, a row a node
+    either: Csr  # all types, both ways, a row per node
 
 
 def typed_graph(graph: Graph) -> TypedGraph:

@@ -1,4 +1,4 @@
-"""A picture of a graph's process trees: a line a process, below its parent, PNG at most 700 px wide.
+"""A picture of a graph's process trees: a line per process, below its parent, PNG at most 700 px wide.
 
 Equal graphs give equal bytes. Texts come from hostile logs: they are drawn as plain ASCII, never as mathematics. What
 does not belong here: what is in the graph.

@@ -193,7 +193,7 @@ def read_counts(folder: Path) -> GraphCounts:
 
 
 def _wanted(layout: Layout, host: str) -> Ledger:
-    """One folder an episode, made from what the ledger of log rows says of it."""
+    """One folder per episode, made from what the ledger of log rows says of it."""
     held = read_ledger(layout.log_events(host))
     return {
         episode: {episode: canonical_sha256([key, GRAPH_VERSION])}

@@ -2,7 +2,7 @@
 
 Events that make facts stand in `KINDS`; the rest costs nothing. Two events name no process but the server's own:
 a file reached over the network (5145) is served by the System process, pid 4. What does not belong here: which
-dialect a record is written in, beyond finding its fields (`hostlogs/windows_shapes.py`).
+dialect a record is written in, beyond finding its fields (`hostlogs/windows/dialects.py`).
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Layout:
         return self.processed / "episode_index_v1.json"
 
     def validation(self, host: str) -> Path:
-        """A row an episode: verdict, reason, counts, clock offset, sha256."""
+        """A row per episode: verdict, reason, counts, clock offset, sha256."""
         return self.processed / "validation_v1.parquet" / f"host={host}" / "episodes.parquet"
 
     def rows(self, host: str, episode: str) -> Path:
@@ -53,7 +53,7 @@ class Layout:
         return self.processed / "feature_schema_v1.json"
 
     def features(self, host: str) -> Path:
-        """Folder with Parquet files of some episodes each, a row a window."""
+        """Folder with Parquet files of some episodes each, a row per window."""
         return self.processed / "features_window_v1.parquet" / f"host={host}"
 
     def tensors(self, host: str) -> Path:
@@ -61,7 +61,7 @@ class Layout:
         return self.processed / "tensor_window_v1" / f"host={host}"
 
     def log_events(self, host: str) -> Path:
-        """Folder with one Parquet file an episode, a row an event of its logs."""
+        """Folder with one Parquet file an episode, a row per event of its logs."""
         return self.processed / "log_events_v1.parquet" / f"host={host}"
 
     @property
@@ -70,7 +70,7 @@ class Layout:
         return self.processed / "knowledge_v1.parquet"
 
     def graphs(self, host: str) -> Path:
-        """Folder with one folder an episode: the nodes and edges of its provenance graph."""
+        """Folder with one folder per episode: the nodes and edges of its provenance graph."""
         return self.processed / "graphs" / f"host={host}"
 
     def split(self, recipe: str) -> Path:

@@ -318,7 +318,7 @@ def test_the_quality_section_names_the_torn_line_and_the_degraded_host(driven: A
     assert {row.profile for row in quality.low_diversity} >= {"cpu-saturate", "low-and-slow"}
 
 
-def test_a_synthetic_store_has_its_honesty_gates_printed(driven: Any) -> None:
+def test_a_synthetic_store_has_its_leakage_checks_printed(driven: Any) -> None:
     inputs = read_inputs(driven.layout, "host")
     assert inputs is not None and inputs.synthetic
     names = " ".join(probe.name for probe in inputs.probes)

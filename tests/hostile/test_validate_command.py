@@ -1,4 +1,4 @@
-"""`rlstir validate` over the whole corpus, as a user runs it: one line a tarball, within its time and memory."""
+"""`rlstir validate` over the whole corpus, as a user runs it: one line per tarball, within its time and memory."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def test_a_host_that_was_not_validated_is_refused_with_the_command(logs: Any) ->
 )
 def test_a_truth_that_breaks_its_form_is_dropped_and_counted(raw: bytes) -> None:
     truth = read_truth(raw, raw)
-    assert truth.actions == truth.spans == () and truth.n_bad == 2
+    assert truth.techniques == truth.spans == () and truth.n_bad == 2
 
 
 def test_hostile_text_in_a_truth_reaches_no_column() -> None:

@@ -140,7 +140,7 @@ def test_connections_of_the_logs_are_flows_of_the_telemetry(benign: bool) -> Non
     options = LabOptions(seed=6, tampered=0.0)
     name = next(f"lab-{at}" for at in range(20) if host(f"lab-{at}").os == "windows")
     plans = plan_store(hosts=(name,), episodes=12, options=options)
-    made = make_episode(next(p for p in plans if p.benign == benign and p.netflow and not p.logs.quirk), options)
+    made = make_episode(next(p for p in plans if p.benign == benign and p.netflow and not p.logs.artifact), options)
     flows = {(row["dst"], row["dport"], row["sport"]) for row in _rows(made.sources["netflow"])}
     rows = spec_of("windows_json").rows([made.extra["logs/sysmon.jsonl"]], LogContext())
     logged = set()

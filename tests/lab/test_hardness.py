@@ -14,16 +14,16 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from rlstir_core.lab.generate import play
-from rlstir_core.lab.life.episode import Happened
+from rlstir_core.lab.life.episode import EpisodeTrace
 from rlstir_core.lab.plan import LabOptions, plan_store
 from rlstir_core.lab.sensors.profiles import PROFILES, samples
 
 HARDNESSES = (0.0, 0.5, 1.0)
 
 
-def shapes(happened: Happened) -> dict[str, float]:
+def shapes(trace: EpisodeTrace) -> dict[str, float]:
     """Which programs did what kind of thing."""
-    return {f"{type(e).__name__} {e.who.name} {getattr(e, 'op', '')}": 1.0 for e in happened.events}
+    return {f"{type(e).__name__} {e.who.name} {getattr(e, 'op', '')}": 1.0 for e in trace.events}
 
 
 @pytest.mark.slow
@@ -33,12 +33,12 @@ def test_scenarios_are_harder_to_name_the_harder_the_lab() -> None:
         options = LabOptions(seed=2, duration_s=100.0, hardness=hardness)
         plans = [p for p in plan_store(hosts=("elliott-thinkpad",), episodes=220, options=options) if not p.benign]
         played = [play(plan, options) for plan in plans]
-        story = np.array([happened.story for happened in played])
+        story = np.array([trace.story for trace in played])
         bag = make_pipeline(
             DictVectorizer(), TfidfTransformer(norm=None), LogisticRegression(C=0.1, max_iter=500, tol=1e-2)
         )
         folds = StratifiedKFold(4, shuffle=True, random_state=0)
-        said = cross_val_predict(bag, [shapes(happened) for happened in played], story, cv=folds)
+        said = cross_val_predict(bag, [shapes(trace) for trace in played], story, cv=folds)
         scores.append(f1_score(story, said, average="macro"))
     assert scores[0] > scores[1] > scores[2], scores
     assert scores[0] - scores[2] > 0.1, scores
@@ -79,6 +79,6 @@ def test_harder_labs_tamper_less_and_have_more_honest_faults() -> None:
         for one, other in zip(easier, harder, strict=True):
             assert one.logs.strength > other.logs.strength
             assert one.logs.tamper == other.logs.tamper
-            assert not one.logs.quirk or one.logs.quirk == other.logs.quirk
-    faults = [sum(bool(plan.logs.quirk) for plan in plans) for plans in made]
+            assert not one.logs.artifact or one.logs.artifact == other.logs.artifact
+    faults = [sum(bool(plan.logs.artifact) for plan in plans) for plans in made]
     assert faults[0] < faults[1] < faults[2]

@@ -46,11 +46,11 @@ def test_nearly_all_events_and_edges_of_untampered_episodes_come_back(plans: lis
     for plan in plans:
         if plan.host.os != os:
             continue
-        happened = play(plan, OPTIONS)
+        trace = play(plan, OPTIONS)
         writer, recovery = (linux, linux_recovery) if os == "linux" else (windows, windows_recovery)
         rng = stream(OPTIONS.seed, plan.episode_id, "log writers")
-        logs = writer.write(happened.guest, happened.boot, happened.events, happened.living, rng)
-        found = recovery.recover(happened.guest, happened.boot, happened.events, logs)
+        logs = writer.write(trace.guest, trace.boot, trace.events, trace.living, rng)
+        found = recovery.recover(trace.guest, trace.boot, trace.events, logs)
         total.update(events=found.events, found=found.found, edges=found.edges, edges_found=found.edges_found)
         missed += list(found.missed)[:3]
     assert total["events"] > 2_000 and total["edges"] > 1_000
@@ -67,9 +67,9 @@ def test_the_truth_points_at_rows_of_the_attack_and_at_no_others(plans: list[Epi
         truth = read_truth(made.extra["gt_ttp_sequence.json"], None)
         assert truth.n_bad == 0
         if plan.benign:
-            assert not truth.actions and not any(labels)
+            assert not truth.techniques and not any(labels)
             continue
-        pids = {pid for action in truth.actions for pid in action.pids}
+        pids = {pid for action in truth.techniques for pid in action.pids}
         of_attack = [pid for pid, label in zip(table["pid"].to_pylist(), labels, strict=True) if label]
         assert set(of_attack) <= pids
         labelled += len(of_attack)
@@ -79,11 +79,11 @@ def test_the_truth_points_at_rows_of_the_attack_and_at_no_others(plans: list[Epi
 
 def test_actions_lie_in_the_recording_and_name_processes_that_acted(plans: list[EpisodePlan]) -> None:
     for plan in plans:
-        happened = play(plan, OPTIONS)
-        acting = {event.who.pid for event in happened.events}
-        for action in happened.techniques:
-            assert happened.boot.start_ns - 10**9 <= action.t_start_wall_ns <= action.t_end_wall_ns
-            assert action.t_end_wall_ns <= happened.boot.end_ns + 10**7
+        trace = play(plan, OPTIONS)
+        acting = {event.who.pid for event in trace.events}
+        for action in trace.techniques:
+            assert trace.boot.start_ns - 10**9 <= action.t_start_wall_ns <= action.t_end_wall_ns
+            assert action.t_end_wall_ns <= trace.boot.end_ns + 10**7
             assert action.pids and set(action.pids) <= acting
 
 

@@ -1,7 +1,7 @@
 """Labels of foreign logs: a `labels.csv` that says which techniques and tactics a file carries.
 
 Labels are per file, not per event: every row of the file gets them, and what stands in no label is unlabelled,
-not benign. What does not belong here: the label space (`attack.py`).
+not benign. What does not belong here: the label space (`techniques.py`).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _Seq = Annotated[int, msgspec.Meta(ge=0, le=_LAST)]
 _Border = Annotated[int, msgspec.Meta(ge=-1, le=_LAST)]
 
 
-class Action(msgspec.Struct, frozen=True, kw_only=True):
+class TechniqueSpan(msgspec.Struct, frozen=True, kw_only=True):
     """A technique that ran; no pids means all processes."""
 
     technique: str
@@ -61,16 +61,16 @@ class TamperSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class LogTruth(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an episode's logs; `n_bad` entries broke the form."""
 
-    actions: tuple[Action, ...] = ()
+    techniques: tuple[TechniqueSpan, ...] = ()
     spans: tuple[TamperSpan, ...] = ()
     n_bad: int = 0
 
 
 def read_truth(ttp: bytes | None, tamper: bytes | None) -> LogTruth:
     """The truth in the members `gt_ttp_sequence.json` and `gt_tamper_spans.json`; either may be absent."""
-    actions, bad_actions = _read(ttp, Action, _action)
+    techniques, bad_techniques = _read(ttp, TechniqueSpan, _technique)
     spans, bad_spans = _read(tamper, TamperSpan, _span)
-    return LogTruth(actions=tuple(actions), spans=tuple(spans), n_bad=bad_actions + bad_spans)
+    return LogTruth(techniques=tuple(techniques), spans=tuple(spans), n_bad=bad_techniques + bad_spans)
 
 
 def _read(raw: bytes | None, kind: Any, check: Any) -> tuple[list[Any], int]:
@@ -89,7 +89,7 @@ def _read(raw: bytes | None, kind: Any, check: Any) -> tuple[list[Any], int]:
     return found, bad
 
 
-def _action(span: Action) -> Action:
+def _technique(span: TechniqueSpan) -> TechniqueSpan:
     if span.t_end_wall_ns < span.t_start_wall_ns:
         raise ConfigError("it ends before it starts")
     return msgspec.structs.replace(span, technique=current_id(span.technique))

@@ -2,7 +2,7 @@
 
 Records of several events interleave and come late, so events wait: until an end-of-event record, until the log's
 clock is two seconds from theirs and others have begun, or until too many wait. Events leave in the order in which
-they began. What does not belong here: the text of a record (`audit_record.py`) and the row (`audit.py`).
+they began. What does not belong here: the text of a record (`record.py`) and the row (`parser.py`).
 """
 
 from __future__ import annotations

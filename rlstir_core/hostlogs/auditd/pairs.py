@@ -2,7 +2,7 @@
 
 Records of one type nearly always hold the same keys in the same order, so such a shape is learnt as one regular
 expression, three times as fast as looking for pairs; both give the same. What does not belong here: the record's
-head, msg='…', and interpreted output (`audit_record.py`).
+head, msg='…', and interpreted output (`record.py`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Linux audit logs (auditd files, enriched or not, and what `ausearch` prints) to log rows, one row an event.
+"""Linux audit logs (auditd files, enriched or not, and what `ausearch` prints) to log rows, one row per event.
 
 `message` names what happened in words that a template can be made of; the command line has its own column.
 `fields_json` holds a compact view for a provenance graph (`syscall`, `paths`, `sockaddr`, `args` …) and every
-record with every field. What does not belong here: reading a line (`audit_record.py`), joining (`audit_event.py`).
+record with every field. What does not belong here: reading a line (`record.py`), joining (`event.py`).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _RECORD = re.compile(rb"(?:node=\S+ )?type=\S+ msg=audit\(", re.ASCII)
 
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
-    """One row an event, in the order in which events begin; a line that is no record is a row at once."""
+    """One row per event, in the order in which events begin; a line that is no record is a row at once."""
     assembler, reader = Assembler(), PairReader()
     ts_ns = context.near_ns or 0
     for line in lines(chunks, min(context.line_bytes, MAX_LINE)):

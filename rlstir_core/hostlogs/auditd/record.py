@@ -1,8 +1,8 @@
 """One line of a Linux audit log to a typed record: auditd's own lines, enriched lines, `ausearch` raw and `-i` output.
 
 A record begins only at the beginning of a line, and what a program wrote (`msg='…'`) stays apart from what the
-kernel vouches for. What does not belong here: which records make an event (`audit_event.py`) and what a field
-means to a reader (`audit.py`, `audit_sockaddr.py`).
+kernel vouches for. What does not belong here: which records make an event (`event.py`) and what a field
+means to a reader (`parser.py`, `sockaddr.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Log rows for other tools: Elastic Common Schema and Timesketch, both as JSON lines, from one table of names.
 
 Nothing is renamed here: the columns of RL-STIR stay what they are. What does not belong here: ATT&CK layers
-(`export_layer.py`).
+(`layer.py`).
 """
 
 from __future__ import annotations

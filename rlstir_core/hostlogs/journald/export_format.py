@@ -2,7 +2,7 @@
 
 A field is a line `KEY=value`, or a line `KEY`, eight bytes of length (little-endian), the value and a newline; a
 blank line ends an entry. Memory stays bounded: a longer value is cut and named. What does not belong here: what
-the fields mean (`journald.py`).
+the fields mean (`parser.py`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The systemd journal to log rows: `journalctl -o json` (also json-seq and json-sse) and `-o export`.
 
 Fields that begin with `_` are the journal's own word, the others the program's. A value that is no UTF-8 is kept
-as `{"hex": …}`. What does not belong here: the framing of the export format (`journald_export.py`) and what a
-message says of users (`syslog_said.py`).
+as `{"hex": …}`. What does not belong here: the framing of the export format (`export_format.py`) and what a
+message says of users (`syslog/messages.py`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ JournalFields = dict[str, Any]
 
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
-    """One row an entry, in the order of the journal; the format shows itself by its first byte."""
+    """One row per entry, in the order of the journal; the format shows itself by its first byte."""
     first, rest = _first(chunks)
     start = first.lstrip(b"\xef\xbb\xbf \t\r\n\x1e")[:1]
     both = chain((first,), rest)

@@ -2,7 +2,7 @@
 
 A small table of patterns, each only for the programs that write it, chosen by the message's first word. Names
 that a stranger typed may hold anything, even ` from 1.2.3.4 port 22`: the last such words are the program's own.
-What does not belong here: the line around the message (`syslog.py`).
+What does not belong here: the line around the message (`parser.py`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Syslog text to log rows: RFC 3164 with and without a year, RFC 5424, and rsyslog's ISO 8601 lines.
 
 A row is a line, with the indented lines after it. What the message says of users, addresses and commands comes
-from `syslog_said.py`, the year from `syslog_time.py`. What does not belong here: kernel audit records in files of
-their own (`audit.py`), and the journal (`journald.py`).
+from `messages.py`, the year from `times.py`. What does not belong here: kernel audit records in files of
+their own (`auditd/`), and the journal (`journald/`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _LINE = re.compile(
 
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
-    """One row a message, in the order of the file."""
+    """One row per message, in the order of the file."""
     years = YearGuess(context.near_ns)
     ts_ns = context.near_ns or 0
     open_row: LogRow | None = None

@@ -1,9 +1,9 @@
-"""Templates that the form of a record tells: which of its values say what kind of event it is.
+"""Structured templates, which the form of a record gives: which of its values say what kind of event it is.
 
 A program of the system's own says it, and so does the root of a path; a program from elsewhere and the rest of a path
-are parameters, and so is whatever looks like no word. Told templates are the same in every file, so that one log's
-vocabulary is another's. What does not belong here: templates of free text (`templates.py`), and which fields a format
-has (`audit.py`, `windows.py`).
+are parameters, and so is whatever looks like no word. They are the same in every file, so that one log's
+vocabulary is another's. What does not belong here: templates of free text (`mined.py`), and which fields a format
+has (`auditd/`, `windows/`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a JSON object says as a Windows event: the dialects of evtx_dump, winlogbeat, nxlog, Get-WinEvent and others.
 
 A dialect is told by the object's keys alone, so that this is decided once for each set of keys. What does not belong
-here: bytes and lines (`windows_json.py`), and what an event's fields mean (`windows.py`).
+here: bytes and lines (`json_events.py`), and what an event's fields mean (`event.py`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One Windows event, whatever it was read from, to a log row: who did it, when, and a text to make templates of.
 
 The work that is the same for all events of one kind (which fields name the process, how the text is laid out) is
-done once and kept as a plan. What does not belong here: JSON dialects (`windows_json.py`), EVTX (`evtx.py`), and the
-names of fields (`windows_names.py`).
+done once and kept as a plan. What does not belong here: JSON dialects (`json_events.py`), EVTX (`evtx.py`), and the
+names of fields (`field_names.py`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A record has a header, which the writer of the *file* fills, and an event, which the writer of the event filled: a
 filtered export renumbers and restamps the headers. `ts_ns` is the event's; both stay in `fields_json`, the header's
-as `RecordHeader`. What does not belong here: what events mean (`windows.py`).
+as `RecordHeader`. What does not belong here: what events mean (`event.py`).
 """
 
 from __future__ import annotations

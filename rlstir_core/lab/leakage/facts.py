@@ -1,4 +1,4 @@
-"""What the honesty gates look at: of each generated episode its rows' templates and words, its numbers, its label.
+"""What the leakage checks look at: of each generated episode its rows' templates and words, its numbers, its label.
 
 Reads the log rows as every model will see them, so that a leak in writing or in parsing shows alike. What does not
 belong here: what is made of it (`probes.py`, `gates.py`).
@@ -28,7 +28,7 @@ from rlstir_core.hostlogs.attack.truth import read_truth
 from rlstir_core.hostlogs.gap_rules import both_rules
 from rlstir_core.results.layout import Layout
 
-MOST_EPISODES = 400  # a bound on what the gates cost; which ones, a hash of their names decides
+MOST_EPISODES = 400  # a bound on what the checks cost; which ones, a hash of their names decides
 _WORD = re.compile(r"[a-z][a-z0-9_]{1,39}")
 
 
@@ -37,7 +37,7 @@ class Lab(msgspec.Struct, frozen=True):
 
     story: str
     look_alikes: tuple[str, ...]
-    quirk: str
+    artifact: str = msgspec.field(name="quirk")  # the benign artifact of its logs
 
 
 class _Meta(msgspec.Struct, frozen=True):

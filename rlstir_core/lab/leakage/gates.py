@@ -1,7 +1,7 @@
-"""The honesty gates of a generated store: what must be hard to guess from its logs, each with its figure and its bar.
+"""The leakage checks of a generated store: what must be hard to guess from its logs, each with its figure and its bar.
 
-A gate fails where its whole interval lies beyond the bar, so that a small store is not condemned by chance; where
-there are too few episodes a gate is not judged, and its figure is printed all the same. What does not belong here:
+A check fails where its whole interval lies beyond the bar, so that a small store is not condemned by chance; where
+there are too few episodes a check is not judged, and its figure is printed all the same. What does not belong here:
 reading (`facts.py`) and models (`probes.py`).
 """
 
@@ -31,7 +31,7 @@ GATES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """One gate; `judged` is False where there is too little to judge by, and `figure` None where there is nothing."""
+    """One check; `judged` is False where there is too little to judge by, and `figure` None where there is nothing."""
 
     name: str
     asks: str
@@ -44,12 +44,12 @@ class Gate:
 
 
 def gates(store: Path, layout: Layout, hosts: Iterable[str]) -> list[Gate]:
-    """Every gate, for the generated episodes with log rows; without a figure where the store has none."""
+    """Every check, for the generated episodes with log rows; without a figure where the store has none."""
     return judge(generated(store, layout, hosts))
 
 
 def judge(facts: Sequence[EpisodeFacts]) -> list[Gate]:
-    """The gates of these episodes."""
+    """The checks of these episodes."""
     benign = [each for each in facts if each.benign]
     honest = [each for each in facts if not each.tampered]
     both = min(len(benign), len(facts) - len(benign)) >= FOLDS

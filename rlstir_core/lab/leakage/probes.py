@@ -1,7 +1,7 @@
-"""Models that should not be able to tell what they are asked: the figures behind the honesty gates.
+"""Models that should not be able to tell what they are asked: the figures behind the leakage checks.
 
 Everything is scored on episodes that the model has not seen, save the stump, whose best word is chosen in hindsight:
-that flatters it, and the gate with it is the stricter. What does not belong here: bars (`gates.py`).
+that flatters it, and the check with it is the stricter. What does not belong here: bars (`gates.py`).
 """
 
 from __future__ import annotations

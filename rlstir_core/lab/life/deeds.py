@@ -5,23 +5,21 @@ What does not belong here: verbs that start processes and logins (`starts.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rlstir_core.lab.life.draws import draw, n_bytes
-from rlstir_core.lab.life.language import Action
+from rlstir_core.lab.life.language import LifeAction
 from rlstir_core.lab.machine import events as ev
-from rlstir_core.lab.machine.agenda import NS
+from rlstir_core.lab.machine.agenda import NS, Acts
 from rlstir_core.lab.machine.events import Account
 
 if TYPE_CHECKING:
     from rlstir_core.lab.life.play import Player, Scope
 
-Acts = Iterator[float]
 _MOMENT = (0.001, 0.04)  # seconds that a deed takes
 
 
-def on_file(player: Player, action: Action, scope: Scope) -> Acts:
+def on_file(player: Player, action: LifeAction, scope: Scope) -> Acts:
     """`read`, `write`, `create`, `delete`, `chmod` or `rename` of a path."""
     names, verb = scope.names, action.verb
     op: Any = "attributes" if verb == "chmod" else verb
@@ -41,16 +39,16 @@ def on_file(player: Player, action: Action, scope: Scope) -> Acts:
     yield draw(scope.rng, _MOMENT)
 
 
-def registry(player: Player, action: Action, scope: Scope) -> Acts:
+def registry(player: Player, action: LifeAction, scope: Scope) -> Acts:
     key = scope.names.of(action.registry or "")
     return _noted(player, action, scope, ev.OnRegistry, op="set", key=key, value=scope.names.of(action.text))
 
 
-def unregister(player: Player, action: Action, scope: Scope) -> Acts:
+def unregister(player: Player, action: LifeAction, scope: Scope) -> Acts:
     return _noted(player, action, scope, ev.OnRegistry, op="delete", key=scope.names.of(action.unregister or ""))
 
 
-def on_process(player: Player, action: Action, scope: Scope) -> Acts:
+def on_process(player: Player, action: LifeAction, scope: Scope) -> Acts:
     """`access`, `trace`, `signal` or `inject` of a process that lives; nothing where it does not."""
     verb = action.verb
     target = player.kept.get(getattr(action, verb))
@@ -59,23 +57,23 @@ def on_process(player: Player, action: Action, scope: Scope) -> Acts:
         yield from _noted(player, action, scope, ev.OnProcess, op=op, target=target)
 
 
-def load(player: Player, action: Action, scope: Scope) -> Acts:
+def load(player: Player, action: LifeAction, scope: Scope) -> Acts:
     path = scope.names.of(action.load or "")
     said = {"path": path, "signed": not action.unsigned, "driver": path.endswith(".sys"), "build": player.build(path)}
     return _noted(player, action, scope, ev.Loaded, **said)
 
 
-def pipe(player: Player, action: Action, scope: Scope) -> Acts:
+def pipe(player: Player, action: LifeAction, scope: Scope) -> Acts:
     op = "create" if action.what == "created" else "connect"
     name = "\\" + scope.names.of(action.pipe or "").lstrip("\\")  # as Sysmon spells it
     return _noted(player, action, scope, ev.OnPipe, op=op, name=name)
 
 
-def script(player: Player, action: Action, scope: Scope) -> Acts:
+def script(player: Player, action: LifeAction, scope: Scope) -> Acts:
     return _noted(player, action, scope, ev.RanScript, text=scope.names.of(action.script or ""))
 
 
-def connect(player: Player, action: Action, scope: Scope) -> Acts:
+def connect(player: Player, action: LifeAction, scope: Scope) -> Acts:
     rng, names = scope.rng, scope.names
     host, _, port = names.of(action.connect or "").rpartition(":")
     ip, took_s = names.address(host), draw(rng, (0.01, 0.4))
@@ -93,7 +91,7 @@ def connect(player: Player, action: Action, scope: Scope) -> Acts:
     yield took_s
 
 
-def accept(player: Player, action: Action, scope: Scope) -> Acts:
+def accept(player: Player, action: LifeAction, scope: Scope) -> Acts:
     rng = scope.rng
     took_s = draw(rng, (0.005, 0.2))
     player.machine.accept(
@@ -107,13 +105,13 @@ def accept(player: Player, action: Action, scope: Scope) -> Acts:
     yield took_s
 
 
-def query(player: Player, action: Action, scope: Scope) -> Acts:
+def query(player: Player, action: LifeAction, scope: Scope) -> Acts:
     name = scope.names.of(action.query or "")
     answer = "" if action.failed else scope.names.address(name)
     return _noted(player, action, scope, ev.Queried, name=name, answer=answer)
 
 
-def service(player: Player, action: Action, scope: Scope) -> Acts:
+def service(player: Player, action: LifeAction, scope: Scope) -> Acts:
     names = scope.names
     name = names.of(action.service or "")
     player.note(
@@ -127,7 +125,7 @@ def service(player: Player, action: Action, scope: Scope) -> Acts:
     yield draw(scope.rng, (0.01, 0.2))
 
 
-def task(player: Player, action: Action, scope: Scope) -> Acts:
+def task(player: Player, action: LifeAction, scope: Scope) -> Acts:
     names = scope.names
     return _noted(
         player,
@@ -141,16 +139,16 @@ def task(player: Player, action: Action, scope: Scope) -> Acts:
     )
 
 
-def account(player: Player, action: Action, scope: Scope) -> Acts:
+def account(player: Player, action: LifeAction, scope: Scope) -> Acts:
     target = player.account(scope.names.of(action.account or ""), scope.names)
     return _noted(player, action, scope, ev.OnAccount, what=action.what, target=target, group=action.group)
 
 
-def clear(player: Player, action: Action, scope: Scope) -> Acts:
+def clear(player: Player, action: LifeAction, scope: Scope) -> Acts:
     return _noted(player, action, scope, ev.Cleared, log=scope.names.of(action.clear or ""))
 
 
-def say(player: Player, action: Action, scope: Scope) -> Acts:
+def say(player: Player, action: LifeAction, scope: Scope) -> Acts:
     names = scope.names
     return _noted(
         player,
@@ -169,19 +167,19 @@ def say(player: Player, action: Action, scope: Scope) -> Acts:
     )
 
 
-def end(player: Player, action: Action, scope: Scope) -> Acts:
+def end(player: Player, action: LifeAction, scope: Scope) -> Acts:
     found = player.kept.pop(action.end or "", None)
     if found is not None:
         player.machine.end(found)
         yield draw(scope.rng, _MOMENT)
 
 
-def wait(player: Player, action: Action, scope: Scope) -> Acts:
+def wait(player: Player, action: LifeAction, scope: Scope) -> Acts:
     assert action.wait is not None
     yield draw(scope.rng, action.wait)
 
 
-def _noted(player: Player, action: Action, scope: Scope, kind: Any, **said: Any) -> Acts:
+def _noted(player: Player, action: LifeAction, scope: Scope, kind: Any, **said: Any) -> Acts:
     player.note(kind, player.actor(action, scope), **said)
     yield draw(scope.rng, _MOMENT)
 

@@ -16,19 +16,19 @@ import numpy as np
 
 from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.attack.techniques import techniques
-from rlstir_core.hostlogs.attack.truth import Action as Technique
+from rlstir_core.hostlogs.attack.truth import TechniqueSpan
 from rlstir_core.lab.hosts import Host
 from rlstir_core.lab.life.language import Job, Life, Step, Story, life
 from rlstir_core.lab.life.names import Names
 from rlstir_core.lab.life.play import Player, Scope, pick
 from rlstir_core.lab.machine import events as ev
 from rlstir_core.lab.machine.agenda import NS, Agenda, Script
-from rlstir_core.lab.machine.events import Event, Process
+from rlstir_core.lab.machine.events import Event, GuestProcess
 from rlstir_core.lab.machine.guest import Boot, Guest, Os, boot, guest
 from rlstir_core.lab.machine.machine import Machine
 from rlstir_core.lab.sensors.profiles import STAGES
 from rlstir_core.lab.signals import factor, stream
-from rlstir_core.lab.story import Story as Circle
+from rlstir_core.lab.story import Circle
 
 LATE_NS = 2_000_000  # some records of an event are written later than the event is
 LEAD_S = 6.0  # before the recording, so that it begins in the middle of things
@@ -81,7 +81,7 @@ KNOBS = LifeKnobs(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Happened:
+class EpisodeTrace:
     """What happened: `events` of the recording in the order of time, and `living`, what ran when it began.
 
     `techniques` is the truth; `story` and `look_alikes` say what the lab played.
@@ -90,15 +90,15 @@ class Happened:
     guest: Guest
     boot: Boot
     events: list[Event]
-    living: list[Process]
-    techniques: tuple[Technique, ...]
+    living: list[GuestProcess]
+    techniques: tuple[TechniqueSpan, ...]
     story: str
     look_alikes: tuple[str, ...]
 
 
-def happen(
+def simulate(
     seed: int, episode: str, host: Host, profile: str, *, benign: bool, start_ns: int, circle: Circle, hardness: float
-) -> Happened:
+) -> EpisodeTrace:
     """Plays one episode; it depends on its arguments alone."""
     its_guest = guest(host.name, host.os)
     its_boot = boot(seed, episode, start_ns, circle.duration_s)
@@ -127,7 +127,7 @@ def happen(
     events = cast.recorded(player.machine.events)
     began = {id(event.who) for event in events if type(event) is ev.Started}
     living = {id(event.who): event.who for event in player.machine.events if type(event) is ev.Started}
-    return Happened(
+    return EpisodeTrace(
         guest=its_guest,
         boot=its_boot,
         events=events,
@@ -287,14 +287,14 @@ def _in_order(steps: tuple[Step, ...], phase: str, rng: np.random.Generator) -> 
     return sorted(shuffled, key=lambda step: step.order)
 
 
-def _techniques(events: list[Event], steps: list[str]) -> tuple[Technique, ...]:
+def _techniques(events: list[Event], steps: list[str]) -> tuple[TechniqueSpan, ...]:
     """Each step that left events, from the whole second of its first one (logs round down) to its last."""
     found: dict[int, list[Event]] = {}
     for event in events:
         if event.step >= 0:
             found.setdefault(event.step, []).append(event)
     return tuple(
-        Technique(
+        TechniqueSpan(
             technique=steps[number],
             tactic=techniques()[steps[number]].tactics[0],
             t_start_wall_ns=its[0].t_ns // NS * NS,

@@ -24,7 +24,7 @@ Pair = tuple[float, float]
 Kind = Literal["attack", "duty", "habit", "filler", "look_alike"]
 
 
-class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LifeAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One verb and its options; `does` is what the process that a verb starts does while it lives."""
 
     run: str | None = None  # a command line
@@ -63,7 +63,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     as_: str = msgspec.field(default="", name="as")  # the account: user, admin, root, or a service's name
     keep: str = ""  # lives on under this name
     secs: Pair = (0.02, 0.6)  # that a process lives beyond what it does
-    does: tuple[Action, ...] = ()
+    does: tuple[LifeAction, ...] = ()
     times: tuple[int, int] = (1, 1)
     every: Pair = (0.05, 0.8)  # seconds between two of `times`
     also: bool = False  # goes on beside what follows
@@ -115,7 +115,7 @@ VERBS = (
 class Way(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One way to take a step. `plain` ways use tools that honest people rarely touch: hardness takes them away."""
 
-    do: tuple[Action, ...]
+    do: tuple[LifeAction, ...]
     odds: float = 1.0
     plain: bool = False
 

@@ -7,7 +7,7 @@ when (`episode.py`).
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
@@ -16,12 +16,11 @@ import numpy as np
 from rlstir_core.errors import ConfigError
 from rlstir_core.lab.life import deeds, starts
 from rlstir_core.lab.life.draws import draw
-from rlstir_core.lab.life.language import Action, Life, Step, Way
+from rlstir_core.lab.life.language import Life, LifeAction, Step, Way
 from rlstir_core.lab.life.names import Names
-from rlstir_core.lab.machine.agenda import NS, Agenda, Script
-from rlstir_core.lab.machine.events import Account, Process, Session
+from rlstir_core.lab.machine.agenda import NS, Acts, Agenda, Script
+from rlstir_core.lab.machine.events import Account, GuestProcess, Session
 
-Acts = Iterator[float]
 _VERBS: dict[str, Callable[..., Acts]] = {
     **dict.fromkeys(("read", "write", "create", "delete", "chmod", "rename"), deeds.on_file),
     **dict.fromkeys(("access", "trace", "signal", "inject"), deeds.on_process),
@@ -52,7 +51,7 @@ _VERBS: dict[str, Callable[..., Acts]] = {
 class Scope:
     """Who acts: a process, in the names of its story, on a thread of its own."""
 
-    me: Process
+    me: GuestProcess
     names: Names
     rng: np.random.Generator
     script: Script
@@ -63,7 +62,7 @@ class Player:
 
     def __init__(self, agenda: Agenda, life: Life, hardness: float) -> None:
         self.agenda, self.machine, self.life, self.hardness = agenda, agenda.machine, life, hardness
-        self.kept: dict[str, Process] = {}
+        self.kept: dict[str, GuestProcess] = {}
         self._builds: dict[str, str] = {}  # of programs that were written, by path
 
     def boot(self, rng: np.random.Generator) -> None:
@@ -82,7 +81,7 @@ class Player:
             made = machine.start(parent, exe, argv, account=account, session=session, cwd=cwd, pid=tree.pid)
             self.kept[tree.name] = made
 
-    def play(self, actions: tuple[Action, ...], scope: Scope) -> Acts:
+    def play(self, actions: tuple[LifeAction, ...], scope: Scope) -> Acts:
         """Carries out actions, one after the other."""
         for action in actions:
             rng = scope.rng
@@ -110,16 +109,16 @@ class Player:
         others = tuple(way for way in ways if not way.plain)
         return pick((others or plain) if blended else (plain or others), place)
 
-    def note(self, kind: Any, who: Process, **said: Any) -> None:
+    def note(self, kind: Any, who: GuestProcess, **said: Any) -> None:
         """Adds an event of `who` now."""
         machine = self.machine
         machine.note(kind(t_ns=machine.stamp(), who=who, step=machine.step, **said))
 
-    def actor(self, action: Action, scope: Scope) -> Process:
+    def actor(self, action: LifeAction, scope: Scope) -> GuestProcess:
         """Whoever does an action."""
         return self.named(action.by, scope)
 
-    def named(self, name: str, scope: Scope) -> Process:
+    def named(self, name: str, scope: Scope) -> GuestProcess:
         """A process by the name it was kept under, if it lives; else whoever acts, or the next living parent.
 
         `implant|explorer` is the first of them that lives.
@@ -131,7 +130,7 @@ class Player:
         return found
 
     @property
-    def manager(self) -> Process:
+    def manager(self) -> GuestProcess:
         """What starts and stops services."""
         return self.kept["services" if self.machine.guest.os == "windows" else "init"]
 
@@ -180,7 +179,7 @@ class Player:
             return images.get(first, first), argv
         return f"/usr/bin/{first}", argv
 
-    def _repeat(self, action: Action, scope: Scope) -> Acts:
+    def _repeat(self, action: LifeAction, scope: Scope) -> Acts:
         low, high = action.times
         times = low if low == high else int(scope.rng.integers(low, high + 1))
         act = _VERBS[action.verb]

@@ -5,28 +5,27 @@ What does not belong here: what a process does in a moment (`deeds.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rlstir_core.lab.life.draws import draw, n_bytes
-from rlstir_core.lab.life.language import Action
+from rlstir_core.lab.life.language import LifeAction
 from rlstir_core.lab.machine import events as ev
-from rlstir_core.lab.machine.events import Process, Session
+from rlstir_core.lab.machine.agenda import Acts
+from rlstir_core.lab.machine.events import GuestProcess, Session
 
 if TYPE_CHECKING:
     from rlstir_core.lab.life.play import Player, Scope
 
-Acts = Iterator[float]
 _SSHD = ("/usr/sbin/sshd", ("/usr/sbin/sshd", "-D", "-R"))
 _HOW: dict[str, Any] = {"rdp": "rdp", "console": "console", "service": "service"}
 
 
-def run(player: Player, action: Action, scope: Scope) -> Acts:
+def run(player: Player, action: LifeAction, scope: Scope) -> Acts:
     return _live(player, action, scope, scope.names.of(action.run or ""), player.named(action.under, scope))
 
 
-def sudo(player: Player, action: Action, scope: Scope) -> Acts:
+def sudo(player: Player, action: LifeAction, scope: Scope) -> Acts:
     machine, command = player.machine, scope.names.of(action.sudo or "")
     asker = player.actor(action, scope)
     exe, argv = player.command(command)
@@ -45,7 +44,7 @@ def sudo(player: Player, action: Action, scope: Scope) -> Acts:
     machine.end(gate, int(action.failed))
 
 
-def cron(player: Player, action: Action, scope: Scope) -> Acts:
+def cron(player: Player, action: LifeAction, scope: Scope) -> Acts:
     """Scheduled work: what cron starts in a shell, or what the task scheduler starts as it is."""
     machine, command = player.machine, scope.names.of(action.cron or "")
     account = player.account(action.as_ or "root", scope.names)
@@ -65,14 +64,14 @@ def cron(player: Player, action: Action, scope: Scope) -> Acts:
     machine.end(child)
 
 
-def session(player: Player, action: Action, scope: Scope) -> Acts:
+def session(player: Player, action: LifeAction, scope: Scope) -> Acts:
     """A login that works, and what is done in it."""
     if action.session == "ssh":
         return _ssh(player, action, scope)
     return _windows_session(player, action, scope)
 
 
-def _ssh(player: Player, action: Action, scope: Scope) -> Acts:
+def _ssh(player: Player, action: LifeAction, scope: Scope) -> Acts:
     machine, rng = player.machine, scope.rng
     account = player.account(action.as_ or "user", scope.names)
     source = scope.names.of(action.from_ or "{peer}")
@@ -89,7 +88,7 @@ def _ssh(player: Player, action: Action, scope: Scope) -> Acts:
         machine.end(child)
 
 
-def _windows_session(player: Player, action: Action, scope: Scope) -> Acts:
+def _windows_session(player: Player, action: LifeAction, scope: Scope) -> Acts:
     machine, rng = player.machine, scope.rng
     account = player.account(action.as_ or "user", scope.names)
     source = scope.names.of(action.from_ or "{peer}")
@@ -111,7 +110,7 @@ def _windows_session(player: Player, action: Action, scope: Scope) -> Acts:
         machine.log_off(player.kept["lsass"], session)
 
 
-def _inside(player: Player, action: Action, scope: Scope, shell: Process) -> Acts:
+def _inside(player: Player, action: LifeAction, scope: Scope, shell: GuestProcess) -> Acts:
     if action.keep:
         player.kept[action.keep] = shell
     yield draw(scope.rng, (0.05, 0.4))
@@ -120,7 +119,7 @@ def _inside(player: Player, action: Action, scope: Scope, shell: Process) -> Act
         yield draw(scope.rng, action.secs)
 
 
-def attempt(player: Player, action: Action, scope: Scope) -> Acts:
+def attempt(player: Player, action: LifeAction, scope: Scope) -> Acts:
     """A login that fails."""
     names, machine, rng = scope.names, player.machine, scope.rng
     source = names.of(action.from_ or "{peer}")
@@ -146,7 +145,12 @@ def attempt(player: Player, action: Action, scope: Scope) -> Acts:
 
 
 def _live(
-    player: Player, action: Action, scope: Scope, command: str, parent: Process, account: ev.Account | None = None
+    player: Player,
+    action: LifeAction,
+    scope: Scope,
+    command: str,
+    parent: GuestProcess,
+    account: ev.Account | None = None,
 ) -> Acts:
     """A process from its start, through what it does, to its end."""
     exe, argv = player.command(command)

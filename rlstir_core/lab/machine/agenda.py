@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from rlstir_core.lab.machine.machine import Machine
 
 NS = 1_000_000_000
+Acts = Iterator[float]  # what a script yields: seconds until it goes on
 
 
 @dataclass
 class Script:
     """One thread of action; `step` is the attack action it carries out, -1 for none."""
 
-    acts: Iterator[float]
+    acts: Acts
     step: int = -1
 
 

@@ -1,4 +1,4 @@
-"""What happens on a simulated host, one struct a kind of event: the story that telemetry and logs both tell.
+"""What happens on a simulated host, one struct per kind of event: the story that telemetry and logs both tell.
 
 Every event says when (`t_ns`, CLOCK_REALTIME) and who (`who`, the process that did it). `step` is the number of the
 attack action that it belongs to and -1 for everything else; it is the truth, and no writer reads it. What does not
@@ -35,14 +35,14 @@ class Session(msgspec.Struct, gc=False):
     kind: str = "console"  # console, ssh, network, rdp, service, cron
 
 
-class Process(msgspec.Struct, gc=False, eq=False):
+class GuestProcess(msgspec.Struct, gc=False, eq=False):
     """A process with one image for life; pids are reused after it ended.
 
     `build` tells images of one path apart: empty for the system's own file, else a random word of that file's content.
     """
 
     pid: int
-    parent: Process | None
+    parent: GuestProcess | None
     exe: str  # full path
     argv: tuple[str, ...]  # Linux: the arguments; Windows: one text, the command line
     account: Account
@@ -73,7 +73,7 @@ class Event(msgspec.Struct, kw_only=True, gc=False, eq=False):
     """What all events say."""
 
     t_ns: int
-    who: Process
+    who: GuestProcess
     step: int = -1
 
 
@@ -136,7 +136,7 @@ class OnProcess(Event):
     """`who` opened, traced, signalled or made a thread in `target`."""
 
     op: Literal["access", "trace", "signal", "thread"]
-    target: Process
+    target: GuestProcess
     mask: int = 0x1410  # access: Windows' rights
     signal: int = 15
 

@@ -16,10 +16,10 @@ from rlstir_core.lab.machine.events import (
     Event,
     Exited,
     FileOp,
+    GuestProcess,
     LoggedOff,
     LoggedOn,
     OnFile,
-    Process,
     Queried,
     Session,
     Started,
@@ -40,7 +40,7 @@ class Machine:
         self.now_ns = boot.boot_ns
         self.step = -1  # the attack action that acts now
         self.events: list[Event] = []
-        self.living: dict[int, Process] = {}
+        self.living: dict[int, GuestProcess] = {}
         self._rng = rng
         self._micro = rng.integers(25_000, 420_000, _SLACK).tolist()  # ns between two things one thread does
         self._n_stamps = 0
@@ -64,7 +64,7 @@ class Machine:
 
     def start(
         self,
-        parent: Process | None,
+        parent: GuestProcess | None,
         exe: str,
         argv: tuple[str, ...],
         *,
@@ -73,11 +73,11 @@ class Machine:
         cwd: str = "",
         build: str = "",
         pid: int | None = None,
-    ) -> Process:
+    ) -> GuestProcess:
         """A new process; what is not given comes from its parent."""
         t_ns = self.stamp()
         self._n_started += 1
-        made = Process(
+        made = GuestProcess(
             pid=self._new_pid() if pid is None else pid,
             parent=parent,
             exe=exe,
@@ -93,7 +93,7 @@ class Machine:
         self.events.append(Started(t_ns=t_ns, who=made, step=self.step))
         return made
 
-    def end(self, who: Process, code: int = 0) -> None:
+    def end(self, who: GuestProcess, code: int = 0) -> None:
         """`who` exits; nothing happens where it has already."""
         if who.ended_ns >= 0:
             return
@@ -103,7 +103,15 @@ class Machine:
         self.events.append(Exited(t_ns=who.ended_ns, who=who, step=self.step, code=code))
 
     def file(
-        self, who: Process, op: FileOp, path: str, n_bytes: int = 0, *, to: str = "", mode: str = "", build: str = ""
+        self,
+        who: GuestProcess,
+        op: FileOp,
+        path: str,
+        n_bytes: int = 0,
+        *,
+        to: str = "",
+        mode: str = "",
+        build: str = "",
     ) -> None:
         """`who` does `op` to a file."""
         self.events.append(
@@ -122,7 +130,7 @@ class Machine:
 
     def connect(
         self,
-        who: Process,
+        who: GuestProcess,
         ip: str,
         port: int,
         *,
@@ -155,7 +163,7 @@ class Machine:
         )
 
     def accept(
-        self, who: Process, ip: str, port: int, *, sent: int = 0, received: int = 0, duration_ns: int = 0
+        self, who: GuestProcess, ip: str, port: int, *, sent: int = 0, received: int = 0, duration_ns: int = 0
     ) -> None:
         """`who` takes a connection from `ip` to its `port`."""
         self.events.append(
@@ -176,7 +184,7 @@ class Machine:
 
     def log_on(
         self,
-        who: Process,
+        who: GuestProcess,
         account: Account,
         how: Literal["password", "publickey", "console", "network", "rdp", "service"],
         *,
@@ -206,7 +214,7 @@ class Machine:
         )
         return session
 
-    def log_off(self, who: Process, session: Session) -> None:
+    def log_off(self, who: GuestProcess, session: Session) -> None:
         """A session ends."""
         self.events.append(LoggedOff(t_ns=self.stamp(), who=who, step=self.step, session=session))
 

@@ -26,7 +26,7 @@ from rlstir_core.lab.signals import (
     lognormal,
     stream,
 )
-from rlstir_core.lab.story import Story
+from rlstir_core.lab.story import Circle
 
 TEMPI: tuple[TempoKind, ...] = ("pulse", "bursts", "ramp")  # of ordinary jobs: any tempo is honest too
 LEVELS = ("rss", "threads", "procs")  # held, not spent: no burst shape, and slow to move
@@ -54,15 +54,15 @@ class EpisodeKnobs:
 KNOBS = EpisodeKnobs()
 
 
-def steps_of(story: Story) -> int:
+def steps_of(story: Circle) -> int:
     """Steps of an episode's grid."""
     return round(story.duration_s / STEP_S) + 1
 
 
-def simulate(seed: int, episode: str, host: Host, sample: Sample, story: Story, events: Floats) -> Floats:
+def activity_rates(seed: int, episode: str, host: Host, sample: Sample, story: Circle, events: Floats) -> Floats:
     """(resources, steps) rates per second; levels for `LEVELS`. CPU rows are core-seconds and cycles per second.
 
-    `events` is what the guest's own events add (`felt.py`).
+    `events` is what the guest's own events add (`event_load.py`).
     """
     n_steps = steps_of(story)
     rng = stream(seed, episode, "activity")

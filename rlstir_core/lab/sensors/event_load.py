@@ -30,7 +30,7 @@ _OTHER = cost(Activity(user=0.0002, sys=0.0003, vctx=1, wchar=400, write=400))
 _RSS = 6 * MB  # of one more process
 
 
-def felt(events: Sequence[Event], start_ns: int, n_steps: int) -> Floats:
+def event_load(events: Sequence[Event], start_ns: int, n_steps: int) -> Floats:
     """(resources, steps) rates per second, and levels, that the events of a recording add to its activity."""
     rates = np.zeros((len(RESOURCES), n_steps))
     alive = np.zeros(n_steps + 1)

@@ -130,7 +130,7 @@ def qmp(recording: SensorInput) -> Columns:
 
 
 def netflow(recording: SensorInput) -> Columns:
-    """`netflow.jsonl`: one line a flow: the connections of the guest's events, and the rest of the traffic.
+    """`netflow.jsonl`: one line per flow: the connections of the guest's events, and the rest of the traffic.
 
     How many there are of the rest is given; when and how big follows the activity.
     """

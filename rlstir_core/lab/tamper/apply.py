@@ -13,7 +13,7 @@ import numpy as np
 
 from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.attack.truth import TamperSpan
-from rlstir_core.lab.tamper.benign_artifacts import QUIRK_OF
+from rlstir_core.lab.tamper.benign_artifacts import ARTIFACT_OF
 from rlstir_core.lab.tamper.entry import Entry
 from rlstir_core.lab.tamper.forms import Form, as_text, form_of
 from rlstir_core.lab.tamper.operators import OPERATOR_OF, applied, check
@@ -22,12 +22,21 @@ from rlstir_core.lab.tamper.rows import tampered_rows
 from rlstir_core.lab.tamper.spans import spans
 from rlstir_core.lab.tamper.work import Outcome, Work
 
-__all__ = ["OPERATORS", "QUIRKS", "Quirked", "Tampered", "applicable", "tampered", "tampered_rows", "with_quirk"]
+__all__ = [
+    "BENIGN_ARTIFACTS",
+    "OPERATORS",
+    "Tampered",
+    "WithArtifact",
+    "applicable",
+    "tampered",
+    "tampered_rows",
+    "with_artifact",
+]
 
 _HOSTILE = (ValueError, RecursionError, OverflowError)  # what a record that means harm can make a reader raise
 _DRAWS = 8  # until one leaves every record in one piece
 OPERATORS: tuple[str, ...] = tuple(OPERATOR_OF)
-QUIRKS: tuple[str, ...] = tuple(QUIRK_OF)
+BENIGN_ARTIFACTS: tuple[str, ...] = tuple(ARTIFACT_OF)
 
 
 class Tampered(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +51,7 @@ class Tampered(msgspec.Struct, frozen=True, kw_only=True):
     origin: dict[str, list[int]]
 
 
-class Quirked(msgspec.Struct, frozen=True, kw_only=True):
+class WithArtifact(msgspec.Struct, frozen=True, kw_only=True):
     """Logs to which something benign happened; `origin` as in `Tampered`."""
 
     logs: dict[str, bytes]
@@ -102,12 +111,12 @@ def tampered(
     raise ConfigError(why)
 
 
-def with_quirk(
-    logs: Mapping[str, bytes], quirk: str, rng: np.random.Generator, *, near_ns: int | None = None
-) -> Quirked:
+def with_artifact(
+    logs: Mapping[str, bytes], artifact: str, rng: np.random.Generator, *, near_ns: int | None = None
+) -> WithArtifact:
     """The logs after something benign; where it cannot happen to these logs they come back as they are."""
-    if quirk not in QUIRK_OF:
-        raise ConfigError(f"quirk {quirk!r} is unknown; known are {', '.join(QUIRKS)}")
+    if artifact not in ARTIFACT_OF:
+        raise ConfigError(f"benign artifact {artifact!r} is unknown; known are {', '.join(BENIGN_ARTIFACTS)}")
     host: dict[str, Work] = {}
     parts: dict[str, tuple[str, SplitLog]] = {}
     for member in sorted(logs):
@@ -118,18 +127,18 @@ def with_quirk(
         parts[named] = (member, split)
     made, origin = dict(logs), {}
     try:
-        for named, entries in (QUIRK_OF[quirk](host) if host else {}).items():
+        for named, entries in (ARTIFACT_OF[artifact](host) if host else {}).items():
             member, split = parts[named]
             written = _written(split, entries, host[named].form)
             if written is None:
-                return Quirked(logs=dict(logs), origin={})
+                return WithArtifact(logs=dict(logs), origin={})
             data, after = written
             del made[member]
             made[named] = data
             origin[named] = [entry.place for entry in after]
     except _HOSTILE:  # a refusal among them
-        return Quirked(logs=dict(logs), origin={})
-    return Quirked(logs=dict(sorted(made.items())), origin=origin)
+        return WithArtifact(logs=dict(logs), origin={})
+    return WithArtifact(logs=dict(sorted(made.items())), origin=origin)
 
 
 def _tried(

@@ -18,7 +18,7 @@ from rlstir_core.lab.tamper.clocks import at, fraction
 from rlstir_core.lab.tamper.entry import SECOND_NS, Entry, renumbered, shifted
 from rlstir_core.lab.tamper.work import Work, closed_up, numbered_on, placed, unmarked, without
 
-Changed = dict[str, list[Entry]]  # the records of the logs that a quirk touched, by member
+Changed = dict[str, list[Entry]]  # the records of the logs that an artifact touched, by member
 HostLogs = dict[str, Work]  # the logs of a host, by member
 
 _SLEEP_NS = 5 * SECOND_NS  # of quiet, which a sleep can hide in
@@ -210,7 +210,7 @@ def agent_restart(host: HostLogs) -> Changed:
     return {member: numbered_on(placed(entries, notes), before.log)}
 
 
-QUIRK_OF: dict[str, Callable[[HostLogs], Changed]] = {
+ARTIFACT_OF: dict[str, Callable[[HostLogs], Changed]] = {
     each.__name__: each
     for each in (
         filtered_export,

@@ -1,6 +1,6 @@
 """The form of each log format: how a log is cut into records, changed and written again.
 
-What does not belong here: any format's own ways (one module a format) and operators.
+What does not belong here: any format's own ways (one module per format) and operators.
 """
 
 from __future__ import annotations

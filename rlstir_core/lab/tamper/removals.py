@@ -1,6 +1,7 @@
 """Operators that take records away, with and without what the real mechanism leaves behind.
 
-What does not belong here: operators that alter or forge records (`alterations.py`), and benign losses (`quirks.py`).
+What does not belong here: operators that alter or forge records (`alterations.py`), and benign losses
+(`benign_artifacts.py`).
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from rlstir_core.lab.machine.events import (
     Connected,
     Event,
     Exited,
+    GuestProcess,
     Loaded,
     LoggedOff,
     LoggedOn,
@@ -23,7 +24,6 @@ from rlstir_core.lab.machine.events import (
     OnProcess,
     OnService,
     OnTask,
-    Process,
     Queried,
     Said,
     Started,
@@ -41,7 +41,7 @@ _RESOLVER = "127.0.0.53"
 
 
 def write(
-    guest: Guest, boot: Boot, events: Sequence[Event], living: Sequence[Process], rng: np.random.Generator
+    guest: Guest, boot: Boot, events: Sequence[Event], living: Sequence[GuestProcess], rng: np.random.Generator
 ) -> dict[str, bytes]:
     """`logs/audit.log`, `logs/auth.log` and `logs/journal.jsonl` of events that come in the order of time.
 

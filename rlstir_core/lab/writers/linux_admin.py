@@ -5,7 +5,7 @@ What does not belong here: logins (`linux_logins.py`) and the form of messages (
 
 from __future__ import annotations
 
-from rlstir_core.lab.machine.events import Account, LoggedOn, OnAccount, OnService, OnTask, Process, Sudoed
+from rlstir_core.lab.machine.events import Account, GuestProcess, LoggedOn, OnAccount, OnService, OnTask, Sudoed
 from rlstir_core.lab.writers import linux_numbers as no
 from rlstir_core.lab.writers.linux_journal import AUTHPRIV, CRON, unit_name
 from rlstir_core.lab.writers.linux_numbers import untrusted
@@ -20,7 +20,7 @@ class Admin:
 
     def __init__(self, voices: Voices) -> None:
         self._voices = voices
-        self._open: dict[Process, tuple[str, Account]] = {}  # sudo, su and cron, with a PAM session
+        self._open: dict[GuestProcess, tuple[str, Account]] = {}  # sudo, su and cron, with a PAM session
         self._tickets: set[int] = set()  # sessions in which sudo knows the password
 
     def su(self, event: LoggedOn) -> None:
@@ -100,7 +100,7 @@ class Admin:
         self._voices.journal.say(t_ns, who, f"({user}) CMD ({event.command})", identifier="CRON", facility=CRON)
         self._open[who] = "cron", account
 
-    def closed(self, who: Process, t_ns: int) -> None:
+    def closed(self, who: GuestProcess, t_ns: int) -> None:
         """The session that PAM keeps for a process ends; nothing happens where there is none."""
         service, account = self._open.pop(who, ("", Account("")))
         if not service:

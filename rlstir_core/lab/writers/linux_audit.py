@@ -11,7 +11,7 @@ from posixpath import dirname, join, normpath
 
 import msgspec
 
-from rlstir_core.lab.machine.events import Connected, Exited, Loaded, OnFile, OnProcess, Process, Started
+from rlstir_core.lab.machine.events import Connected, Exited, GuestProcess, Loaded, OnFile, OnProcess, Started
 from rlstir_core.lab.writers import linux_numbers as no
 from rlstir_core.lab.writers.linux_files import Files
 from rlstir_core.lab.writers.linux_numbers import NUMBERS, untrusted
@@ -48,8 +48,8 @@ class AuditLog:
     def __init__(self, scene: LinuxScene) -> None:
         self._scene, self._draw = scene, scene.draw
         self._events: list[tuple[int, str]] = []
-        self._actors: dict[tuple[Process, int, int], _Actor] = {}
-        self._places: dict[Process, tuple[int, int]] = {}  # where its memory lies
+        self._actors: dict[tuple[GuestProcess, int, int], _Actor] = {}
+        self._places: dict[GuestProcess, tuple[int, int]] = {}  # where its memory lies
         self._before_ns = 0  # the simulated event before this one
         self.files = Files(scene)
 
@@ -149,7 +149,7 @@ class AuditLog:
             returned = _IN_PROGRESS
         self.connect(event.t_ns, event.who, event.dst_ip, event.dst_port, returned)
 
-    def connect(self, t_ns: int, who: Process, ip: str, port: int, returned: str = "0") -> None:
+    def connect(self, t_ns: int, who: GuestProcess, ip: str, port: int, returned: str = "0") -> None:
         """A system call that connects to an address."""
         actor = self._actor(who, t_ns)
         saddr, length, words = no.sockaddr(ip, port)
@@ -185,7 +185,7 @@ class AuditLog:
         middle = f"type=KERN_MODULE msg=audit(\0): name={untrusted(module)}\n"
         self._call(event.t_ns, actor, "finit_module", a, key="modules", middle=middle)
 
-    def cleared(self, t_ns: int, who: Process, log: str) -> None:
+    def cleared(self, t_ns: int, who: GuestProcess, log: str) -> None:
         """A log is emptied; of the journal, the archived files are removed."""
         path = _LOG_FILES.get(log, log if log.startswith("/") else f"/var/log/{log}")
         event = OnFile(t_ns=t_ns, who=who, op="write", path=path)
@@ -324,7 +324,7 @@ class AuditLog:
             f"a0={a[0]} a1={a[1]} a2={a[2]} a3={a[3]} items={items}{actor.who}{key}{enriched}\n{middle}{actor.title}",
         )
 
-    def login_call(self, t_ns: int, who: Process) -> str:
+    def login_call(self, t_ns: int, who: GuestProcess) -> str:
         """The records beside LOGIN: the process writes its own login uid."""
         actor = self._actor(who, t_ns)
         enriched = f"\x1dARCH=x86_64 SYSCALL=write{actor.ids}" if actor.ids else ""
@@ -333,7 +333,7 @@ class AuditLog:
             f"a3=0 items=0{actor.who}(null){enriched}\n{actor.title}"
         )
 
-    def _actor(self, who: Process, t_ns: int) -> _Actor:
+    def _actor(self, who: GuestProcess, t_ns: int) -> _Actor:
         ppid = parent_pid(who, t_ns)
         auid, ses = self._scene.login_of(who)
         key = who, ppid, ses
@@ -342,7 +342,7 @@ class AuditLog:
             found = self._actors[key] = self._new_actor(who, ppid, auid, ses)
         return found
 
-    def _new_actor(self, who: Process, ppid: int, auid: int, ses: int) -> _Actor:
+    def _new_actor(self, who: GuestProcess, ppid: int, auid: int, ses: int) -> _Actor:
         scene, draw = self._scene, self._draw
         uid = who.account.uid
         euid = 0 if who.name in no.SETUID else uid
@@ -372,7 +372,7 @@ class AuditLog:
         enriched = f"\x1dSADDR={words}" if self._scene.guest.enriched else ""
         return f"type=SOCKADDR msg=audit(\0): saddr={saddr}{enriched}\n"
 
-    def _object(self, target: Process) -> str:
+    def _object(self, target: GuestProcess) -> str:
         scene = self._scene
         auid, ses = scene.login_of(target)
         uid = target.account.uid
@@ -382,7 +382,7 @@ class AuditLog:
             f"ocomm={untrusted(comm_of(target))}{enriched}\n"
         )
 
-    def _named(self, who: Process, path: str) -> tuple[str, str]:
+    def _named(self, who: GuestProcess, path: str) -> tuple[str, str]:
         """How the program calls a path, relative at a terminal, and the CWD record."""
         cwd = who.cwd or "/"
         record = f"type=CWD msg=audit(\0): cwd={untrusted(cwd)}\n"

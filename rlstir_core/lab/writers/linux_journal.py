@@ -14,7 +14,7 @@ from operator import itemgetter
 
 import msgspec
 
-from rlstir_core.lab.machine.events import Process
+from rlstir_core.lab.machine.events import GuestProcess
 from rlstir_core.lab.writers.linux_numbers import UNSET
 from rlstir_core.lab.writers.linux_scene import LinuxScene, comm_of, stable_hex
 
@@ -33,7 +33,7 @@ _SUFFIXES = (".service", ".timer", ".socket", ".scope", ".mount", ".target", ".s
 class JournalEntry(msgspec.Struct, gc=False):
     """One entry in the making."""
 
-    who: Process | None  # None: the kernel
+    who: GuestProcess | None  # None: the kernel
     text: str
     identifier: str
     facility: int
@@ -50,12 +50,12 @@ class Journal:
     def __init__(self, scene: LinuxScene) -> None:
         self._scene = scene
         self._entries: list[tuple[int, JournalEntry]] = []
-        self._processes: dict[tuple[Process, tuple[int, int], str], str] = {}
+        self._processes: dict[tuple[GuestProcess, tuple[int, int], str], str] = {}
 
     def say(
         self,
         t_ns: int,
-        who: Process | None,
+        who: GuestProcess | None,
         text: str,
         *,
         identifier: str = "",
@@ -118,7 +118,7 @@ class Journal:
             parts.append(self._process(who, entry))
         return ",".join(parts) + entry.more
 
-    def _process(self, who: Process, entry: JournalEntry) -> str:
+    def _process(self, who: GuestProcess, entry: JournalEntry) -> str:
         """What journald adds of the process that spoke."""
         key = who, entry.login, entry.unit
         found = self._processes.get(key)
@@ -126,7 +126,7 @@ class Journal:
             found = self._processes[key] = self._read_process(who, entry.unit, *entry.login)
         return found
 
-    def _read_process(self, who: Process, unit: str, auid: int, ses: int) -> str:
+    def _read_process(self, who: GuestProcess, unit: str, auid: int, ses: int) -> str:
         uid = str(who.account.uid)
         fields = {
             "_PID": str(who.pid),
@@ -185,7 +185,7 @@ def unit_name(service: str) -> str:
     return service if service.endswith(_SUFFIXES) else f"{service}.service"
 
 
-def _unit_of(who: Process) -> str:
+def _unit_of(who: GuestProcess) -> str:
     """The unit of a daemon: that of its ancestor which init started."""
     while who.parent is not None and who.parent.pid != 1:
         who = who.parent

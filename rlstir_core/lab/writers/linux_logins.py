@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 
-from rlstir_core.lab.machine.events import Account, LoggedOff, LoggedOn, Process, Session
+from rlstir_core.lab.machine.events import Account, GuestProcess, LoggedOff, LoggedOn, Session
 from rlstir_core.lab.writers.linux_journal import AUTH, AUTHPRIV
 from rlstir_core.lab.writers.linux_numbers import REMOVED_SESSION, untrusted
 from rlstir_core.lab.writers.linux_scene import stable_hex, terminal
@@ -24,7 +24,7 @@ class Logins:
 
     def __init__(self, voices: Voices) -> None:
         self._voices = voices
-        self._failed: dict[Process, list[LoggedOn]] = {}  # on a connection that is still open
+        self._failed: dict[GuestProcess, list[LoggedOn]] = {}  # on a connection that is still open
         self._ports: dict[int, int] = {}  # of sessions
 
     def on(self, event: LoggedOn) -> None:
@@ -123,7 +123,7 @@ class Logins:
         )
         tried.append(event)
 
-    def ended(self, who: Process, t_ns: int) -> None:
+    def ended(self, who: GuestProcess, t_ns: int) -> None:
         """A process exits: a connection without a login is over."""
         if who in self._failed:
             self._hung_up(who, t_ns)
@@ -133,7 +133,7 @@ class Logins:
         for who, tried in list(self._failed.items()):
             self._hung_up(who, tried[-1].t_ns + 300 * MS)
 
-    def _hung_up(self, who: Process, t_ns: int) -> None:
+    def _hung_up(self, who: GuestProcess, t_ns: int) -> None:
         tried = self._failed.pop(who)
         last = tried[-1]
         t_ns = max(t_ns - 200 * US, last.t_ns + 1)
@@ -186,7 +186,7 @@ class Logins:
     def _login_result(
         self,
         t_ns: int,
-        who: Process,
+        who: GuestProcess,
         account: Account | None,
         tty: str,
         *,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlstir_core.lab.machine.events import Account, Event, Process, Session
+from rlstir_core.lab.machine.events import Account, Event, GuestProcess, Session
 from rlstir_core.lab.machine.guest import Boot, Guest
 from rlstir_core.lab.writers.linux_numbers import UNSET
 
@@ -38,7 +38,12 @@ class LinuxScene:
     """One episode on one guest."""
 
     def __init__(
-        self, guest: Guest, boot: Boot, events: Sequence[Event], living: Sequence[Process], rng: np.random.Generator
+        self,
+        guest: Guest,
+        boot: Boot,
+        events: Sequence[Event],
+        living: Sequence[GuestProcess],
+        rng: np.random.Generator,
     ) -> None:
         self.guest, self.boot = guest, boot
         self.draw = Draws(rng)
@@ -53,7 +58,7 @@ class LinuxScene:
         daemons = [each for each in living if each.ppid == 1 and each.session.kind == "service"]
         self.daemons = {each.name: each for each in reversed(daemons)}
         self.daemons.update(("systemd", each) for each in living if each.pid == 1)
-        self._logged_in: dict[Process, Session] = {}  # sshd, login and cron, once they set the login uid
+        self._logged_in: dict[GuestProcess, Session] = {}  # sshd, login and cron, once they set the login uid
 
     def name_of(self, uid: int) -> str:
         """A uid as auditd interprets it."""
@@ -65,14 +70,14 @@ class LinuxScene:
         """An account that exists from now on."""
         self._names.setdefault(account.uid, account.name)
 
-    def login_of(self, who: Process) -> tuple[int, int]:
+    def login_of(self, who: GuestProcess) -> tuple[int, int]:
         """The audit uid and session that a process has; both are UNSET before a login and for daemons."""
         session = self._logged_in.get(who) or who.session
         if session.kind == "service" or (session.kind == "cron" and who.name == "cron" and who not in self._logged_in):
             return UNSET, UNSET
         return session.account.uid, session.id
 
-    def log_in(self, who: Process, session: Session) -> None:
+    def log_in(self, who: GuestProcess, session: Session) -> None:
         """From now on `who` belongs to a session; the sshd that listens does not."""
         if who.name != "sshd" or who.ppid != 1:
             self._logged_in[who] = session
@@ -82,7 +87,7 @@ class LinuxScene:
         return next((uid for uid, known in self._names.items() if known == name), 0)
 
 
-def parent_pid(who: Process, t_ns: int) -> int:
+def parent_pid(who: GuestProcess, t_ns: int) -> int:
     """The pid of the parent at a time: orphans belong to init."""
     parent = who.parent
     if parent is not None and (parent.ended_ns < 0 or parent.ended_ns >= t_ns):
@@ -90,18 +95,18 @@ def parent_pid(who: Process, t_ns: int) -> int:
     return 0 if who.pid <= 2 else 1
 
 
-def comm_of(who: Process) -> str:
+def comm_of(who: GuestProcess) -> str:
     """The kernel's short name of a process: of the file that was executed, which a link can name otherwise."""
     return _executed_name(who)[:15]
 
 
-def executed_path(who: Process) -> str:
+def executed_path(who: GuestProcess) -> str:
     """The path that was given to execve: a link's, where `sh` or `python3` is one."""
     name = _executed_name(who)
     return who.exe if name == who.name else f"/usr/bin/{name}"
 
 
-def _executed_name(who: Process) -> str:
+def _executed_name(who: GuestProcess) -> str:
     base = who.argv[0].rpartition("/")[2] if who.argv else ""
     linked = (base == "sh" and who.name in ("dash", "bash")) or (base == "python3" and who.name.startswith("python3."))
     return base if linked and who.exe.startswith("/usr/bin/") else who.name

@@ -5,7 +5,7 @@ What does not belong here: who says what when (`linux_logins.py`, `linux_admin.p
 
 from __future__ import annotations
 
-from rlstir_core.lab.machine.events import Account, Process, Session
+from rlstir_core.lab.machine.events import Account, GuestProcess, Session
 from rlstir_core.lab.writers.linux_audit import AuditLog
 from rlstir_core.lab.writers.linux_journal import AUTH, AUTHPRIV, Journal
 from rlstir_core.lab.writers.linux_numbers import NEW_SESSION, UNSET, untrusted
@@ -34,21 +34,23 @@ class Voices:
 
     def __init__(self, scene: LinuxScene, audit: AuditLog, journal: Journal) -> None:
         self.scene, self.audit, self.journal = scene, audit, journal
-        self.spoke: dict[Process, int] = {}  # when a process last wrote something
-        self._agents: dict[str, Process] = {}
+        self.spoke: dict[GuestProcess, int] = {}  # when a process last wrote something
+        self._agents: dict[str, GuestProcess] = {}
 
-    def say(self, t_ns: int, who: Process, text: str, facility: int, priority: int = 6, identifier: str = "") -> None:
+    def say(
+        self, t_ns: int, who: GuestProcess, text: str, facility: int, priority: int = 6, identifier: str = ""
+    ) -> None:
         """A line to syslog."""
         self.spoke[who] = t_ns
         self.journal.say(t_ns, who, text, identifier=identifier, facility=facility, priority=priority)
 
     def pam_line(
-        self, t_ns: int, who: Process, service: str, text: str, kind: str = "session", priority: int = 6
+        self, t_ns: int, who: GuestProcess, service: str, text: str, kind: str = "session", priority: int = 6
     ) -> None:
         """What pam_unix says to syslog."""
         self.say(t_ns, who, f"pam_unix({service}:{kind}): {text}", AUTHPRIV, priority)
 
-    def new_session(self, t_ns: int, session: Session, leader: Process) -> None:
+    def new_session(self, t_ns: int, session: Session, leader: GuestProcess) -> None:
         """logind notes a session, and systemd starts its scope."""
         name = session.account.name
         self.logind(t_ns, f"New session {session.id} of user {name}.", session, NEW_SESSION, leader.pid)
@@ -69,17 +71,17 @@ class Voices:
             more["LEADER"] = leader
         self.journal.say(t_ns, who, text, facility=AUTH, transport="journal", more=more)
 
-    def init(self) -> Process:
+    def init(self) -> GuestProcess:
         """The first process."""
         return self.daemon("systemd", "/usr/lib/systemd/systemd", 1)
 
-    def daemon(self, name: str, exe: str, pid: int) -> Process:
+    def daemon(self, name: str, exe: str, pid: int) -> GuestProcess:
         """A daemon that lives since boot, known from the recording or not."""
         found = self.scene.daemons.get(name) or self._agents.get(name)
         if found is None:
             root = self.scene.guest.root
             pid = pid or 600 + int(stable_hex(self.scene.guest.name, name)[:6], 16) % 300
-            found = self._agents[name] = Process(
+            found = self._agents[name] = GuestProcess(
                 pid=pid,
                 parent=None,
                 exe=exe,
@@ -94,7 +96,7 @@ class Voices:
     def pam(
         self,
         t_ns: int,
-        who: Process,
+        who: GuestProcess,
         kind: str,
         op: str,
         account: Account,
@@ -122,7 +124,7 @@ class Voices:
     def user(
         self,
         t_ns: int,
-        who: Process,
+        who: GuestProcess,
         kind: str,
         text: str,
         *,
@@ -145,7 +147,7 @@ class Voices:
             f"msg='{text}'{names}\n",
         )
 
-    def login(self, t_ns: int, who: Process, session: Session) -> None:
+    def login(self, t_ns: int, who: GuestProcess, session: Session) -> None:
         """The kernel notes a login uid that is set."""
         self.scene.log_in(who, session)
         uid, auid = who.account.uid, session.account.uid

@@ -26,7 +26,7 @@ def write(
     guest: Guest,
     boot: Boot,
     events: Sequence[ev.Event],
-    living: Sequence[ev.Process],
+    living: Sequence[ev.GuestProcess],
     rng: np.random.Generator,
 ) -> dict[str, bytes]:
     """The member `logs/sysmon.jsonl` for events in the order of time.

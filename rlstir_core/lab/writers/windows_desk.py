@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from rlstir_core.lab.machine.events import Account, Event, LoggedOn, Process, Session
+from rlstir_core.lab.machine.events import Account, Event, GuestProcess, LoggedOn, Session
 from rlstir_core.lab.machine.guest import Boot, Guest
 from rlstir_core.lab.writers.windows_frame import Frame
 
@@ -65,7 +65,12 @@ class Desk:
     """What the handlers of all events share."""
 
     def __init__(
-        self, guest: Guest, boot: Boot, events: Sequence[Event], living: Sequence[Process], rng: np.random.Generator
+        self,
+        guest: Guest,
+        boot: Boot,
+        events: Sequence[Event],
+        living: Sequence[GuestProcess],
+        rng: np.random.Generator,
     ) -> None:
         self.guest, self.boot = guest, boot
         self._rng = rng
@@ -81,7 +86,7 @@ class Desk:
         self.machine = guest.name.partition(".")[0][:15] + "$"
         self.frame = Frame(guest, boot, self.draw)
         self.gap_ns = 0  # until the next event
-        self._actors: dict[Process, Actor] = {}
+        self._actors: dict[GuestProcess, Actor] = {}
         self._subjects: dict[tuple[int, str], Subject] = {}
         self._logons = _logon_times(events, living)
         self._terminals: dict[int, int] = {}
@@ -89,16 +94,16 @@ class Desk:
         self.administrators = {guest.users[0].sid} if guest.users else set()
         self._programs(living)
 
-    def _programs(self, living: Sequence[Process]) -> None:
+    def _programs(self, living: Sequence[GuestProcess]) -> None:
         """Finds the processes that write logs; those that nobody simulates have pids that nothing else has."""
         taken = {each.pid for each in living}
         spare = (pid for pid in count(604 + 4 * (self.offsets % 40), 4) if pid not in taken)
 
-        def find(*names: str, has: str = "") -> Process | None:
+        def find(*names: str, has: str = "") -> GuestProcess | None:
             fit = [each for each in living if each.name.lower() in names]
             return next((each for each in fit if has in each.cmdline.lower()), fit[0] if fit and not has else None)
 
-        def pid_of(found: Process | None) -> int:
+        def pid_of(found: GuestProcess | None) -> int:
             return found.pid if found is not None else next(spare)
 
         self.winlogon, self.services = find("winlogon.exe"), find("services.exe")
@@ -125,14 +130,14 @@ class Desk:
         text = "".join(f"{self.draw() & 0xFFFF:04x}" for _ in range(8))
         return self.frame.guid(f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}")
 
-    def actor(self, who: Process) -> Actor:
+    def actor(self, who: GuestProcess) -> Actor:
         """The process as the logs write it."""
         found = self._actors.get(who)
         if found is None:
             found = self._actors[who] = self._actor(who)
         return found
 
-    def _actor(self, who: Process) -> Actor:
+    def _actor(self, who: GuestProcess) -> Actor:
         integrity = self._integrity(who)
         exe = who.exe
         admin = who.account.sid in self.administrators
@@ -170,13 +175,13 @@ class Desk:
             return fixed
         return session.id if session is not None else 0
 
-    def process_guid(self, who: Process) -> str:
+    def process_guid(self, who: GuestProcess) -> str:
         """Sysmon's: machine, second of the start, number of the process, number of the boot."""
         number = who.number & 0xFFFFFFFF
         low, high = _swapped(number & 0xFFFF), _swapped(number >> 16)
         return self._guid(who.started_ns, low, f"{high}0000{_swapped(self.n_boots)}")
 
-    def logon_guid(self, who: Process) -> str:
+    def logon_guid(self, who: GuestProcess) -> str:
         """Sysmon's: machine, second of the logon, its id."""
         logon = self.logon_id(who.account, who.session)
         since = self.boot.boot_ns if logon < 0x1000 else self._logons.get(who.session.id, self.boot.boot_ns)
@@ -197,11 +202,11 @@ class Desk:
             self._terminals[session.id] = next(self._next_terminal)
         return self._terminals[session.id]
 
-    def start_key(self, who: Process) -> int:
+    def start_key(self, who: GuestProcess) -> int:
         """The kernel's number of a process: that of the boot, then that of the process."""
         return self.n_boots << 48 | who.number
 
-    def _integrity(self, who: Process) -> str:
+    def _integrity(self, who: GuestProcess) -> str:
         account, parent = who.account, who.parent
         if account.service:
             return "System" if account.sid in _SYSTEM_LOGONS else "High"
@@ -225,7 +230,7 @@ def _swapped(word: int) -> str:
     return f"{word & 0xFF:02x}{word >> 8 & 0xFF:02x}"
 
 
-def _logon_times(events: Sequence[Event], living: Sequence[Process]) -> dict[int, int]:
+def _logon_times(events: Sequence[Event], living: Sequence[GuestProcess]) -> dict[int, int]:
     """When each session began, as far as it is known: with its logon, else with its first process."""
     found: dict[int, int] = {}
     for each in living:

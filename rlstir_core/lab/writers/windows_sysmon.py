@@ -158,7 +158,7 @@ def changed_times(desk: Desk, event: ev.OnFile) -> None:
     _put(desk, _TIME, event.t_ns, data)
 
 
-def sets_attributes(who: ev.Process) -> bool:
+def sets_attributes(who: ev.GuestProcess) -> bool:
     """Whether this program changes a file's flags or rights, and not its times."""
     return who.name.lower() in _ATTRIBUTE_TOOLS
 
@@ -260,7 +260,7 @@ def on_process(desk: Desk, event: ev.OnProcess) -> None:
     _put(desk, _THREAD if thread else _ACCESS, event.t_ns, data)
 
 
-def _call_trace(desk: Desk, who: ev.Process) -> str:
+def _call_trace(desk: Desk, who: ev.GuestProcess) -> str:
     """The usual way into the kernel; the offsets are those of the host's libraries and of the program."""
     own = int(sha256_of(who.exe, who.build, desk.version)[:5], 16)
     calls = (

@@ -163,7 +163,7 @@ def on_service(desk: Desk, event: ev.OnService) -> None:
     desk.frame.put(_CRASHED if failed else _STATE, event.t_ns, data, pid)
 
 
-def _client(desk: Desk, who: ev.Process) -> dict[str, Any]:
+def _client(desk: Desk, who: ev.GuestProcess) -> dict[str, Any]:
     """The process that asked a service to do it, as Windows says since 2019."""
     return {
         "ClientProcessStartKey": desk.start_key(who),

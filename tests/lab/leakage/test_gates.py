@@ -1,4 +1,4 @@
-"""The honesty gates: a store that leaks is caught, an honest one is not, and a small one is not judged."""
+"""The leakage checks: a store that leaks is caught, an honest one is not, and a small one is not judged."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from rlstir_core.lab.life.language import VERBS, Action, Story, Way, life
+from rlstir_core.lab.life.language import VERBS, LifeAction, Story, Way, life
 from rlstir_core.lab.life.names import Names
 from rlstir_core.lab.life.play import Player, pick
 from rlstir_core.lab.machine.agenda import Agenda
@@ -17,7 +17,7 @@ from rlstir_core.lab.machine.guest import Os, boot, guest
 from rlstir_core.lab.machine.machine import Machine
 
 
-def read(text: str, kind: object = Action) -> object:
+def read(text: str, kind: object = LifeAction) -> object:
     return msgspec.toml.decode(text, type=kind)
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from rlstir_core.hostlogs.attack.techniques import techniques
 from rlstir_core.lab.hosts import host
-from rlstir_core.lab.life.episode import KNOBS, Happened, _by_kind, _counts, _means, happen
-from rlstir_core.lab.life.language import VERBS, Action, Story, Way, life
+from rlstir_core.lab.life.episode import KNOBS, EpisodeTrace, _by_kind, _counts, _means, simulate
+from rlstir_core.lab.life.language import VERBS, LifeAction, Story, Way, life
 from rlstir_core.lab.life.names import _MAKERS, Names
 from rlstir_core.lab.life.play import Player, Scope
 from rlstir_core.lab.machine.agenda import NS, Agenda, Script
@@ -34,7 +34,7 @@ FIXED = {"user", "home", "admin", "adminhome", "roothome", "host", "ip", "gatewa
 START_NS = 1_750_000_000 * NS
 
 
-def _all(actions: Iterable[Action]) -> Iterator[Action]:
+def _all(actions: Iterable[LifeAction]) -> Iterator[LifeAction]:
     for action in actions:
         yield action
         yield from _all(action.does)
@@ -46,11 +46,11 @@ def _ways(name: str) -> list[Way]:
     return list(JOBS[name].way)
 
 
-def _of(story: Story) -> list[Action]:
+def _of(story: Story) -> list[LifeAction]:
     return [action for step in story.step for way in step.way for action in _all(way.do)]
 
 
-def _texts(action: Action) -> list[str]:
+def _texts(action: LifeAction) -> list[str]:
     verb = getattr(action, action.verb)
     said = [verb] if isinstance(verb, str) else []
     return [*said, action.to, action.from_, action.text, action.exe, action.as_, action.group]
@@ -122,15 +122,15 @@ def test_every_way_plays_to_its_end_and_leaves_no_name_unfilled(name: str) -> No
 
 
 @functools.cache
-def _episodes() -> tuple[tuple[bool, Happened, float], ...]:
+def _episodes() -> tuple[tuple[bool, EpisodeTrace, float], ...]:
     found = []
     for number in range(48):
         name, benign = f"life-{number}", bool(number // 6 % 2)
         circle, profile = tell(3, name, 120.0), list(BY_NAME)[number % 6]
-        happened = happen(
+        trace = simulate(
             3, name, host("elliott-thinkpad"), profile, benign=benign, start_ns=START_NS, circle=circle, hardness=0.5
         )
-        found.append((benign, happened, circle.circle_s))
+        found.append((benign, trace, circle.circle_s))
     return tuple(found)
 
 
@@ -143,8 +143,8 @@ def test_an_episode_holds_a_few_hundred_events_whatever_its_label() -> None:
 
 def test_no_kind_of_event_is_much_more_frequent_under_one_label() -> None:
     totals: dict[bool, dict[str, float]] = {True: {}, False: {}}
-    for benign, happened, _ in _episodes():
-        for kind, n in _counts(happened.events).items():
+    for benign, trace, _ in _episodes():
+        for kind, n in _counts(trace.events).items():
             totals[benign][kind] = totals[benign].get(kind, 0.0) + n
     for kind in KNOBS.linux:
         assert 0.7 < totals[True][kind] / totals[False][kind] < 1.43, kind
@@ -153,10 +153,10 @@ def test_no_kind_of_event_is_much_more_frequent_under_one_label() -> None:
 def test_every_attack_shows_several_techniques_and_most_of_its_programs_are_common_ones() -> None:
     honest = {event.who.exe for benign, each, _ in _episodes() if benign for event in each.events}
     acts: set[str] = set()
-    for benign, happened, _ in _episodes():
+    for benign, trace, _ in _episodes():
         if not benign:
-            assert len(happened.techniques) >= 2
-            acts |= {event.who.exe for event in happened.events if event.step >= 0 and event.who.exe[:5] == "/usr/"}
+            assert len(trace.techniques) >= 2
+            acts |= {event.who.exe for event in trace.events if event.step >= 0 and event.who.exe[:5] == "/usr/"}
     assert len(acts & honest) / len(acts) > 0.75
 
 

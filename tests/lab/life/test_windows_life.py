@@ -11,8 +11,8 @@ import pytest
 
 from rlstir_core.hostlogs.attack.techniques import techniques
 from rlstir_core.lab.hosts import host
-from rlstir_core.lab.life.episode import KNOBS, Happened, _by_kind, _counts, _means, happen
-from rlstir_core.lab.life.language import Action, Job, Story, Way, life
+from rlstir_core.lab.life.episode import KNOBS, EpisodeTrace, _by_kind, _counts, _means, simulate
+from rlstir_core.lab.life.language import Job, LifeAction, Story, Way, life
 from rlstir_core.lab.life.names import _MAKERS, Names
 from rlstir_core.lab.life.play import Player, Scope
 from rlstir_core.lab.machine.agenda import NS, Agenda, Script
@@ -38,7 +38,7 @@ START_NS = 1_750_000_000 * NS
 _NAME = re.compile(r"\{(\w+)\}")
 
 
-def _all(actions: Iterable[Action]) -> Iterator[Action]:
+def _all(actions: Iterable[LifeAction]) -> Iterator[LifeAction]:
     for action in actions:
         yield action
         yield from _all(action.does)
@@ -48,7 +48,7 @@ def _ways(each: Job | Story) -> list[Way]:
     return [way for step in each.step for way in step.way] if isinstance(each, Story) else list(each.way)
 
 
-def _texts(action: Action) -> list[str]:
+def _texts(action: LifeAction) -> list[str]:
     said = getattr(action, action.verb)
     others = [action.to, action.from_, action.text, action.exe, action.as_, action.group, *action.fields.values()]
     return [*others, said] if isinstance(said, str) else others
@@ -135,7 +135,7 @@ def test_every_kind_of_event_has_fillers_and_habits_stay_below_their_share() -> 
 
 
 @functools.cache
-def _some_episodes() -> list[tuple[bool, Happened]]:
+def _some_episodes() -> list[tuple[bool, EpisodeTrace]]:
     profiles = sorted(BY_NAME)
     found = []
     for number in range(18):
@@ -144,7 +144,7 @@ def _some_episodes() -> list[tuple[bool, Happened]]:
             found.append(
                 (
                     benign,
-                    happen(
+                    simulate(
                         11, name, host("k-gamingcom"), profiles[number % 6], benign=benign,
                         start_ns=START_NS, circle=tell(11, name, 120.0), hardness=0.5,
                     ),

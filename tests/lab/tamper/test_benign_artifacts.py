@@ -1,4 +1,4 @@
-"""Quirks: benign, without a span; the parsers read what comes out, and the host's own words stand beside it."""
+"""Benign artifacts leave no span; the parsers read what comes out, and the host's own words stand beside it."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from tamper_logs import NEAR, SMALL, journal, parsed, told
 from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.gap_rules import audit_ids, journal_ids, windows_ids
 from rlstir_core.hostlogs.schema import LogRow
-from rlstir_core.lab.tamper.apply import QUIRKS, Quirked, with_quirk
+from rlstir_core.lab.tamper.apply import BENIGN_ARTIFACTS, WithArtifact, with_artifact
 
 LINUX = {**SMALL["audit"], **SMALL["auth-iso"], **SMALL["journal"]}
 WINDOWS = SMALL["evtx"]
 HAPPENS = {
-    "linux": set(QUIRKS),
-    "windows": set(QUIRKS) - {"journald_suppression", "audit_backlog", "logrotate", "suspend"},
+    "linux": set(BENIGN_ARTIFACTS),
+    "windows": set(BENIGN_ARTIFACTS) - {"journald_suppression", "audit_backlog", "logrotate", "suspend"},
 }
 
 
-def run(logs: dict[str, bytes], quirk: str, seed: int = 1) -> Quirked:
-    return with_quirk(logs, quirk, np.random.default_rng(seed), near_ns=NEAR)
+def run(logs: dict[str, bytes], artifact: str, seed: int = 1) -> WithArtifact:
+    return with_artifact(logs, artifact, np.random.default_rng(seed), near_ns=NEAR)
 
 
-def rows_of(made: Quirked) -> dict[str, list[LogRow]]:
+def rows_of(made: WithArtifact) -> dict[str, list[LogRow]]:
     return {member: parsed(member, data) for member, data in made.logs.items()}
 
 
-def new_rows(made: Quirked) -> list[LogRow]:
+def new_rows(made: WithArtifact) -> list[LogRow]:
     """The rows that the host wrote about what happened."""
     rows = rows_of(made)
     return [rows[member][seq] for member, came in made.origin.items() for seq, place in enumerate(came) if place < 0]
 
 
-def lost(made: Quirked, member: str, logs: dict[str, bytes]) -> list[int]:
+def lost(made: WithArtifact, member: str, logs: dict[str, bytes]) -> list[int]:
     return sorted(set(range(len(parsed(member, logs[member])))) - set(made.origin[member]))
 
 
-@pytest.mark.parametrize("quirk", QUIRKS)
+@pytest.mark.parametrize("artifact", BENIGN_ARTIFACTS)
 @pytest.mark.parametrize("name", ["linux", "windows"])
-def test_a_quirk_leaves_logs_that_parse_and_rows_that_can_be_traced(quirk: str, name: str) -> None:
+def test_a_benign_artifact_leaves_logs_that_parse_and_rows_that_can_be_traced(artifact: str, name: str) -> None:
     logs = LINUX if name == "linux" else WINDOWS
     happened = 0
     for seed in range(5):
-        made = run(logs, quirk, seed)
+        made = run(logs, artifact, seed)
         assert set(made.logs) == set(logs)
         happened += bool(made.origin)
         for member, data in made.logs.items():
@@ -57,12 +57,12 @@ def test_a_quirk_leaves_logs_that_parse_and_rows_that_can_be_traced(quirk: str, 
             assert len(new) == len(came) and len({place for place in came if place >= 0}) == sum(p >= 0 for p in came)
             for row, place in zip(new, came, strict=True):
                 assert row.parsed == (place < 0 or old[place].parsed)
-                if place >= 0 and quirk not in ("ntp_step", "filtered_export"):
+                if place >= 0 and artifact not in ("ntp_step", "filtered_export"):
                     assert told(row, True) == told(old[place], True)
-    if (name, quirk) == ("windows", "suspend"):  # a minute and a half of log is short for a sleep
+    if (name, artifact) == ("windows", "suspend"):  # a minute and a half of log is short for a sleep
         assert 0 < happened < 5
     else:
-        assert happened == (5 if quirk in HAPPENS[name] else 0)
+        assert happened == (5 if artifact in HAPPENS[name] else 0)
 
 
 def test_an_export_that_was_filtered_keeps_gaps_in_the_events_ids_and_counts_its_headers_from_one() -> None:
@@ -180,9 +180,9 @@ def test_a_sensor_that_restarts_says_so_and_misses_what_lay_between() -> None:
 
 
 def test_equal_draws_give_equal_bytes_and_what_is_unknown_is_refused() -> None:
-    for quirk in QUIRKS:
-        assert run(LINUX, quirk) == run(LINUX, quirk)
+    for artifact in BENIGN_ARTIFACTS:
+        assert run(LINUX, artifact) == run(LINUX, artifact)
     with pytest.raises(ConfigError, match="is unknown; known are filtered_export"):
         run(LINUX, "cosmic_ray")
-    nothing = with_quirk({}, "suspend", np.random.default_rng(0))
-    assert nothing == Quirked(logs={}, origin={})
+    nothing = with_artifact({}, "suspend", np.random.default_rng(0))
+    assert nothing == WithArtifact(logs={}, origin={})

@@ -15,7 +15,7 @@ from tamper_logs import NEAR, SMALL, assert_exact, parsed
 from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.gap_rules import Ids, audit_ids, journal_ids, windows_ids
 from rlstir_core.hostlogs.schema import LogRow
-from rlstir_core.lab.tamper.apply import OPERATORS, QUIRKS, Tampered, tampered, with_quirk
+from rlstir_core.lab.tamper.apply import BENIGN_ARTIFACTS, OPERATORS, Tampered, tampered, with_artifact
 from rlstir_core.lab.tamper.clocks import moved
 
 READ = {"auditd": audit_ids, "journald": journal_ids, "sysmon": windows_ids, "evtx": windows_ids}
@@ -262,8 +262,8 @@ def test_a_record_that_means_harm_is_refused_or_left_alone(harm: str) -> None:
                 assert "cannot apply to" in str(error)
                 continue
             assert len(after(made)) == len(next(iter(made.origin.values())))
-        for quirk in QUIRKS:
-            with_quirk(logs, quirk, np.random.default_rng(1), near_ns=NEAR)
+        for artifact in BENIGN_ARTIFACTS:
+            with_artifact(logs, artifact, np.random.default_rng(1), near_ns=NEAR)
 
 
 @settings(max_examples=60, deadline=None)

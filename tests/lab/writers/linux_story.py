@@ -44,30 +44,30 @@ class Story:
         )
         self.living = [self.init, self.sshd, self.cron, self.logind, self.login, self.nginx]
 
-    def _living(self, pid: int, parent: Any, exe: str, argv: tuple[str, ...], account: ev.Account) -> ev.Process:
-        return ev.Process(pid, parent, exe, argv, account, self.service, "/", START_NS - 5000 * S)
+    def _living(self, pid: int, parent: Any, exe: str, argv: tuple[str, ...], account: ev.Account) -> ev.GuestProcess:
+        return ev.GuestProcess(pid, parent, exe, argv, account, self.service, "/", START_NS - 5000 * S)
 
-    def note(self, kind: type[ev.Event], who: ev.Process, **more: Any) -> None:
+    def note(self, kind: type[ev.Event], who: ev.GuestProcess, **more: Any) -> None:
         """One event, a little after the one before."""
         self.now += self.random.randrange(30 * US, 40 * MS)
         self.events.append(kind(t_ns=self.now, who=who, step=self.step, **more))
 
-    def start(self, parent: ev.Process, exe: str, *argv: str, **more: Any) -> ev.Process:
+    def start(self, parent: ev.GuestProcess, exe: str, *argv: str, **more: Any) -> ev.GuestProcess:
         """A process; what is not said it has from its parent."""
         pid = self._free.pop(0)
         facts = {"account": parent.account, "session": parent.session, "cwd": parent.cwd} | more
-        who = ev.Process(pid, parent, exe, argv or (exe,), started_ns=0, **facts)
+        who = ev.GuestProcess(pid, parent, exe, argv or (exe,), started_ns=0, **facts)
         self.note(ev.Started, who)
         who.started_ns = self.now
         return who
 
-    def end(self, who: ev.Process, code: int = 0) -> None:
+    def end(self, who: ev.GuestProcess, code: int = 0) -> None:
         """It exits, and its pid is free at once."""
         self.note(ev.Exited, who, code=code)
         who.ended_ns = self.now
         self._free.append(who.pid)
 
-    def session(self, how: str = "publickey") -> tuple[ev.Process, ev.Process]:
+    def session(self, how: str = "publickey") -> tuple[ev.GuestProcess, ev.GuestProcess]:
         """Somebody comes by ssh: the sshd that serves him and his shell."""
         account = self.random.choice(self.guest.users)
         child = self.start(self.sshd, "/usr/sbin/sshd", "/usr/sbin/sshd", "-D", "-R")
@@ -81,7 +81,7 @@ class Story:
         shell = self.start(child, "/usr/bin/bash", "-bash", account=account, session=session, cwd=account.home)
         return child, shell
 
-    def leave(self, child: ev.Process, shell: ev.Process) -> None:
+    def leave(self, child: ev.GuestProcess, shell: ev.GuestProcess) -> None:
         """He goes."""
         self.end(shell)
         self.note(ev.LoggedOff, child, session=shell.session)
@@ -105,7 +105,7 @@ class Story:
             )
         self.end(child, 255)
 
-    def commands(self, shell: ev.Process) -> None:
+    def commands(self, shell: ev.GuestProcess) -> None:
         """What people do."""
         home = shell.cwd
         for argv in (
@@ -143,11 +143,11 @@ class Story:
         self.connect(nc, "2001:db8::5", 53, l4="udp")
         self.end(nc, 1)
 
-    def connect(self, who: ev.Process, ip: str, port: int, **more: Any) -> None:
+    def connect(self, who: ev.GuestProcess, ip: str, port: int, **more: Any) -> None:
         """A connection outward."""
         self.note(ev.Connected, who, src_ip=self.guest.ip, src_port=40000, dst_ip=ip, dst_port=port, **more)
 
-    def sudo(self, shell: ev.Process, ok: bool = True) -> None:
+    def sudo(self, shell: ev.GuestProcess, ok: bool = True) -> None:
         """A command as root."""
         argv = ("sudo", "tail", "-n", "5", "/var/log/auth.log")
         sudo = self.start(shell, "/usr/bin/sudo", *argv)
@@ -174,7 +174,7 @@ class Story:
         self.end(shell)
         self.end(child)
 
-    def administration(self, shell: ev.Process) -> None:
+    def administration(self, shell: ev.GuestProcess) -> None:
         """Units, accounts, signals, a log that is emptied, a child that outlives its parent."""
         root = self.guest.root
         sudo = self.start(shell, "/usr/bin/sudo", "sudo", "-s")

@@ -9,7 +9,7 @@ import dataclasses
 from typing import Any
 
 from rlstir_core.lab.machine import events as ev
-from rlstir_core.lab.machine.events import Account, Process, Session
+from rlstir_core.lab.machine.events import Account, GuestProcess, Session
 from rlstir_core.lab.machine.guest import Boot, Guest
 from rlstir_core.lab.machine.guest import boot as boot_of
 from rlstir_core.lab.machine.guest import guest as guest_of
@@ -32,7 +32,7 @@ class Life:
         self.rng = stream("windows life", seed)
         self.t_ns = boot.boot_ns
         self.events: list[ev.Event] = []
-        self.alive: list[Process] = []
+        self.alive: list[GuestProcess] = []
         self.freed: list[int] = []
         self.number = 0
         self.service = Session(0x10F35, guest.root, kind="service")
@@ -54,16 +54,16 @@ class Life:
 
     def start(
         self,
-        parent: Process | None,
+        parent: GuestProcess | None,
         exe: str,
         said: str,
         account: Account | None = None,
         session: Session | None = None,
         pid: int = 0,
         build: str = "",
-    ) -> Process:
+    ) -> GuestProcess:
         self.number += 1
-        made = Process(
+        made = GuestProcess(
             pid=pid or self.new_pid(),
             parent=parent,
             exe=exe,
@@ -91,10 +91,10 @@ class Life:
         self.t_ns += int(self.rng.integers(25_000, most_ns))
         return self.t_ns
 
-    def note(self, kind: Any, who: Process, **said: Any) -> None:
+    def note(self, kind: Any, who: GuestProcess, **said: Any) -> None:
         self.events.append(kind(t_ns=self.tick(), who=who, **said))
 
-    def end(self, who: Process) -> None:
+    def end(self, who: GuestProcess) -> None:
         self.alive.remove(who)
         self.freed.append(who.pid)
         who.ended_ns = self.tick()
@@ -122,7 +122,7 @@ class Life:
                 self.end(who)
         return self
 
-    def act(self, who: Process, n: int) -> None:
+    def act(self, who: GuestProcess, n: int) -> None:
         user, home = self.guest.users[n % 4], self.guest.users[0].home
         path = f"{home}\\Documents\\file {n % 9}.docx"
         target = self.alive[int(self.rng.integers(0, len(self.alive)))]
@@ -166,7 +166,7 @@ class Life:
         else:
             self.administer(who, user, n)
 
-    def administer(self, who: Process, user: Account, n: int) -> None:
+    def administer(self, who: GuestProcess, user: Account, n: int) -> None:
         how = ("network", "rdp", "console", "service")[n // 6 % 4]
         ip = "10.1.1.20" if how in {"network", "rdp"} else ""
         session = Session(0x200000 + n, user, src_ip=ip, kind=how)

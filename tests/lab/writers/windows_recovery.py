@@ -219,16 +219,16 @@ class _Nodes:
             if not each["name"]
         }
         self._names = {each["name"]: each["id"] for each in graph["sock_nodes"] if each["name"]}
-        self._asked: dict[ev.Process, int] = {}
+        self._asked: dict[ev.GuestProcess, int] = {}
 
-    def process(self, who: ev.Process) -> int:
+    def process(self, who: ev.GuestProcess) -> int:
         """The one node of this pid and image that began when the process did."""
         if who not in self._asked:
             fit = [each["id"] for each in self._by_pid[who.pid] if self._is(each, who)]
             self._asked[who] = fit[0] if len(fit) == 1 else -1
         return self._asked[who]
 
-    def _is(self, node: Row, who: ev.Process) -> bool:
+    def _is(self, node: Row, who: ev.GuestProcess) -> bool:
         name = (node["exe"] or "").replace("/", "\\").rpartition("\\")[2].lower()
         if name != who.name.lower():
             return False
