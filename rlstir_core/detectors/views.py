@@ -15,13 +15,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rlstir_core.arrays import Array
 from rlstir_core.telemetry.normalise import normalise
 from rlstir_core.telemetry.schema import FeatureSchema
 from rlstir_core.telemetry.windows import WindowGrid
 
 # C channels, T bins, W windows
 _SHARE_GONE = 1 / 3  # of the channels, where there is one source only
-Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)

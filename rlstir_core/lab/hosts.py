@@ -23,11 +23,11 @@ class Host:
     """One recording host.
 
     Knobs and the leakage checks they move: `gain_sigma` (a factor per resource), `texture_sigma` (the same for one
-    activity), `speed`, `habits` (always running) and `users` (ordinary jobs of an episode) belong to the host, so they
-    lower the cross-host score however many episodes there are, and keep the gap open on large stores; of these the ordinary
-    jobs weigh most, and in the oracle mode a habit that is loud in what only the hypervisor and the guest's agent
-    count (`overlay`). `white_sigma` and `drift_sigma` are noise inside the host: less of it raises every score, the
-    random split's first.
+    activity), `speed`, `habits` (always running) and `users` (ordinary jobs of an episode) belong to the host, so
+    they lower the cross-host score however many episodes there are, and keep the gap open on large stores; of these
+    the ordinary jobs weigh most, and in the oracle mode a habit that is loud in what only the hypervisor and the
+    guest's agent count (`overlay`). `white_sigma` and `drift_sigma` are noise inside the host: less of it raises
+    every score, the random split's first.
     """
 
     name: str

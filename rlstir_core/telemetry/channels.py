@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlstir_core.arrays import Floats, Ints
 from rlstir_core.contract.registry import Registry, Source
 
 # R rows, C channels, T bins
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _NS = 1_000_000_000
 _HOLD_PERIODS = 1.5  # a level stays known for this many sampling periods, then it is missing

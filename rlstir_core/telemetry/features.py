@@ -7,15 +7,14 @@ themselves (`summary.py`) and files (`store.py`).
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rlstir_core.arrays import Array
 from rlstir_core.telemetry.normalise import normalise
 from rlstir_core.telemetry.schema import FeatureSchema
 from rlstir_core.telemetry.summary import missing_share, window_statistics
 from rlstir_core.telemetry.windows import WindowGrid
 
 # C channels, T bins, S series, W windows, F feature columns
-Array = NDArray[np.float32]
 
 
 def episode_features(x_CT: Array, schema: FeatureSchema, grid: WindowGrid, z_CT: Array | None = None) -> Array:

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from rlstir_core.arrays import Array
+
 # C channels, T bins
-Array = NDArray[np.float32]
 Normaliser = Literal["none", "ewma", "runq", "self", "dyn"]
 NORMALISERS: tuple[str, ...] = get_args(Normaliser)
 

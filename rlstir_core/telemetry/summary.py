@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rlstir_core.arrays import Array
+
 # S series, T bins, W windows, L bins of a window, Q statistics, N windows of any series, P quantiles
-Array = NDArray[np.float32]
 
 STATISTICS: tuple[str, ...] = (
     "mean", "std", "min", "q10", "q25", "median", "q75", "q90", "max", "slope", "absdiff", "lag1", "rise",

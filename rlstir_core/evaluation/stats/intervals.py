@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from rlstir_core.evaluation.stats.scored import Floats, Ints, Texts
+from rlstir_core.arrays import Floats, Ints
+from rlstir_core.evaluation.stats.scored import Texts
 
 Unit = Literal["episode", "host"]
 

@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from rlstir_core.arrays import Floats, Ints
+
 Bools = NDArray[np.bool_]
 Texts = NDArray[np.str_]
 

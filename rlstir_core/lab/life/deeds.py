@@ -59,8 +59,8 @@ def on_process(player: Player, action: LifeAction, scope: Scope) -> Acts:
 
 def load(player: Player, action: LifeAction, scope: Scope) -> Acts:
     path = scope.names.of(action.load or "")
-    said = {"path": path, "signed": not action.unsigned, "driver": path.endswith(".sys"), "build": player.build(path)}
-    return _noted(player, action, scope, ev.Loaded, **said)
+    fields = {"path": path, "signed": not action.unsigned, "driver": path.endswith(".sys"), "build": player.build(path)}
+    return _noted(player, action, scope, ev.Loaded, **fields)
 
 
 def pipe(player: Player, action: LifeAction, scope: Scope) -> Acts:
@@ -179,8 +179,8 @@ def wait(player: Player, action: LifeAction, scope: Scope) -> Acts:
     yield draw(scope.rng, action.wait)
 
 
-def _noted(player: Player, action: LifeAction, scope: Scope, kind: Any, **said: Any) -> Acts:
-    player.note(kind, player.actor(action, scope), **said)
+def _noted(player: Player, action: LifeAction, scope: Scope, kind: Any, **fields: Any) -> Acts:
+    player.note(kind, player.actor(action, scope), **fields)
     yield draw(scope.rng, _MOMENT)
 
 

@@ -109,10 +109,10 @@ class Player:
         others = tuple(way for way in ways if not way.plain)
         return pick((others or plain) if blended else (plain or others), place)
 
-    def note(self, kind: Any, who: GuestProcess, **said: Any) -> None:
+    def note(self, kind: Any, who: GuestProcess, **fields: Any) -> None:
         """Adds an event of `who` now."""
         machine = self.machine
-        machine.note(kind(t_ns=machine.stamp(), who=who, step=machine.step, **said))
+        machine.note(kind(t_ns=machine.stamp(), who=who, step=machine.step, **fields))
 
     def actor(self, action: LifeAction, scope: Scope) -> GuestProcess:
         """Whoever does an action."""
@@ -145,9 +145,9 @@ class Player:
             return guest.root
         if name in guest.services:
             return guest.services[name]
-        said = names.of(name)
-        known = next((each for each in guest.users if each.name == said), None)
-        return known or deeds.made_up(said, guest.os, guest.domain, guest.users[0])
+        asked = names.of(name)
+        known = next((each for each in guest.users if each.name == asked), None)
+        return known or deeds.made_up(asked, guest.os, guest.domain, guest.users[0])
 
     def build(self, path: str) -> str:
         """What tells the program at `path` from the system's own; empty for that one."""
