@@ -55,7 +55,7 @@ FIXED: tuple[EpisodeMember, ...] = (
     EpisodeMember(name=LABELS, holds="the phases, each with the time at which it begins; never a feature"),
     EpisodeMember(name="proc.jsonl", holds="the host's `/proc` of the guest's process, about 10 rows a second"),
     EpisodeMember(name="perf.jsonl", holds="hardware counters of that process"),
-    EpisodeMember(name="qmp.jsonl", holds="the hypervisor's block and network counters, about a row a second"),
+    EpisodeMember(name="qmp.jsonl", holds="the hypervisor's block and network counters, about a row per second"),
     EpisodeMember(name="netflow.jsonl", holds="flows on the bridge, a row per flow"),
     EpisodeMember(name="guest.jsonl", holds="what an agent inside the guest counts"),
     EpisodeMember(name=TECHNIQUES, holds="the truth: techniques, with their times and processes"),

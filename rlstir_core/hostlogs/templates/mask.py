@@ -72,7 +72,7 @@ _LONG = 1024  # a longer token is a payload: a parameter
 
 
 class Masks(dict[str, str]):
-    """token -> masked token, computed once a token and forgotten when there are too many."""
+    """token -> masked token, computed once per token and forgotten when there are too many."""
 
     def __missing__(self, token: str) -> str:
         masked = mask(token)
