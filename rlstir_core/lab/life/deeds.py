@@ -154,7 +154,7 @@ def say(player: Player, action: LifeAction, scope: Scope) -> Acts:
         player,
         action,
         scope,
-        ev.Said,
+        ev.Wrote,
         text=names.of(action.say or ""),
         priority=action.priority,
         auth=action.auth,

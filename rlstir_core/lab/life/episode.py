@@ -41,7 +41,7 @@ _KINDS: dict[str, Callable[[Event], bool]] = {
     "memory": lambda event: type(event) in (ev.OnProcess, ev.Loaded, ev.OnPipe),
     "registry": lambda event: type(event) is ev.OnRegistry,
     "script": lambda event: type(event) is ev.RanScript,
-    "system": lambda event: type(event) in (ev.OnService, ev.OnTask, ev.OnAccount, ev.Sudoed, ev.Said, ev.Cleared),
+    "system": lambda event: type(event) in (ev.OnService, ev.OnTask, ev.OnAccount, ev.Sudoed, ev.Wrote, ev.Cleared),
 }
 Counts = Mapping[str, float]
 

@@ -225,7 +225,7 @@ class Cleared(Event):
     log: str
 
 
-class Said(Event):
+class Wrote(Event):
     """`who` wrote a line of text: Linux to the journal (and to auth.log where `auth`), Windows to a provider's channel.
 
     Windows: `provider`, `event_id` and `fields` name the event, `channel` its log.

@@ -25,9 +25,9 @@ from rlstir_core.lab.machine.events import (
     OnService,
     OnTask,
     Queried,
-    Said,
     Started,
     Sudoed,
+    Wrote,
 )
 from rlstir_core.lab.machine.guest import Boot, Guest
 from rlstir_core.lab.writers.linux_admin import Admin
@@ -109,10 +109,10 @@ class _Writer:
                 self.admin.account(event)
             case OnTask():
                 self.admin.task(event)
-            case Said():
+            case Wrote():
                 self._message(event)
 
-    def _message(self, event: Said) -> None:
+    def _message(self, event: Wrote) -> None:
         who, name = event.who, event.identifier or event.who.name
         if name == "kernel":
             self.journal.say(event.t_ns, None, event.text, facility=KERN, priority=event.priority, transport="kernel")

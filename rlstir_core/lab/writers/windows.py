@@ -114,5 +114,5 @@ _HANDLERS: dict[type[ev.Event], tuple[Callable[[Desk, Any], None], ...]] = {
     ev.OnTask: (system.on_task,),
     ev.OnAccount: (system.on_account,),
     ev.Cleared: (system.cleared,),
-    ev.Said: (system.message,),
+    ev.Wrote: (system.message,),
 }

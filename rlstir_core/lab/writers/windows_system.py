@@ -338,7 +338,7 @@ def ran_script(desk: Desk, event: ev.RanScript) -> None:
         desk.frame.put(_SCRIPT, event.t_ns, data, event.who.pid, event.who.account.sid)
 
 
-def message(desk: Desk, event: ev.Said) -> None:
+def message(desk: Desk, event: ev.Wrote) -> None:
     """Any other event, as the program worded it."""
     provider = event.provider or event.identifier or event.who.name
     failed = event.fields.get("Keywords") == FAILURE

@@ -231,7 +231,7 @@ _LOOK: dict[type, Callable[[_Rows, Any], object]] = {
     ev.OnTask: _on_task,
     ev.OnAccount: _on_account,
     ev.Cleared: lambda rows, event: rows.calls(event, "openat", "unlink", "unlinkat"),
-    ev.Said: _said,
+    ev.Wrote: _said,
 }
 
 

@@ -225,11 +225,11 @@ class Story:
 
     def talk(self) -> None:
         """What daemons say."""
-        self.note(ev.Said, self.nginx, text='192.0.2.1 "GET /"', unit="nginx")
-        self.note(ev.Said, self.sshd, text="Server listening on 0.0.0.0 port 22.", auth=True)
-        self.note(ev.Said, self.init, text="Reached target timers.target - Timer Units.")
-        self.note(ev.Said, self.nginx, text="two\nlines, “quoted” \x1b[1mbold\x1b[0m", priority=3)
-        self.note(ev.Said, self.init, text="usb 1-1: new device", identifier="kernel", priority=5)
+        self.note(ev.Wrote, self.nginx, text='192.0.2.1 "GET /"', unit="nginx")
+        self.note(ev.Wrote, self.sshd, text="Server listening on 0.0.0.0 port 22.", auth=True)
+        self.note(ev.Wrote, self.init, text="Reached target timers.target - Timer Units.")
+        self.note(ev.Wrote, self.nginx, text="two\nlines, “quoted” \x1b[1mbold\x1b[0m", priority=3)
+        self.note(ev.Wrote, self.init, text="usb 1-1: new device", identifier="kernel", priority=5)
 
     def day(self) -> Story:
         """All of it, several times over."""

@@ -186,7 +186,7 @@ def test_journal_entries_have_the_fields_of_real_ones(day: Any) -> None:
 
 def test_text_that_no_terminal_should_see_is_bytes_in_the_journal() -> None:
     text = "bell\x07 “quoted”"
-    entry = told(lambda story: story.note(ev.Said, story.nginx, text=text))[2][0]
+    entry = told(lambda story: story.note(ev.Wrote, story.nginx, text=text))[2][0]
     assert bytes(entry["MESSAGE"]).decode() == text
 
 
@@ -209,7 +209,7 @@ def test_events_that_say_little_are_written_all_the_same() -> None:
             story.note(ev.OnService, story.init, what=what, service="x.timer")
         story.connect(nginx, "192.0.2.1", 80, inbound=True, failed=True)
         story.connect(nginx, "192.0.2.1", 80, inbound=True, l4="udp")
-        story.note(ev.Said, nginx)
+        story.note(ev.Wrote, nginx)
 
     lines, _, journal = told(tell)
     assert len(lines) > 30 and len(journal) > 15

@@ -186,8 +186,8 @@ class Life:
         self.note(ev.Cleared, who, log="Application")
         provider = "Microsoft-Windows-Windows Defender"
         fields = {"Threat Name": f"T{n}", "Path": 'C:\\"q"\\%s'}
-        self.note(ev.Said, who, provider=provider, channel=f"{provider}/Operational", event_id=1116, fields=fields)
-        self.note(ev.Said, who, text="Hello.", provider="MsiInstaller", channel="Application", event_id=1040)
+        self.note(ev.Wrote, who, provider=provider, channel=f"{provider}/Operational", event_id=1116, fields=fields)
+        self.note(ev.Wrote, who, text="Hello.", provider="MsiInstaller", channel="Application", event_id=1040)
 
 
 def life(dialect: str, rounds: int = 110, seed: int = 5) -> Life:

@@ -35,7 +35,7 @@ _OPS = {
     "attributes": ("attributes",),
 }
 # what these events are about, a log may say without naming the process
-_NAMELESS = (ev.LoggedOn, ev.LoggedOff, ev.OnService, ev.OnTask, ev.OnAccount, ev.Cleared, ev.Said)
+_NAMELESS = (ev.LoggedOn, ev.LoggedOff, ev.OnService, ev.OnTask, ev.OnAccount, ev.Cleared, ev.Wrote)
 
 Row = dict[str, Any]
 Implied = tuple[int, int, str, tuple[str, ...]]  # from whom, to what, of which type, with which of these ops
@@ -169,7 +169,7 @@ def _words(event: ev.Event) -> tuple[str, ...]:
             return (event.group, event.target.sid) if event.what == "group" else (event.target.name,)
         case ev.Cleared():
             return (event.log,)
-        case ev.Said():
+        case ev.Wrote():
             return (event.provider, *event.fields.values())
     return ()
 
