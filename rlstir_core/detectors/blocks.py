@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rlstir_core.detectors.episode_set import EpisodeSet, Recording
 from rlstir_core.detectors.inputs import Inputs, InputSchema, Windows, sequence_inputs, summary_inputs, windows_of
 from rlstir_core.detectors.views import View
-from rlstir_core.learning.examples import Budget
+from rlstir_core.learning.examples import CacheBudget
 
 # N windows, K phases
 BLOCK = 64  # episodes
@@ -31,7 +31,7 @@ class Blocks:
         *,
         count_K: NDArray[np.int64],
         n_undrawn: int = 0,
-        budget: Budget | None = None,
+        budget: CacheBudget | None = None,
     ) -> None:
         self.windows = windows
         self.bounds = list(bounds)
@@ -77,7 +77,7 @@ def in_blocks(
     *,
     min_purity: float = 0.0,
     most: int | None = None,
-    budget: Budget | None = None,
+    budget: CacheBudget | None = None,
     block: int = BLOCK,
 ) -> Blocks:
     """The windows that a detector of schema `inputs` sees of `recordings` under `view`.

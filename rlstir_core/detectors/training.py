@@ -17,7 +17,7 @@ from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.views import View, scoring_view
 from rlstir_core.errors import CheckpointError, UpstreamMissing
-from rlstir_core.learning.examples import Budget
+from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
@@ -52,7 +52,7 @@ def training_blocks(
 ) -> list[Blocks]:
     """What a member is trained on, by view; at most the preset's windows and bytes."""
     training = study.numbers.train
-    budget = Budget(training.cache_mib << 20)
+    budget = CacheBudget(training.cache_mib << 20)
     return [
         in_blocks(
             study.episodes,
@@ -71,7 +71,7 @@ def validation_blocks(study: Study, held: Sequence[Recording], inputs: InputSche
     """What a member is stopped on: its fold under the view that scores speak of."""
     training = study.numbers.train
     most = max(1, round(training.max_train_windows * _VALIDATION_SHARE))
-    budget = Budget(training.cache_mib << 20)
+    budget = CacheBudget(training.cache_mib << 20)
     # in the order of the files that stored features are read from
     held = sorted(held, key=study.episodes.place) if inputs.kind == "summary" else held  # type: ignore[arg-type]
     return in_blocks(study.episodes, held, inputs, scoring_view(study.schema), most=most, budget=budget)

@@ -17,7 +17,7 @@ from torch import Tensor
 Batches = Callable[[NDArray[np.intp]], Tensor]  # places within a block -> inputs on the device
 
 
-class Budget:
+class CacheBudget:
     """Bytes that may be kept in memory; whoever does not get what it asks for makes its data again."""
 
     def __init__(self, n_bytes: int) -> None:
@@ -32,7 +32,7 @@ class Budget:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Block:
+class ExampleBlock:
     """Some examples: `open()` gives their batches, `label_N` their classes."""
 
     label_N: NDArray[np.int64]
@@ -42,7 +42,7 @@ class Block:
 class Examples:
     """Blocks of examples."""
 
-    def __init__(self, blocks: Sequence[Block]) -> None:
+    def __init__(self, blocks: Sequence[ExampleBlock]) -> None:
         self.blocks = [block for block in blocks if len(block.label_N)]
         self.label_N = np.concatenate([np.empty(0, np.int64), *(block.label_N for block in self.blocks)])
 

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rlstir_core.arrays import Floats
+
 # N windows, K phases
-Floats = NDArray[np.float64]
 
 
 def ratio(over: Floats, under: Floats) -> Floats:

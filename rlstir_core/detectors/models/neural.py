@@ -23,7 +23,7 @@ from rlstir_core.detectors.inputs import Inputs, SequenceInputs, SummaryInputs
 from rlstir_core.detectors.models.base import Detector, TrainingFacts
 from rlstir_core.errors import CheckpointError
 from rlstir_core.learning.devices import device
-from rlstir_core.learning.examples import Batches, Block, Examples
+from rlstir_core.learning.examples import Batches, ExampleBlock, Examples
 from rlstir_core.learning.loop import predict, train
 from rlstir_core.learning.presets import Net, Preset
 from rlstir_core.learning.scores import class_weights
@@ -149,7 +149,9 @@ class NeuralDetector(Detector):
         self.standardiser = Standardiser(mean.numpy(), spread.numpy())
 
     def _examples(self, view: Blocks, on: torch.device) -> Examples:
-        return Examples([Block(label_N=view.labels(k), open=_opener(self, view, k, on)) for k in range(len(view))])
+        return Examples(
+            [ExampleBlock(label_N=view.labels(k), open=_opener(self, view, k, on)) for k in range(len(view))]
+        )
 
     def batches(self, inputs: Inputs, on: torch.device) -> tuple[Batches, int]:
         """Standardised inputs on the device as batches, and their size in bytes."""

@@ -23,7 +23,7 @@ from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.evaluation.detectors.context import describe_quality, describe_split, make_manifest
 from rlstir_core.evaluation.detectors.evaluate import ModelEvaluation, evaluate_scores, to_json
-from rlstir_core.evaluation.detectors.pairs import Pair, PairReader, read_random_split
+from rlstir_core.evaluation.detectors.pairs import ScoredPair, ScoreReader, read_random_split
 from rlstir_core.evaluation.detectors.probes import leak_probes
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.stats.intervals import Estimate, independent_gap
@@ -152,7 +152,7 @@ class _Evaluation:
         self.registry, self.tell = registry, tell
         self.layout, self.recipe = study.layout, study.options.recipe
         self.episodes: EpisodeSet = study.load(study.split.episodes, tell)
-        self.reader = PairReader(
+        self.reader = ScoreReader(
             self.episodes.select(info.episode_id for info in study.split.tested),
             self.episodes.select(info.episode_id for info in study.split.trained_on),
             study.schema,
@@ -209,7 +209,7 @@ class _Evaluation:
             scored.append(Scored(path=path, inputs=inputs, predictor=members))
         write_predictions(self.study, self.episodes, scored, self.tell)
 
-    def _evaluate(self, pairs: dict[str, Pair], checkpoint: Checkpoint | None, draws: int) -> ModelEvaluation:
+    def _evaluate(self, pairs: dict[str, ScoredPair], checkpoint: Checkpoint | None, draws: int) -> ModelEvaluation:
         schema, split = self.study.schema, self.study.split
         truth, scores = pairs[TEST]
         lengths = {scene.name: scene.prefix_bins for scene in scenes(schema) if scene.prefix_bins}

@@ -19,10 +19,10 @@ from rlstir_core.evaluation.stats.scored import Episodes, Scores, Truth
 from rlstir_core.telemetry.schema import FeatureSchema
 
 # N windows, K phases, E episodes
-Pair = tuple[Truth, Scores]
+ScoredPair = tuple[Truth, Scores]
 
 
-class LabelTable:
+class TruthTable:
     """The labels of every window of some episodes, looked up for many windows at once."""
 
     def __init__(self, recordings: Sequence[Recording], schema: FeatureSchema) -> None:
@@ -57,14 +57,14 @@ class LabelTable:
         )
 
 
-class PairReader:
+class ScoreReader:
     """Reads prediction files of one recipe; the episodes of each side keep one order for all of them."""
 
     def __init__(self, test: Sequence[Recording], validation: Sequence[Recording], schema: FeatureSchema) -> None:
         self.schema = schema
-        self.sides = {"test": LabelTable(test, schema), "validation": LabelTable(validation, schema)}
+        self.sides = {"test": TruthTable(test, schema), "validation": TruthTable(validation, schema)}
 
-    def read(self, path: Path, name: str, model: str, mode: str) -> dict[str, Pair]:
+    def read(self, path: Path, name: str, model: str, mode: str) -> dict[str, ScoredPair]:
         """Truth and scores by scene."""
         table = pq.ParquetFile(path).read(use_threads=False).unify_dictionaries().combine_chunks()
         scene_N, names = _codes(table["scene"])
@@ -88,10 +88,10 @@ class PairReader:
         return out
 
 
-def read_random_split(path: Path, episodes: EpisodeSet, mode: str) -> Pair:
+def read_random_split(path: Path, episodes: EpisodeSet, mode: str) -> ScoredPair:
     """What `gbt` said on the test windows of the random split, and their labels."""
     recordings = list(episodes.recordings.values())
-    labels = LabelTable(recordings, episodes.schema)
+    labels = TruthTable(recordings, episodes.schema)
     table = pq.ParquetFile(path).read(use_threads=False)
     place_N = np.array([labels.place[episode] for episode in table["episode_id"].to_pylist()], np.int64)
     truth = labels.truth(place_N, table["window"].to_numpy().astype(np.int64), table["seconds_seen"].to_numpy())
