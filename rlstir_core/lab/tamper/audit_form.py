@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from rlstir_core.hostlogs.auditd import parser as audit
 from rlstir_core.hostlogs.auditd.event import Assembler, AuditEvent
-from rlstir_core.hostlogs.auditd.pairs import ScoreReader
+from rlstir_core.hostlogs.auditd.pairs import PairReader
 from rlstir_core.hostlogs.auditd.record import AuditRecord, parse
 from rlstir_core.lab.tamper.audit_edit import render, values
 from rlstir_core.lab.tamper.audit_notices import NOTICES, notice
@@ -105,7 +105,7 @@ def _is_plain(owner: Sequence[int], entries: Sequence[Entry]) -> bool:
 def _groups(pieces: Sequence[bytes]) -> list[_Group]:
     """Events and unreadable lines in the order of the parser's rows, each with its lines; noise goes with the event
     that follows it."""
-    assembler, reader = Assembler(), ScoreReader()
+    assembler, reader = Assembler(), PairReader()
     line_of: dict[int, int] = {}
     ends: list[tuple[tuple[str, int, int], int]] = []
     before: dict[int, list[int]] = {}
