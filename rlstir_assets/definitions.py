@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from rlstir_assets.assets import detectors, evaluation, ingest, investigator, telemetry
+from rlstir_assets.assets import detectors, evaluation, ingest, logs, telemetry
 from rlstir_assets.executor import executor
 from rlstir_assets.resources import Settings
 
@@ -13,7 +13,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     """The definitions, with other settings where a test needs them."""
     return dg.Definitions(
         assets=[
-            *dg.load_assets_from_modules([ingest, telemetry, investigator, evaluation]),
+            *dg.load_assets_from_modules([ingest, telemetry, logs, evaluation]),
             *detectors.checkpoints,
         ],
         resources={"settings": settings or Settings()},

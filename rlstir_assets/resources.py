@@ -6,6 +6,8 @@ What does not belong here: what any asset does.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +16,11 @@ from pydantic import Field
 
 from rlstir_core.contract.registry import Registry, load_registry
 from rlstir_core.datasets.recipes import SplitSettings
+from rlstir_core.episodes.binding import command, opened_index
 from rlstir_core.episodes.index import StoreIndex, load_index
-from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.errors import ConfigError, UpstreamMissing, how_to_make
 from rlstir_core.learning.presets import PRESETS
+from rlstir_core.results.lab_outcome import refuse_leaks
 from rlstir_core.results.layout import DEFAULT_DATA, DEFAULT_STORE, Layout
 
 if TYPE_CHECKING:  # it brings torch, which a code location should not have to load
@@ -27,6 +31,27 @@ def _train_hosts() -> list[str]:
     return [host for host in os.environ.get("RLSTIR_TRAIN_HOSTS", "").split(",") if host]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """A store and its data folder, looked at: the store can be read, and the folder belongs to it."""
+
+    store: Path
+    layout: Layout
+    index: StoreIndex  # that `episode_index` read
+    registry: Registry
+
+    def hosts(self, named: Sequence[str]) -> tuple[str, ...]:
+        """The hosts of these partitions; ConfigError where one, typed by hand perhaps, is not in the index."""
+        known = self.index.hosts
+        for host in named:
+            if host not in known:
+                raise ConfigError(
+                    f"host {host!r} is not in the episode index; its hosts are {', '.join(known) or '(none)'}: choose "
+                    f"one of them, or record on it and make the index again with: {how_to_make('episode_index')}"
+                )
+        return tuple(named)
+
+
 class Settings(dg.ConfigurableResource):
     """Store, data folder, preset and split; from the environment unless a run says otherwise."""
 
@@ -35,6 +60,10 @@ class Settings(dg.ConfigurableResource):
     preset: str = os.environ.get("RLSTIR_PRESET") or next(iter(PRESETS))
     train_hosts: list[str] = Field(default_factory=_train_hosts)
     normalise: str = os.environ.get("RLSTIR_NORMALISE") or "ewma"
+    prune: bool = Field(
+        default=False,
+        description="Take away results though more than half of the hosts or episodes are gone.",
+    )
 
     @property
     def store_path(self) -> Path:
@@ -43,6 +72,13 @@ class Settings(dg.ConfigurableResource):
     @property
     def layout(self) -> Layout:
         return Layout(Path(self.data))
+
+    def opened(self) -> Workspace:
+        """What every asset but the index asks for first: nothing is written where this refuses."""
+        index = opened_index(self.store_path, self.layout)
+        return Workspace(
+            store=self.store_path, layout=self.layout, index=index, registry=load_registry(self.store_path)
+        )
 
     def registry(self) -> Registry:
         """The store's registry."""
@@ -57,12 +93,14 @@ class Settings(dg.ConfigurableResource):
         from rlstir_core.detectors.experiment import Plan
 
         named = tuple(self.train_hosts) if recipe == "host" else ()
-        hosts = self.index().hosts
-        missing = [host for host in hosts if not self.layout.validation(host).exists()]
+        opened = self.opened()
+        refuse_leaks(opened.layout)
+        hosts = opened.index.hosts
+        missing = [host for host in hosts if not opened.layout.validation(host).exists()]
         if missing:
             raise UpstreamMissing(
                 f"host {missing[0]!r} was not validated, {len(missing)} of {len(hosts)} hosts were not; make it with: "
                 f"{how_to_make('validation', missing[0])}, or everything with: "
-                f"rlstir materialize --store {self.store} --data {self.data}"
+                f"{command(opened.store, opened.layout.data)}"
             )
         return Plan(recipe=recipe, hosts=hosts, preset=self.preset, split=SplitSettings(train_hosts=named))

@@ -43,7 +43,7 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"xgboost"} if model == "gbt" else {"torch"},
         partitions_def=recipes,
-        deps=[dg.AssetDep(window_features, partition_mapping=dg.AllPartitionMapping())],  # of every host
+        deps=[dg.AssetDep(window_features, partition_mapping=dg.AllPartitionMapping()), "lab_checks"],  # of every host
         pool=None if model == "gbt" else GPU_POOL,
         op_tags={"dagster/priority": str(_PRIORITY[model]), **({} if model == "gbt" else {"rlstir/device": "gpu"})},
         description=f"{_WORDS[model]}, mode `{mode}`. Cross-fitted on the train side of the recipe; the schema's hash "

@@ -84,7 +84,7 @@ def comparison_v2(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     from rlstir_core.evaluation.report.comparison import write_comparison
 
     with refusals():
-        written = write_comparison(settings.layout, context.partition_key, teller(context))
+        written = write_comparison(settings.opened().layout, context.partition_key, teller(context))
     return dg.MaterializeResult(
         metadata={
             "models": dg.MetadataValue.md(written.inline),

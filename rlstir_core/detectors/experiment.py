@@ -30,9 +30,8 @@ from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
 from rlstir_core.learning.presets import Preset, preset
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
+from rlstir_core.results.versions import version
 from rlstir_core.telemetry.schema import read_schema
-
-TRAINING_VERSION = 1  # raise it when the same data and preset give other weights
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,7 +169,7 @@ def training_sha256(experiment: Experiment, settings: Preset, model: str, mode: 
         if episode in used
     )
     return canonical_sha256(
-        [TRAINING_VERSION, model, mode, settings, experiment.train_sha256, experiment.corpus.schema.sha256, contents]
+        [version("weights"), model, mode, settings, experiment.train_sha256, experiment.corpus.schema.sha256, contents]
     )
 
 

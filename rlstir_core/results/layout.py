@@ -22,6 +22,10 @@ class Layout:
         """The lock of one result: of a host's rows, of a checkpoint, of a recipe's evaluation."""
         return self.data / ".locks" / f"{' '.join(what)}.lock"
 
+    @property
+    def index_lock(self) -> Path:
+        return self.lock("index")
+
     def host_lock(self, host: str) -> Path:
         return self.lock("host", host)
 
@@ -30,6 +34,11 @@ class Layout:
 
     def evaluation_lock(self, recipe: str) -> Path:
         return self.lock("evaluation", recipe)
+
+    @property
+    def store_identity(self) -> Path:
+        """Which store this folder belongs to."""
+        return self.data / "store.json"
 
     @property
     def processed(self) -> Path:
@@ -72,6 +81,11 @@ class Layout:
     def graphs(self, host: str) -> Path:
         """Folder with one folder an episode: the nodes and edges of its provenance graph."""
         return self.processed / "graphs" / f"host={host}"
+
+    @property
+    def lab_checks(self) -> Path:
+        """What the lab's own checks said of the generated episodes."""
+        return self.processed / "lab_checks_v1.json"
 
     def artifacts(self, recipe: str) -> Path:
         return self.data / "artifacts" / recipe

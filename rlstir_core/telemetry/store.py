@@ -26,6 +26,7 @@ from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish, read_ledger
 from rlstir_core.results.lock import Progress, holding, told_to
+from rlstir_core.results.versions import version
 from rlstir_core.telemetry.channels import bin_channels, episode_bins
 from rlstir_core.telemetry.features import episode_features
 from rlstir_core.telemetry.parts import parts
@@ -148,8 +149,8 @@ def read_features(layout: Layout, host: str, columns: Iterable[str]) -> pa.Table
 
 
 def _wanted(layout: Layout, host: str, schema: FeatureSchema) -> dict[str, str]:
-    """{episode: hash of all that its tensor and features are made from}."""
-    made_under = schema.sha256
+    """{episode: hash of all that its tensor is made from}."""
+    made_under = [schema.sha256, version("tensors")]
     return {episode: canonical_sha256([key, made_under]) for episode, key in validated(layout, host).items()}
 
 
@@ -158,7 +159,8 @@ def _tensor_files(wanted: dict[str, str]) -> Ledger:
 
 
 def _feature_files(wanted: dict[str, str]) -> Ledger:
-    return {name: {episode: wanted[episode] for episode in held} for name, held in parts(wanted).items()}
+    keys = {episode: canonical_sha256([key, version("features")]) for episode, key in wanted.items()}
+    return {name: {episode: keys[episode] for episode in held} for name, held in parts(wanted).items()}
 
 
 def _summary(todo: Changes, wanted: Ledger) -> BuildSummary:

@@ -17,6 +17,7 @@ from rlstir_core.episodes.store_writer import write_episode, write_index
 from rlstir_core.episodes.validate import host_is_current, validate_host, validate_store
 from rlstir_core.episodes.verdicts import read_validation
 from rlstir_core.errors import UpstreamMissing
+from rlstir_core.results import versions
 from rlstir_core.results.layout import Layout
 
 REGISTRY = default_registry()
@@ -255,5 +256,5 @@ def test_progress_is_told(lab):
 
 def test_the_decode_hash_follows_the_code_version(monkeypatch):
     before = validate.decode_sha256(REGISTRY)
-    monkeypatch.setattr(validate, "DECODE_VERSION", 99)
+    monkeypatch.setattr(versions, "VERSIONS", {**versions.VERSIONS, "rows": 99})
     assert validate.decode_sha256(REGISTRY) != before

@@ -51,10 +51,10 @@ from rlstir_core.evaluation.stats.scored import Scores, Truth
 from rlstir_core.learning.presets import MODELS, preset
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
+from rlstir_core.results.versions import version
 
 # N windows, K phases
 Tell = Callable[[str], None]
-EVALUATION_VERSION = 1  # raise it when the same predictions give other figures
 _DROP_ALL_CHANNELS = 0.5
 BASELINE = "baseline"  # stands where a mode stands for the detectors
 Pairs = dict[str, tuple[Truth, Scores]]  # by scene
@@ -320,7 +320,7 @@ def _evaluation_sha256(
 ) -> str:
     return canonical_sha256(
         [
-            EVALUATION_VERSION,
+            version("evaluation"),
             experiment.plan,
             registry.sha256,
             experiment.split_sha256,
