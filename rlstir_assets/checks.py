@@ -49,7 +49,7 @@ def index_was_read(index: StoreIndex) -> dg.AssetCheckResult:
 
 def hosts_are_believable(found: Sequence[HostValidation], refused: Mapping[str, str]) -> dg.AssetCheckResult:
     """`verdict_rates`: the share of every host, and what was refused so that good verdicts stay."""
-    hosts: list[dict[str, str | int | float]] = [
+    hosts: list[dict[str, str | int | None]] = [
         {
             "host": each.host,
             "rejected": each.count("reject"),
@@ -58,7 +58,9 @@ def hosts_are_believable(found: Sequence[HostValidation], refused: Mapping[str, 
         }
         for each in found
     ]
-    hosts += [{"host": host, "said": sentence} for host, sentence in refused.items()]
+    hosts += [
+        {"host": host, "rejected": None, "episodes": None, "said": sentence} for host, sentence in refused.items()
+    ]
     return dg.AssetCheckResult(
         check_name=verdict_rates.name,
         passed=not refused and all(each.believable for each in found),
