@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from rlstir_assets.assets import datasets, detectors, evaluation, ingest, investigator, telemetry
+from rlstir_assets.assets import datasets, detectors, evaluation, ingest, logs, telemetry
 from rlstir_assets.executor import executor
 from rlstir_assets.resources import Settings
 
@@ -12,7 +12,7 @@ from rlstir_assets.resources import Settings
 def build_defs(settings: Settings | None = None) -> dg.Definitions:
     """The definitions, with other settings where a test needs them."""
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([ingest, telemetry, investigator, datasets, detectors, evaluation]),
+        assets=dg.load_assets_from_modules([ingest, telemetry, logs, datasets, detectors, evaluation]),
         resources={"settings": settings or Settings()},
         executor=executor,
     )

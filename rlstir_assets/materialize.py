@@ -35,6 +35,7 @@ class Request:
     overrides: tuple[str, ...] = ()
     preset: str = "smoke"
     select: str = ""
+    prune: bool = False  # the results of more than half of the hosts or episodes may be taken away
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,7 @@ class Outcome:
 def materialize(request: Request, console: Console) -> Outcome:
     """Brings every asset of the request up to date; raises RlstirError with one sentence where it cannot."""
     from rlstir_core.contract.registry import load_registry
+    from rlstir_core.episodes.binding import check_store
     from rlstir_core.episodes.index import read_index
     from rlstir_core.learning.presets import preset
     from rlstir_core.results.layout import Layout
@@ -57,6 +59,7 @@ def materialize(request: Request, console: Console) -> Outcome:
     console.state("reading the index")
     index = read_index(request.store)
     load_registry(request.store)
+    check_store(request.store, Layout(request.data))
     if not request.select and request.recipes == ("host",) and len(index.hosts) < 2:
         only = index.hosts[0] if index.hosts else "none"
         raise SplitRefused(
@@ -96,6 +99,7 @@ class _Driver:
             folds=request.folds,
             seed=request.seed,
             overrides=list(request.overrides),
+            prune=request.prune,
         )
         self.instance = open_instance()
         size_gpu_pool(self.instance)
@@ -107,6 +111,7 @@ class _Driver:
         wanted = self._selected()
         self._index(wanted)
         self._hosts(wanted)
+        self._lab(wanted)
         for recipe in self.request.recipes:
             self._recipe(recipe, wanted)
         reports = {recipe: self.settings.layout.report(recipe) for recipe in self.request.recipes}
@@ -173,11 +178,18 @@ class _Driver:
             said += f" and {len(run) - 3} more" if len(run) > 3 else ""
             self._make(stale, wanted, run if len(run) == 1 else (run[0], run[-1]), said)
 
+    def _lab(self, wanted: set[str] | None) -> None:
+        from rlstir_core.staleness import lab_checks_are_current
+
+        if wanted is None or "lab_checks" in wanted:
+            current = lab_checks_are_current(self.settings.layout, self.settings.index().hosts)
+            self._make({"lab_checks": not current}, wanted, (), "lab")
+
     def _recipe(self, recipe: str, wanted: set[str] | None) -> None:
         from rlstir_core.datasets.store import try_split
         from rlstir_core.staleness import HOST_STAGES, stale_recipe_assets
 
-        if wanted is not None and wanted.issubset({*_INDEX_ASSETS, *HOST_STAGES}):
+        if wanted is not None and wanted.issubset({*_INDEX_ASSETS, *HOST_STAGES, "lab_checks"}):
             return
         self.console.state(f"looking for what is new for recipe {recipe}")
         try:
@@ -228,6 +240,7 @@ class _Driver:
             "folds": settings.folds,
             "seed": settings.seed,
             "normalise": settings.normalise,
+            "prune": settings.prune,
         }
 
 

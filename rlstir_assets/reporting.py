@@ -23,10 +23,15 @@ _QUIET_S = 1.5  # at most one progress line a step in this time
 
 
 @contextlib.contextmanager
-def refusals() -> Iterator[None]:
-    """Turns a refusal of the core (or a full disk) into a step failure whose description is the sentence."""
+def refusals(but: type[RlstirError] | tuple[()] = ()) -> Iterator[None]:
+    """Turns a refusal of the core (or a full disk) into a step failure whose description is the sentence.
+
+    Refusals of the kind `but` are left to whoever knows more of them.
+    """
     try:
         yield
+    except but:
+        raise
     except RlstirError as error:
         raise dg.Failure(description=plain(error), allow_retries=False) from None
     except OSError as error:
@@ -42,6 +47,12 @@ def refusals() -> Iterator[None]:
         raise dg.Failure(
             description=f"{_FULL} while writing the outputs: free space, then run again", allow_retries=False
         ) from None
+
+
+def failing(sentences: Sequence[str]) -> dg.Failure:
+    """The failure of a step that has told what it found: the first sentence, and how many there are more."""
+    more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
+    return dg.Failure(description=plain(f"{sentences[0]}{more}"), allow_retries=False)
 
 
 def teller(context: dg.AssetExecutionContext, what: str = "") -> Callable[[str], None]:

@@ -6,6 +6,8 @@ What does not belong here: what any asset does.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +16,11 @@ from pydantic import Field
 
 from rlstir_core.contract.registry import Registry, load_registry
 from rlstir_core.datasets.recipes.base import SplitSettings
+from rlstir_core.episodes.binding import command, opened_index
 from rlstir_core.episodes.index import StoreIndex, load_index
-from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.errors import ConfigError, UpstreamMissing, how_to_make
 from rlstir_core.learning.presets import PRESETS
+from rlstir_core.results.lab_outcome import refuse_leaks
 from rlstir_core.results.layout import DEFAULT_DATA, DEFAULT_STORE, Layout
 
 if TYPE_CHECKING:  # it brings torch, which a code location should not have to load
@@ -25,6 +29,27 @@ if TYPE_CHECKING:  # it brings torch, which a code location should not have to l
 
 def _named(variable: str) -> list[str]:
     return [name for name in os.environ.get(variable, "").split(",") if name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """A store and its data folder, looked at: the store can be read, and the folder belongs to it."""
+
+    store: Path
+    layout: Layout
+    index: StoreIndex  # that `episode_index` read
+    registry: Registry
+
+    def hosts(self, named: Sequence[str]) -> tuple[str, ...]:
+        """The hosts of these partitions; ConfigError where one, typed by hand perhaps, is not in the index."""
+        known = self.index.hosts
+        for host in named:
+            if host not in known:
+                raise ConfigError(
+                    f"host {host!r} is not in the episode index; its hosts are {', '.join(known) or '(none)'}: choose "
+                    f"one of them, or record on it and make the index again with: {how_to_make('episode_index')}"
+                )
+        return tuple(named)
 
 
 class Settings(dg.ConfigurableResource):
@@ -40,6 +65,10 @@ class Settings(dg.ConfigurableResource):
     folds: int = SplitSettings().folds
     seed: int = SplitSettings().seed
     normalise: str = os.environ.get("RLSTIR_NORMALISE") or "ewma"
+    prune: bool = Field(
+        default=False,
+        description="Take away results though more than half of the hosts or episodes are gone.",
+    )
 
     @property
     def store_path(self) -> Path:
@@ -48,6 +77,13 @@ class Settings(dg.ConfigurableResource):
     @property
     def layout(self) -> Layout:
         return Layout(Path(self.data))
+
+    def opened(self) -> Workspace:
+        """What every asset but the index asks for first: nothing is written where this refuses."""
+        index = opened_index(self.store_path, self.layout)
+        return Workspace(
+            store=self.store_path, layout=self.layout, index=index, registry=load_registry(self.store_path)
+        )
 
     def registry(self) -> Registry:
         """The store's registry."""
@@ -59,13 +95,14 @@ class Settings(dg.ConfigurableResource):
 
     def validated_hosts(self) -> tuple[str, ...]:
         """The hosts of the index; UpstreamMissing while one of them was not validated."""
-        hosts = self.index().hosts
-        missing = [host for host in hosts if not self.layout.validation(host).exists()]
+        opened = self.opened()
+        hosts = opened.index.hosts
+        missing = [host for host in hosts if not opened.layout.validation(host).exists()]
         if missing:
             raise UpstreamMissing(
                 f"host {missing[0]!r} was not validated, {len(missing)} of {len(hosts)} hosts were not; make it with: "
                 f"{how_to_make('validation', missing[0])}, or everything with: "
-                f"rlstir materialize --store {self.store} --data {self.data}"
+                f"{command(opened.store, opened.layout.data)}"
             )
         return hosts
 
@@ -84,5 +121,6 @@ class Settings(dg.ConfigurableResource):
         from rlstir_core.datasets.split import heeded, recipe_spec
         from rlstir_core.detectors.study import StudyOptions
 
+        refuse_leaks(self.layout)
         split = heeded(recipe_spec(recipe), self.split_settings())
         return StudyOptions(recipe=recipe, preset=self.preset, overrides=tuple(self.overrides), split=split)

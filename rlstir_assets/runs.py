@@ -14,24 +14,26 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+
+# What the `dagster` command line does to run a selection of assets has no public name.
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
-from dagster._core.execution.plan.objects import StepFailureData
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PARTITION_NAME_TAG,
-)
 
 from rlstir_assets.console import Console
 from rlstir_assets.executor import GPU_POOL
 from rlstir_core.errors import RlstirError, StoreError
 from rlstir_core.results.lock import holding, is_held
 
+if TYPE_CHECKING:
+    from dagster._core.execution.plan.objects import StepFailureData  # what an event carries; no public name
+
 _POLL_S = 0.5
+# Documented tags and states, of which only the values are public.
+_PARTITION = "dagster/partition"
+_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+_IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 _INTERRUPTED = "DagsterExecutionInterruptedError"
 _MODULE = "rlstir_assets.definitions"
 _LAYOUT = Path(__file__).resolve().parent.parent
@@ -98,7 +100,7 @@ def run_assets(
 def clear_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Fails the runs whose driver was killed, gives the pool slots of ended runs back, and names the former."""
     dead = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS_RUN_STATUSES)):
+    for run in instance.get_runs(dg.RunsFilter(statuses=_IN_PROGRESS)):
         name = run.tags.get(_Watcher.tag)
         if name is not None and not is_held(_driver_lock(name)):
             instance.report_run_failed(run, "The process that drove this run was killed.")
@@ -146,8 +148,8 @@ def _partition_tags(partitions: Sequence[str]) -> dict[str, str]:
     if not partitions:
         return {}
     if len(partitions) == 1:
-        return {PARTITION_NAME_TAG: partitions[0]}
-    return {ASSET_PARTITION_RANGE_START_TAG: partitions[0], ASSET_PARTITION_RANGE_END_TAG: partitions[-1]}
+        return {_PARTITION: partitions[0]}
+    return {_RANGE_START: partitions[0], _RANGE_END: partitions[-1]}
 
 
 @contextlib.contextmanager

@@ -45,6 +45,12 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def rename(source: Path, path: Path) -> None:
+    """Gives a file that is whole, and lies in the same folder, its final name; it survives a power cut."""
+    source.replace(path)
+    _fsync(path.parent)
+
+
 def sweep(folder: Path, of: str = "", *, deep: bool = False) -> None:
     """Removes temporary files of killed processes from `folder`: those of files whose names begin with `of`."""
     pattern = f"{_PREFIX}{glob.escape(of)}*"

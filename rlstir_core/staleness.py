@@ -5,7 +5,7 @@ The driver, the automation and the UI ask here. What does not belong here: makin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rlstir_core.contract.registry import MODES, Registry, load_registry
@@ -14,6 +14,7 @@ from rlstir_core.detectors.beside import kept_baselines
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.study import StudyOptions, open_study
 from rlstir_core.detectors.training import kept_checkpoint
+from rlstir_core.episodes.binding import is_bound
 from rlstir_core.episodes.gone import gone_hosts
 from rlstir_core.episodes.index import StoreIndex, load_index
 from rlstir_core.episodes.validate import host_is_current
@@ -22,6 +23,7 @@ from rlstir_core.evaluation.detectors.detector_eval import evaluation_is_current
 from rlstir_core.evaluation.report.comparison import report_is_current
 from rlstir_core.hostlogs.store import log_changes
 from rlstir_core.provenance.store import graph_changes
+from rlstir_core.results.lab_outcome import lab_inputs_sha256, read_outcome
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes
 from rlstir_core.telemetry.schema import make_schema, read_schema
@@ -29,9 +31,9 @@ from rlstir_core.telemetry.store import feature_changes, tensor_changes
 
 
 def index_is_current(layout: Layout, index: StoreIndex) -> bool:
-    """Whether the stored index is `index`, and nothing is left of hosts that it does not name."""
+    """Whether the stored index is `index`, its store is remembered, and nothing is left of hosts that are gone."""
     try:
-        return load_index(layout.index) == index and not gone_hosts(layout, index.hosts)
+        return load_index(layout.index) == index and is_bound(layout, index) and not gone_hosts(layout, index.hosts)
     except UpstreamMissing:
         return False
 
@@ -42,6 +44,12 @@ def schema_is_current(store: Path, layout: Layout, normalise: str) -> bool:
         return read_schema(layout.feature_schema) == make_schema(load_registry(store), normalise)
     except UpstreamMissing:
         return False
+
+
+def lab_checks_are_current(layout: Layout, hosts: Iterable[str]) -> bool:
+    """Whether the lab's checks looked at the log rows as they are."""
+    outcome = read_outcome(layout)
+    return outcome is not None and outcome.made_from == lab_inputs_sha256(layout, hosts)
 
 
 def stale_host_stages(store: Path, layout: Layout, host: str) -> tuple[str, ...]:

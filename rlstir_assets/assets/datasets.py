@@ -7,7 +7,7 @@ from rlstir_assets.assets.telemetry import window_tensors
 from rlstir_assets.partitions import recipes
 from rlstir_assets.reporting import OWNERS, refusals, table
 from rlstir_assets.resources import Settings
-from rlstir_core.results.versions import VERSIONS
+from rlstir_core.results.versions import version
 
 GROUP = "datasets"
 
@@ -17,7 +17,7 @@ GROUP = "datasets"
     owners=OWNERS,
     kinds={"json"},
     partitions_def=recipes,
-    code_version=str(VERSIONS["split"]),
+    code_version=str(version("split")),
     deps=[
         dg.AssetDep(validation, partition_mapping=dg.AllPartitionMapping()),  # of every host
         dg.AssetDep(window_tensors, partition_mapping=dg.AllPartitionMapping()),
@@ -44,7 +44,8 @@ def split(context: dg.AssetExecutionContext, settings: Settings) -> dg.Materiali
 
     recipe = context.partition_key
     with refusals():
-        made, is_new = build_split(settings.layout, recipe, settings.validated_hosts(), settings.split_settings())
+        layout, hosts = settings.opened().layout, settings.validated_hosts()
+        made, is_new = build_split(layout, recipe, hosts, settings.split_settings())
     rounds: list[dict[str, str | int]] = [
         {
             "round": place,

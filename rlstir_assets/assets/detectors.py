@@ -10,7 +10,7 @@ from rlstir_assets.reporting import OWNERS, refusals, table, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.contract.registry import MODES
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.results.versions import VERSIONS
+from rlstir_core.results.versions import version
 
 GROUP = "detectors"
 _CHECKS = {
@@ -35,8 +35,8 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"torch"} if on_gpu else {"xgboost"},
         partitions_def=recipes,
-        code_version=str(VERSIONS["weights"]),
-        deps=[split, _EVERY_HOST],
+        code_version=str(version("weights")),
+        deps=[split, _EVERY_HOST, "lab_checks"],
         pool=GPU_POOL if on_gpu else None,
         op_tags={"dagster/priority": str(spec.priority), **({"rlstir/device": "gpu"} if on_gpu else {})},
         description=f"{spec.words}, mode `{mode}`. Cross-fitted on the train side of the recipe; the schema's hash is "
@@ -50,8 +50,8 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
 
         recipe = context.partition_key
         with refusals():
-            options = settings.options(recipe)
-            made, checks, is_new = train_checkpoint(settings.layout, options, model, mode, teller(context))
+            layout, options = settings.opened().layout, settings.options(recipe)
+            made, checks, is_new = train_checkpoint(layout, options, model, mode, teller(context))
         facts = [member.facts for member in made.members]
         return dg.MaterializeResult(
             metadata={
@@ -95,8 +95,8 @@ checkpoints = [_checkpoint_asset(model, mode) for mode in MODES for model in MOD
     owners=OWNERS,
     kinds={"parquet"},
     partitions_def=recipes,
-    code_version=str(VERSIONS["baselines"]),
-    deps=[split, _EVERY_HOST],
+    code_version=str(version("baselines")),
+    deps=[split, _EVERY_HOST, "lab_checks"],
     op_tags={"dagster/priority": "4"},
     description="What stands in the same table as the detectors: `majority`, `clock`, `metadata-only`, and `gbt` on a "
     "random split of windows. Fitted on the same folds; predictions only, labels unread.",
@@ -105,7 +105,8 @@ def baselines(context: dg.AssetExecutionContext, settings: Settings) -> dg.Mater
     from rlstir_core.detectors.beside import fit_baselines
 
     with refusals():
-        made, is_new = fit_baselines(settings.layout, settings.options(context.partition_key), teller(context))
+        layout, options = settings.opened().layout, settings.options(context.partition_key)
+        made, is_new = fit_baselines(layout, options, teller(context))
     return dg.MaterializeResult(
         metadata={"baselines": ", ".join(made.files), "fitted now": is_new},
         data_version=dg.DataVersion(made.input_sha256),

@@ -9,7 +9,7 @@ from rlstir_assets.reporting import OWNERS, refusals, table, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.contract.registry import MODES
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.results.versions import VERSIONS
+from rlstir_core.results.versions import version
 
 GROUP = "evaluation"
 
@@ -19,7 +19,7 @@ GROUP = "evaluation"
     owners=OWNERS,
     kinds={"json"},
     partitions_def=recipes,
-    code_version=str(VERSIONS["evaluation"]),
+    code_version=str(version("evaluation")),
     deps=[split, *(checkpoint_key(model, mode) for mode in MODES for model in MODELS), baselines],
     description="Predictions first, labels afterwards: every checkpoint and baseline on the held-out episodes, each "
     "figure with its interval.",
@@ -40,13 +40,9 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe
 
     with refusals():
-        result, is_new = evaluate_recipe(
-            settings.layout,
-            settings.options(context.partition_key),
-            settings.validated_hosts(),
-            settings.registry(),
-            teller(context),
-        )
+        opened, options = settings.opened(), settings.options(context.partition_key)
+        hosts = settings.validated_hosts()
+        result, is_new = evaluate_recipe(opened.layout, options, hosts, opened.registry, teller(context))
     rows = [
         {
             "model": e.name,
@@ -84,7 +80,7 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     owners=OWNERS,
     kinds={"markdown"},
     partitions_def=recipes,
-    code_version=str(VERSIONS["report"]),
+    code_version=str(version("report")),
     deps=[detector_eval],
     description="The report: `comparison_v2.md`, the same as one offline HTML file, pictures, a manifest and a model "
     "card beside each checkpoint.",
@@ -93,7 +89,7 @@ def comparison_v2(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     from rlstir_core.evaluation.report.comparison import write_comparison
 
     with refusals():
-        written = write_comparison(settings.layout, context.partition_key, teller(context))
+        written = write_comparison(settings.opened().layout, context.partition_key, teller(context))
     chosen = written.chosen
     best: dict[str, str | float] = {"chosen_on_validation": "no realistic model has a figure on every side"}
     if chosen is not None:

@@ -1,15 +1,18 @@
 """Group `telemetry`: the feature schema, and tensors and summary features of every host."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import dagster as dg
 
 from rlstir_assets.assets.ingest import episode_index, validation
+from rlstir_assets.partition_results import Events, Part, partition_results
 from rlstir_assets.partitions import hosts
 from rlstir_assets.reporting import OWNERS, counter, refusals, table
 from rlstir_assets.resources import Settings
-from rlstir_core.contract.registry import Registry
 from rlstir_core.results.layout import Layout
+from rlstir_core.results.ledger import held_sha256
+from rlstir_core.results.versions import version
 from rlstir_core.telemetry.schema import make_schema, write_schema
 from rlstir_core.telemetry.store import BuildSummary, build_features, build_tensors
 
@@ -20,14 +23,16 @@ GROUP = "telemetry"
     group_name=GROUP,
     owners=OWNERS,
     kinds={"json"},
+    code_version=str(version("schema")),
     deps=[episode_index],
     description="Channels, windowing, normaliser, statistics and columns, with the hash that features and checkpoints "
     "carry.",
 )
 def feature_schema(settings: Settings) -> dg.MaterializeResult:
     with refusals():
-        schema = make_schema(settings.registry(), settings.normalise)
-        write_schema(settings.layout.feature_schema, schema)
+        opened = settings.opened()
+        schema = make_schema(opened.registry, settings.normalise)
+        write_schema(opened.layout.feature_schema, schema)
     channels = [
         {"channel": c.name, "kind": c.kind, "unit": c.unit, "scale": c.scale, "vantage": c.vantage}
         for c in schema.channels
@@ -49,11 +54,12 @@ def feature_schema(settings: Settings) -> dg.MaterializeResult:
     kinds={"safetensors"},
     partitions_def=hosts,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    code_version=str(version("tensors")),
     deps=[feature_schema, validation],
     description="Channel x time, float32, with a missingness mask: one file an episode.",
 )
-def window_tensors(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
-    return _build(context, settings, build_tensors)
+def window_tensors(context: dg.AssetExecutionContext, settings: Settings) -> Events:
+    yield from _build(context, settings, build_tensors, Layout.tensors, "tensors")
 
 
 @dg.asset(
@@ -62,23 +68,28 @@ def window_tensors(context: dg.AssetExecutionContext, settings: Settings) -> dg.
     kinds={"parquet"},
     partitions_def=hosts,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    code_version=str(version("features")),
     deps=[window_tensors],
     description="A row a window: keys, labels, purity, summary statistics and missingness.",
 )
-def window_features(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
-    return _build(context, settings, build_features)
+def window_features(context: dg.AssetExecutionContext, settings: Settings) -> Events:
+    yield from _build(context, settings, build_features, Layout.features, "features")
 
 
 def _build(
-    context: dg.AssetExecutionContext, settings: Settings, build: Callable[..., BuildSummary]
-) -> dg.MaterializeResult:
-    layout: Layout = settings.layout
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    build: Callable[..., BuildSummary],
+    folder: Callable[[Layout, str], Path],
+    stage: str,
+) -> Events:
     with refusals():
-        registry: Registry = settings.registry()
-        found = {host: build(layout, host, registry, counter(context)) for host in context.partition_keys}
-    return dg.MaterializeResult(
-        metadata={
-            "made": sum(summary["made"] for summary in found.values()),
-            "episodes": table([{"host": host, **summary} for host, summary in found.items()]),
-        }
-    )
+        opened = settings.opened()
+        opened.hosts(context.partition_keys)
+
+    def build_one(host: str) -> Part:
+        with refusals():
+            summary = build(opened.layout, host, opened.registry, counter(context))
+        return Part(metadata=summary, data_version=held_sha256(folder(opened.layout, host), stage))
+
+    return partition_results(context, build_one)

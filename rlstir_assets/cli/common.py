@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -54,6 +55,15 @@ def fail(sentence: str, code: int = 2) -> None:
 
 def folder(value: str | None, variable: str, default: str) -> Path:
     return Path(value or os.environ.get(variable) or default).absolute()
+
+
+def next_step(store: Path, *more: str, named: bool) -> str:
+    """The line that says how to go on with `store`; `named` says that the user gave it a place of its own.
+
+    Such a store gets a data folder of its own too: a data folder belongs to one store.
+    """
+    where = ["--store", str(store), "--data", f"{store}-data"] if named else []
+    return plain(f"next: {shlex.join(['rlstir', 'materialize', *where, *more])}")
 
 
 def names(text: str) -> tuple[str, ...]:

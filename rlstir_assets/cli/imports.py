@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rlstir_assets.cli.common import DATA_HELP, STORE_HELP, as_text, folder, refusing
+from rlstir_assets.cli.common import DATA_HELP, STORE_HELP, as_text, folder, next_step, refusing
 from rlstir_assets.console import Console, plain
 from rlstir_core.results.layout import DEFAULT_DATA, DEFAULT_STORE
 
@@ -46,7 +46,7 @@ def import_table(
     if made.skipped_columns:
         click.echo(plain(f"  columns left out: {', '.join(made.skipped_columns[:20])}"))
     recipe = "host" if len(made.hosts) > 1 else "sample"
-    click.echo(plain(f"next: rlstir materialize --store {target} --recipe {recipe}"))
+    click.echo(next_step(target, "--recipe", recipe, named=store is not None))
 
 
 @import_group.command("logs")
@@ -102,7 +102,7 @@ def import_logs(
         if list_of:
             more = f" and {len(list_of) - 5} more" if len(list_of) > 5 else ""
             click.echo(plain(f"  {what}: {', '.join(list_of[:5])}{more}"))
-    click.echo(plain(f"next: rlstir materialize --store {target} --select '+key:provenance_graphs'"))
+    click.echo(next_step(target, "--select", "+key:provenance_graphs", named=store is not None))
 
 
 @import_group.command("knowledge")

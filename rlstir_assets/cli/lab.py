@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rlstir_assets.cli.common import STORE_HELP, as_text, folder, names, refusing
+from rlstir_assets.cli.common import STORE_HELP, as_text, folder, names, next_step, refusing
 from rlstir_assets.console import Console, plain
 from rlstir_core.results.layout import DEFAULT_STORE
 
@@ -62,7 +62,7 @@ def lab_generate(
     click.echo(f"  with tampered logs: {made.tampered}")
     for host, n in made.episodes_per_host.items():
         click.echo(f"  {host}: {n}")
-    click.echo(f"next: rlstir materialize --store {target}")
+    click.echo(next_step(target, named=store is not None))
 
 
 @lab.command("tamper")
@@ -103,6 +103,6 @@ def lab_tamper(source: Path, operator: str, out: Path, strength: float, seed: in
         click.echo(plain(f"  left as they are: {len(made.left_out)}, the first {made.left_out[0]}"))
     if made.episode:
         click.echo(plain(f"episode: {made.files[0]}"))
-        click.echo(plain(f"next: rlstir materialize --store {out} --select '+key:log_events'"))
+        click.echo(next_step(out.absolute(), "--select", "+key:log_events", named=True))
     else:
         click.echo(plain(f"logs and truth: {out}"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from rlstir_assets.cli.common import STORE_HELP, folder, names, refusing
+from rlstir_assets.cli.common import STORE_HELP, folder, names, next_step, refusing
 from rlstir_assets.console import Console, plain
 from rlstir_core.errors import ConfigError
 from rlstir_core.results.layout import DEFAULT_DATA, DEFAULT_STORE
@@ -55,7 +55,7 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
         click.echo(f"  {code}: {n}")
     if out is not None:
         click.echo(f"verdicts: {out}")
-    click.echo(f"next: rlstir materialize --store {source}")
+    click.echo(next_step(source, named=store is not None))
 
 
 @click.command()
@@ -87,6 +87,11 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
     help="smoke, rtx4060 or rtx3090x2 (RLSTIR_PRESET).",
 )
 @click.option("--select", default="", help="Dagster's asset selection, instead of all that is stale.")
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Take away what was made of hosts and episodes that are gone from the store, though it is more than half.",
+)
 @refusing
 def materialize(
     store: str | None,
@@ -100,6 +105,7 @@ def materialize(
     overrides: tuple[str, ...],
     preset: str,
     select: str,
+    prune: bool,
 ) -> None:
     """From raw tarballs to comparison_v2.md: makes what is stale, one Dagster run a partition dimension.
 
@@ -125,6 +131,7 @@ def materialize(
             overrides=overrides,
             preset=preset,
             select=select,
+            prune=prune,
         )
         outcome = run(request, console)
         console.state("reading the report")

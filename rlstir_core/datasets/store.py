@@ -18,7 +18,7 @@ from rlstir_core.datasets.split import FORMAT, Split, heeded, make_split, recipe
 from rlstir_core.errors import SplitRefused, UpstreamMissing, how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
-from rlstir_core.results.versions import VERSIONS
+from rlstir_core.results.versions import version
 
 
 def build_split(layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings) -> tuple[Split, bool]:
@@ -65,7 +65,7 @@ def split_is_current(layout: Layout, recipe: str, hosts: Sequence[str], settings
 def split_input_sha256(layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings) -> str:
     """The hash of everything that decides a split."""
     inputs = [host_inputs(layout, host) for host in sorted(hosts)]
-    return canonical_sha256([VERSIONS["split"], recipe, settings, inputs])
+    return canonical_sha256([version("split"), recipe, settings, inputs])
 
 
 def read_split(layout: Layout, recipe: str, settings: SplitSettings | None = None) -> Split:

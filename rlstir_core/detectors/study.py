@@ -24,7 +24,7 @@ from rlstir_core.detectors.views import View, training_views
 from rlstir_core.learning.presets import Preset, preset
 from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
-from rlstir_core.results.versions import VERSIONS
+from rlstir_core.results.versions import version
 from rlstir_core.telemetry.schema import FeatureSchema, read_schema
 
 
@@ -82,13 +82,13 @@ class Study:
     def training_sha256(self, model: str, mode: str) -> str:
         """The hash of everything that decides a checkpoint."""
         return canonical_sha256(
-            [VERSIONS["weights"], model, mode, self.numbers, self.split.train_sha256, self.schema_sha256]
+            [version("weights"), model, mode, self.numbers, self.split.train_sha256, self.schema_sha256]
         )
 
     @cached_property
     def baselines_sha256(self) -> str:
         """The hash of everything that decides the baselines and what they predict."""
-        return canonical_sha256([VERSIONS["baselines"], self.numbers, self.split.sha256, self.schema_sha256])
+        return canonical_sha256([version("baselines"), self.numbers, self.split.sha256, self.schema_sha256])
 
     def _shared(self, mode: str, train: Sequence[Recording]) -> tuple[str, ...]:
         return shared_channels(self.schema, mode, train)

@@ -16,6 +16,7 @@ from rlstir_core.atomic import file_sha256, write_bytes
 _NAME = "_ledger.json"  # Parquet readers pass over names that begin with an underscore
 
 Stamp = tuple[int, int, int, int]
+_ABSENT: Stamp = (0, 0, 0, 0)
 
 
 class Known(msgspec.Struct, frozen=True, array_like=True):
@@ -57,5 +58,10 @@ def stamp_of(path: Path) -> Stamp:
     try:
         info = path.lstat()
     except OSError:
-        return (0, 0, 0, 0)
+        return _ABSENT
     return (info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino)
+
+
+def is_there(stamp: Stamp) -> bool:
+    """Whether there was a file when its stamp was taken."""
+    return stamp != _ABSENT

@@ -16,6 +16,7 @@ import msgspec
 from rlstir_core.atomic import sweep, write_json
 from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.episodes.limits import MIB
+from rlstir_core.episodes.store_writer import INDEX_NAME
 from rlstir_core.episodes.strict import parse_line
 from rlstir_core.errors import InvalidId, StoreError, UpstreamMissing, how_to_make
 from rlstir_core.ids import EpisodeId, HostId, SafeName, episode_id, fold, host_id, is_safe, safe_name
@@ -60,6 +61,7 @@ class StoreIndex:
     faults: tuple[StoreFault, ...]
     orphans: tuple[str, ...]
     n_lines: int = 0  # that are not blank
+    missing: tuple[IndexEntry, ...] = ()  # named, but their tarball is not there
 
     @property
     def hosts(self) -> tuple[HostId, ...]:
@@ -71,36 +73,58 @@ class StoreIndex:
 
 
 def read_index(store: Path) -> StoreIndex:
-    """The index of `store`; StoreError when there is nothing to read at all."""
-    path = store / "index.jsonl"
-    remedy = f"make episodes with `rlstir lab generate --store {store}` or `rlstir import table`, or name another"
-    if not store.is_dir():
-        raise StoreError(f"store {store} is not a folder; {remedy}")
-    if not path.is_file():
-        raise StoreError(f"store {store} has no index.jsonl; {remedy}")
-    if path.stat().st_size > _INDEX_BYTES:
-        raise StoreError(f"{path} has {path.stat().st_size} bytes, over {_INDEX_BYTES}; split the store")
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read ({error.strerror}); give read permission") from None
-    found = parse_index(raw)
+    """The index of `store` with its tarballs; StoreError when there is nothing to read at all."""
+    found = parse_index(_index_bytes(store))
     tarballs, faults = _tarballs(store)
     named = {entry.path for entry in found.entries}
-    entries = []
+    entries, missing = [], []
     for entry in found.entries:
         if entry.path in tarballs:
             entries.append(entry)
         else:
+            missing.append(entry)
             detail = f"line {entry.line}: {entry.path} is not there (or is a link); send the episode again"
             faults.append(
                 StoreFault(line=entry.line, reason=ReasonCode.INDEX_MISSING_FILE, detail=detail, path=entry.path)
             )
     orphans = tuple(sorted(tarballs - named))
     if not entries and not orphans and not found.faults and not faults:
-        raise StoreError(f"store {store} is empty: its index names no episode; {remedy}")
+        raise StoreError(f"store {store} is empty: its index names no episode; {_remedy(store)}")
     ordered = tuple(sorted((*found.faults, *faults), key=lambda fault: fault.line))
-    return StoreIndex(entries=tuple(entries), faults=ordered, orphans=orphans, n_lines=found.n_lines)
+    return StoreIndex(
+        entries=tuple(entries), faults=ordered, orphans=orphans, n_lines=found.n_lines, missing=tuple(missing)
+    )
+
+
+def named_entries(store: Path) -> tuple[IndexEntry, ...]:
+    """Every episode that the index of `store` names, be its tarball there or not; StoreError when it names none."""
+    found = parse_index(_index_bytes(store))
+    if found.entries:
+        return found.entries
+    if found.n_lines:
+        first = found.faults[0].detail if found.faults else "nothing in it is an episode"
+        raise StoreError(
+            f"no line of {store / INDEX_NAME} names an episode ({first}); write the index again or name another store"
+        )
+    raise StoreError(f"store {store} is empty: its index names no episode; {_remedy(store)}")
+
+
+def _index_bytes(store: Path) -> bytes:
+    path = store / INDEX_NAME
+    if not store.is_dir():
+        raise StoreError(f"store {store} is not a folder; {_remedy(store)}")
+    if not path.is_file():
+        raise StoreError(f"store {store} has no {INDEX_NAME}; {_remedy(store)}")
+    if path.stat().st_size > _INDEX_BYTES:
+        raise StoreError(f"{path} has {path.stat().st_size} bytes, over {_INDEX_BYTES}; split the store")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read ({error.strerror}); give read permission") from None
+
+
+def _remedy(store: Path) -> str:
+    return f"make episodes with `rlstir lab generate --store {store}` or `rlstir import table`, or name another"
 
 
 def parse_index(raw: bytes) -> StoreIndex:

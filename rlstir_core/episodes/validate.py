@@ -7,7 +7,7 @@ not belong here: the checks (`read.py`) and what later steps make of the rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,24 +17,25 @@ from rlstir_core.atomic import canonical_sha256, file_sha256, sweep
 from rlstir_core.contract import members
 from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.contract.registry import Registry
-from rlstir_core.episodes.decoded import Known, Stamp, read_ledger, stamp_of, write_ledger
+from rlstir_core.episodes.decoded import Known, Stamp, is_there, read_ledger, stamp_of, write_ledger
+from rlstir_core.episodes.gate import StagedRows, VerdictsRefused, rejected, rejections, too_many, unbelievable
 from rlstir_core.episodes.index import SUFFIX, IndexEntry, StoreIndex, read_index
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.read import read_episode
 from rlstir_core.episodes.rows import write_rows
 from rlstir_core.episodes.schema import Episode, Reading, Verdict
 from rlstir_core.episodes.verdicts import ValidationRow, read_validation, write_validation
-from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.errors import StoreError, UpstreamMissing, how_to_make
 from rlstir_core.progress import Progress, told_to
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
+from rlstir_core.results.versions import version
 
 _MIN_DRIFT_ROWS = 20
 _NO_TARBALL = (ReasonCode.INDEX_PATH, ReasonCode.INDEX_MISSING_FILE)  # faults that stand for a tarball's verdict
 _NO_STAMP: Stamp = (-1, 0, 0, 0)  # no file has it
 _IN_WORK = Known(_NO_STAMP, "", 0, "", "", False, False)
-DECODE_VERSION = 4  # raise it when equal bytes give other rows or another verdict
-# the log formats that this version stands for; later ones are hashed by name
+# the log formats that the version of rows stands for; later ones are hashed by name
 _LOGS_OF_VERSION = frozenset({"audit", "syslog", "journald", "windows_json", "evtx"})
 
 
@@ -51,11 +52,21 @@ class HostValidation:
     def count(self, verdict: str) -> int:
         return sum(row.verdict == verdict for row in self.rows)
 
+    @property
+    def believable(self) -> bool:
+        """Whether at most half of the episodes are rejected: later steps refuse what is not."""
+        return not too_many(self.count("reject"), len(self.rows))
+
+    @property
+    def said(self) -> str:
+        """Why later steps refuse verdicts that are not believable."""
+        return unbelievable(self.host, self.rows)
+
 
 def decode_sha256(registry: Registry, limits: Limits | None = None) -> str:
     """The hash of everything but the tarball that decides what reading it gives."""
     later = [log.name for log in members.LOGS if log.format not in _LOGS_OF_VERSION]
-    return canonical_sha256([registry, limits or Limits(), DECODE_VERSION, *later])
+    return canonical_sha256([registry, limits or Limits(), version("rows"), *later])
 
 
 def validate_store(store: Path, *, registry: Registry, limits: Limits | None = None) -> Iterator[tuple[str, Verdict]]:
@@ -93,7 +104,11 @@ def validate_host(
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> HostValidation:
-    """Brings the verdicts and typed rows of one host up to date with the index."""
+    """Brings the verdicts and typed rows of one host up to date with the index.
+
+    Nothing is written where the verdicts that stand are believable and the new ones would not be
+    (VerdictsRefused), or where usable episodes were known and not one tarball is there any more (StoreError).
+    """
     with holding(layout.host_lock(host), waiting=told_to(progress)):
         return _validate_host(store, layout, host, registry, index, limits, progress)
 
@@ -122,17 +137,36 @@ def _validate_host(
         or episode not in known
         or not _still_holds(known[episode], stamps[episode], store, entry, layout.rows(host, episode), decode)
     }
-    if todo and target.exists():  # so that the next run knows what this one, if it is cut off, had begun
-        write_ledger(target, known | dict.fromkeys(todo, _IN_WORK))
+    _check_there(store, host, stamps.values(), earlier.values())
+    staged = StagedRows(layout, host, n_usable=sum(earlier[e].usable for e in entries.keys() - todo), of=len(entries))
+    at_stake = bool(earlier) and not too_many(rejected(earlier.values()), len(earlier))
+
+    def commit() -> None:
+        if todo and target.exists():  # so that the next run knows what this one, if it is cut off, had begun
+            write_ledger(target, known | dict.fromkeys(todo, _IN_WORK))
+        staged.commit()
+
     rows = []
     for done, (episode, entry) in enumerate(entries.items()):
         if progress is not None:
             progress(done, len(entries), episode)
-        if episode in todo:
-            kept = layout.rows(host, episode)
-            rows.append(_decode(store, entry, kept, registry=registry, limits=limits, decode=decode))
-        else:
+        if episode not in todo:
             rows.append(earlier[episode])
+            continue
+        if not staged.committed and (staged.safe or not at_stake):
+            commit()
+        row = _decode(store, entry, staged.place(episode), registry=registry, limits=limits, decode=decode)
+        staged.took(row)
+        rows.append(row)
+    if not staged.committed:
+        if at_stake and not staged.safe:
+            staged.discard()
+            raise VerdictsRefused(
+                f"verdict_rates: {rejections(host, rows)}, more than half; the verdicts of before, by which "
+                f"{len(earlier) - rejected(earlier.values())} of {len(earlier)} were usable, stay as they are: restore "
+                "the tarballs, or take the episodes out of the index, and run again"
+            )
+        commit()
     removed = earlier.keys() - entries.keys()
     now = {row.episode_id: _known(row, stamp) for row, stamp in zip(rows, stamps.values(), strict=True)}
     if progress is not None:
@@ -195,11 +229,24 @@ def validated(layout: Layout, host: str, *, with_logs: bool = False) -> dict[str
         raise UpstreamMissing(
             f"the validation of host {host!r} was cut off; make it again with: {how_to_make('validation', host)}"
         )
+    n_rejected = sum(not each.usable for each in known.values())
+    if too_many(n_rejected, len(known)):
+        raise UpstreamMissing(unbelievable(host, read_validation(path)))
     return {
         episode: canonical_sha256([each.sha256, each.decode_sha256])
         for episode, each in sorted(known.items())
         if each.usable and (each.has_logs or not with_logs)
     }
+
+
+def _check_there(store: Path, host: str, stamps: Collection[Stamp], earlier: Collection[ValidationRow]) -> None:
+    """A folder that is not mounted is no reason to reject what could be read before."""
+    n_usable = len(earlier) - rejected(earlier)
+    if n_usable and stamps and not any(map(is_there, stamps)):
+        raise StoreError(
+            f"none of the {len(stamps)} tarballs of host {host!r} is under {store / 'episodes' / host}, though "
+            f"{n_usable} of its episodes could be read before; mount or restore that folder and run again"
+        )
 
 
 def _read(store: Path, entry: IndexEntry, registry: Registry, limits: Limits | None) -> Reading:

@@ -31,8 +31,8 @@ from rlstir_core.progress import Progress, told_to
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish
 from rlstir_core.results.lock import holding
+from rlstir_core.results.versions import version
 
-LOG_VERSION = 2  # raise it when equal bytes give other rows
 ROWS_AT_MOST = 1_000_000  # of one episode
 _TOP = 10
 _COUNTS = "_counts.json"
@@ -104,7 +104,7 @@ def read_counts(path: Path) -> LogCounts:
 
 def _wanted(layout: Layout, host: str) -> Ledger:
     return {
-        f"{episode}.parquet": {episode: canonical_sha256([key, LOG_VERSION])}
+        f"{episode}.parquet": {episode: canonical_sha256([key, version("log_rows")])}
         for episode, key in validated(layout, host, with_logs=True).items()
     }
 

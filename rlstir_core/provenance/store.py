@@ -32,8 +32,8 @@ from rlstir_core.provenance.tables import EDGE_TYPES, NODE_TABLES, TABLES, Graph
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes, Ledger, begin, changes, read_ledger, write_ledger
 from rlstir_core.results.lock import holding
+from rlstir_core.results.versions import version
 
-GRAPH_VERSION = 1  # raise it when equal log rows give another graph
 _TEMPORARY = ".tmp-"
 _META = b"rlstir"
 _BATCH = 8192  # rows
@@ -196,7 +196,7 @@ def _wanted(layout: Layout, host: str) -> Ledger:
     """One folder per episode, made from what the ledger of log rows says of it."""
     held = read_ledger(layout.log_events(host))
     return {
-        episode: {episode: canonical_sha256([key, GRAPH_VERSION])}
+        episode: {episode: canonical_sha256([key, version("graph")])}
         for each in held.values()
         for episode, key in each.items()
     }

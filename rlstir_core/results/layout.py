@@ -22,6 +22,10 @@ class Layout:
         """The lock of one result: of a host's rows, of a checkpoint, of a recipe's evaluation."""
         return self.data / ".locks" / f"{' '.join(what)}.lock"
 
+    @property
+    def index_lock(self) -> Path:
+        return self.lock("index")
+
     def host_lock(self, host: str) -> Path:
         return self.lock("host", host)
 
@@ -30,6 +34,11 @@ class Layout:
 
     def evaluation_lock(self, recipe: str) -> Path:
         return self.lock("evaluation", recipe)
+
+    @property
+    def store_identity(self) -> Path:
+        """Which store this folder belongs to."""
+        return self.data / "store.json"
 
     @property
     def processed(self) -> Path:
@@ -76,6 +85,11 @@ class Layout:
     def split(self, recipe: str) -> Path:
         """Who trains, validates and tests."""
         return self.processed / "splits" / f"{recipe}.json"
+
+    @property
+    def lab_checks(self) -> Path:
+        """What the lab's own checks said of the generated episodes."""
+        return self.processed / "lab_checks_v1.json"
 
     def artifacts(self, recipe: str) -> Path:
         return self.data / "artifacts" / recipe

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from rlstir_core.atomic import write_bytes
+from rlstir_core.atomic import canonical_sha256, write_bytes
+from rlstir_core.results.versions import version
 
 _NAME = "_ledger.json"  # Parquet readers pass over names that begin with an underscore
 
@@ -43,6 +44,11 @@ def read_ledger(folder: Path) -> Ledger:
 def write_ledger(folder: Path, ledger: Mapping[str, Held]) -> None:
     """Replaces the ledger of `folder`."""
     write_bytes(folder / _NAME, msgspec.json.encode(ledger, order="sorted"))
+
+
+def held_sha256(folder: Path, stage: str) -> str:
+    """The data version of a folder: a hash of what its files were made from, and by which version of the stage."""
+    return canonical_sha256([version(stage), read_ledger(folder)])
 
 
 def begin(folder: Path, todo: Changes) -> None:

@@ -2,7 +2,7 @@
 
 A lock is a file that a process holds through the kernel (`flock(2)`), so a process that is killed leaves none
 behind. Whoever makes a result holds its lock alone; whoever reads several files that belong together shares it.
-To stay clear of deadlock, locks are taken in one order: evaluation, checkpoint, host, index.
+To stay clear of deadlock, locks are taken in one order: index, evaluation, checkpoint, host.
 What does not belong here: what is protected (`layout.py` names the locks).
 """
 

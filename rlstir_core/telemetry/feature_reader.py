@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rlstir_core.errors import SchemaMismatch, UpstreamMissing, how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import read_ledger
+from rlstir_core.telemetry.store import feature_input_sha256
 
 # W windows, F feature columns
 
@@ -33,11 +34,11 @@ class FeatureReader:
         """Where the episode lies: a sort key."""
         return host, self._of_host(host).get(episode, ("", ""))[0], episode
 
-    def read(self, host: str, episode: str, input_sha256: str) -> NDArray[np.float32]:
+    def read(self, host: str, episode: str, tensor_sha256: str) -> NDArray[np.float32]:
         """The columns of every window of the episode, (W, F); UpstreamMissing where they are not there or stale."""
         name, made_from = self._of_host(host).get(episode, ("", ""))
         path = self._layout.features(host) / name
-        if made_from != input_sha256 or not path.is_file():
+        if made_from != feature_input_sha256(tensor_sha256) or not path.is_file():
             raise UpstreamMissing(
                 f"the features of host {host!r} are missing or out of date for episode {episode}; make them with: "
                 f"{how_to_make('window_features', host)}"

@@ -27,6 +27,7 @@ from rlstir_core.progress import Progress, told_to
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish, read_ledger
 from rlstir_core.results.lock import holding
+from rlstir_core.results.versions import version
 from rlstir_core.telemetry.channels import bin_channels, episode_bins
 from rlstir_core.telemetry.features import episode_features
 from rlstir_core.telemetry.parts import parts
@@ -154,11 +155,17 @@ def read_tensor(layout: Layout, host: str, episode: str) -> Tensor:
 
 
 def tensor_input_sha256(decoded_sha256: str, schema_sha256: str) -> str:
-    """The hash of all that an episode's tensor and features are made from."""
-    return canonical_sha256([decoded_sha256, schema_sha256])
+    """The hash of all that an episode's tensor is made from."""
+    return canonical_sha256([decoded_sha256, schema_sha256, version("tensors")])
+
+
+def feature_input_sha256(tensor_sha256: str) -> str:
+    """The hash of all that an episode's features are made from, given that of its tensor."""
+    return canonical_sha256([tensor_sha256, version("features")])
 
 
 def _wanted(layout: Layout, host: str, schema: FeatureSchema) -> dict[str, str]:
+    """{episode: hash of all that its tensor is made from}."""
     made_under = schema.sha256
     return {episode: tensor_input_sha256(key, made_under) for episode, key in validated(layout, host).items()}
 
@@ -168,7 +175,8 @@ def _tensor_files(wanted: dict[str, str]) -> Ledger:
 
 
 def _feature_files(wanted: dict[str, str]) -> Ledger:
-    return {name: {episode: wanted[episode] for episode in held} for name, held in parts(wanted).items()}
+    keys = {episode: feature_input_sha256(key) for episode, key in wanted.items()}
+    return {name: {episode: keys[episode] for episode in held} for name, held in parts(wanted).items()}
 
 
 def _summary(todo: Changes, wanted: Ledger) -> BuildSummary:

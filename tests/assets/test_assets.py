@@ -14,6 +14,7 @@ import pytest
 from rlstir_assets.assets.detectors import checkpoints
 from rlstir_assets.assets.evaluation import comparison_v2, detector_eval
 from rlstir_assets.assets.ingest import episode_index, validation
+from rlstir_assets.assets.logs import lab_checks, log_events
 from rlstir_assets.assets.telemetry import feature_schema, window_features, window_tensors
 from rlstir_assets.reporting import refusals, table
 from rlstir_assets.resources import Settings
@@ -109,25 +110,33 @@ def test_a_host_of_which_most_is_rejected_stops_the_run(settings: Settings, inst
         tarball.write_bytes(b"garbage")
     assert make([episode_index, feature_schema], settings, instance).success
     result = make(HOST_ASSETS, settings, instance, "k-gamingcom")
-    assert not result.success
+    sentence = said(result)
+    assert sentence.startswith(
+        "verdict_rates: 2 of 2 episodes of host 'k-gamingcom' are rejected (index.bytes 2), more than half"
+    )
     assert checks(result) == {"verdict_rates": False}
     assert not result.asset_materializations_for_node("window_tensors")
     assert make(HOST_ASSETS, settings, instance, "elliott-thinkpad").success
+    later = make([window_tensors], settings, instance, "k-gamingcom")  # a run that knows nothing of the check
+    assert "2 of 2 episodes of host 'k-gamingcom' are rejected" in said(later)
 
 
 MISSING = [
     (validation, "k-gamingcom", "'key:episode_index'"),
-    (window_tensors, "k-gamingcom", "'key:feature_schema'"),
-    (window_features, "k-gamingcom", "'key:feature_schema'"),
+    (feature_schema, None, "'key:episode_index'"),
+    (window_tensors, "k-gamingcom", "'key:episode_index'"),
+    (window_features, "k-gamingcom", "'key:episode_index'"),
+    (log_events, "k-gamingcom", "'key:episode_index'"),
+    (lab_checks, None, "'key:episode_index'"),
     (checkpoints[0], "host", "'key:episode_index'"),
     (detector_eval, "host", "'key:episode_index'"),
-    (comparison_v2, "host", "'key:detector_eval' --partition host"),
+    (comparison_v2, "host", "'key:episode_index'"),
 ]
 
 
 @pytest.mark.parametrize(("asset", "partition", "command"), MISSING)
 def test_an_asset_without_its_upstream_fails_with_the_command_that_makes_it(
-    settings: Settings, instance: dg.DagsterInstance, asset: Any, partition: str, command: str
+    settings: Settings, instance: dg.DagsterInstance, asset: Any, partition: str | None, command: str
 ) -> None:
     instance.add_dynamic_partitions("host", ["k-gamingcom"])
     sentence = said(make([asset], settings, instance, partition))
@@ -135,8 +144,19 @@ def test_an_asset_without_its_upstream_fails_with_the_command_that_makes_it(
     assert "\n" not in sentence
 
 
-def test_telemetry_of_a_host_that_was_not_validated_says_so(settings: Settings, instance: dg.DagsterInstance) -> None:
-    assert make([episode_index, feature_schema], settings, instance).success
+def test_a_report_without_its_evaluation_names_the_command_that_makes_it(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    assert make([episode_index], settings, instance).success
+    assert "'key:detector_eval' --partition host" in said(make([comparison_v2], settings, instance, "host"))
+
+
+def test_telemetry_without_a_schema_or_a_host_that_was_not_validated_says_so(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    assert make([episode_index], settings, instance).success
+    assert "--select 'key:feature_schema'" in said(make([window_tensors], settings, instance, "k-gamingcom"))
+    assert make([feature_schema], settings, instance).success
     sentence = said(make([window_tensors], settings, instance, "k-gamingcom"))
     assert "--select 'key:validation' --partition k-gamingcom" in sentence
 

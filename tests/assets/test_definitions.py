@@ -22,14 +22,15 @@ CHECKPOINTS = {f"checkpoint/{mode}/{model}" for mode in MODES for model in MODEL
 GROUPS = {
     "ingest": {"episode_index", "validation"},
     "telemetry": {"feature_schema", "window_features", "window_tensors"},
-    "investigator": {"log_events", "provenance_graphs"},
+    "logs": {"log_events", "provenance_graphs", "lab_checks"},
     "detectors": CHECKPOINTS,
     "evaluation": {"detector_eval", "comparison_v2"},
 }
 HOST_ASSETS = {"validation", "window_tensors", "window_features", "log_events", "provenance_graphs"}
+EARLY = {*GROUPS["ingest"], *GROUPS["telemetry"], "log_events", "lab_checks"}
 RECIPE_ASSETS = CHECKPOINTS | GROUPS["evaluation"]
 BLOCKING = {
-    "log_events": {f"lab_{name}" for name in GATES},
+    "lab_checks": set(GATES),
     "validation": {"verdict_rates"},
     **{key: {"split_overlap", "class_coverage", "schema_hash", "leaked_fits"} for key in CHECKPOINTS},
 }
@@ -128,7 +129,8 @@ def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -
     assert parents("window_features") == {"window_tensors"}
     assert parents("log_events") == {"validation"}
     assert parents("provenance_graphs") == {"log_events"}
-    assert all(parents(name) == {"window_features"} for name in CHECKPOINTS)
+    assert parents("lab_checks") == {"log_events"}
+    assert all(parents(name) == {"window_features", "lab_checks"} for name in CHECKPOINTS)
     assert parents("detector_eval") == CHECKPOINTS
     assert parents("comparison_v2") == {"detector_eval"}
 
@@ -136,8 +138,8 @@ def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("+key:comparison_v2", set().union(*GROUPS.values()) - GROUPS["investigator"]),
-        ("+key:checkpoint/realistic/gbt", {"checkpoint/realistic/gbt", *GROUPS["ingest"], *GROUPS["telemetry"]}),
+        ("+key:comparison_v2", set().union(*GROUPS.values()) - {"provenance_graphs"}),
+        ("+key:checkpoint/realistic/gbt", {"checkpoint/realistic/gbt", *EARLY}),
         ("group:detectors", CHECKPOINTS),
         ("kind:xgboost", {"checkpoint/realistic/gbt", "checkpoint/oracle/gbt"}),
         ("group:evaluation or key:validation", {*GROUPS["evaluation"], "validation"}),

@@ -51,7 +51,8 @@ def test_a_full_run_says_what_it_does_and_ends_with_a_summary_of_one_screen(driv
 def test_outputs_and_dagsters_records_lie_where_they_were_asked_for_and_nowhere_else(driven: Any) -> None:
     assert sorted(path.name for path in driven.root.iterdir()) == ["data", "elsewhere", "home", "store"]
     assert list((driven.root / "elsewhere").iterdir()) == []
-    assert sorted(path.name for path in driven.data.iterdir()) == [".locks", "artifacts", "processed", "reports"]
+    found = sorted(path.name for path in driven.data.iterdir())
+    assert found == [".locks", "artifacts", "processed", "reports", "store.json"]
     assert (driven.home / ".rlstir" / "dagster" / "storage").is_dir()
 
 
@@ -132,7 +133,7 @@ def test_the_ui_shows_all_models_inline_and_every_asset_was_made_once(driven: An
             for model in MODELS:
                 assert partitions_made(instance, f"checkpoint/{mode}/{model}") == ["host"]
         runs = instance.get_runs()
-        assert len(runs) == 3  # index, hosts, recipe
+        assert len(runs) == 4  # index, hosts, lab, recipe
         assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}
 
 
@@ -164,7 +165,7 @@ def test_a_second_run_makes_nothing_and_says_so(own_driven: Any, invoke: Any, in
     assert "comparison_v2.md" in result.stdout
     assert times() == before
     with instance_of(own_driven.home) as instance:
-        assert len(instance.get_runs()) == 3
+        assert len(instance.get_runs()) == 4
 
 
 def test_a_new_episode_reruns_its_host_and_the_recipe_and_leaves_the_other_host_alone(
@@ -204,8 +205,9 @@ def test_a_new_episode_reruns_its_host_and_the_recipe_and_leaves_the_other_host_
     assert result.exit_code == 0, result.output
     assert asked[0] == ({"episode_index"}, ())
     assert asked[1] == (set(HOST_ASSETS), (TEST_HOST,))
-    assert asked[2][1] == ("host",) and {"detector_eval", "comparison_v2"} <= asked[2][0]
-    assert len(asked) == 3
+    assert asked[2] == ({"lab_checks"}, ())
+    assert asked[3][1] == ("host",) and {"detector_eval", "comparison_v2"} <= asked[3][0]
+    assert len(asked) == 4
     with instance_of(own_driven.home) as instance:
         for name in HOST_ASSETS:
             assert partitions_made(instance, name) == [TRAIN_HOST, TEST_HOST, TEST_HOST]
@@ -248,5 +250,6 @@ def test_a_run_that_fails_gives_the_sentence_of_the_step(own_driven: Any, invoke
     result = invoke("materialize", "--store", own_driven.store, "--data", own_driven.data, home=own_driven.home)
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
-    assert "validation failed" in line and "verdict_rates" in line
+    assert "verdict_rates: 8 of 8 episodes of host 'k-gamingcom' are rejected (index.bytes 8), more than half" in line
+    assert "by which 8 of 8 were usable, stay as they are" in line
     assert "Traceback" not in result.output

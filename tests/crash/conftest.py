@@ -18,11 +18,11 @@ HOOK = Path(__file__).parent / "hook"
 
 
 def contents(data: Path) -> dict[str, str]:
-    """{path: hash} of every result. Ledgers and locks are no results: they hold the inodes of this machine."""
+    """{path: hash} of every result. Ledgers, locks and the store's stamp are none: they hold inodes of this machine."""
     return {
         str(path.relative_to(data)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(data.rglob("*"))
-        if path.is_file() and not path.name.startswith("_") and ".locks" not in path.parts
+        if path.is_file() and not path.name.startswith("_") and path.name != "store.json" and ".locks" not in path.parts
     }
 
 
@@ -63,7 +63,11 @@ class Victim:
 
     def killed_at(self, pattern: str, *more: str) -> None:
         """A run that is killed just before a file whose path matches `pattern` appears."""
-        process = self.start(*more, KILL_AT=pattern, PYTHONPATH=str(HOOK))
+        process = self.start(
+            *more,
+            KILL_AT=pattern,
+            PYTHONPATH=os.pathsep.join((str(HOOK), self.env.get("PYTHONPATH", ""))).rstrip(os.pathsep),
+        )
         said = process.communicate(timeout=600)[0]
         assert process.returncode == -signal.SIGKILL, f"{pattern} was never written: {said}"
 

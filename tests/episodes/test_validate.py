@@ -10,13 +10,15 @@ import pytest
 
 from rlstir_core.contract.registry import default_registry
 from rlstir_core.episodes import validate
+from rlstir_core.episodes.gate import VerdictsRefused
 from rlstir_core.episodes.gone import gone_hosts, remove_gone_hosts
 from rlstir_core.episodes.index import read_index
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.store_writer import write_episode, write_index
 from rlstir_core.episodes.validate import host_is_current, validate_host, validate_store
 from rlstir_core.episodes.verdicts import read_validation
-from rlstir_core.errors import UpstreamMissing
+from rlstir_core.errors import StoreError, UpstreamMissing
+from rlstir_core.results import versions
 from rlstir_core.results.layout import Layout
 
 REGISTRY = default_registry()
@@ -255,5 +257,96 @@ def test_progress_is_told(lab):
 
 def test_the_decode_hash_follows_the_code_version(monkeypatch):
     before = validate.decode_sha256(REGISTRY)
-    monkeypatch.setattr(validate, "DECODE_VERSION", 99)
+    monkeypatch.setattr(versions, "VERSIONS", {**versions.VERSIONS, "rows": 99})
     assert validate.decode_sha256(REGISTRY) != before
+
+
+# Verdicts that would replace good ones
+
+
+def spoil(lab, *episodes):
+    for episode in episodes:
+        path = lab.store / lab.records["host-a", episode]["path"]
+        path.write_bytes(b"spoiled")
+
+
+def everything(lab):
+    return {p: p.read_bytes() for p in lab.layout.data.rglob("*") if p.is_file() and p.suffix != ".lock"}
+
+
+def test_verdicts_that_reject_most_of_a_host_leave_the_good_ones_in_place(lab):
+    lab.run()
+    lab.add("ep-3", benign=True)  # a good change comes along, and waits with the others
+    spoil(lab, "ep-1", "ep-2")
+    before = everything(lab)
+    with pytest.raises(
+        VerdictsRefused, match=r"2 of 3 episodes of host 'host-a' are rejected \(index.bytes 2\)"
+    ) as said:
+        lab.run()
+    assert "3 of 3 were usable, stay as they are" in str(said.value)
+    assert everything(lab) == before
+    assert not lab.is_current()
+    assert len(validate.validated(lab.layout, "host-a")) == 3
+
+
+def test_half_of_a_host_may_be_rejected(lab):
+    lab.add("ep-4")
+    lab.run()
+    spoil(lab, "ep-1", "ep-2")
+    assert lab.run().count("reject") == 2
+    assert len(validate.validated(lab.layout, "host-a")) == 2
+
+
+def test_good_episodes_that_left_do_not_make_bad_ones_the_most(lab):
+    lab.add("ep-4")
+    spoil(lab, "ep-1", "ep-2")
+    lab.run()
+    lab.drop("ep-3")
+    before = everything(lab)
+    with pytest.raises(VerdictsRefused, match="2 of 3 episodes"):
+        lab.run()
+    assert everything(lab) == before
+
+
+def test_the_first_verdicts_of_a_bad_host_are_kept_for_people_and_refused_to_later_steps(lab):
+    spoil(lab, "ep-1", "ep-2")
+    found = lab.run()
+    assert not found.believable and "2 of 3 episodes of host 'host-a' are rejected (index.bytes 2)" in found.said
+    assert len(read_validation(lab.layout.validation("host-a"))) == 3
+    with pytest.raises(UpstreamMissing, match="more than half, so nothing is made of that host"):
+        validate.validated(lab.layout, "host-a")
+    lab.add("ep-2")
+    assert lab.run().believable
+    assert len(validate.validated(lab.layout, "host-a")) == 2
+
+
+def test_rows_that_wait_are_swept_when_the_run_was_killed(lab, monkeypatch):
+    lab.run()
+    before = everything(lab)
+    for name in ("ep-1", "ep-2", "ep-3"):
+        lab.add(name, benign=True)
+    really = validate._decode
+
+    def killed(store, entry, *rest, **options):
+        if entry.episode_id == "ep-2":
+            raise KeyboardInterrupt
+        return really(store, entry, *rest, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(validate, "_decode", killed)
+        lab.run()
+    folder = lab.layout.rows("host-a", "x").parent
+    assert list(folder.glob(".next-*"))
+    assert {path: path.read_bytes() for path in before} == before  # nothing was replaced before it was worth it
+    assert lab.run().n_decoded == 3
+    assert not list(folder.glob(".next-*"))
+
+
+def test_tarballs_that_are_not_mounted_are_no_verdict(lab):
+    index = read_index(lab.store)
+    lab.run()
+    before = everything(lab)
+    (lab.store / "episodes").rename(lab.store / "unmounted")
+    with pytest.raises(StoreError, match=r"none of the 3 tarballs of host 'host-a' is under .*; mount or restore"):
+        validate_host(lab.store, lab.layout, "host-a", registry=REGISTRY, index=index)
+    assert everything(lab) == before

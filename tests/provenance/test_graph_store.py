@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from graph_check import check
 
-import rlstir_core.hostlogs.store as log_store
 from rlstir_core.contract.registry import load_registry
 from rlstir_core.episodes.index import read_index
 from rlstir_core.episodes.validate import validate_host
@@ -22,6 +21,7 @@ from rlstir_core.importers.logs import import_logs
 from rlstir_core.provenance.csr import typed_graph
 from rlstir_core.provenance.picture import tree_picture
 from rlstir_core.provenance.store import build_graphs, graph_changes, largest_tree, read_counts, read_graph
+from rlstir_core.results import versions
 from rlstir_core.results.layout import Layout
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
@@ -102,7 +102,7 @@ def test_an_episode_that_is_gone_takes_its_graph_along(small: tuple[Path, Layout
 
 def test_rows_that_are_not_up_to_date_are_refused(small: tuple[Path, Layout], monkeypatch: pytest.MonkeyPatch) -> None:
     _, layout = small
-    monkeypatch.setattr(log_store, "LOG_VERSION", 10_000)
+    monkeypatch.setattr(versions, "VERSIONS", {**versions.VERSIONS, "log_rows": 10_000})
     with pytest.raises(UpstreamMissing, match=r"log rows of host 'ws'.*key:log_events"):
         build_graphs(layout, "ws")
 
@@ -110,7 +110,7 @@ def test_rows_that_are_not_up_to_date_are_refused(small: tuple[Path, Layout], mo
 def test_rows_made_anew_make_the_graphs_anew(small: tuple[Path, Layout], monkeypatch: pytest.MonkeyPatch) -> None:
     store, layout = small
     build_graphs(layout, "ws")
-    monkeypatch.setattr(log_store, "LOG_VERSION", 10_000)
+    monkeypatch.setattr(versions, "VERSIONS", {**versions.VERSIONS, "log_rows": 10_000})
     rows(store, layout)
     assert build_graphs(layout, "ws").made == 2
 

@@ -34,7 +34,7 @@ from rlstir_core.evaluation.stats.scored import Truth
 from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
-from rlstir_core.results.versions import VERSIONS
+from rlstir_core.results.versions import version
 
 # N windows, K phases
 Checkpoints = dict[tuple[str, str], Checkpoint]
@@ -123,7 +123,7 @@ def _evaluation_sha256(study: Study, registry: Registry, checkpoints: Checkpoint
     index = study.layout.index
     return canonical_sha256(
         [
-            VERSIONS["evaluation"],
+            version("evaluation"),
             study.options,
             registry.sha256,
             study.split.sha256,

@@ -25,7 +25,7 @@ from rlstir_core.evaluation.report.verdict import chosen_model
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
-from rlstir_core.results.versions import VERSIONS
+from rlstir_core.results.versions import version
 
 _PICTURE = re.compile(r"\((plots/[a-z0-9_-]+\.png)\)")
 
@@ -99,7 +99,7 @@ def report_is_current(layout: Layout, recipe: str) -> bool:
 
 def _manifest(inputs: ReportInputs) -> Manifest:
     """The evaluation's manifest, and the version of the report's own code."""
-    versions = inputs.manifest.versions | {"report": str(VERSIONS["report"])}
+    versions = inputs.manifest.versions | {"report": str(version("report"))}
     return msgspec.structs.replace(inputs.manifest, versions=versions)
 
 

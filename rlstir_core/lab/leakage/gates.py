@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rlstir_core.lab.leakage.facts import EpisodeFacts, generated
 from rlstir_core.lab.leakage.probes import FOLDS, Figure, by_system, metadata, overlap, rate, scenarios, stump
+from rlstir_core.results.lab_outcome import LabOutcome, lab_inputs_sha256, write_outcome
 from rlstir_core.results.layout import Layout
 
 FEWEST = 100  # episodes
@@ -25,8 +26,8 @@ GATES = {
     "metadata_only": "AUROC, attack against benign, of counts, durations, host, users, pids and sizes",
     "look_alikes": "share of benign episodes with honest work that looks like an attack",
     "naive_tamper_rule": "share of honest episodes that a gap in ids or a step back in time flags",
-    "chainsaw_rule": "share of honest episodes that a gap in header ids or 30 quiet minutes flags",
 }
+PRINTED = {"chainsaw_rule": "share of honest episodes that a gap in header ids or 30 quiet minutes flags"}  # no bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +43,26 @@ class Gate:
     passed: bool
     detail: str = ""
 
+    @property
+    def said(self) -> str:
+        """The figure and its bar in one phrase."""
+        figure = self.figure
+        value = "untested" if figure is None else f"{figure.value:.3f} [{figure.lo:.3f}, {figure.hi:.3f}]"
+        return f"{self.name} is {value} where {self.bar} was wanted ({self.asks}, {self.n} episodes)"
+
 
 def gates(store: Path, layout: Layout, hosts: Iterable[str]) -> list[Gate]:
-    """Every check, for the generated episodes with log rows; without a figure where the store has none."""
-    return judge(generated(store, layout, hosts))
+    """Every gate, for the generated episodes with log rows; without a figure where the store has none.
+
+    What failed is kept beside the rows (`results/lab_outcome.py`), for whoever wants to train on them.
+    """
+    named = tuple(hosts)
+    made_from = lab_inputs_sha256(layout, named)
+    facts = generated(store, layout, named)
+    found = judge(facts)
+    failed = tuple(gate.said for gate in found if not gate.passed)
+    write_outcome(layout, LabOutcome(made_from=made_from, n_episodes=len(facts), failed=failed))
+    return found
 
 
 def judge(facts: Sequence[EpisodeFacts]) -> list[Gate]:
@@ -130,7 +147,7 @@ def _gate(
     judged = figure is not None and enough and len(facts) >= FEWEST
     return Gate(
         name=name,
-        asks=GATES[name],
+        asks=(GATES | PRINTED)[name],
         bar=bar,
         figure=figure,
         n=len(facts),

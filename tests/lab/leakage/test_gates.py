@@ -15,7 +15,7 @@ from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.lab.generate import generate_store
 from rlstir_core.lab.leakage import facts as facts_module
 from rlstir_core.lab.leakage.facts import EpisodeFacts, Lab, generated
-from rlstir_core.lab.leakage.gates import FEWEST, GATES, Gate, gates, judge
+from rlstir_core.lab.leakage.gates import FEWEST, GATES, PRINTED, Gate, gates, judge
 from rlstir_core.lab.leakage.probes import rate
 from rlstir_core.lab.plan import LabOptions
 from rlstir_core.results.layout import Layout
@@ -62,7 +62,7 @@ def failed(found: list[Gate]) -> set[str]:
 
 def test_an_honest_store_passes_every_gate_and_each_prints_its_figure() -> None:
     found = judge(facts())
-    assert [gate.name for gate in found] == list(GATES)
+    assert [gate.name for gate in found] == [*GATES, *PRINTED]
     assert not failed(found)
     for gate in found:
         assert gate.judged and gate.figure is not None
