@@ -21,7 +21,7 @@ from rlstir_core.results.lock import holding
 from rlstir_core.results.store_identity import (
     NO_STAMP,
     Content,
-    Stamp,
+    IndexStamp,
     StoreIdentity,
     identity_of,
     read_identity,

@@ -20,8 +20,8 @@ FORMAT = 1
 _ANCHORS = 1024  # enough that a store whose older half is thrown away is still known
 
 Content = tuple[str, str, str]  # host, episode, sha256 of the tarball
-Stamp = tuple[int, int, int]  # size, time and inode of the index
-NO_STAMP: Stamp = (-1, 0, 0)  # no index has it
+IndexStamp = tuple[int, int, int]  # size, time and inode of the index
+NO_STAMP: IndexStamp = (-1, 0, 0)  # no index has it
 
 
 class StoreIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +31,7 @@ class StoreIdentity(msgspec.Struct, frozen=True, kw_only=True):
     anchors: tuple[str, ...]  # the smallest hashes of its episodes
     n_episodes: int
     hosts: tuple[str, ...]
-    stamp: Stamp = NO_STAMP
+    stamp: IndexStamp = NO_STAMP
 
     def knows(self, contents: Iterable[Content]) -> bool:
         """Whether one of these episodes is remembered."""
@@ -43,7 +43,7 @@ class StoreIdentity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def identity_of(
-    contents: Iterable[Content], *, n_episodes: int, hosts: Iterable[str], stamp: Stamp = NO_STAMP
+    contents: Iterable[Content], *, n_episodes: int, hosts: Iterable[str], stamp: IndexStamp = NO_STAMP
 ) -> StoreIdentity:
     """The identity of a store that names `contents`, of which `n_episodes` of `hosts` can be read."""
     smallest = heapq.nsmallest(_ANCHORS, map(_anchor, contents))
@@ -65,7 +65,7 @@ def write_identity(path: Path, identity: StoreIdentity) -> None:
     write_json(path, identity)
 
 
-def stamp_of_index(index: Path) -> Stamp:
+def stamp_of_index(index: Path) -> IndexStamp:
     """Size, time and inode: where they are the same, so are the index's bytes."""
     info = index.stat()
     return (info.st_size, info.st_mtime_ns, info.st_ino)
