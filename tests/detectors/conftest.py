@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -161,7 +162,7 @@ def some() -> Callable[[Inputs, slice], Inputs]:
 def _in_parts(inputs: Inputs, n_phases: int = 3, parts: int = 1, **rest: Any) -> Blocks:
     label_N = inputs.windows.label_N
     ends = np.linspace(0, len(label_N), parts + 1).astype(int).tolist()
-    bounds = list(zip(ends[:-1], ends[1:], strict=True))
+    bounds = list(pairwise(ends))
     count_K = np.bincount(label_N, minlength=n_phases)
     return Blocks(inputs.windows, bounds, lambda k: _some(inputs, slice(*bounds[k])), count_K=count_K, **rest)
 

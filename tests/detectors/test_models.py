@@ -115,7 +115,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
 
 
 @pytest.mark.parametrize("name", ["gbt", "mlp", "cnn"])
-def test_a_prediction_does_not_depend_on_the_windows_beside_it(name: str, easy: Easy, some: Some, fitted: Fit, preset: Preset) -> None:
+def test_a_prediction_does_not_depend_on_the_windows_beside_it(
+    name: str, easy: Easy, some: Some, fitted: Fit, preset: Preset
+) -> None:
     detector, _, _ = fitted(name, replace(preset, train=replace(preset.train, epochs=2)))
     inputs = easy(MODELS[name].kind, seed=3)
     fewer = some(inputs, slice(60))
