@@ -92,9 +92,11 @@ class Tiny:
             "t_start_wall_ns": T0,
             "t_end_wall_ns": T0 + int(seconds * S),
         }
-        labels = [(T0, "calm"), (T0 + int(seconds * S * 0.3), "armed"), (T0 + int(seconds * S * 0.5), "attack")]
+        known |= meta
+        phases = known.pop("phases", ("calm", "armed", "attack"))
+        labels = [(T0 + int(seconds * S * at), phase) for at, phase in zip((0, 0.3, 0.5), phases, strict=True)]
         sources = {name: jsonl_bytes(rows) for name, rows in source_rows(seed, seconds).items() if name != drop}
-        self._write(known | meta, labels, sources)
+        self._write(known, labels, sources)
 
     def add_logs(self, episode: str, line: str, host: str = HOST, **meta: Any) -> None:
         """An episode without telemetry."""
