@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from rlstir_core.evaluation.stats.counts import macro_f1
 from rlstir_core.evaluation.stats.intervals import Statistic, draw_indices, draw_weights
+from rlstir_core.learning.scores import macro_f1
 
 REQUIRED_RATIO = 100.0
 TOLERANCE = 1e-6

@@ -165,18 +165,21 @@ def _round(spec: RecipeSpec, settings: SplitSettings, sides: Sides) -> SplitRoun
 def _folds(episodes: Sequence[EpisodeInfo], settings: SplitSettings, *, by_host: bool) -> tuple[tuple[str, ...], ...]:
     """The train side in folds: whole hosts where there are enough of them, else alike in host and profile.
 
-    A choice made on a host that was not trained on holds better on a new host.
+    A choice made on a host that was not trained on holds better on a new host. Telemetry is dealt first, so that logs
+    alone fill no fold that telemetry could stand in.
     """
     count = max(2, min(settings.folds, len(episodes) // 2))
-    hosts = sorted(hosts_of(episodes), key=lambda host: rank(host, settings.seed))
+    measured = set(hosts_of([episode for episode in episodes if episode.windows]))
+    hosts = sorted(hosts_of(episodes), key=lambda host: (host not in measured, rank(host, settings.seed)))
     place = {host: k for k, host in enumerate(hosts)}
     dealt: list[list[str]] = [[] for _ in range(count)]
-    if by_host and len(hosts) >= count:
+    if by_host and len(measured or hosts) >= count:
         for episode in episodes:
             dealt[place[episode.host] % count].append(episode.episode_id)
     else:
         alike = sorted(
-            episodes, key=lambda e: (e.host, e.profile, e.benign, rank(e.episode_id, settings.seed), e.episode_id)
+            episodes,
+            key=lambda e: (not e.windows, e.host, e.profile, e.benign, rank(e.episode_id, settings.seed), e.episode_id),
         )
         for at, episode in enumerate(alike):
             dealt[at % count].append(episode.episode_id)

@@ -21,7 +21,7 @@ from rlstir_core.detectors.models.gbt import GradientBoostedTrees
 from rlstir_core.detectors.random_split import write_random_split
 from rlstir_core.detectors.scenes import Scored, write_predictions
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
-from rlstir_core.detectors.training import training_blocks, validation_blocks
+from rlstir_core.detectors.training import member_sides, training_blocks, validation_blocks
 from rlstir_core.detectors.views import View, training_views
 from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
@@ -125,9 +125,8 @@ def _crossed(study: Study, inputs: InputSchema, views: Sequence[View], fit: _Fit
     """A member for each fold of each round, as for the detectors."""
     members = []
     for place, each in enumerate(study.split.rounds):
-        for at, fold in enumerate(each.folds):
-            kept_out = set(fold)
-            train = study.episodes.select(name for name in each.train if name not in kept_out)
-            held = validation_blocks(study, study.episodes.select(fold), inputs)
-            members.append((place, at, fit(training_blocks(study, train, inputs, views), held)))
+        for fold in range(len(each.folds)):
+            train, held = member_sides(study, place, fold)
+            stopped_on = validation_blocks(study, held, inputs)
+            members.append((place, fold, fit(training_blocks(study, train, inputs, views), stopped_on)))
     return Members(members)  # type: ignore[arg-type]

@@ -94,6 +94,7 @@ class Members:
 
 def write_checkpoint(path: Path, model: str, members: Sequence[Fitted], **known: Any) -> Checkpoint:
     """Writes the sidecars first and the JSON last, so that a checkpoint that is there is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     written = []
     for place, fitted in enumerate(members):
         detector = fitted.detector

@@ -237,7 +237,9 @@ def windows_of(
     No tensor is opened.
     """
     bin_hz = schema.windowing.bin_hz
-    parts, masks = [], []
+    nothing = np.empty(0)
+    parts = [(*[nothing.astype(np.int64)] * 3, nothing.astype(np.float32), nothing, nothing)]
+    masks = []
     for place, recording in enumerate(recordings):
         grid, n_bins = recording.grid, recording.n_bins
         episode = recording.info.episode_id

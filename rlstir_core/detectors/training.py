@@ -16,7 +16,7 @@ from rlstir_core.detectors.inputs import InputSchema
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.views import View, scoring_view
-from rlstir_core.errors import CheckpointError, UpstreamMissing
+from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
 from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
@@ -45,6 +45,20 @@ def kept_checkpoint(study: Study, model: str, mode: str) -> Checkpoint | None:
         return None
     good = checkpoint.input_sha256 == study.training_sha256(model, mode) and is_whole(path, checkpoint)
     return checkpoint if good else None
+
+
+def member_sides(study: Study, place: int, fold: int) -> tuple[list[Recording], list[Recording]]:
+    """What a member of round `place` is trained on and what it is stopped on; SplitRefused where one has nothing."""
+    each = study.split.rounds[place]
+    kept_out = set(each.folds[fold])
+    train = study.episodes.select(name for name in each.train if name not in kept_out)
+    held = study.episodes.select(each.folds[fold])
+    if not train or not held:
+        raise SplitRefused(
+            f"the train side of recipe {study.split.recipe!r} has too few episodes with labelled windows for "
+            f"{len(each.folds)} folds; record more of them, name other hosts, or choose another recipe"
+        )
+    return train, held
 
 
 def training_blocks(
@@ -86,17 +100,16 @@ def _train(study: Study, model: str, mode: str, tell: Tell) -> Checkpoint:
     folds = [(r, f) for r, each in enumerate(split.rounds) for f in range(len(each.folds))]
     members = []
     for done, (r, f) in enumerate(folds, 1):
-        fold = split.rounds[r].folds[f]
-        kept_out = set(fold)
-        train = study.episodes.select(name for name in split.rounds[r].train if name not in kept_out)
+        train, held = member_sides(study, r, f)
         detector = MODELS[model].build()
         facts = detector.fit(
             training_blocks(study, train, inputs, views),
-            [validation_blocks(study, study.episodes.select(fold), inputs)],
+            [validation_blocks(study, held, inputs)],
             len(inputs.phases),
             study.numbers,
             _prefixed(tell, f"member {done} of {len(folds)}"),
         )
+        fold = split.rounds[r].folds[f]
         members.append(Fitted(detector=detector, facts=facts, validation_episodes=fold, round=r, fold=f))
     return write_checkpoint(
         path,

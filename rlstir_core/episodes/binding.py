@@ -141,7 +141,7 @@ def _gone_episodes(layout: Layout, known: StoreIdentity, index: StoreIndex) -> t
     return len(before), len(before - now)
 
 
-def _identity(index: StoreIndex, stamp: Stamp) -> StoreIdentity:
+def _identity(index: StoreIndex, stamp: IndexStamp) -> StoreIdentity:
     named = (*index.entries, *index.missing)
     return identity_of(_contents(named), n_episodes=len(index.entries), hosts=index.hosts, stamp=stamp)
 
@@ -150,7 +150,7 @@ def _contents(entries: Sequence[IndexEntry]) -> Iterable[Content]:
     return ((entry.host_id, entry.episode_id, entry.sha256) for entry in entries)
 
 
-def _stamp(store: Path) -> Stamp | None:
+def _stamp(store: Path) -> IndexStamp | None:
     try:
         return stamp_of_index(store / INDEX_NAME)
     except OSError:

@@ -1,9 +1,10 @@
-"""A small corpus in memory, and an easy problem for every model."""
+"""A few episodes in memory, and an easy problem for every model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ import pytest
 import torch
 
 from rlstir_core.contract.registry import default_registry
-from rlstir_core.datasets.recipes import EpisodeInfo
-from rlstir_core.detectors.corpus import Corpus, Recording
+from rlstir_core.datasets.episodes import EpisodeInfo
+from rlstir_core.detectors.blocks import Blocks
+from rlstir_core.detectors.episode_set import EpisodeSet, Recording
 from rlstir_core.detectors.inputs import Inputs, SequenceInputs, SummaryInputs, Windows
-from rlstir_core.episodes.verdicts import ValidationRow
 from rlstir_core.learning.presets import Net, Preset, Training, Trees
 from rlstir_core.telemetry.features import episode_features
 from rlstir_core.telemetry.schema import FeatureSchema, make_schema
@@ -32,7 +33,6 @@ def _one_thread() -> None:
 def _recording(schema: FeatureSchema, name: str, host: str, x_CT: np.ndarray) -> Recording:
     grid = window_grid(x_CT.shape[1], schema.windowing)
     n = len(grid.start_W)
-    end = T0 + x_CT.shape[1] * 10**8
     info = EpisodeInfo(
         episode_id=name,
         host=host,
@@ -41,35 +41,31 @@ def _recording(schema: FeatureSchema, name: str, host: str, x_CT: np.ndarray) ->
         benign=False,
         complete=True,
         t_start_wall_ns=T0,
-        t_end_wall_ns=end,
+        t_end_wall_ns=T0 + x_CT.shape[1] * 10**8,
         content_sha256=name,
-        phases=schema.phases[:2],
-    )
-    row = ValidationRow(
-        host=host,
-        episode_id=name,
-        path=f"episodes/{host}/{name}.tar.zst",
-        verdict="ok",
-        reason="",
-        reasons=(),
-        detail="",
-        index_sha256="",
-        sha256="",
-        n_bytes=1,
-        decode_sha256="",
-        t_start_wall_ns=T0,
-        t_end_wall_ns=end,
+        windows={schema.phases[0]: (n + 1) // 2, schema.phases[1]: n // 2},
     )
     return Recording(
         info=info,
-        row=row,
-        x_CT=x_CT,
+        n_bins=x_CT.shape[1],
         grid=grid,
-        features_WF=episode_features(x_CT, schema, grid),
+        known_C=np.isfinite(x_CT).any(axis=1),
         label_W=np.arange(n) % 2,
         purity_W=np.ones(n, np.float32),
         since_onset_W=np.full(n, np.nan),
+        open=x_CT.copy,
     )
+
+
+def _episodes_of(schema: FeatureSchema, recordings: Sequence[Recording]) -> EpisodeSet:
+    place = {name: at for at, name in enumerate(schema.columns)}
+
+    def features(columns: Sequence[str]) -> Callable[[Recording], np.ndarray]:
+        chosen = [place[column] for column in columns]
+        return lambda each: episode_features(each.x_CT, schema, each.grid)[:, chosen]
+
+    named = {recording.info.episode_id: recording for recording in recordings}
+    return EpisodeSet(schema=schema, recordings=named, features=features, place=lambda each: each.info.episode_id)
 
 
 @pytest.fixture(scope="session")
@@ -79,15 +75,21 @@ def make_recording() -> Callable[..., Recording]:
 
 
 @pytest.fixture(scope="session")
-def corpus() -> Corpus:
+def episodes_of() -> Callable[..., EpisodeSet]:
+    """`episodes_of(schema, recordings)`: recordings in memory as detectors take them."""
+    return _episodes_of
+
+
+@pytest.fixture(scope="session")
+def episodes() -> EpisodeSet:
     """Six episodes of two hosts; the first bin is missing everywhere, as rates are."""
     schema = make_schema(default_registry())
-    recordings = {}
+    recordings = []
     for k in range(6):
         x_CT = np.random.default_rng(k).normal(8, 1, (len(schema.channels), 400 + 10 * k)).astype(np.float32)
         x_CT[:, 0] = np.nan
-        recordings[f"ep-{k}"] = _recording(schema, f"ep-{k}", f"host-{k % 2}", x_CT)
-    return Corpus(schema=schema, columns=schema.columns, recordings=recordings)
+        recordings.append(_recording(schema, f"ep-{k}", f"host-{k % 2}", x_CT))
+    return _episodes_of(schema, recordings)
 
 
 def small_preset(**training: Any) -> Preset:
@@ -96,7 +98,7 @@ def small_preset(**training: Any) -> Preset:
         name="tiny",
         trees=Trees(rounds=30, learning_rate=0.3, columns=1.0),
         net=Net(width=16, layers=1, heads=2, dropout=0.1, stem_stride=2),
-        training=replace(Training(batch=32, rounds=12, learning_rate=5e-3, device="cpu", views=1), **training),
+        train=replace(Training(batch=32, epochs=12, learning_rate=5e-3, device="cpu", views=1), **training),
     )
 
 
@@ -141,3 +143,31 @@ def _easy(kind: str, seed: int, n: int = 120) -> Inputs:
 def easy() -> Callable[..., Inputs]:
     """`easy(kind, seed)`: inputs of the easy problem."""
     return _easy
+
+
+def _some(inputs: Inputs, chosen: slice) -> Inputs:
+    cut = {name: getattr(inputs.windows, name)[chosen] for name in Windows.__dataclass_fields__ if name != "episodes"}
+    windows = replace(inputs.windows, **cut)
+    if isinstance(inputs, SummaryInputs):
+        return replace(inputs, windows=windows, x_NF=inputs.x_NF[chosen])
+    return replace(inputs, windows=windows, start_N=inputs.start_N[chosen])
+
+
+@pytest.fixture(scope="session")
+def some() -> Callable[[Inputs, slice], Inputs]:
+    """`some(inputs, slice)`: those windows alone."""
+    return _some
+
+
+def _in_parts(inputs: Inputs, n_phases: int = 3, parts: int = 1, **rest: Any) -> Blocks:
+    label_N = inputs.windows.label_N
+    ends = np.linspace(0, len(label_N), parts + 1).astype(int).tolist()
+    bounds = list(pairwise(ends))
+    count_K = np.bincount(label_N, minlength=n_phases)
+    return Blocks(inputs.windows, bounds, lambda k: _some(inputs, slice(*bounds[k])), count_K=count_K, **rest)
+
+
+@pytest.fixture(scope="session")
+def in_parts() -> Callable[..., Blocks]:
+    """`in_parts(inputs, n_phases, parts)`: the same windows as so many blocks."""
+    return _in_parts

@@ -15,15 +15,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rlstir_core.atomic import file_sha256
+from rlstir_core.detectors.blocks import one_block
 from rlstir_core.detectors.checkpoint import (
-    DETECTORS,
     Checkpoint,
+    Fitted,
     is_whole,
     load_detector,
     read_checkpoint,
     write_checkpoint,
 )
 from rlstir_core.detectors.inputs import Inputs, InputSchema
+from rlstir_core.detectors.models import MODELS
 from rlstir_core.errors import CheckpointError, RlstirError, SchemaMismatch, UpstreamMissing
 from rlstir_core.learning.presets import Preset
 
@@ -49,24 +51,25 @@ def written(easy: Easy, tmp_path_factory: pytest.TempPathFactory) -> Path:
         name="tiny",
         trees=Trees(rounds=5),
         net=Net(width=8, layers=1, heads=2, stem_stride=2),
-        training=Training(rounds=1, min_round_steps=1, device="cpu"),
+        train=Training(epochs=1, min_epoch_steps=1, device="cpu"),
     )
     folder = tmp_path_factory.mktemp("artifacts") / "host"
     for name in ("gbt", "mlp", "gru"):
         members = []
         for seed in (0, 1):
-            detector = DETECTORS[name]()
-            views = [easy(detector.kind, seed=seed)]
-            facts = detector.fit(views, [easy(detector.kind, seed=9)], 3, replace(preset, seed=seed), lambda _: None)
-            members.append((detector, facts, (f"ep-{seed}",)))
+            kind, detector = MODELS[name].kind, MODELS[name].build()
+            views, held = ([one_block(easy(kind, seed=s), 3)] for s in (seed, 9))
+            facts = detector.fit(views, held, 3, replace(preset, seed=seed), lambda _: None)
+            members.append(Fitted(detector=detector, facts=facts, validation_episodes=(f"ep-{seed}",), fold=seed))
         write_checkpoint(
             folder / f"{name}_realistic.ckpt.json",
+            name,
             members,
             mode="realistic",
             recipe="host",
             preset="tiny",
             seed=0,
-            input_schema=schema_of(detector.kind),
+            input_schema=schema_of(kind),
             input_sha256="a",
             train_sha256="b",
             n_train_episodes=2,
@@ -112,11 +115,13 @@ def assert_refused(path: Path, says: str = "again") -> None:
 
 @pytest.mark.parametrize("name", ["gbt", "mlp", "gru"])
 def test_a_checkpoint_comes_back_with_the_mean_of_its_members(written: Path, easy: Easy, name: str) -> None:
-    checkpoint, detector = load_detector(ckpt(written, name), schema_of(DETECTORS[name].kind))
-    inputs = easy(DETECTORS[name].kind, seed=4)
-    members = [member.predict_proba(inputs) for member, _ in detector.members]
+    checkpoint, detector = load_detector(ckpt(written, name), schema_of(MODELS[name].kind))
+    inputs = easy(MODELS[name].kind, seed=4)
+    members = [member.predict_proba(inputs) for *_, member in detector.members]
     np.testing.assert_allclose(detector.predict_proba(inputs), np.mean(members, axis=0))
     assert len(members) == 2 and not np.array_equal(*members)
+    assert [(place, fold) for place, fold, _ in detector.members] == [(0, 0), (0, 1)]
+    np.testing.assert_array_equal(detector.predict_fold(0, 1, inputs), members[1])
     assert checkpoint == read_checkpoint(ckpt(written, name)) and is_whole(ckpt(written, name), checkpoint)
 
 
@@ -138,7 +143,7 @@ def test_a_checkpoint_of_another_schema_is_refused_with_both_hashes_and_the_colu
 
 def test_a_missing_checkpoint_names_the_command_that_makes_it(tmp_path: Path) -> None:
     says = re.escape(
-        "dagster asset materialize -m rlstir_assets.definitions --select 'key:checkpoint/oracle/gru' --partition time"
+        "dagster asset materialize -m rlstir_assets.definitions --select 'key:checkpoint/gru_oracle' --partition time"
     )
     with pytest.raises(UpstreamMissing, match=says):
         read_checkpoint(tmp_path / "time" / "gru_oracle.ckpt.json")
@@ -248,6 +253,8 @@ def test_settings_that_lie_about_the_weights_are_refused(folder: Path, name: str
         (lambda t: t.update(seed="zero"), "is not a checkpoint"),
         (lambda t: t.pop("input_schema"), "is not a checkpoint"),
         (lambda t: t["members"][0].pop("facts"), "is not a checkpoint"),
+        (lambda t: t["members"][0].update(round=-1), "a round or fold of member 0 that cannot be"),
+        (lambda t: t["members"][1].update(fold=10**9), "a round or fold of member 1 that cannot be"),
         (lambda t: t["members"][0].update(sidecar="../x.safetensors"), "outside its folder"),
         (lambda t: t["members"][0].update(sidecar="/etc/passwd"), "outside its folder"),
         (lambda t: t["members"][0].update(sidecar=".."), "outside its folder|is missing"),

@@ -241,13 +241,13 @@ def sample_inputs(clock: float = 0.24) -> ReportInputs:
         ),
         split=SplitDescription(
             recipe="host",
-            says="whole hosts are held apart: trained on host-t, tested on host-a and host-b",
+            words="whole hosts are held apart: trained on host-t, tested on host-a and host-b",
             train=SplitSide(episodes=120, windows=8000, hosts=("host-t",), samples=("s0", "s1")),
             folds=3,
             test=SplitSide(episodes=60, windows=1800, hosts=("host-a", "host-b"), samples=("s0", "s3")),
             excluded=(Excluded(kind="sample", name="s9", reason="rejected, archive.truncated"),),
             coverage=(Coverage(kind="phase", name="dormant", train=60, test=3),),
-            proofs=("no episode stands on two sides",),
+            checks=("no episode stands on two sides",),
         ),
         untested=(
             Untested(kind="phase", name="dormant", n_test=3, reason="3 test episodes, 5 needed"),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from rlstir_core.evaluation.stats.counts import macro_f1
 from rlstir_core.evaluation.stats.intervals import Statistic, estimate, new_host_estimate
+from rlstir_core.learning.scores import macro_f1
 
 K = 5
 EVERY = np.ones(K, bool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,3 +127,54 @@ def test_a_prefix_curve_scores_every_prefix_with_its_interval(make_truth: MakeTr
     values = [point.macro_f1.value or 0 for point in curve.points]
     assert values == sorted(values) and [point.at for point in curve.points] == [5, 20, 50]
     assert all(point.macro_f1.lo is not None for point in curve.points)
+
+
+# ---- rounds of a split
+
+
+def of_rounds(pair: tuple[Truth, Scores], *sizes: int) -> tuple[Truth, Scores]:
+    """The pair, its first windows scored in round 0, the next ones in round 1 and so on."""
+    truth, scores = pair
+    return replace(truth, round_N=np.repeat(np.arange(len(sizes)), sizes)), scores
+
+
+def test_every_round_has_the_threshold_of_its_own_validation() -> None:
+    low, high = np.linspace(0, 0.4, 400), np.linspace(0.5, 0.9, 300)
+    both = of_rounds(quiet_validation(np.concatenate([low, high])), 400, 300)
+    found = detection.choose_threshold(both, 0.01)
+    alone = [detection.choose_threshold(quiet_validation(attack), 0.01).value for attack in (low, high)]
+    assert found.values == {0: alone[0], 1: alone[1]} and found.value is None and found.n_negatives == 300
+    truth, scores = of_rounds(quiet_validation(np.array([0.45, 0.45, 0.95, 0.3])), 1, 3)
+    alarm_N = found.alarms(truth, scores)
+    assert alarm_N is not None and alarm_N.tolist() == [True, False, True, False]
+
+
+def test_one_round_of_the_split_has_one_threshold_and_its_figure_names_it() -> None:
+    pair = quiet_validation(np.linspace(0, 1, 400))
+    plain, numbered = (detection.choose_threshold(each, 0.01) for each in (pair, of_rounds(pair, 400)))
+    assert plain.value is not None and plain.values == numbered.values == {0: plain.value}
+
+
+def test_a_round_with_too_few_negatives_refuses_the_figure_for_all() -> None:
+    pair = of_rounds(quiet_validation(np.linspace(0, 1, 699)), 400, 299)
+    found = detection.choose_threshold(pair, 0.01)
+    assert found.values == {} and found.note == "validation has 299 non-attack windows, 1 % needs 300"
+    assert found.alarms(*pair) is None
+
+
+def test_a_round_without_validation_has_no_alarms() -> None:
+    threshold = detection.choose_threshold(of_rounds(quiet_validation(np.linspace(0, 1, 400)), 400), 0.01)
+    assert threshold.alarms(*of_rounds(quiet_validation(np.array([0.1, 0.2])), 1, 1)) is None
+
+
+def test_recall_over_rounds_uses_each_rounds_threshold_and_says_so() -> None:
+    validation = of_rounds(
+        quiet_validation(np.concatenate([np.linspace(0, 0.4, 400), np.linspace(0.5, 0.9, 400)])), 400, 400
+    )
+    rows = [(e, e % 2, 5.0, 5.0 if e % 2 else np.nan) for e in range(40)]
+    attack = np.where(np.arange(40) % 2, 0.6, 0.1)  # an alarm in round 0, none in round 1
+    test = of_rounds((tiny(rows, 40), scored(attack)), 20, 20)
+    found = detection.recall_at_fpr(*test, validation, 0.01)
+    assert (found.threshold, found.chosen_on) == (None, "validation of each round")
+    assert (found.recall.value, found.realised_fpr.value) == (0.5, 0.0)
+    assert detection.time_to_detect(*test, validation).share_detected.value == 0.5

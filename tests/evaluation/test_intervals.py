@@ -19,6 +19,7 @@ from rlstir_core.evaluation.stats.intervals import (
     new_host_estimate,
 )
 from rlstir_core.evaluation.stats.scored import Scores, Truth
+from rlstir_core.learning.scores import ratio
 
 MakeTruth = Callable[..., Truth]
 MakeScores = Callable[..., Scores]
@@ -26,7 +27,7 @@ MakeScores = Callable[..., Scores]
 
 def share(values: list[float], *, bounded: bool = True) -> Statistic:
     sums = np.stack([values, np.ones(len(values))], axis=1)
-    return Statistic(sums_US=sums, of=lambda s: counts.ratio(s[..., 0], s[..., 1]), bounded=bounded)
+    return Statistic(sums_US=sums, of=lambda s: ratio(s[..., 0], s[..., 1]), bounded=bounded)
 
 
 def mixed(size: int) -> list[float]:
@@ -75,7 +76,7 @@ def test_an_interval_stays_inside_0_and_1_when_one_episode_holds_every_error() -
 def test_a_figure_that_rests_on_one_episode_gets_no_interval() -> None:
     sums = np.zeros((30, 2))
     sums[3] = [1.0, 2.0]
-    found = estimate(Statistic(sums_US=sums, of=lambda s: counts.ratio(s[..., 0], s[..., 1])))
+    found = estimate(Statistic(sums_US=sums, of=lambda s: ratio(s[..., 0], s[..., 1])))
     assert found.value == 0.5 and found.lo is None and "single episode" in found.note
 
 

@@ -7,11 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rlstir_core.evaluation.stats.paired import default_family, holm, paired_differences
+from rlstir_core.evaluation.stats.paired import Contender, contender, default_family, holm, paired_differences
 from rlstir_core.evaluation.stats.scored import Scores, Truth
 
 MakeTruth = Callable[..., Truth]
 MakeScores = Callable[..., Scores]
+
+
+def pair_of(truth: Truth, *scores: Scores) -> tuple[Contender, ...]:
+    return tuple(contender(truth, each) for each in scores)
 
 
 def test_holm_by_hand() -> None:
@@ -32,7 +36,7 @@ def test_a_difference_is_paired_so_that_it_is_narrower_than_two_intervals(
         proba_NK=np.where(rng.random((len(truth), 1)) < 0.05, rng.random((len(truth), 5)), base.proba_NK),
     )  # fmt: skip
     far = make_scores(truth, "mlp", "realistic", 1.5)
-    paired, unpaired = paired_differences(truth, [(base, near), (base, far)], draws=1000)
+    paired, unpaired = paired_differences(truth, [pair_of(truth, base, near), pair_of(truth, base, far)], draws=1000)
 
     def width(row: object) -> float:
         gap = row.difference  # type: ignore[attr-defined]
@@ -45,7 +49,7 @@ def test_a_model_against_itself_differs_by_nothing(make_truth: MakeTruth, make_s
     for episodes in (30, 60):
         truth = make_truth(episodes)
         scores = make_scores(truth, "gbt", "realistic", 1.5)
-        (row,) = paired_differences(truth, [(scores, scores)], draws=500)
+        (row,) = paired_differences(truth, [pair_of(truth, scores, scores)], draws=500)
         assert row.difference.value == 0 and row.p == 1.0 and row.p_holm == 1.0
 
 
@@ -54,7 +58,7 @@ def test_a_clear_difference_is_found_with_few_and_with_many_episodes(
     make_truth: MakeTruth, make_scores: MakeScores, episodes: int, method: str
 ) -> None:
     truth = make_truth(episodes)
-    pair = (make_scores(truth, "gbt", "realistic", 2.5), make_scores(truth, "mlp", "realistic", 0.5))
+    pair = pair_of(truth, make_scores(truth, "gbt", "realistic", 2.5), make_scores(truth, "mlp", "realistic", 0.5))
     (row,) = paired_differences(truth, [pair])
     assert row.difference.method == method
     assert row.difference.lo is not None and row.difference.lo > 0
@@ -63,7 +67,7 @@ def test_a_clear_difference_is_found_with_few_and_with_many_episodes(
 
 def test_below_20_episodes_there_is_no_interval_and_no_p(make_truth: MakeTruth, make_scores: MakeScores) -> None:
     truth = make_truth(19)
-    pair = (make_scores(truth, "gbt", "realistic", 2.5), make_scores(truth, "mlp", "realistic", 0.5))
+    pair = pair_of(truth, make_scores(truth, "gbt", "realistic", 2.5), make_scores(truth, "mlp", "realistic", 0.5))
     (row,) = paired_differences(truth, [pair])
     assert row.difference.value is not None and row.difference.lo is None
     assert row.p is None and row.p_holm is None
@@ -73,7 +77,8 @@ def test_p_values_of_equal_models_are_rarely_small(make_truth: MakeTruth, make_s
     small = 0
     for seed in range(60):
         truth = make_truth(50, seed=seed, windows=24)
-        pair = (
+        pair = pair_of(
+            truth,
             make_scores(truth, "a", "realistic", 1.0, seed),
             make_scores(truth, "b", "realistic", 1.0, seed),
         )
@@ -86,8 +91,10 @@ def test_the_family_asks_realistic_against_baselines_and_oracle_against_realisti
     make_truth: MakeTruth, make_scores: MakeScores
 ) -> None:
     truth = make_truth(20)
-    models = [make_scores(truth, m, mode, 1.0) for m in ("gbt", "cnn") for mode in ("realistic", "oracle")]
-    baselines = [make_scores(truth, "clock", "baseline", 0.1)]
+    models = [
+        contender(truth, make_scores(truth, m, mode, 1.0)) for m in ("gbt", "cnn") for mode in ("realistic", "oracle")
+    ]
+    baselines = [contender(truth, make_scores(truth, "clock", "baseline", 0.1))]
     pairs = {(a.name, b.name) for a, b in default_family(models, baselines)}
     assert pairs == {
         ("gbt_realistic", "clock"),
@@ -95,3 +102,10 @@ def test_the_family_asks_realistic_against_baselines_and_oracle_against_realisti
         ("gbt_oracle", "gbt_realistic"),
         ("cnn_oracle", "cnn_realistic"),
     }
+
+
+def test_a_contender_is_refused_whose_scores_are_not_of_these_windows(
+    make_truth: MakeTruth, make_scores: MakeScores
+) -> None:
+    with pytest.raises(ValueError, match="the labels need"):
+        contender(make_truth(20), make_scores(make_truth(21), "gbt", "realistic", 1.0))

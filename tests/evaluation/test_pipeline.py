@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,52 +17,82 @@ import pytest
 
 from rlstir_core.atomic import write_bytes
 from rlstir_core.contract.registry import MODES
-from rlstir_core.datasets.recipes import SplitSettings
+from rlstir_core.datasets.checks import check_split
+from rlstir_core.datasets.episodes import episode_table
+from rlstir_core.datasets.recipes import RECIPES
+from rlstir_core.datasets.recipes.base import SplitSettings
+from rlstir_core.datasets.split import make_split
+from rlstir_core.datasets.store import build_split
+from rlstir_core.detectors.beside import BASELINE, fit_baselines
+from rlstir_core.detectors.blocks import in_blocks
 from rlstir_core.detectors.checkpoint import load_detector, read_checkpoint
-from rlstir_core.detectors.experiment import (
-    Experiment,
-    Plan,
-    check_checkpoint,
-    model_input_schema,
-    open_experiment,
-    train_checkpoint,
-)
+from rlstir_core.detectors.episode_set import EpisodeSet, Recording
+from rlstir_core.detectors.models import MODELS
+from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION, scenes
+from rlstir_core.detectors.study import Study, StudyOptions, open_study
+from rlstir_core.detectors.training import check_checkpoint, train_checkpoint
 from rlstir_core.episodes.index import save_index
 from rlstir_core.episodes.validate import validate_host
 from rlstir_core.episodes.verdicts import read_validation
 from rlstir_core.errors import RlstirError, SplitRefused, UpstreamMissing, how_to_make
 from rlstir_core.evaluation.detectors import detector_eval
 from rlstir_core.evaluation.detectors.context import describe_quality
-from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe, inputs_path, read_inputs
+from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe, read_inputs
+from rlstir_core.evaluation.detectors.pairs import ScoreReader
 from rlstir_core.evaluation.detectors.probes import best_stump, feature_aurocs
-from rlstir_core.evaluation.detectors.scenes import AS_RECORDED, TEST, VALIDATION, Stage, read_predictions
-from rlstir_core.evaluation.freshness import stale_recipe_assets
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.evaluation.report.summary import closing_summary
+from rlstir_core.evaluation.report.verdict import chosen_model
 from rlstir_core.hostlogs.store import build_log_events
-from rlstir_core.learning.presets import MODELS
 from rlstir_core.provenance.store import build_graphs
 from rlstir_core.results.layout import Layout
-from rlstir_core.staleness import index_is_current, schema_is_current, stale_host_stages
+from rlstir_core.staleness import index_is_current, schema_is_current, stale_host_stages, stale_recipe_assets
 from rlstir_core.telemetry.schema import make_schema, write_schema
-from rlstir_core.telemetry.store import build_features, build_tensors, read_features
+from rlstir_core.telemetry.store import build_features, build_tensors
 
 pytestmark = pytest.mark.slow
 TEST_HOST, TRAIN_HOST = "k-gamingcom", "elliott-thinkpad"
 NAMES = [f"{model}_{mode}" for mode in MODES for model in MODELS]
+CHECKPOINTS = {f"checkpoint/{name}" for name in NAMES}
+HOST = StudyOptions(recipe="host")
 
 
-def plan_of(driven: Any, **changes: Any) -> Plan:
-    return msgspec.structs.replace(Plan(recipe="host", hosts=driven.index.hosts), **changes)
+def options_of(**changes: Any) -> StudyOptions:
+    return msgspec.structs.replace(HOST, **changes)
 
 
 def silent(_: str) -> None:
     pass
 
 
+def evaluated(driven: Any, options: StudyOptions = HOST) -> Any:
+    return evaluate_recipe(driven.layout, options, driven.index.hosts, driven.registry, silent)
+
+
+def stale(driven: Any, options: StudyOptions = HOST) -> set[str]:
+    found = stale_recipe_assets(driven.layout, options, driven.index.hosts, driven.registry)
+    assert list(found) == [
+        "split",
+        *(f"checkpoint/{name}" for name in NAMES),
+        "baselines",
+        "detector_eval",
+        "comparison_v2",
+    ]
+    return {name for name, is_stale in found.items() if is_stale}
+
+
+EVERY = {"split", *CHECKPOINTS, "baselines", "detector_eval", "comparison_v2"}
+
+
 @pytest.fixture(scope="module")
-def experiment(driven: Any) -> Experiment:
-    return open_experiment(driven.layout, plan_of(driven))
+def study(driven: Any) -> Study:
+    return open_study(driven.layout, HOST)
+
+
+@pytest.fixture(scope="module")
+def episodes(study: Study) -> EpisodeSet:
+    """Both sides."""
+    return study.load(study.split.episodes)
 
 
 def predictions(driven: Any, name: str) -> Any:
@@ -75,107 +106,129 @@ def predictions(driven: Any, name: str) -> Any:
 def test_predictions_hold_probabilities_of_every_scene_and_no_label(driven: Any) -> None:
     for name in NAMES:
         table = predictions(driven, name)
-        phases = driven.registry.phases
-        assert table.column_names == ["scene", "episode_id", "window", "seconds_seen", *(f"p_{p}" for p in phases)]
+        columns = [f"p_{phase}" for phase in driven.registry.phases]
+        assert table.column_names == ["scene", "round", "episode_id", "window", "seconds_seen", *columns]
         assert set(table["scene"].to_pylist()) == {VALIDATION, TEST, AS_RECORDED}
-        proba = np.stack([table[f"p_{p}"].to_numpy() for p in phases], axis=1)
+        assert set(table["round"].to_pylist()) == {0}
+        proba = np.stack([table[column].to_numpy() for column in columns], axis=1)
         assert np.allclose(proba.sum(axis=1), 1, atol=1e-5)
 
 
 def test_predictions_are_all_written_before_the_first_label_is_joined(
     own_driven: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = own_driven.layout.predictions("host", "gbt", "realistic").parent
-    shutil.rmtree(folder)
-    inputs_path(own_driven.layout, "host").unlink()
+    files = {name: own_driven.layout.predictions("host", *name.split("_")) for name in NAMES}
+    for path in (*files.values(), own_driven.layout.report_inputs("host")):
+        path.unlink()
 
     class FirstLabel(Exception):
         pass
 
-    def first(*_: object) -> None:
-        raise FirstLabel
+    class Joins(ScoreReader):
+        def read(self, *_: object) -> Any:
+            raise FirstLabel
 
-    monkeypatch.setattr(detector_eval, "read_predictions", first)
+    monkeypatch.setattr(detector_eval, "ScoreReader", Joins)
     with pytest.raises(FirstLabel):
-        evaluate_recipe(own_driven.layout, plan_of(own_driven), own_driven.registry, silent)
-    written = {path.stem for path in folder.iterdir()}
-    assert written.issuperset({*NAMES, "majority_baseline", "clock_baseline", "metadata-only_baseline"})
+        evaluated(own_driven)
+    assert all(path.is_file() for path in files.values())
+    for name in ("majority", "clock", "metadata-only"):  # written before, by a step of their own
+        assert own_driven.layout.predictions("host", name, BASELINE).is_file()
 
 
-def test_a_prediction_does_not_change_with_the_labels_of_the_test_side(driven: Any, experiment: Experiment) -> None:
-    def wrong(recording: Any) -> Any:
+def test_a_prediction_does_not_change_with_the_labels_of_the_test_side(
+    driven: Any, study: Study, episodes: EpisodeSet
+) -> None:
+    def wrong(recording: Recording) -> Recording:
         return dataclasses.replace(recording, label_W=np.where(recording.label_W >= 0, 0, -1))
 
-    turned = {name: wrong(r) if r.info.host == TEST_HOST else r for name, r in experiment.corpus.recordings.items()}
-    other = dataclasses.replace(experiment, corpus=dataclasses.replace(experiment.corpus, recordings=turned))
+    tested = episodes.select(info.episode_id for info in study.split.tested)
     for model in ("gbt", "gru"):
-        schema = model_input_schema(experiment, model, "realistic")
-        _, detector = load_detector(driven.layout.checkpoint("host", model, "realistic"), schema)
-        seen = []
-        for e in (experiment, other):
-            stage = Stage(e)
-            scene = next(s for s in stage.scenes if s.name == TEST)
-            seen.append(detector.predict_proba(stage.inputs(scene, schema)))
-        assert np.array_equal(*seen)
+        inputs = study.input_schema(MODELS[model].kind, "realistic")
+        _, members = load_detector(driven.layout.checkpoint("host", model, "realistic"), inputs)
+        scene = next(scene for scene in scenes(study.schema) if scene.name == TEST)
+        one, two = (
+            [members.predict_round(0, block) for block in in_blocks(episodes, recordings, inputs, scene.view)]
+            for recordings in (tested, [wrong(recording) for recording in tested])
+        )
+        assert len(one) == len(two) == 1 and np.array_equal(*one, *two)
 
 
-def test_test_scenes_show_test_episodes_and_validation_shows_train_episodes(
-    driven: Any, experiment: Experiment
-) -> None:
+def test_test_scenes_show_test_episodes_and_validation_shows_train_episodes(driven: Any, study: Study) -> None:
     table = predictions(driven, "gbt_realistic")
     shown: dict[str, set[str]] = {}
     for scene, episode in zip(table["scene"].to_pylist(), table["episode_id"].to_pylist(), strict=True):
         shown.setdefault(scene, set()).add(episode)
-    assert shown[TEST] <= set(experiment.split.test)
-    assert shown[AS_RECORDED] == set(experiment.split.test)
-    assert shown[VALIDATION] <= set(experiment.split.train)
+    (only,) = study.split.rounds
+    assert shown[TEST] <= set(only.test) and shown[VALIDATION] <= set(only.train)
+    assert shown[AS_RECORDED] == set(only.test)
 
 
-def test_joining_gives_each_window_the_label_that_the_features_hold(driven: Any, experiment: Experiment) -> None:
+def test_joining_gives_each_window_the_label_that_the_window_table_holds(
+    driven: Any, study: Study, episodes: EpisodeSet
+) -> None:
     path = driven.layout.predictions("host", "gbt", "realistic")
-    pairs = read_predictions(path, "gbt_realistic", "gbt", "realistic", experiment)
-    truth, scores = pairs[AS_RECORDED]
-    assert len(truth) == len(scores.proba_NK)
-    for place, episode in enumerate(truth.episodes.episode_id.tolist()):
-        recording = experiment.corpus.recordings[episode]
-        assert set(truth.y_N[truth.episode_N == place]) <= set(recording.label_W.tolist())
+    test, train = (
+        episodes.select(info.episode_id for info in side) for side in (study.split.tested, study.split.trained_on)
+    )
+    pairs = ScoreReader(test, train, study.schema).read(path, "gbt_realistic", "gbt", "realistic")
+    table = predictions(driven, "gbt_realistic")
+    for scene, side in ((AS_RECORDED, test), (TEST, test), (VALIDATION, train)):
+        truth, scores = pairs[scene]
+        rows = [row for row in table.select(["scene", "episode_id", "window"]).to_pylist() if row["scene"] == scene]
+        label_of = {recording.info.episode_id: recording.label_W for recording in side}
+        assert len(truth) == len(scores.proba_NK) == len(rows) > 0 and truth.rounds == (0,)
+        assert truth.y_N.tolist() == [label_of[row["episode_id"]][row["window"]] for row in rows]
 
 
 # Refusals
 
 
+def test_a_split_of_other_settings_is_refused_with_the_command_that_makes_it(own_driven: Any) -> None:
+    other = options_of(split=SplitSettings(folds=2))
+    for step in (lambda: evaluated(own_driven, other), lambda: fit_baselines(own_driven.layout, other, silent)):
+        with pytest.raises(UpstreamMissing, match=r"made with other hosts, corpora, folds or seed") as refusal:
+            step()
+        assert how_to_make("split", "host") in str(refusal.value)
+
+
 def test_a_checkpoint_of_another_split_is_refused_with_the_command_that_trains_it(own_driven: Any) -> None:
-    other = plan_of(own_driven, split=SplitSettings(folds=2))
+    other = options_of(split=SplitSettings(folds=2))
+    build_split(own_driven.layout, "host", own_driven.index.hosts, other.split)
+    assert stale(own_driven, other) == EVERY - {"split"}
     with pytest.raises(UpstreamMissing, match=r"another split") as refusal:
-        evaluate_recipe(own_driven.layout, other, own_driven.registry, silent)
-    assert how_to_make("checkpoint/realistic/gbt", "host") in str(refusal.value)
+        evaluated(own_driven, other)
+    assert how_to_make("checkpoint/gbt_realistic", "host") in str(refusal.value)
 
 
 def test_a_missing_checkpoint_is_named_with_the_command_that_makes_it(own_driven: Any) -> None:
     own_driven.layout.checkpoint("host", "lstm", "oracle").unlink()
-    with pytest.raises(UpstreamMissing, match=r"lstm_oracle\.ckpt\.json is missing; make it with: .*checkpoint/oracle"):
-        evaluate_recipe(own_driven.layout, plan_of(own_driven), own_driven.registry, silent)
+    says = r"lstm_oracle\.ckpt\.json is missing; make it with: .*key:checkpoint/lstm_oracle"
+    with pytest.raises(UpstreamMissing, match=says):
+        evaluated(own_driven)
+    assert stale(own_driven) == {"checkpoint/lstm_oracle", "detector_eval", "comparison_v2"}
 
 
-def test_a_checkpoint_of_another_schema_is_refused_by_both_hashes(driven: Any, experiment: Experiment) -> None:
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"other")])
+def test_baselines_of_which_a_file_is_lost_or_changed_are_named_with_their_command(
+    own_driven: Any, damage: Callable[[Path], object]
+) -> None:
+    damage(own_driven.layout.predictions("host", "clock", BASELINE))
+    with pytest.raises(UpstreamMissing, match=re.escape(how_to_make("baselines", "host"))):
+        evaluated(own_driven)
+    assert stale(own_driven) == {"baselines", "detector_eval", "comparison_v2"}
+
+
+def test_a_checkpoint_of_another_schema_is_refused_by_both_hashes(driven: Any, study: Study) -> None:
     path = driven.layout.checkpoint("host", "gbt", "realistic")
-    mine = model_input_schema(experiment, "gbt", "realistic")
+    mine = study.input_schema("summary", "realistic")
     other = msgspec.structs.replace(mine, feature_schema_sha256="0" * 64)
     with pytest.raises(ValueError) as refusal:
         load_detector(path, other)
     assert mine.sha256[:12] in str(refusal.value) and other.sha256[:12] in str(refusal.value)
     checkpoint = msgspec.structs.replace(read_checkpoint(path), input_schema=other)
-    proofs = {proof.name: proof.holds for proof in check_checkpoint(experiment, checkpoint)}
-    assert proofs == {"split_overlap": True, "class_coverage": True, "schema_hash": False, "leaked_fits": True}
-
-
-def test_a_checkpoint_of_another_split_fails_the_proof_of_clean_fits(driven: Any) -> None:
-    other = open_experiment(driven.layout, plan_of(driven, split=SplitSettings(folds=2)))
-    proofs = {
-        proof.name: proof.holds
-        for proof in check_checkpoint(other, read_checkpoint(driven.layout.checkpoint("host", "mlp", "oracle")))
-    }
-    assert not proofs["leaked_fits"]
+    checks = {check.name: check.holds for check in check_checkpoint(study, checkpoint)}
+    assert checks == {"schema_hash": False, "leaked_fits": True}
 
 
 def test_a_report_without_an_evaluation_names_the_command(tmp_path: Path) -> None:
@@ -184,10 +237,9 @@ def test_a_report_without_an_evaluation_names_the_command(tmp_path: Path) -> Non
 
 
 def test_a_damaged_evaluation_is_made_again_and_not_believed(own_driven: Any) -> None:
-    write_bytes(inputs_path(own_driven.layout, "host"), b'{"recipe": 3}')
+    write_bytes(own_driven.layout.report_inputs("host"), b'{"recipe": 3}')
     assert read_inputs(own_driven.layout, "host") is None
-    stale = stale_recipe_assets(own_driven.layout, plan_of(own_driven), own_driven.registry)
-    assert {name for name, is_stale in stale.items() if is_stale} == {"detector_eval", "comparison_v2"}
+    assert stale(own_driven) == {"detector_eval", "comparison_v2"}
 
 
 # Freshness
@@ -198,16 +250,16 @@ def test_nothing_is_stale_after_a_run(driven: Any) -> None:
     assert index_is_current(layout, driven.index)
     assert schema_is_current(driven.store, layout, "ewma")
     assert all(stale_host_stages(driven.store, layout, host) == () for host in driven.index.hosts)
-    assert not any(stale_recipe_assets(layout, plan_of(driven), driven.registry).values())
+    assert stale(driven) == set()
 
 
-def test_another_preset_makes_every_detector_stale(driven: Any) -> None:
-    assert all(stale_recipe_assets(driven.layout, plan_of(driven, preset="rtx4060"), driven.registry).values())
+def test_another_preset_or_number_makes_everything_but_the_split_stale(driven: Any) -> None:
+    assert stale(driven, options_of(preset="rtx4060")) == EVERY - {"split"}
+    assert stale(driven, options_of(overrides=("train.batch=65",))) == EVERY - {"split"}
 
 
-def test_other_train_hosts_make_every_detector_stale(driven: Any) -> None:
-    plan = plan_of(driven, split=SplitSettings(train_hosts=(TEST_HOST,)))
-    assert all(stale_recipe_assets(driven.layout, plan, driven.registry).values())
+def test_other_train_hosts_make_everything_stale(driven: Any) -> None:
+    assert stale(driven, options_of(split=SplitSettings(train_hosts=(TEST_HOST,)))) == EVERY
 
 
 def test_another_normaliser_makes_the_schema_stale(driven: Any) -> None:
@@ -215,16 +267,15 @@ def test_another_normaliser_makes_the_schema_stale(driven: Any) -> None:
 
 
 def test_a_report_that_a_cut_off_run_left_behind_is_made_again(own_driven: Any) -> None:
-    layout, plan = own_driven.layout, plan_of(own_driven)
+    layout = own_driven.layout
     result = read_inputs(layout, "host")
     assert result is not None
     hashes = {**result.manifest.hashes, "evaluation_inputs": "0" * 64}
     earlier = msgspec.structs.replace(result.manifest, hashes=hashes)
     write_bytes(layout.evaluation("host") / "manifest.json", msgspec.json.encode(earlier))
-    stale = stale_recipe_assets(layout, plan, own_driven.registry)
-    assert [name for name, is_stale in stale.items() if is_stale] == ["comparison_v2"]
+    assert stale(own_driven) == {"comparison_v2"}
     write_comparison(layout, "host")
-    assert not any(stale_recipe_assets(layout, plan, own_driven.registry).values())
+    assert stale(own_driven) == set()
 
 
 def test_a_deleted_episode_leaves_every_table_and_makes_the_recipe_stale(own_driven: Any) -> None:
@@ -254,10 +305,17 @@ def test_a_deleted_episode_leaves_every_table_and_makes_the_recipe_stale(own_dri
     graphs = build_graphs(layout, TEST_HOST)
     assert (graphs.made, graphs.dropped, graphs.unchanged) == (0, 1, len(done.rows))
     assert gone.episode_id not in {row.episode_id for row in read_validation(layout.validation(TEST_HOST))}
-    assert gone.episode_id not in set(read_features(layout, TEST_HOST, ())["episode_id"].to_pylist())
+    assert gone.episode_id not in {
+        name
+        for path in layout.features(TEST_HOST).glob("*.parquet")
+        for name in pq.ParquetFile(path).read(columns=["episode_id"])["episode_id"].to_pylist()
+    }
     assert not list(own_driven.data.rglob(f"{gone.episode_id}*"))
-    stale = stale_recipe_assets(layout, plan_of(own_driven), registry)
-    assert stale["detector_eval"] and stale["comparison_v2"]
+    assert stale(own_driven) == EVERY
+    split, is_new = build_split(layout, "host", own_driven.index.hosts, HOST.split)
+    assert is_new and gone.episode_id not in split.by_name
+    # nobody trained on it: what was trained stays, what was scored does not
+    assert stale(own_driven) == {"baselines", "detector_eval", "comparison_v2"}
 
 
 # One result
@@ -274,23 +332,26 @@ def test_a_rerun_into_a_fresh_folder_gives_the_same_bytes(own_driven: Any, tmp_p
         build_features(fresh, host, registry)
         build_log_events(own_driven.store, fresh, host)
         build_graphs(fresh, host)
+    build_split(fresh, "host", index.hosts, HOST.split)
     made = sorted(path.relative_to(fresh.processed) for path in fresh.processed.rglob("*") if path.is_file())
     assert made == sorted(p.relative_to(before.processed) for p in before.processed.rglob("*") if p.is_file())
     for path in made:
         if path.parts[0] != "validation_v1.parquet" or path.name != "_ledger.json":  # it holds inodes and times
             assert (fresh.processed / path).read_bytes() == (before.processed / path).read_bytes(), path
     shutil.copytree(before.artifacts("host"), fresh.artifacts("host"))
-    for path in fresh.artifacts("host").glob("gbt_*"):
+    for path in (*fresh.artifacts("host").glob("gbt_*"), fresh.baselines("host")):
         path.unlink()
-    plan = plan_of(own_driven)
     for mode in MODES:
-        assert train_checkpoint(fresh, plan, "gbt", mode, silent)[2]
-    _, is_new = evaluate_recipe(fresh, plan, registry, silent)
+        assert train_checkpoint(fresh, HOST, "gbt", mode, silent)[2]
+    made_beside, is_new = fit_baselines(fresh, HOST, silent)
+    assert is_new and fit_baselines(fresh, HOST, silent) == (made_beside, False)
+    assert fresh.baselines("host").read_bytes() == before.baselines("host").read_bytes()
+    _, is_new = evaluate_recipe(fresh, HOST, index.hosts, registry, silent)
     assert is_new
     for name in NAMES:
         ours, theirs = (x.evaluation("host") / f"{name}_eval.json" for x in (fresh, before))
         assert ours.read_bytes() == theirs.read_bytes(), name
-    assert evaluate_recipe(fresh, plan, registry, silent)[1] is False
+    assert evaluate_recipe(fresh, HOST, index.hosts, registry, silent)[1] is False
     write_comparison(fresh, "host")
     assert fresh.report("host").read_bytes() == before.report("host").read_bytes()
 
@@ -327,17 +388,21 @@ def test_a_synthetic_store_has_its_leakage_checks_printed(driven: Any) -> None:
     assert {probe.verdict for probe in inputs.probes} <= {"ok", "leak", "outside", "not measured"}
 
 
-def test_the_stump_finds_a_column_that_gives_the_label_away(experiment: Experiment) -> None:
-    attack = np.array([p in experiment.corpus.schema.attack_phases for p in experiment.corpus.schema.phases])
+def test_the_stump_finds_a_column_that_gives_the_label_away(study: Study, episodes: EpisodeSet) -> None:
+    attack = np.array([phase in study.schema.attack_phases for phase in study.schema.phases])
+    told = study.schema.columns[3]
 
-    def marked(recording: Any) -> Any:
-        features = recording.features_WF.copy()
-        features[:, 3] = -attack[recording.label_W].astype(np.float32)  # either way round
-        return dataclasses.replace(recording, features_WF=features)
+    def features(columns: Sequence[str]) -> Callable[[Recording], np.ndarray]:
+        really, place = episodes.features(columns), list(columns).index(told)
 
-    told = {name: marked(recording) for name, recording in experiment.corpus.recordings.items()}
-    corpus = dataclasses.replace(experiment.corpus, recordings=told)
-    assert best_stump(dataclasses.replace(experiment, corpus=corpus)) == (1.0, experiment.corpus.columns[3])
+        def marked(recording: Recording) -> np.ndarray:
+            x_WF = really(recording).copy()
+            x_WF[:, place] = -attack[recording.label_W].astype(np.float32)  # either way round
+            return x_WF
+
+        return marked
+
+    assert best_stump(dataclasses.replace(episodes, features=features)) == (1.0, told)
 
 
 def test_column_aurocs_agree_with_scikit_learn() -> None:
@@ -364,17 +429,27 @@ def test_the_summary_of_many_recipes_still_fits(driven: Any) -> None:
     assert len(lines) <= 25
 
 
-@pytest.mark.parametrize("recipe", ["sample", "time"])
+def test_the_model_that_validation_chose_is_what_the_comparison_reports(own_driven: Any) -> None:
+    inputs = read_inputs(own_driven.layout, "host")
+    assert inputs is not None and inputs.headline
+    best = max((m for m in inputs.models if m.mode == "realistic"), key=lambda m: m.validation_macro_f1.value or 0)
+    assert write_comparison(own_driven.layout, "host").chosen == best and chosen_model(inputs) == (best, "validation")
+
+
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "host"])
 def test_other_recipes_split_the_same_store_or_say_why_not(driven: Any, recipe: str) -> None:
     try:
-        experiment = open_experiment(driven.layout, plan_of(driven, recipe=recipe))
+        split, twins = make_split(recipe, episode_table(driven.layout, driven.index.hosts))
     except SplitRefused as refusal:
         assert len(str(refusal).splitlines()) == 1
         return
-    assert all(proof.holds for proof in experiment.proofs)
+    assert all(check.holds for check in check_split(split, twins))
 
 
 def test_every_refusal_of_the_glue_is_one_sentence_of_the_projects_own_kind(driven: Any) -> None:
-    with pytest.raises(RlstirError) as refusal:
-        open_experiment(Layout(driven.root / "nothing"), plan_of(driven))
-    assert "\n" not in str(refusal.value) and "make it with" in str(refusal.value)
+    nothing = Layout(driven.root / "nothing")
+    for step in (lambda: open_study(nothing, HOST), lambda: fit_baselines(nothing, HOST, silent),
+                 lambda: train_checkpoint(nothing, HOST, "gbt", "realistic", silent)):  # fmt: skip
+        with pytest.raises(RlstirError) as refusal:
+            step()
+        assert "\n" not in str(refusal.value) and "make it with" in str(refusal.value)

@@ -9,20 +9,17 @@ import numpy as np
 import pytest
 
 from rlstir_core.contract.registry import load_registry
-from rlstir_core.datasets.recipes import SplitSettings
+from rlstir_core.datasets.recipes.base import SplitSettings
+from rlstir_core.datasets.store import build_split
 from rlstir_core.detectors.checkpoint import load_detector
-from rlstir_core.detectors.experiment import (
-    Experiment,
-    Plan,
-    check_checkpoint,
-    model_input_schema,
-    open_experiment,
-    train_checkpoint,
-)
+from rlstir_core.detectors.models import MODELS
+from rlstir_core.detectors.scenes import TEST, Scored, scenes, write_predictions
+from rlstir_core.detectors.study import Study, StudyOptions, open_study
+from rlstir_core.detectors.training import train_checkpoint
 from rlstir_core.episodes.index import read_index, save_index
 from rlstir_core.episodes.validate import validate_host
 from rlstir_core.errors import SplitRefused
-from rlstir_core.evaluation.detectors.scenes import TEST, Stage, read_predictions, write_predictions
+from rlstir_core.evaluation.detectors.pairs import ScoreReader
 from rlstir_core.importers.tables import import_table
 from rlstir_core.results.layout import Layout
 from rlstir_core.telemetry.schema import make_schema, write_schema
@@ -57,20 +54,17 @@ def prepared(file: Path, mapping: str, root: Path) -> Layout:
     return layout
 
 
-def scored(layout: Layout, experiment: Experiment, model: str, mode: str) -> dict[str, Any]:
+def scored(layout: Layout, study: Study, model: str, mode: str) -> dict[str, Any]:
     """Truth and scores of each scene, as detector_eval makes them."""
-    schema = model_input_schema(experiment, model, mode)
-    recipe = experiment.plan.recipe
-    _, detector = load_detector(layout.checkpoint(recipe, model, mode), schema)
-    stage = Stage(experiment)
-    parts = []
-    for scene in stage.scenes:
-        inputs = stage.inputs(scene, schema)
-        predict = detector.predict_held_out if scene.side == "validation" else detector.predict_proba
-        parts.append((scene, inputs.windows, predict(inputs)))
-    path = layout.predictions(recipe, model, mode)
-    write_predictions(path, parts, experiment.corpus.schema.phases)
-    return read_predictions(path, f"{model}_{mode}", model, mode, experiment)
+    recipe = study.options.recipe
+    inputs = study.input_schema(MODELS[model].kind, mode)
+    _, members = load_detector(layout.checkpoint(recipe, model, mode), inputs)
+    episodes, path = study.load(study.split.episodes), layout.predictions(recipe, model, mode)
+    write_predictions(study, episodes, [Scored(path=path, inputs=inputs, predictor=members)], silent)
+    test, train = (
+        episodes.select(info.episode_id for info in side) for side in (study.split.tested, study.split.trained_on)
+    )
+    return ScoreReader(test, train, study.schema).read(path, f"{model}_{mode}", model, mode)
 
 
 @pytest.fixture(scope="module")
@@ -80,21 +74,20 @@ def hiper(tmp_path_factory: pytest.TempPathFactory) -> Layout:
 
 @needs_hiper
 def test_hardware_counter_runs_go_from_the_table_to_held_out_predictions(hiper: Layout) -> None:
-    plan = Plan(recipe="sample", hosts=_hosts(hiper))
-    checkpoint, experiment, is_new = train_checkpoint(hiper, plan, "gbt", "realistic", silent)
-    assert is_new
-    assert all(proof.holds for proof in check_checkpoint(experiment, checkpoint))
-    split = experiment.split
-    assert len(split.train) + len(split.test) + sum(x.n_episodes for x in split.excluded) == 254
-    assert {r.info.sample for r in experiment.train}.isdisjoint({r.info.sample for r in experiment.test})
-    assert len(experiment.corpus.schema.channels) == 9
-    assert experiment.corpus.schema.windowing.whole and experiment.corpus.schema.normalise == "none"
-    whole = open_experiment(hiper, plan)
-    pairs = scored(hiper, whole, "gbt", "realistic")
-    lengths = sorted(scene.prefix_bins for scene in Stage(whole).scenes if scene.prefix_bins)
+    options = StudyOptions(recipe="sample")
+    split, _ = build_split(hiper, "sample", _hosts(hiper), options.split)
+    checkpoint, checks, is_new = train_checkpoint(hiper, options, "gbt", "realistic", silent)
+    assert is_new and all(check.holds for check in (*split.checks, *checks))
+    assert len(split.trained_on) + len(split.tested) + sum(x.n_episodes for x in split.excluded) == 254
+    assert {info.sample for info in split.trained_on}.isdisjoint({info.sample for info in split.tested})
+    study = open_study(hiper, options)
+    assert len(study.schema.channels) == 9 and checkpoint.n_train_episodes == len(split.trained_on)
+    assert study.schema.windowing.whole and study.schema.normalise == "none"
+    pairs = scored(hiper, study, "gbt", "realistic")
+    lengths = sorted(scene.prefix_bins for scene in scenes(study.schema) if scene.prefix_bins)
     assert lengths == [5, 10, 20, 30]  # and the whole run of 50 steps
     truth, scores = pairs[TEST]
-    assert len(truth) == len(split.test)  # a run is one window
+    assert len(truth) == len(split.tested)  # a run is one window
     assert scores.proba_NK.shape == (len(truth), 2)
     right = (scores.proba_NK.argmax(axis=1) == truth.y_N).mean()
     assert right > np.bincount(truth.y_N).max() / len(truth)
@@ -103,7 +96,7 @@ def test_hardware_counter_runs_go_from_the_table_to_held_out_predictions(hiper: 
 @needs_hiper
 def test_one_host_has_no_host_to_hold_out(hiper: Layout) -> None:
     with pytest.raises(SplitRefused, match=r"--recipe sample"):
-        open_experiment(hiper, Plan(recipe="host", hosts=_hosts(hiper)))
+        build_split(hiper, "host", _hosts(hiper), SplitSettings())
 
 
 def _hosts(layout: Layout) -> tuple[str, ...]:
@@ -115,14 +108,15 @@ def _hosts(layout: Layout) -> tuple[str, ...]:
 def test_sequence_models_learn_basic_motions_from_its_train_side(tmp_path: Path) -> None:
     layout = prepared(MOTIONS, "uea", tmp_path)
     assert _hosts(layout) == ("test", "train")
-    plan = Plan(recipe="host", hosts=("test", "train"), split=SplitSettings(train_hosts=("train",), folds=2))
+    options = StudyOptions(recipe="host", split=SplitSettings(train_hosts=("train",), folds=2))
+    split, _ = build_split(layout, "host", ("test", "train"), options.split)
     for model in SEQUENCE_MODELS:
-        train_checkpoint(layout, plan, model, "realistic", silent)
-    experiment = open_experiment(layout, plan)
-    assert (len(experiment.train), len(experiment.test)) == (40, 40)
+        train_checkpoint(layout, options, model, "realistic", silent)
+    study = open_study(layout, options)
+    assert (len(split.trained_on), len(split.tested)) == (40, 40)
     accuracy = {}
     for model in SEQUENCE_MODELS:
-        truth, scores = scored(layout, experiment, model, "realistic")[TEST]
+        truth, scores = scored(layout, study, model, "realistic")[TEST]
         accuracy[model] = float((scores.proba_NK.argmax(axis=1) == truth.y_N).mean())
     assert min(accuracy.values()) >= 0.80, accuracy
     assert sum(value >= 0.95 for value in accuracy.values()) >= 2, accuracy

@@ -95,6 +95,24 @@ def test_a_clock_more_than_a_tenth_above_chance_voids_the_comparison(sample_inpu
     assert "Void" in render_html(void, {})
 
 
+def test_a_recipe_that_is_no_result_says_so_before_any_figure(sample_inputs: SampleInputs) -> None:
+    inputs = sample_inputs()
+    assert "no result" not in render_markdown(inputs)
+    shown = replace(inputs, recipe="random", headline=False)
+    assert verdict_paragraphs(shown)[0].startswith("**These figures are no result.** Recipe `random` lets hosts,")
+    for text in (render_markdown(shown).split("## Models")[0], render_html(shown, {})):
+        assert "These figures are no result." in text
+
+
+def test_with_five_test_hosts_the_verdict_gives_the_figure_for_a_new_host(sample_inputs: SampleInputs) -> None:
+    inputs = sample_inputs()
+    new_host = Estimate(value=0.6, lo=0.4, hi=0.8, unit="host")
+    models = tuple(replace(m, new_host=new_host, n_test_hosts=5) for m in inputs.models)
+    text = " ".join(verdict_paragraphs(replace(inputs, models=models)))
+    assert "On a **new host** like them it is **0.600 [0.400, 0.800]** (jackknife over 5 test hosts, t)." in text
+    assert "new host** like" not in " ".join(verdict_paragraphs(inputs))
+
+
 def test_a_false_positive_rate_that_does_not_carry_over_is_said(sample_inputs: SampleInputs) -> None:
     assert "does not carry over" in " ".join(verdict_paragraphs(sample_inputs()))
 

@@ -22,10 +22,10 @@ import xgboost as xgb
 from safetensors.torch import load_file, save
 
 from rlstir_core.atomic import file_sha256
-from rlstir_core.detectors.checkpoint import DETECTORS
 from rlstir_core.detectors.inputs import Inputs, InputSchema, SequenceInputs, SummaryInputs, Windows
+from rlstir_core.detectors.models import MODELS
 
-MODELS = ("gbt", "mlp", "gru", "transformer")
+ATTACKED = ("gbt", "mlp", "gru", "transformer")
 MIB = 1 << 20
 
 
@@ -74,7 +74,7 @@ class Victim:
 
     @property
     def sidecar(self) -> Path:
-        return self.folder / f"{self.model}_realistic.0{DETECTORS[self.model].suffix}"
+        return self.folder / f"{self.model}_realistic.0{MODELS[self.model].build().suffix}"
 
     @property
     def mark(self) -> Path:
@@ -326,6 +326,8 @@ CASES: dict[str, tuple[str, Damage, str]] = {
     "json: a count of 400 digits": ("mlp", facts(n_parameters=10**400), "negative or too large"),
     "json: a negative count": ("mlp", facts(n_train_windows=-7), "negative or too large"),
     "json: a seed of 400 digits": ("mlp", of_json(lambda t: t.update(seed=10**400)), "cannot be"),
+    "json: a round of 400 digits": ("mlp", member(round=10**400), "a round or fold of member 0 that cannot be"),
+    "json: a negative fold": ("mlp", member(fold=-1), "a round or fold of member 0 that cannot be"),
     "json: 10,000 members": ("mlp", of_json(lambda t: t.update(members=t["members"] * 10_000)), "has 10000 members"),
     "json: one sidecar for two members": ("mlp", of_json(lambda t: t.update(members=t["members"] * 2)), "another's"),
     "json: a sidecar of another model": ("mlp", member(sidecar="gru_realistic.0.safetensors"), "another's"),

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 import torch
 from hostile_checkpoints import (
+    ATTACKED,
     CASES,
-    MODELS,
     Bait,
     Victim,
     chain,
@@ -34,7 +34,9 @@ from hostile_checkpoints import (
 )
 from safetensors.torch import load_file, save_file
 
-from rlstir_core.detectors.checkpoint import DETECTORS, load_detector, read_checkpoint, write_checkpoint
+from rlstir_core.detectors.blocks import one_block
+from rlstir_core.detectors.checkpoint import Fitted, load_detector, read_checkpoint, write_checkpoint
+from rlstir_core.detectors.models import MODELS
 from rlstir_core.errors import CheckpointError, RlstirError, SchemaMismatch, UpstreamMissing
 from rlstir_core.learning.presets import Net, Preset, Training, Trees
 
@@ -49,21 +51,22 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name="tiny",
         trees=Trees(rounds=5),
         net=Net(width=8, layers=1, heads=2, stem_stride=2),
-        training=Training(rounds=1, min_round_steps=1, device="cpu"),
+        train=Training(epochs=1, min_epoch_steps=1, device="cpu"),
     )
     folder = tmp_path_factory.mktemp("artifacts") / "host"
-    for name in MODELS:
-        detector = DETECTORS[name]()
-        views, held = [inputs_of(detector.kind, 0)], [inputs_of(detector.kind, 1)]
+    for name in ATTACKED:
+        kind, detector = MODELS[name].kind, MODELS[name].build()
+        views, held = ([one_block(inputs_of(kind, seed), 3)] for seed in (0, 1))
         made = detector.fit(views, held, 3, preset, lambda _: None)
         write_checkpoint(
             folder / f"{name}_realistic.ckpt.json",
-            [(detector, made, ("ep-a",))],
+            name,
+            [Fitted(detector=detector, facts=made, validation_episodes=("ep-a",))],
             mode="realistic",
             recipe="host",
             preset="tiny",
             seed=0,
-            input_schema=schema_of(detector.kind),
+            input_schema=schema_of(kind),
             input_sha256="a" * 64,
             train_sha256="b" * 64,
             n_train_episodes=2,
@@ -124,15 +127,15 @@ def test_there_are_more_than_thirty_cases_and_the_bait_works(tmp_path: Path) -> 
     assert (tmp_path / "mark").exists()
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", ATTACKED)
 def test_a_checkpoint_of_another_schema_or_none_at_all_is_refused_by_name(
     victim: Callable[[str], Victim], model: str
 ) -> None:
     one = victim(model)
     with pytest.raises(SchemaMismatch, match="train it again"):
-        load_detector(one.json, schema_of("sequence" if DETECTORS[model].kind == "summary" else "summary"))
+        load_detector(one.json, schema_of("sequence" if MODELS[model].kind == "summary" else "summary"))
     one.json.unlink()
-    with pytest.raises(UpstreamMissing, match=f"key:checkpoint/realistic/{model}"):
+    with pytest.raises(UpstreamMissing, match=f"key:checkpoint/{model}_realistic"):
         load_detector(one.json)
 
 
@@ -143,7 +146,7 @@ def test_weights_that_are_all_zero_are_allowed(victim: Callable[[str], Victim], 
     save_file({n: t if n.startswith("standardiser.") else torch.zeros_like(t) for n, t in found.items()}, one.sidecar)
     one.vouch()
     _, detector = load_detector(one.json)
-    proba_NK = detector.predict_proba(inputs_of(DETECTORS[model].kind, 2))
+    proba_NK = detector.predict_proba(inputs_of(MODELS[model].kind, 2))
     np.testing.assert_allclose(proba_NK, 1 / 3)
 
 

@@ -34,7 +34,7 @@ from plain_text import (
 from rlstir_assets import console
 from rlstir_assets.reporting import refusals, table
 from rlstir_core.errors import StoreError
-from rlstir_core.evaluation.detectors.detector_eval import inputs_path, read_inputs
+from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.html import render_html
@@ -124,12 +124,12 @@ def poisoned(inputs: ReportInputs, text: str) -> ReportInputs:
         manifest=Manifest(versions={text: text}, config={text: text}, hashes={text: text}, counts={text: 1}),
         split=replace(
             split,
-            says=text,
+            words=text,
             train=replace(split.train, **side),
             test=replace(split.test, **side),
             excluded=(Excluded(kind="sample", name=text, reason=text),),
             coverage=(Coverage(kind="profile", name=text, train=1, test=1),),
-            proofs=(text,),
+            checks=(text,),
         ),
         quality=replace(
             quality,
@@ -185,7 +185,7 @@ def test_a_report_written_from_a_hostile_context_leaves_nothing_hostile_on_disk(
     layout = own_driven.layout
     inputs = read_inputs(layout, "host")
     assert inputs is not None
-    path = inputs_path(layout, "host")
+    path = layout.report_inputs("host")
     path.write_bytes(msgspec.json.encode(poisoned(inputs, "".join(PAYLOADS[:-1]))))
     written = write_comparison(layout, "host")
     assert_report_is_safe(

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from rlstir_core.errors import UpstreamMissing
+from rlstir_core.errors import SchemaMismatch, UpstreamMissing
 from rlstir_core.telemetry import store as store_module
+from rlstir_core.telemetry.feature_reader import FeatureReader
 from rlstir_core.telemetry.features import episode_features
 from rlstir_core.telemetry.schema import make_schema, read_schema, write_schema
 from rlstir_core.telemetry.store import (
     build_features,
     build_tensors,
     feature_changes,
-    read_features,
     read_tensor,
     tensor_changes,
 )
+from rlstir_core.telemetry.window_table import TABLE, read_window_table
 from rlstir_core.telemetry.windows import window_grid
 
 HOST = "host-a"
@@ -30,8 +33,14 @@ def fill(tiny, names=NAMES):
     return tiny
 
 
-def episodes_in(tiny):
-    return set(read_features(tiny.layout, HOST, ()).column("episode_id").to_pylist())
+def stored(tiny) -> pa.Table:
+    """The features of the host, a row a window, by episode and window."""
+    tables = [pq.ParquetFile(path).read() for path in tiny.layout.features(HOST).glob("*.parquet")]
+    return pa.concat_tables(tables).sort_by([("episode_id", "ascending"), ("window", "ascending")])
+
+
+def episodes_in(tiny) -> set[str]:
+    return set(stored(tiny).column("episode_id").to_pylist())
 
 
 def test_building_twice_makes_nothing_new_and_touches_no_file(tiny) -> None:
@@ -145,7 +154,7 @@ def test_an_episode_too_short_for_a_window_is_not_made_again_and_again(tiny) -> 
     tiny.add("short", seed=1, seconds=3.0)
     tiny.build()
     assert tiny.build() == ({"made": 0, "dropped": 0, "unchanged": 1},) * 2
-    assert read_features(tiny.layout, HOST, ()).num_rows == 0
+    assert stored(tiny).num_rows == 0
 
 
 def test_features_refuse_tensors_of_another_time_and_name_the_command(tiny) -> None:
@@ -169,7 +178,7 @@ def test_what_is_missing_upstream_is_named_with_its_command(tiny) -> None:
     with pytest.raises(UpstreamMissing, match="key:validation' --partition host-a"):
         build_tensors(tiny.layout, HOST, tiny.registry)
     with pytest.raises(UpstreamMissing, match="key:window_features"):
-        read_features(tiny.layout, HOST, ())
+        FeatureReader(tiny.layout, ()).read(HOST, "ep-1", "")
     with pytest.raises(UpstreamMissing, match="key:window_tensors"):
         read_tensor(tiny.layout, HOST, "ep-1")
 
@@ -202,19 +211,19 @@ def test_stored_features_are_the_features_of_the_stored_tensor(tiny) -> None:
     fill(tiny).add("bare", seed=7, drop="flow")
     tiny.build()
     schema = read_schema(tiny.layout.feature_schema)
-    table = read_features(tiny.layout, HOST, schema.columns)
+    table = stored(tiny)
     for name in (*NAMES, "bare"):
         x_CT = read_tensor(tiny.layout, HOST, name).x_CT
         expected = episode_features(x_CT, schema, window_grid(x_CT.shape[1], schema.windowing))
         rows = table.filter(np.array(table["episode_id"].to_pylist()) == name)
-        stored = np.stack([rows[column].to_numpy() for column in schema.columns], axis=1)
-        np.testing.assert_array_equal(stored, expected)
+        found = np.stack([rows[column].to_numpy() for column in schema.columns], axis=1)
+        np.testing.assert_array_equal(found, expected)
         assert np.isnan(x_CT[schema.channel_names.index("flow.bytes")]).all() == (name == "bare")
 
 
 def test_rows_carry_their_times_their_phase_its_purity_and_the_time_since_onset(tiny) -> None:
     fill(tiny, ["ep-1"]).build()
-    table = read_features(tiny.layout, HOST, ())
+    table = stored(tiny)
     seconds = (np.array(table["t_start_wall_ns"].to_pylist()) - 1_750_000_000 * 10**9) / 1e9
     np.testing.assert_allclose(seconds, np.arange(0, 17, 2))
     assert set(np.subtract(table["t_end_wall_ns"].to_pylist(), table["t_start_wall_ns"].to_pylist())) == {4 * 10**9}
@@ -231,3 +240,51 @@ def test_progress_is_told_for_every_episode(tiny) -> None:
     build_tensors(tiny.layout, HOST, tiny.registry, lambda *t: told.append(t))
     build_features(tiny.layout, HOST, tiny.registry, lambda *t: told.append(t))
     assert told == [(k, 5, f"{what} {HOST}") for what in ("tensors", "features") for k in range(1, 6)]
+
+
+# What lies beside the tensors, and what features are read with
+
+
+def key_of(tiny, episode: str) -> str:
+    return read_window_table(tiny.layout.tensors(HOST) / TABLE)[episode].input_sha256
+
+
+def test_the_window_table_tells_of_every_episode_what_its_features_and_tensor_say(tiny) -> None:
+    fill(tiny).add("bare", seed=7, drop="flow")
+    tiny.build()
+    schema = read_schema(tiny.layout.feature_schema)
+    table, rows = read_window_table(tiny.layout.tensors(HOST) / TABLE), stored(tiny)
+    assert set(table) == {*NAMES, "bare"}
+    for name, windows in table.items():
+        mine = rows.filter(np.array(rows["episode_id"].to_pylist()) == name)
+        assert [schema.phases[k] for k in windows.label_W] == mine["phase"].to_pylist()
+        np.testing.assert_array_equal(windows.purity_W, mine["purity"].to_numpy())
+        np.testing.assert_array_equal(windows.since_onset_W, mine["since_onset_s"].to_numpy())
+        tensor = read_tensor(tiny.layout, HOST, name)
+        assert (windows.n_bins, windows.signature) == (tensor.x_CT.shape[1], tensor.signature)
+        np.testing.assert_array_equal(windows.known_C, np.isfinite(tensor.x_CT).any(axis=1))
+
+
+@pytest.mark.parametrize("damage", [b"", b"junk", None])
+def test_a_lost_or_damaged_window_table_is_made_again_from_the_tensors(tiny, damage: bytes | None) -> None:
+    fill(tiny).build()
+    before, path = tiny.files(), tiny.layout.tensors(HOST) / TABLE
+    path.unlink() if damage is None else path.write_bytes(damage)
+    if damage is None:
+        assert tensor_changes(tiny.layout, HOST)
+    assert tiny.build()[0] == {"made": 0, "dropped": 0, "unchanged": 5}
+    assert tiny.files() == before
+
+
+def test_the_reader_gives_the_columns_of_one_episode_and_refuses_what_is_out_of_date(tiny) -> None:
+    fill(tiny).build()
+    columns = read_schema(tiny.layout.feature_schema).columns[3:5]
+    reader, rows = FeatureReader(tiny.layout, columns), stored(tiny)
+    for name in sorted(NAMES, key=lambda each: reader.place(HOST, each)):
+        mine = rows.filter(np.array(rows["episode_id"].to_pylist()) == name)
+        expected = np.stack([mine[column].to_numpy() for column in columns], axis=1)
+        np.testing.assert_array_equal(reader.read(HOST, name, key_of(tiny, name)), expected)
+    with pytest.raises(UpstreamMissing, match=r"out of date for episode ep-1; make them with: .*key:window_features"):
+        FeatureReader(tiny.layout, columns).read(HOST, "ep-1", "another tensor")
+    with pytest.raises(SchemaMismatch, match="made under another schema"):
+        FeatureReader(tiny.layout, ("no such column",)).read(HOST, "ep-1", key_of(tiny, "ep-1"))

@@ -6,7 +6,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.datasets.recipes.base import Division, RecipeSpec, Sides, SplitSettings, apart, hosts_of, rank
+from rlstir_core.datasets.recipes.base import (
+    Division,
+    Exclusion,
+    RecipeSpec,
+    Sides,
+    SplitSettings,
+    apart,
+    hosts_of,
+    rank,
+)
 from rlstir_core.errors import SplitRefused
 
 _TEST_HOSTS = 1 / 3
@@ -37,7 +46,10 @@ def _divide(episodes: Sequence[EpisodeInfo], settings: SplitSettings) -> Divisio
         test=[episode for episode in episodes if episode.host in test],
         held_out=tuple(sorted(test)),
     )
-    return Division(rounds=[sides])
+    idle = [episode for episode in episodes if episode.host not in train | test]
+    reason = "named neither as a train host nor as a test host"
+    excluded = [Exclusion(what=", ".join(hosts_of(idle)), reason=reason, n_episodes=len(idle))]
+    return Division(rounds=[sides], excluded=excluded if idle else [])
 
 
 def require_hosts(side: str, named: Sequence[str], hosts: Sequence[str]) -> None:

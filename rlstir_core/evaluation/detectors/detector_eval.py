@@ -20,7 +20,7 @@ from rlstir_core.detectors.episode_set import EpisodeSet
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION, Scored, scenes, write_predictions
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
-from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.errors import SplitRefused, UpstreamMissing, how_to_make
 from rlstir_core.evaluation.detectors.context import describe_quality, describe_split, make_manifest
 from rlstir_core.evaluation.detectors.evaluate import ModelEvaluation, evaluate_scores, to_json
 from rlstir_core.evaluation.detectors.pairs import ScoredPair, ScoreReader, read_random_split
@@ -152,8 +152,14 @@ class _Evaluation:
         self.registry, self.tell = registry, tell
         self.layout, self.recipe = study.layout, study.options.recipe
         self.episodes: EpisodeSet = study.load(study.split.episodes, tell)
+        tested = self.episodes.select(info.episode_id for info in study.split.tested)
+        if not tested:
+            raise SplitRefused(
+                f"no test episode of recipe {self.recipe!r} has telemetry with labelled windows, so there is nothing "
+                "for detectors to tell; name other test hosts, or choose another recipe"
+            )
         self.reader = ScoreReader(
-            self.episodes.select(info.episode_id for info in study.split.tested),
+            tested,
             self.episodes.select(info.episode_id for info in study.split.trained_on),
             study.schema,
         )

@@ -1,0 +1,149 @@
+"""Several rounds and the random recipe from a tiny store to the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from tiny_store import Tiny
+
+from rlstir_core.contract.registry import MODES
+from rlstir_core.datasets.recipes.base import SplitSettings
+from rlstir_core.datasets.store import build_split
+from rlstir_core.detectors.beside import BASELINE, fit_baselines
+from rlstir_core.detectors.models import MODELS
+from rlstir_core.detectors.scenes import TEST, VALIDATION
+from rlstir_core.detectors.study import Study, StudyOptions, open_study
+from rlstir_core.detectors.training import train_checkpoint
+from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe
+from rlstir_core.evaluation.detectors.pairs import ScoreReader
+from rlstir_core.evaluation.report.comparison import Written, write_comparison
+from rlstir_core.evaluation.report.inputs import ReportInputs
+from rlstir_core.evaluation.report.verdict import chosen_model
+from rlstir_core.staleness import stale_recipe_assets
+
+pytestmark = pytest.mark.slow
+SMALL = ("trees.rounds=10", "train.epochs=1", "train.min_epoch_steps=1", "train.views=1", "net.width=8", "net.layers=1",
+         "train.device=cpu", "net.heads=2", "bootstrap_draws=200", "train.max_train_windows=100")  # fmt: skip
+HOSTS = ("host-a", "host-b", "host-c")
+
+
+def options(recipe: str) -> StudyOptions:
+    return StudyOptions(recipe=recipe, overrides=SMALL, split=SplitSettings(folds=2))
+
+
+def silent(_: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """Three hosts with eight episodes each; a fourth has logs alone."""
+    tiny = Tiny(tmp_path_factory.mktemp("rounds"))
+    for h, host in enumerate(HOSTS):
+        for k in range(8):
+            tiny.add(f"ep-{h}{k}", seed=10 * h + k, seconds=30.0, host=host, benign=k % 4 == 3)
+    for k in range(2):
+        tiny.add_logs(f"log-{k}", f"May  1 12:00:01 web sshd[7]: {k}", host="web")
+    tiny.build_all()
+    return tiny
+
+
+def told(tiny: Tiny, recipe: str) -> tuple[Study, ReportInputs, Written]:
+    layout, chosen = tiny.layout, options(recipe)
+    build_split(layout, recipe, tiny.hosts, chosen.split)
+    for mode in MODES:
+        for model in MODELS:
+            train_checkpoint(layout, chosen, model, mode, silent)
+    fit_baselines(layout, chosen, silent)
+    inputs, is_new = evaluate_recipe(layout, chosen, tiny.hosts, tiny.registry, silent)
+    assert is_new
+    written = write_comparison(layout, recipe)
+    assert not any(stale_recipe_assets(layout, chosen, tiny.hosts, tiny.registry).values())
+    return open_study(layout, chosen), inputs, written
+
+
+@pytest.fixture(scope="module")
+def loho(tiny: Tiny) -> tuple[Study, ReportInputs, Written]:
+    return told(tiny, "loho")
+
+
+@pytest.fixture(scope="module")
+def drawn(tiny: Tiny) -> tuple[Study, ReportInputs, Written]:
+    return told(tiny, "random")
+
+
+def test_every_host_with_telemetry_is_in_the_pooled_figures_once(loho: Any) -> None:
+    study, inputs, _ = loho
+    assert len(study.split.rounds) == 4 and inputs.split.rounds == 4 and inputs.split.folds == 2
+    for evaluation in (*inputs.models, *inputs.baselines):
+        assert set(evaluation.per_host) == set(HOSTS) and evaluation.n_test_hosts == 3
+        assert evaluation.n_test_episodes == 24 and evaluation.n_train_episodes == 26
+
+
+def test_a_window_is_scored_once_in_the_round_that_holds_its_host_out(tiny: Tiny, loho: Any) -> None:
+    study = loho[0]
+    round_of = {name: place for place, each in enumerate(study.split.rounds) for name in each.test}
+    for name, mode in (("gbt", "realistic"), ("lstm", "oracle"), ("clock", BASELINE)):
+        table = pq.ParquetFile(tiny.layout.predictions("loho", name, mode)).read()
+        rows = [row for row in table.to_pylist() if row["scene"] == TEST]
+        assert len(rows) == len({(row["episode_id"], row["window"]) for row in rows}) > 0
+        assert all(row["round"] == round_of[row["episode_id"]] for row in rows)
+
+
+def test_the_reader_keeps_the_round_of_every_window_and_of_every_validation_window(tiny: Tiny, loho: Any) -> None:
+    study = loho[0]
+    episodes = study.load(study.split.episodes)
+    test, train = (
+        episodes.select(info.episode_id for info in side) for side in (study.split.tested, study.split.trained_on)
+    )
+    path = tiny.layout.predictions("loho", "gbt", "realistic")
+    pairs = ScoreReader(test, train, study.schema).read(path, "gbt_realistic", "gbt", "realistic")
+    truth, _ = pairs[TEST]
+    held_out = [each.held_out[0] for each in study.split.rounds]
+    assert truth.rounds == (0, 1, 2) and held_out == [*HOSTS, "web"]
+    assert truth.episodes.host[truth.episode_N].tolist() == [held_out[place] for place in truth.round_N]
+    validation, scores = pairs[VALIDATION]
+    assert validation.rounds == (0, 1, 2, 3) and len(validation) == len(scores.proba_NK)
+    for place, each in enumerate(study.split.rounds):
+        seen = np.unique(validation.episode_N[validation.in_round(place)])
+        assert set(validation.episodes.episode_id[seen]) <= set(each.train)
+
+
+def test_alarms_over_rounds_have_thresholds_of_each_round_or_say_why_not(loho: Any) -> None:
+    for evaluation in loho[1].models:
+        for figure in evaluation.recall_at_fpr:
+            assert figure.threshold is None
+            assert figure.recall.value is not None or "non-attack windows" in figure.recall.note
+
+
+def test_the_model_that_validation_chose_is_what_the_comparison_reports(loho: Any) -> None:
+    _, inputs, written = loho
+    realistic = [model for model in inputs.models if model.mode == "realistic"]
+    best = max(realistic, key=lambda model: model.validation_macro_f1.value or 0.0)
+    assert written.chosen == best and chosen_model(inputs) == (best, "validation")
+    text = written.markdown.read_text()
+    assert f"chosen on validation ({best.validation_macro_f1.value:.3f} there), is **{best.model}**" in text
+    assert "Leave one host out" in text and "no result" not in text
+
+
+def test_the_report_says_that_a_part_was_trained_on_and_how_large_it_was(loho: Any) -> None:
+    facts = loho[1].facts
+    assert "a member saw at most 100 windows a view" in facts["trained on a part"]
+
+
+def test_the_random_recipe_says_that_it_is_no_result(drawn: Any) -> None:
+    study, inputs, written = drawn
+    assert not inputs.headline and not study.split.headline and inputs.recipe == "random"
+    head = written.markdown.read_text().split("## Models")[0]
+    assert "**These figures are no result.** Recipe `random` lets hosts, samples and days stand on both sides" in head
+    assert "These figures are no result." in written.html.read_text()
+
+
+def test_nothing_names_where_it_was_made(loho: Any, tiny: Tiny) -> None:
+    root = str(Path(tiny.store).parent)
+    for path in tiny.layout.evaluation("loho").rglob("*.json"):
+        assert root not in path.read_text(), path.name
