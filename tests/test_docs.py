@@ -96,7 +96,7 @@ def test_every_asset_of_the_readme_exists_and_the_other_way_round() -> None:
     names = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
     plain = {name for name in names if not name.startswith("checkpoint/")}
     assert all(re.search(rf"\b{name}\b", README) for name in plain)
-    assert "checkpoint/<mode>/<model>" in README
+    assert "checkpoint/<model>_<mode>" in README
 
 
 def test_every_setting_of_the_readme_is_read_by_the_code_and_the_other_way_round() -> None:
@@ -109,7 +109,8 @@ def test_every_setting_of_the_readme_is_read_by_the_code_and_the_other_way_round
 def test_every_preset_recipe_and_normaliser_of_the_code_stands_in_the_readme() -> None:
     from rlstir_core.contract.registry import MODES
     from rlstir_core.datasets.recipes import RECIPES
-    from rlstir_core.learning.presets import MODELS, PRESETS
+    from rlstir_core.detectors.models import MODELS
+    from rlstir_core.learning.presets import PRESETS
     from rlstir_core.telemetry.normalise import NORMALISERS
 
     for name in (*PRESETS, *RECIPES, *MODES, *NORMALISERS):

@@ -100,7 +100,7 @@ def test_names_that_a_recipe_does_not_heed_change_nothing(tiny: Tiny) -> None:
 
 def test_another_version_of_the_code_makes_the_split_anew(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     built(tiny)
-    monkeypatch.setattr("rlstir_core.datasets.store.VERSIONS", {**VERSIONS, "split": VERSIONS["split"] + 1})
+    monkeypatch.setattr("rlstir_core.results.versions.VERSIONS", {**VERSIONS, "split": VERSIONS["split"] + 1})
     assert not current(tiny) and built(tiny)[1] and current(tiny)
 
 

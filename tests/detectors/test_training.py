@@ -99,7 +99,7 @@ def test_a_checkpoint_is_kept_until_its_train_side_its_preset_or_its_code_change
     other = msgspec.structs.replace(options(), overrides=(*SMALL, "trees.depth=2"))
     assert kept_checkpoint(open_study(layout, other), "gbt", "realistic") is None
     with monkeypatch.context() as patch:
-        patch.setattr("rlstir_core.detectors.study.VERSIONS", {**VERSIONS, "weights": VERSIONS["weights"] + 1})
+        patch.setattr("rlstir_core.results.versions.VERSIONS", {**VERSIONS, "weights": VERSIONS["weights"] + 1})
         assert kept_checkpoint(open_study(layout, options()), "gbt", "realistic") is None
     (layout.artifacts("sample") / first.members[0].sidecar).unlink()
     assert kept_checkpoint(study, "gbt", "realistic") is None

@@ -44,6 +44,7 @@ from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.evaluation.report.summary import closing_summary
 from rlstir_core.evaluation.report.verdict import chosen_model
 from rlstir_core.hostlogs.store import build_log_events
+from rlstir_core.lab.leakage.gates import gates
 from rlstir_core.provenance.store import build_graphs
 from rlstir_core.results.layout import Layout
 from rlstir_core.staleness import index_is_current, schema_is_current, stale_host_stages, stale_recipe_assets
@@ -332,6 +333,7 @@ def test_a_rerun_into_a_fresh_folder_gives_the_same_bytes(own_driven: Any, tmp_p
         build_features(fresh, host, registry)
         build_log_events(own_driven.store, fresh, host)
         build_graphs(fresh, host)
+    gates(own_driven.store, fresh, index.hosts)
     build_split(fresh, "host", index.hosts, HOST.split)
     made = sorted(path.relative_to(fresh.processed) for path in fresh.processed.rglob("*") if path.is_file())
     assert made == sorted(p.relative_to(before.processed) for p in before.processed.rglob("*") if p.is_file())

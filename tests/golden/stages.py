@@ -31,8 +31,8 @@ def digests(driven: Any) -> dict[str, Digest]:
     """{stage: its digest}."""
     processed = driven.layout.processed
     return {
-        "verdicts": _tables(processed.glob("validation_v1.parquet/*/episodes.parquet"), without=("decode_sha256",)),
-        "rows": _tensors_exactly(processed.glob("rows_v1/*/*.safetensors")),
+        "rows": _tables(processed.glob("validation_v1.parquet/*/episodes.parquet"), without=("decode_sha256",))
+        + _tensors_exactly(processed.glob("rows_v1/*/*.safetensors")),
         "schema": _text(_without(json.loads(driven.layout.feature_schema.read_text()), "version", "sha256")),
         "tensors": _waves(_tensor(path, "x_CT") for path in sorted(processed.glob("tensor_window_v1/*/*.safetensors"))),
         "features": _waves(_floats(path) for path in sorted(processed.glob("features_window_v1.parquet/*/part-*"))),

@@ -25,7 +25,8 @@ def found(driven: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def golden(found: dict[str, Any], request: pytest.FixtureRequest) -> dict[str, Any]:
     if request.config.getoption("--write-golden"):
-        GOLDEN.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        lines = (f" {json.dumps(stage)}: {json.dumps(found[stage])}" for stage in sorted(found))
+        GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     return dict(json.loads(GOLDEN.read_text()))
 
 
