@@ -11,7 +11,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from rlstir_assets.assets.detectors import checkpoints
+from rlstir_assets.assets.datasets import split
+from rlstir_assets.assets.detectors import baselines, checkpoints
 from rlstir_assets.assets.evaluation import comparison_v2, detector_eval
 from rlstir_assets.assets.ingest import episode_index, validation
 from rlstir_assets.assets.logs import lab_checks, log_events
@@ -128,7 +129,9 @@ MISSING = [
     (window_features, "k-gamingcom", "'key:episode_index'"),
     (log_events, "k-gamingcom", "'key:episode_index'"),
     (lab_checks, None, "'key:episode_index'"),
+    (split, "host", "'key:episode_index'"),
     (checkpoints[0], "host", "'key:episode_index'"),
+    (baselines, "host", "'key:episode_index'"),
     (detector_eval, "host", "'key:episode_index'"),
     (comparison_v2, "host", "'key:episode_index'"),
 ]
@@ -161,16 +164,14 @@ def test_telemetry_without_a_schema_or_a_host_that_was_not_validated_says_so(
     assert "--select 'key:validation' --partition k-gamingcom" in sentence
 
 
-def test_a_detector_is_not_trained_while_one_host_was_not_validated(
-    settings: Settings, instance: dg.DagsterInstance
-) -> None:
+def test_nothing_is_split_while_one_host_was_not_validated(settings: Settings, instance: dg.DagsterInstance) -> None:
     assert make([episode_index, feature_schema], settings, instance).success
     assert make(HOST_ASSETS, settings, instance, "elliott-thinkpad").success
-    sentence = said(make([checkpoints[0]], settings, instance, "host"))
+    sentence = said(make([split], settings, instance, "host"))
     assert "'k-gamingcom' was not validated, 1 of 2 hosts" in sentence
     assert "--select 'key:validation' --partition k-gamingcom" in sentence
     with pytest.raises(UpstreamMissing):
-        settings.plan("host")
+        settings.validated_hosts()
 
 
 def test_a_finished_checkpoint_is_kept_and_its_checks_are_made_again(
@@ -180,7 +181,14 @@ def test_a_finished_checkpoint_is_kept_and_its_checks_are_made_again(
     result = make([checkpoints[0]], settings, instance, "host")
     assert result.success
     assert metadata(result, checkpoints[0])["trained now"] is False
-    assert checks(result) == dict.fromkeys(("split_overlap", "class_coverage", "schema_hash", "leaked_fits"), True)
+    assert checks(result) == dict.fromkeys(("schema_hash", "leaked_fits"), True)
+
+
+def test_a_split_that_is_current_is_shown_again_with_its_checks(own_driven: Any, instance: dg.DagsterInstance) -> None:
+    settings = Settings(store=str(own_driven.store), data=str(own_driven.data), train_hosts=[])
+    result = make([split], settings, instance, "host")
+    assert result.success and metadata(result, split)["split now"] is False
+    assert checks(result) == dict.fromkeys(("split_overlap", "class_coverage"), True)
 
 
 def test_an_evaluation_that_is_current_is_shown_again_with_its_warnings(
@@ -197,8 +205,8 @@ def test_an_evaluation_that_is_current_is_shown_again_with_its_warnings(
 
 def test_train_hosts_of_the_settings_reach_recipe_host_alone(driven: Any) -> None:
     settings = Settings(store=str(driven.store), data=str(driven.data), train_hosts=["k-gamingcom"])
-    assert settings.plan("host").split.train_hosts == ("k-gamingcom",)
-    assert settings.plan("sample").split.train_hosts == ()
+    assert settings.options("host").split.train_hosts == ("k-gamingcom",)
+    assert settings.options("sample").split.train_hosts == ()
 
 
 @pytest.mark.parametrize(

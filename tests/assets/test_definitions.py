@@ -11,28 +11,31 @@ import pytest
 
 from rlstir_assets.definitions import build_defs, defs
 from rlstir_core.contract.registry import MODES
+from rlstir_core.datasets.recipes import RECIPES
+from rlstir_core.detectors.models import MODELS
 from rlstir_core.lab.leakage.gates import GATES
-from rlstir_core.learning.presets import MODELS
 
 # `AssetSelection.from_string` uses parameters that Dagster calls beta.
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 
 ROOT = Path(__file__).parents[2]
-CHECKPOINTS = {f"checkpoint/{mode}/{model}" for mode in MODES for model in MODELS}
+CHECKPOINTS = {f"checkpoint/{model}_{mode}" for mode in MODES for model in MODELS}
 GROUPS = {
     "ingest": {"episode_index", "validation"},
     "telemetry": {"feature_schema", "window_features", "window_tensors"},
     "logs": {"log_events", "provenance_graphs", "lab_checks"},
-    "detectors": CHECKPOINTS,
+    "datasets": {"split"},
+    "detectors": CHECKPOINTS | {"baselines"},
     "evaluation": {"detector_eval", "comparison_v2"},
 }
 HOST_ASSETS = {"validation", "window_tensors", "window_features", "log_events", "provenance_graphs"}
 EARLY = {*GROUPS["ingest"], *GROUPS["telemetry"], "log_events", "lab_checks"}
-RECIPE_ASSETS = CHECKPOINTS | GROUPS["evaluation"]
+RECIPE_ASSETS = GROUPS["datasets"] | GROUPS["detectors"] | GROUPS["evaluation"]
 BLOCKING = {
     "lab_checks": set(GATES),
     "validation": {"verdict_rates"},
-    **{key: {"split_overlap", "class_coverage", "schema_hash", "leaked_fits"} for key in CHECKPOINTS},
+    "split": {"split_overlap", "class_coverage"},
+    **{key: {"schema_hash", "leaked_fits"} for key in CHECKPOINTS},
 }
 
 
@@ -73,7 +76,7 @@ def test_every_asset_says_what_it_is_who_owns_it_and_what_it_is_made_of(specs: d
 
 def test_kinds_tell_trees_from_networks(specs: dict[str, dg.AssetSpec]) -> None:
     for name in CHECKPOINTS:
-        assert specs[name].kinds == ({"xgboost"} if name.endswith("/gbt") else {"torch"})
+        assert specs[name].kinds == ({"xgboost"} if name.startswith("checkpoint/gbt_") else {"torch"})
     assert specs["comparison_v2"].kinds == {"markdown"}
 
 
@@ -84,7 +87,7 @@ def test_hosts_are_a_dynamic_dimension_and_recipes_a_static_one(nodes: dict[str,
             assert isinstance(partitions, dg.DynamicPartitionsDefinition) and partitions.name == "host"
         elif name in RECIPE_ASSETS:
             assert isinstance(partitions, dg.StaticPartitionsDefinition)
-            assert partitions.get_partition_keys() == ["host", "sample", "time"]
+            assert partitions.get_partition_keys() == list(RECIPES)
         else:
             assert partitions is None, name
 
@@ -96,7 +99,7 @@ def test_a_range_of_hosts_is_one_run(nodes: dict[str, object]) -> None:
 
 def test_only_networks_queue_for_the_pool_gpu_and_are_tagged(nodes: dict[str, object]) -> None:
     for name, node in nodes.items():
-        wants_gpu = name in CHECKPOINTS and not name.endswith("/gbt")
+        wants_gpu = name in CHECKPOINTS and not name.startswith("checkpoint/gbt_")
         assert set(node.pools) == ({"gpu"} if wants_gpu else set()), name
     for definition in defs.get_repository_def().assets_defs_by_key.values():
         name = name_of(definition.key)
@@ -130,8 +133,9 @@ def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -
     assert parents("log_events") == {"validation"}
     assert parents("provenance_graphs") == {"log_events"}
     assert parents("lab_checks") == {"log_events"}
-    assert all(parents(name) == {"window_features", "lab_checks"} for name in CHECKPOINTS)
-    assert parents("detector_eval") == CHECKPOINTS
+    assert parents("split") == {"validation", "window_tensors"}
+    assert all(parents(name) == {"split", "window_features", "lab_checks"} for name in (*CHECKPOINTS, "baselines"))
+    assert parents("detector_eval") == {"split", *CHECKPOINTS, "baselines"}
     assert parents("comparison_v2") == {"detector_eval"}
 
 
@@ -139,9 +143,9 @@ def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -
     ("text", "expected"),
     [
         ("+key:comparison_v2", set().union(*GROUPS.values()) - {"provenance_graphs"}),
-        ("+key:checkpoint/realistic/gbt", {"checkpoint/realistic/gbt", *EARLY}),
-        ("group:detectors", CHECKPOINTS),
-        ("kind:xgboost", {"checkpoint/realistic/gbt", "checkpoint/oracle/gbt"}),
+        ("+key:checkpoint/gbt_realistic", {"checkpoint/gbt_realistic", "split", *EARLY}),
+        ("group:detectors", GROUPS["detectors"]),
+        ("kind:xgboost", {"checkpoint/gbt_realistic", "checkpoint/gbt_oracle"}),
         ("group:evaluation or key:validation", {*GROUPS["evaluation"], "validation"}),
         ("+comparison_v2", {"comparison_v2", "detector_eval"}),  # the trap: one layer, and no word about it
     ],
@@ -159,7 +163,7 @@ def test_workspace_and_pyproject_name_the_same_module_which_holds_the_definition
 
 def test_a_recipe_depends_on_every_host(nodes: dict[str, object]) -> None:
     graph = defs.resolve_asset_graph()
-    mapping = graph.get_partition_mapping(dg.AssetKey(["checkpoint", "oracle", "cnn"]), dg.AssetKey("window_features"))
+    mapping = graph.get_partition_mapping(dg.AssetKey(["checkpoint", "cnn_oracle"]), dg.AssetKey("window_features"))
     assert isinstance(mapping, dg.AllPartitionMapping)
 
 

@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from rlstir_core.contract.registry import MODES
-from rlstir_core.learning.presets import MODELS
+from rlstir_core.detectors.models import MODELS
 
 pytestmark = pytest.mark.slow
 TEST_HOST, TRAIN_HOST = "k-gamingcom", "elliott-thinkpad"
@@ -131,7 +131,7 @@ def test_the_ui_shows_all_models_inline_and_every_asset_was_made_once(driven: An
             assert partitions_made(instance, name) == [TRAIN_HOST, TEST_HOST]
         for mode in MODES:
             for model in MODELS:
-                assert partitions_made(instance, f"checkpoint/{mode}/{model}") == ["host"]
+                assert partitions_made(instance, f"checkpoint/{model}_{mode}") == ["host"]
         runs = instance.get_runs()
         assert len(runs) == 4  # index, hosts, lab, recipe
         assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}

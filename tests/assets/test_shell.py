@@ -19,9 +19,9 @@ def test_assets_are_made_from_a_bare_shell_in_their_order(
 ) -> None:
     home, store = make_home(tmp_path / "home"), small_store(tmp_path / "store", episodes=2)
     env = {"RLSTIR_STORE": str(store), "RLSTIR_DATA": str(tmp_path / "data")}
-    early = shell(*MATERIALIZE, "key:checkpoint/realistic/gbt", "--partition", "host", home=home, env=env)
+    early = shell(*MATERIALIZE, "key:checkpoint/gbt_realistic", "--partition", "host", home=home, env=env)
     assert early.returncode != 0
-    wanted = r"episode_index_v1\.json is missing; make it with: " + re.escape(how_to_make("episode_index"))
+    wanted = r"host\.json is missing; make it with: " + re.escape(how_to_make("split", "host"))
     assert re.search(wanted, early.stdout + early.stderr)
     index = shell(*MATERIALIZE, "key:episode_index", home=home, env=env)
     assert index.returncode == 0, index.stderr
@@ -37,6 +37,6 @@ def test_a_checkpoint_is_trained_from_a_bare_shell(shell: Any, own_driven: Any) 
     before = path.read_bytes()
     path.unlink()
     env = {"RLSTIR_STORE": str(own_driven.store), "RLSTIR_DATA": str(own_driven.data)}
-    done = shell(*MATERIALIZE, "key:checkpoint/realistic/gbt", "--partition", "host", home=own_driven.home, env=env)
+    done = shell(*MATERIALIZE, "key:checkpoint/gbt_realistic", "--partition", "host", home=own_driven.home, env=env)
     assert done.returncode == 0, done.stderr
     assert path.read_bytes() == before

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from rlstir_core.contract.registry import MODES
+from rlstir_core.detectors.models import MODELS
 from rlstir_core.importers.logs import import_logs
-from rlstir_core.learning.presets import MODELS
 
 pytestmark = pytest.mark.slow
 
@@ -29,17 +29,27 @@ LOGS = {
     "provenance_graphs, its folder": "*/graphs/host=web1/log-*",
 }
 UP_TO_LOGS = "+key:provenance_graphs"
-EVALUATION = {"detector_eval": "*/gru_oracle_eval.json", "comparison_v2": "*/comparison_v2.md"}
+EVALUATION = {
+    "baselines": "*/baselines.json",
+    "detector_eval": "*/gru_oracle_eval.json",
+    "comparison_v2": "*/comparison_v2.md",
+}
+    "baselines": "*/baselines.json",
+    "detector_eval": "*/gru_oracle_eval.json",
+    "comparison_v2": "*/comparison_v2.md",
+}
 
 
 def test_killed_once_inside_every_asset_the_results_are_the_same(victim: Any, driven: Any, contents: Any) -> None:
     for pattern in UP_TO_FEATURES.values():
         victim.killed_at(pattern, "--select", "+key:window_features")
     victim.finish("--select", "+key:window_features")
+    victim.killed_at("*/splits/host.json", "--select", "key:split")
+    victim.finish("--select", "key:split")
     for mode in MODES:
         for model in MODELS:  # one by one, or others would be finished before their turn
             last = "ckpt.json" if mode == "oracle" else "1.*"
-            victim.killed_at(f"*/{model}_{mode}.{last}", "--select", f"key:checkpoint/{mode}/{model}")
+            victim.killed_at(f"*/{model}_{mode}.{last}", "--select", f"key:checkpoint/{model}_{mode}")
     for pattern in EVALUATION.values():
         victim.killed_at(pattern)
     assert "was cut off before its end" in victim.finish()
