@@ -71,9 +71,10 @@ class Split(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def train_sha256(self) -> str:
-        """The hash of the train sides alone: a new test episode does not make a checkpoint stale."""
-        contents = sorted((e.episode_id, e.decoded_sha256) for e in self.trained_on)
-        return canonical_sha256([self.recipe, [(r.train, r.folds) for r in self.rounds], contents])
+        """The hash of what detectors are trained on: neither a new test episode nor logs alone make them stale."""
+        learnt = {e.episode_id: e.decoded_sha256 for e in self.trained_on if e.windows}
+        rounds = [[[name for name in fold if name in learnt] for fold in each.folds] for each in self.rounds]
+        return canonical_sha256([self.recipe, rounds, sorted(learnt.items())])
 
 
 def make_split(

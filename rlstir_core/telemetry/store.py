@@ -36,6 +36,7 @@ from rlstir_core.telemetry.signature import signature
 from rlstir_core.telemetry.window_table import (
     TABLE,
     EpisodeWindows,
+    holds_rows,
     label_windows,
     read_window_table,
     write_window_table,
@@ -55,7 +56,7 @@ def tensor_changes(layout: Layout, host: str) -> Changes:
     """What `build_tensors` would do."""
     wanted = _wanted(layout, host, read_schema(layout.feature_schema))
     todo = changes(layout.tensors(host), _tensor_files(wanted))
-    if todo or not wanted or (layout.tensors(host) / TABLE).exists():
+    if todo or not wanted or holds_rows(layout.tensors(host) / TABLE, len(wanted)):
         return todo
     return Changes(files=(TABLE,), surplus=(), make=tuple(sorted(wanted)), drop=())
 

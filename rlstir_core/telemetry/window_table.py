@@ -125,4 +125,12 @@ def read_window_table(path: Path) -> dict[str, EpisodeWindows]:
     return found
 
 
+def holds_rows(path: Path, n: int) -> bool:
+    """Whether the table is there, can be read and has `n` rows; its rows are not read to tell."""
+    try:
+        return int(pq.ParquetFile(path).metadata.num_rows) == n
+    except (OSError, pa.ArrowException):
+        return False
+
+
 _LISTS = ("known", "signature", "label", "purity", "since_onset_s")

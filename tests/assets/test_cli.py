@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 from rlstir_assets.cli import cli
 from rlstir_assets.cli.common import fail
 from rlstir_assets.console import Console
+from rlstir_core.datasets.recipes import RECIPES
 
 HEAVY = ("dagster", "torch", "numpy", "pyarrow", "scipy", "xgboost", "sqlalchemy")
 COMMANDS = (
@@ -120,9 +121,9 @@ def test_train_hosts_go_with_recipe_host_only(invoke: Any, store: Path) -> None:
 
 
 def test_an_unknown_recipe_is_refused(invoke: Any, store: Path) -> None:
-    result = invoke("materialize", "--store", store, "--recipe", "random")
+    result = invoke("materialize", "--store", store, "--recipe", "weekday")
     assert result.exit_code == 2
-    assert "'host', 'sample', 'time', 'all'" in result.stderr
+    assert ", ".join(repr(name) for name in (*RECIPES, "all")) in result.stderr
 
 
 def test_an_unknown_mapping_is_refused_with_those_that_ship(invoke: Any, tmp_path: Path) -> None:

@@ -193,4 +193,4 @@ def test_generated_episodes_that_leak_are_not_trained_on_and_ingest_goes_on(
     assert not result.success
     assert make([log_events], settings, instance, HOSTS).success
     with pytest.raises(RlstirError, match=r"look_alikes is .* where at least .20 was wanted"):
-        settings.plan("host")
+        settings.options("host")

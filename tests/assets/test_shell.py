@@ -21,7 +21,7 @@ def test_assets_are_made_from_a_bare_shell_in_their_order(
     env = {"RLSTIR_STORE": str(store), "RLSTIR_DATA": str(tmp_path / "data")}
     early = shell(*MATERIALIZE, "key:checkpoint/gbt_realistic", "--partition", "host", home=home, env=env)
     assert early.returncode != 0
-    wanted = r"host\.json is missing; make it with: " + re.escape(how_to_make("split", "host"))
+    wanted = r"episode_index_v1\.json is missing; make it with: " + re.escape(how_to_make("episode_index"))
     assert re.search(wanted, early.stdout + early.stderr)
     index = shell(*MATERIALIZE, "key:episode_index", home=home, env=env)
     assert index.returncode == 0, index.stderr

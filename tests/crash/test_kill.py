@@ -34,10 +34,6 @@ EVALUATION = {
     "detector_eval": "*/gru_oracle_eval.json",
     "comparison_v2": "*/comparison_v2.md",
 }
-    "baselines": "*/baselines.json",
-    "detector_eval": "*/gru_oracle_eval.json",
-    "comparison_v2": "*/comparison_v2.md",
-}
 
 
 def test_killed_once_inside_every_asset_the_results_are_the_same(victim: Any, driven: Any, contents: Any) -> None:
