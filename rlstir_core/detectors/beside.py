@@ -49,7 +49,7 @@ def fit_baselines(layout: Layout, options: StudyOptions, tell: Tell) -> tuple[Ba
             return kept, False
         path = layout.baselines(options.recipe)
         path.unlink(missing_ok=True)  # written last: while it is absent, none of them is whole
-        sweep(layout.predictions(options.recipe, "x", "x").parent)
+        sweep(path.parent, path.name)
         episodes = study.load(study.split.episodes, tell)
         scored = {}
         for name, inputs, predictor in _fitted(study, tell):

@@ -130,9 +130,11 @@ def check_checkpoint(study: Study, checkpoint: Checkpoint) -> tuple[SplitCheck, 
     """What must hold of a checkpoint before anything is concluded from it."""
     split = study.split
     given = checkpoint.input_schema.feature_schema_sha256
+    learnt = {episode.episode_id for episode in split.trained_on if episode.windows}
     own = checkpoint.train_sha256 == split.train_sha256
     clean = all(
-        set().union(*(m.validation_episodes for m in checkpoint.members if m.round == place)) == set(each.train)
+        learnt.intersection(name for m in checkpoint.members if m.round == place for name in m.validation_episodes)
+        == learnt.intersection(each.train)
         and not set(each.train) & set(each.test)
         for place, each in enumerate(split.rounds)
     )

@@ -29,6 +29,7 @@ from rlstir_core.episodes.rowspec import row_spec
 from rlstir_core.episodes.schema import Column, Episode, Label, Meta, Reading, SourceRows, Verdict
 from rlstir_core.text import printable, shown
 
+_FINGERPRINT_BYTES = 32 << 20
 Claims = tuple[str | None, str | None, str | None, int | None]  # host, episode, sha256, bytes
 Note = tuple[ReasonCode, str]  # why an episode is not ok, and the case
 
@@ -182,11 +183,18 @@ def _members(tape: Iterator[tuple[str, int, Iterator[bytes]]], registry: Registr
         elif not is_known(name):
             found.unknown.append(name)
         elif name.startswith("logs/"):
-            digest = hashlib.sha256()
-            for chunk in chunks:
-                digest.update(chunk)
-            found.logs.append(digest.hexdigest())
+            found.logs.append(_fingerprint(size, chunks))
     return found
+
+
+def _fingerprint(size: int, chunks: Iterator[bytes]) -> str:
+    """The hash of a log: of its size and its beginning, so that a huge one costs a reader no more than a large one."""
+    digest, left = hashlib.sha256(str(size).encode()), _FINGERPRINT_BYTES
+    for chunk in chunks:
+        if left > 0:
+            digest.update(chunk[:left])
+            left -= len(chunk)
+    return digest.hexdigest()
 
 
 def _check_identity(meta: Meta, claims: Claims) -> None:

@@ -84,7 +84,7 @@ class Episode:
     n_bytes: int
     clock_offset_ns: dict[str, int] = field(default_factory=dict)  # median wall - mono, less the first source's
     clock_step_ns: int = 0  # the largest jump of wall - mono between two rows of a sampled source
-    logs_sha256: str = ""  # of the contents of all log members, whatever their names; empty without logs
+    logs_sha256: str = ""  # fingerprint of all logs, whatever their names; empty without any
 
     @functools.cached_property
     def content_sha256(self) -> str:

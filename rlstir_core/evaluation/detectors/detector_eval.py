@@ -53,6 +53,7 @@ def evaluate_recipe(
             return kept, False
         # written last: while it is absent, nothing here is whole
         layout.report_inputs(options.recipe).unlink(missing_ok=True)
+        sweep(layout.evaluation(options.recipe), deep=True)
         result = _Evaluation(study, checkpoints, baselines, registry, tell).run(hosts, key)
         for evaluation in (*result.models, *result.baselines):
             write_json(layout.evaluation(options.recipe) / f"{evaluation.name}_eval.json", to_json(evaluation))
@@ -211,7 +212,6 @@ class _Evaluation:
             inputs = self.study.input_schema(MODELS[model].kind, mode)
             _, members = load_detector(self.layout.checkpoint(self.recipe, model, mode), inputs)
             path = self.layout.predictions(self.recipe, model, mode)
-            sweep(path.parent, path.name)
             scored.append(Scored(path=path, inputs=inputs, predictor=members))
         write_predictions(self.study, self.episodes, scored, self.tell)
 
