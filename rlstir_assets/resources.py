@@ -58,7 +58,10 @@ class Settings(dg.ConfigurableResource):
     store: str = os.environ.get("RLSTIR_STORE") or DEFAULT_STORE
     data: str = os.environ.get("RLSTIR_DATA") or DEFAULT_DATA
     preset: str = os.environ.get("RLSTIR_PRESET") or next(iter(PRESETS))
-    overrides: list[str] = Field(default_factory=list, description='Numbers of the preset, like "train.batch=64".')
+    overrides: list[str] = Field(
+        default_factory=lambda: os.environ.get("RLSTIR_SET", "").split(),
+        description='Numbers of the preset, like "train.batch=64".',
+    )
     train_hosts: list[str] = Field(default_factory=lambda: _named("RLSTIR_TRAIN_HOSTS"))
     test_hosts: list[str] = Field(default_factory=list)
     train_corpora: list[str] = Field(default_factory=list)

@@ -78,7 +78,13 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
 @click.option("--train-corpora", default="", help="Recipe corpus: the corpora to train on, separated by commas.")
 @click.option("--folds", type=click.IntRange(2, 20), default=3, show_default=True, help="Members of a detector.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of splits, of weights and of what is drawn.")
-@click.option("--set", "overrides", multiple=True, help="A number of the preset, like train.batch=64; repeatable.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    envvar="RLSTIR_SET",
+    help="A number of the preset, like train.batch=64; repeatable (RLSTIR_SET, separated by blanks).",
+)
 @click.option(
     "--preset",
     default="smoke",

@@ -22,11 +22,14 @@ Invoke = Callable[..., Result]
 
 
 @pytest.fixture
-def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_home: Callable[[Path], Path]) -> Iterator[Invoke]:
+def invoke(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_home: Callable[[Path], Path], few_passes: tuple[str, ...]
+) -> Iterator[Invoke]:
     """`rlstir ARGUMENTS` with everything it changes in the process put back afterwards."""
     for name in list(os.environ):
         if name.startswith("RLSTIR_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("RLSTIR_SET", " ".join(few_passes))
     for name in ("RLSTIR_STORE", "RLSTIR_DATA"):  # the driver sets them
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("DAGSTER_HOME", str(make_home(tmp_path / "home")))

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killing import killed_in_training
 
 from rlstir_core.contract.registry import MODES
 from rlstir_core.detectors.models import MODELS
+from rlstir_core.detectors.study import StudyOptions
 from rlstir_core.importers.logs import import_logs
 
 pytestmark = pytest.mark.slow
@@ -36,16 +38,21 @@ EVALUATION = {
 }
 
 
-def test_killed_once_inside_every_asset_the_results_are_the_same(victim: Any, driven: Any, contents: Any) -> None:
+def test_killed_once_inside_every_asset_the_results_are_the_same(
+    victim: Any, driven: Any, contents: Any, few_passes: tuple[str, ...]
+) -> None:
     for pattern in UP_TO_FEATURES.values():
         victim.killed_at(pattern, "--select", "+key:window_features")
     victim.finish("--select", "+key:window_features")
     victim.killed_at("*/splits/host.json", "--select", "key:split")
     victim.finish("--select", "key:split")
+    for model, mode, last in (("gbt", "oracle", "ckpt.json"), ("cnn", "realistic", "1.*")):  # inside Dagster's step
+        victim.killed_at(f"*/{model}_{mode}.{last}", "--select", f"key:checkpoint/{model}_{mode}")
+    options = StudyOptions(recipe="host", overrides=few_passes)
     for mode in MODES:
-        for model in MODELS:  # one by one, or others would be finished before their turn
+        for model in MODELS:  # inside the core, which is all that a step calls
             last = "ckpt.json" if mode == "oracle" else "1.*"
-            victim.killed_at(f"*/{model}_{mode}.{last}", "--select", f"key:checkpoint/{model}_{mode}")
+            assert killed_in_training(victim.data, options, model, mode, f"*/{model}_{mode}.{last}")
     for pattern in EVALUATION.values():
         victim.killed_at(pattern)
     assert "was cut off before its end" in victim.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -55,7 +56,7 @@ pytestmark = pytest.mark.slow
 TEST_HOST, TRAIN_HOST = "k-gamingcom", "elliott-thinkpad"
 NAMES = [f"{model}_{mode}" for mode in MODES for model in MODELS]
 CHECKPOINTS = {f"checkpoint/{name}" for name in NAMES}
-HOST = StudyOptions(recipe="host")
+HOST = StudyOptions(recipe="host", overrides=tuple(os.environ["RLSTIR_SET"].split()))  # as the shared run
 
 
 def options_of(**changes: Any) -> StudyOptions:

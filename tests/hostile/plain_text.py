@@ -91,9 +91,8 @@ def assert_same_form(page: Page, calm: Page, where: str) -> None:
     """The page has no element, attribute, heading or link that the calm page has not."""
     assert page.elements <= calm.elements, f"{where}: {sorted(page.elements - calm.elements)}"
     assert page.headings == calm.headings, where
-    links = [
-        value for value in page.values if MARK in value or re.match(r"(?i)\s*(javascript|https?|vbscript):", value)
-    ]
+    values = [value for value in page.values if not value.startswith("data:image/png;base64,")]  # letters at random
+    links = [value for value in values if MARK in value or re.match(r"(?i)\s*(javascript|https?|vbscript):", value)]
     assert not links, f"{where}: {links}"
 
 
