@@ -110,7 +110,7 @@ def in_blocks(
         keep = [masks[place] for place in groups[k]]
         return make(episodes, of_block, inputs.channels, view, keep)
 
-    return Blocks(_some_windows(windows, chosen), bounds, opened, count_K=count_K, n_undrawn=n_undrawn, budget=budget)
+    return Blocks(windows.select(chosen), bounds, opened, count_K=count_K, n_undrawn=n_undrawn, budget=budget)
 
 
 def clear(windows: Windows, min_purity: float) -> NDArray[np.intp]:
@@ -131,11 +131,3 @@ def evenly(episode_N: NDArray[np.int64], label_N: NDArray[np.int64], most: int, 
     turn_N = np.empty(len(label_N), np.int64)
     turn_N[order] = np.arange(len(label_N)) - np.repeat(begins, np.diff(np.r_[begins, len(label_N)]))
     return np.sort(drawn_N[np.argsort(turn_N, kind="stable")[:most]])
-
-
-def _some_windows(windows: Windows, chosen: NDArray[np.intp]) -> Windows:
-    cut = {
-        name: getattr(windows, name)[chosen]
-        for name in ("episode_N", "window_N", "label_N", "purity_N", "seconds_seen_N", "since_onset_N")
-    }
-    return Windows(episodes=windows.episodes, **cut)

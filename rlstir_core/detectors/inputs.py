@@ -55,6 +55,11 @@ class Windows:
     seconds_seen_N: NDArray[np.float64]
     since_onset_N: NDArray[np.float64]
 
+    def select(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Windows:
+        """These windows, with every episode still known."""
+        cut = {name: getattr(self, name)[chosen] for name in self.__dataclass_fields__ if name != "episodes"}
+        return Windows(episodes=self.episodes, **cut)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SummaryInputs:

@@ -57,7 +57,7 @@ def write_random_split(study: Study, episodes: EpisodeSet, mode: str) -> Path:
 def _part(inputs: object, side: int) -> SummaryInputs:
     assert isinstance(inputs, SummaryInputs)
     chosen = _sides(inputs.windows) == side
-    return SummaryInputs(windows=_cut(inputs.windows, chosen), x_NF=inputs.x_NF[chosen])
+    return SummaryInputs(windows=inputs.windows.select(chosen), x_NF=inputs.x_NF[chosen])
 
 
 def _sides(windows: Windows) -> NDArray[np.int64]:
@@ -68,14 +68,6 @@ def _sides(windows: Windows) -> NDArray[np.int64]:
     ]
     uniform_N = np.array([int.from_bytes(hashlib.sha256(n.encode()).digest()[:8], "big") / 2**64 for n in names])
     return np.searchsorted(np.cumsum(_SHARES)[:-1], uniform_N, side="right")
-
-
-def _cut(windows: Windows, chosen: NDArray[np.bool_]) -> Windows:
-    cut = {
-        name: getattr(windows, name)[chosen]
-        for name in ("episode_N", "window_N", "label_N", "purity_N", "seconds_seen_N", "since_onset_N")
-    }
-    return Windows(episodes=windows.episodes, **cut)
 
 
 def _joined(parts: list[SummaryInputs], n_phases: int) -> Blocks:

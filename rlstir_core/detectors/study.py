@@ -17,7 +17,7 @@ from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.split import Split
 from rlstir_core.datasets.store import read_split
-from rlstir_core.detectors.episode_set import EpisodeSet, Recording, load_episodes
+from rlstir_core.detectors.episode_set import EpisodeSet, load_episodes
 from rlstir_core.detectors.inputs import InputSchema, input_schema, shared_channels
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.views import View, training_views
@@ -59,7 +59,7 @@ class Study:
     def shared(self) -> dict[str, tuple[str, ...]]:
         """Channels by mode that the train hosts of every round record."""
         train = self.episodes.select(e.episode_id for e in self.split.trained_on)
-        return {mode: self._shared(mode, train) for mode in MODES}
+        return {mode: shared_channels(self.schema, mode, train) for mode in MODES}
 
     @cached_property
     def episodes(self) -> EpisodeSet:
@@ -89,9 +89,6 @@ class Study:
     def baselines_sha256(self) -> str:
         """The hash of everything that decides the baselines and what they predict."""
         return canonical_sha256([version("baselines"), self.numbers, self.split.sha256, self.schema_sha256])
-
-    def _shared(self, mode: str, train: Sequence[Recording]) -> tuple[str, ...]:
-        return shared_channels(self.schema, mode, train)
 
 
 def open_study(layout: Layout, options: StudyOptions) -> Study:

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -36,14 +36,6 @@ class TrainingFacts(msgspec.Struct, frozen=True, kw_only=True):
     n_parameters: int
     class_weights: tuple[float, ...]
     selected_on: str = "validation"
-
-
-class Predictor(Protocol):
-    """Anything that gives each window a probability for every phase."""
-
-    def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
-        """Probabilities (N, K); each row sums to 1."""
-        ...
 
 
 class Detector(ABC):
