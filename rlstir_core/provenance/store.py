@@ -30,7 +30,7 @@ from rlstir_core.provenance.graph import GraphBuilder
 from rlstir_core.provenance.picture import tree_picture
 from rlstir_core.provenance.tables import EDGE_TYPES, NODE_TABLES, TABLES, Graph
 from rlstir_core.results.layout import Layout
-from rlstir_core.results.ledger import Changes, Ledger, begin, changes, read_ledger, write_ledger
+from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish, read_ledger
 from rlstir_core.results.lock import holding
 from rlstir_core.results.versions import version
 
@@ -97,7 +97,7 @@ def build_graphs(layout: Layout, host: str, progress: Progress | None = None) ->
             write_graph(folder / episode, graph, counts)
             if progress is not None:
                 progress(done, len(todo.make), f"graphs {host}")
-        _finish(folder, wanted, todo)
+        finish(folder, wanted, todo)
         return _summary([read_counts(folder / episode) for episode in wanted], todo)
 
 
@@ -200,15 +200,6 @@ def _wanted(layout: Layout, host: str) -> Ledger:
         for each in held.values()
         for episode, key in each.items()
     }
-
-
-def _finish(folder: Path, wanted: Ledger, todo: Changes) -> None:
-    """As `ledger.finish`, for folders."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if not path.name.startswith("_") and path.name not in wanted:
-            shutil.rmtree(path, ignore_errors=True)
-    if todo:
-        write_ledger(folder, wanted)
 
 
 def _kinds(batch: pa.RecordBatch) -> NDArray[np.int8]:

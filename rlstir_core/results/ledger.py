@@ -1,4 +1,4 @@
-"""The ledger of a folder of results: which episodes each file holds, and the input hash each was made from.
+"""The ledger of a folder of results: which episodes each file (or folder) holds, and the input hash each was made from.
 
 A file whose entry is what is wanted is not made again. Before work begins the ledger notes which files are in
 work, afterwards what they hold, so a run that is cut off works again on what it had begun and nothing it leaves
@@ -7,6 +7,7 @@ is lost sight of. What does not belong here: the results.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,9 +58,13 @@ def begin(folder: Path, todo: Changes) -> None:
 
 
 def finish(folder: Path, wanted: Ledger, todo: Changes) -> None:
-    """Removes every file that is not wanted, temporary files of killed runs among them, and notes what is held."""
+    """Removes what is not wanted, temporary files and folders of killed runs among it, and notes what is held."""
     for path in folder.iterdir() if folder.is_dir() else ():
-        if not path.name.startswith("_") and path.name not in wanted:
+        if path.name.startswith("_") or path.name in wanted:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
             path.unlink(missing_ok=True)
     if todo:
         write_ledger(folder, wanted)

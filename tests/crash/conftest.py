@@ -35,6 +35,10 @@ class Victim:
     env: dict[str, str]
 
     @property
+    def store(self) -> Path:
+        return self.root / "store"
+
+    @property
     def data(self) -> Path:
         return self.root / "data"
 

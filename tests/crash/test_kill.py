@@ -7,86 +7,82 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import killing
 import pytest
-from killing import killed_in_training
 
 from rlstir_core.contract.registry import MODES
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.detectors.study import StudyOptions
 from rlstir_core.importers.logs import import_logs
 
 pytestmark = pytest.mark.slow
 
-UP_TO_FEATURES = {
+# Assets in the data's order, and a file of each that is about to appear when its run is killed.
+TELEMETRY = {
     "episode_index": "*/episode_index_v1.json",
     "feature_schema": "*/feature_schema_v1.json",
     "validation": "*/host=k-*/episodes.parquet",
     "window_tensors": "*/tensor_window_v1/host=k-*/_ledger.json",
     "window_features": "*/features_window_v1.parquet/host=k-*/part-*.parquet",
-}
-LOGS = {
-    "validation": "*/host=web1/episodes.parquet",
-    "log_events": "*/log_events_v1.parquet/host=web1/*.parquet",
-    "provenance_graphs": "*/graphs/host=web1/*/edges.parquet",
-    "provenance_graphs, its folder": "*/graphs/host=web1/log-*",
-}
-UP_TO_LOGS = "+key:provenance_graphs"
-EVALUATION = {
+    "log_events": "*/log_events_v1.parquet/host=k-*/_ledger.json",
+    "provenance_graphs": "*/graphs/host=k-*/_ledger.json",
+    "lab_checks": "*/lab_checks_v1.json",
+    "split": "*/splits/host.json",
+    **{
+        f"checkpoint/{model}_{mode}": f"*/{model}_{mode}.{'ckpt.json' if mode == 'oracle' else '1.*'}"
+        for mode in MODES
+        for model in MODELS
+    },
     "baselines": "*/baselines.json",
     "detector_eval": "*/gru_oracle_eval.json",
-    "comparison_v2": "*/comparison_v2.md",
 }
+LOGS = {
+    "validation": ("*/host=web1/episodes.parquet",),
+    "log_events": ("*/log_events_v1.parquet/host=web1/*.parquet",),
+    "provenance_graphs": ("*/graphs/host=web1/*/edges.parquet", "*/graphs/host=web1/log-*"),
+}
+UP_TO_LOGS = "+key:provenance_graphs"
 
 
-def test_killed_once_inside_every_asset_the_results_are_the_same(
-    victim: Any, driven: Any, contents: Any, few_passes: tuple[str, ...]
-) -> None:
-    for pattern in UP_TO_FEATURES.values():
-        victim.killed_at(pattern, "--select", "+key:window_features")
-    victim.finish("--select", "+key:window_features")
-    victim.killed_at("*/splits/host.json", "--select", "key:split")
-    victim.finish("--select", "key:split")
-    for model, mode, last in (("gbt", "oracle", "ckpt.json"), ("cnn", "realistic", "1.*")):  # inside Dagster's step
-        victim.killed_at(f"*/{model}_{mode}.{last}", "--select", f"key:checkpoint/{model}_{mode}")
-    options = StudyOptions(recipe="host", overrides=few_passes)
-    for mode in MODES:
-        for model in MODELS:  # inside the core, which is all that a step calls
-            last = "ckpt.json" if mode == "oracle" else "1.*"
-            assert killed_in_training(victim.data, options, model, mode, f"*/{model}_{mode}.{last}")
-    for pattern in EVALUATION.values():
-        victim.killed_at(pattern)
-    assert "was cut off before its end" in victim.finish()
+def test_killed_once_inside_every_asset_the_results_are_the_same(victim: Any, driven: Any, contents: Any) -> None:
+    for asset, pattern in TELEMETRY.items():
+        assert killing.run(asset, victim.store, victim.data, killed_at=pattern), f"{asset} never wrote {pattern}"
+        assert not killing.run(asset, victim.store, victim.data)
+    victim.killed_at("*/comparison_v2.md")  # inside Dagster's step
+    done = victim.finish()
+    assert "was cut off before its end" in done
+    assert "checkpoint" not in done  # what the core had made was whole
     assert contents(victim.data) == contents(driven.data)
     assert "nothing was new" in victim.finish()
 
 
 def test_killed_inside_the_assets_of_logs_the_results_are_the_same(victim: Any, contents: Any, tmp_path: Path) -> None:
-    store = victim.root / "store"
-    shutil.rmtree(store)
+    shutil.rmtree(victim.store)
     for name in ("a", "b", "c"):
         (tmp_path / name).write_text(
             f"May  1 12:00:01 web1 sshd[7]: Failed password for {name} from 192.0.2.1 port 4 ssh2\n"
         )
-    import_logs([tmp_path / name for name in ("a", "b", "c")], store)
+    import_logs([tmp_path / name for name in ("a", "b", "c")], victim.store)
+    undisturbed = tmp_path / "undisturbed"
+    for asset in ("episode_index", *LOGS):
+        killing.run(asset, victim.store, undisturbed)
+    wanted = contents(undisturbed)
+    assert sum(path.endswith(".parquet") for path in wanted) >= 16
+    killing.run("episode_index", victim.store, victim.data)
+    for asset, patterns in LOGS.items():
+        for pattern in patterns:
+            assert killing.run(asset, victim.store, victim.data, killed_at=pattern), f"{asset} never wrote {pattern}"
+        if asset != "provenance_graphs":  # which Dagster finishes
+            killing.run(asset, victim.store, victim.data)
     victim.finish("--select", UP_TO_LOGS)
-    undisturbed = contents(victim.data)
-    assert sum(path.endswith(".parquet") for path in undisturbed) >= 16
-    victim.forget()
-    for pattern in LOGS.values():
-        victim.killed_at(pattern, "--select", UP_TO_LOGS)
-    victim.finish("--select", UP_TO_LOGS)
-    assert contents(victim.data) == undisturbed
+    assert contents(victim.data) == wanted
 
 
-def test_killed_at_random_moments_the_results_are_the_same(victim: Any, driven: Any, contents: Any, kills: int) -> None:
+def test_killed_at_random_moments_and_finished_under_another_hash_seed_the_results_are_the_same(
+    victim: Any, driven: Any, contents: Any, kills: int
+) -> None:
     rng = random.Random(20261122)
     for number in range(kills):
         victim.forget()
         killed = victim.killed_after(rng.uniform(0, driven.seconds))
-        victim.finish()
+        victim.finish(PYTHONHASHSEED=str(number + 2))  # the shared run has 1
         assert contents(victim.data) == contents(driven.data), f"kill {number} (was killed: {killed})"
-
-
-def test_two_full_runs_with_different_hash_seeds_are_equal(victim: Any, driven: Any, contents: Any) -> None:
-    victim.finish(PYTHONHASHSEED="2")  # the shared run has 1
-    assert contents(victim.data) == contents(driven.data)
