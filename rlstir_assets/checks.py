@@ -16,7 +16,7 @@ from rlstir_core.episodes.gate import MAX_REJECTED
 from rlstir_core.episodes.index import StoreIndex
 from rlstir_core.episodes.validate import HostValidation
 from rlstir_core.hostlogs.store import LogSummary
-from rlstir_core.lab.leakage.gates import GATES, Gate
+from rlstir_core.lab.leakage.gate import GATES, Gate
 
 MAX_UNPARSED = 0.01  # of a log channel's rows; more says that a parser does not know the format
 _SMALL_FAULTS = ("index.torn", "index.repeated")  # no record was lost by them

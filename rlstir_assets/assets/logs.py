@@ -13,7 +13,7 @@ from rlstir_assets.reporting import OWNERS, counter, failing, png, refusals, tab
 from rlstir_assets.resources import Settings
 from rlstir_core.atomic import canonical_sha256
 from rlstir_core.hostlogs.store import LogSummary, build_log_events
-from rlstir_core.lab.leakage.gates import PRINTED, gates
+from rlstir_core.lab.leakage.gate import PRINTED
 from rlstir_core.provenance.store import build_graphs, largest_tree
 from rlstir_core.results.lab_outcome import lab_inputs_sha256
 from rlstir_core.results.ledger import held_sha256
@@ -124,6 +124,8 @@ def provenance_graphs(context: dg.AssetExecutionContext, settings: Settings) -> 
     check_specs=checks.lab_gates,
 )
 def lab_checks(context: dg.AssetExecutionContext, settings: Settings) -> Events:
+    from rlstir_core.lab.leakage.gates import gates
+
     with refusals():
         opened = settings.opened()
         context.log.info("looking for what gives generated episodes away")

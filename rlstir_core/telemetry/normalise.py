@@ -11,7 +11,6 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from rlstir_core.arrays import Array
 
@@ -49,6 +48,8 @@ def normalise(x_CT: Array, normaliser: str, bin_hz: float) -> Array:
 
 def _ewma(x_CT: Array, bin_hz: float) -> Array:
     """z-score against the exponentially weighted mean and variance of the bins before (West 1979, weights decayed)."""
+    from scipy.signal import lfilter  # half a second, which whoever only names a normaliser need not wait
+
     known_CT = np.isfinite(x_CT)
     # Around the first known value the sums of squares stay small, so their difference keeps its digits.
     first_C1 = np.take_along_axis(x_CT, known_CT.argmax(axis=1)[:, None], axis=1).astype(np.float64)

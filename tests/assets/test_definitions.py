@@ -13,7 +13,7 @@ from rlstir_assets.definitions import build_defs, defs
 from rlstir_core.contract.registry import MODES
 from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.lab.leakage.gates import GATES
+from rlstir_core.lab.leakage.gate import GATES
 
 # `AssetSelection.from_string` uses parameters that Dagster calls beta.
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")

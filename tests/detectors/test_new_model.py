@@ -19,7 +19,8 @@ from rlstir_core.detectors.blocks import Blocks
 from rlstir_core.detectors.checkpoint import load_detector
 from rlstir_core.detectors.inputs import Inputs, SummaryInputs
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.detectors.models.base import Detector, ModelSpec, TrainingFacts
+from rlstir_core.detectors.models.base import Detector, TrainingFacts
+from rlstir_core.detectors.models.spec import ModelSpec
 from rlstir_core.detectors.scenes import Scored, write_predictions
 from rlstir_core.detectors.study import StudyOptions, open_study
 from rlstir_core.detectors.training import train_checkpoint
@@ -95,15 +96,20 @@ class Linear(Detector):
         return inputs.x_NF
 
 
+def build() -> Detector:
+    return Linear()
+
+
+# ---- and the entry in `models/__init__.py`; `module` only because this file lies elsewhere
+
 MODEL = ModelSpec(
     name="linear",
     words="Ridge regression on summary features",
     kind="summary",
     device="cpu",
     priority=5,
-    build=Linear,
+    module=__name__,
 )
-
 
 # ---- what they may then expect
 

@@ -1,4 +1,4 @@
-"""The one interface of all detectors, how a model is announced, and what training one reports.
+"""The one interface of all detectors, and what training one reports.
 
 What does not belong here: any particular model.
 """
@@ -6,10 +6,9 @@ What does not belong here: any particular model.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -65,15 +64,3 @@ class Detector(ABC):
     @abstractmethod
     def load(self, path: Path, settings: dict[str, Any]) -> None:
         """Reads the sidecar; CheckpointError where it is not what `settings` say."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelSpec:
-    """A model: its name, what it sees, where it computes, and how one is made."""
-
-    name: str
-    words: str  # what it is, for a person
-    kind: Literal["summary", "sequence"]  # of inputs
-    device: Literal["cpu", "gpu"]
-    priority: int  # slow ones first, so that the last step to end is a short one
-    build: Callable[[], Detector]

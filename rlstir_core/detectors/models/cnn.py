@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from rlstir_core.detectors.models.base import ModelSpec
+from rlstir_core.detectors.models.base import Detector
 from rlstir_core.detectors.models.neural import NeuralDetector
 from rlstir_core.detectors.models.stem import Pool, Stem
 from rlstir_core.learning.presets import Net
@@ -36,11 +36,6 @@ class Cnn(nn.Module):
         return self.pool(h_BHP.transpose(1, 2))  # type: ignore[no-any-return]
 
 
-MODEL = ModelSpec(
-    name="cnn",
-    words="Dilated convolutions on sequences",
-    kind="sequence",
-    device="gpu",
-    priority=1,
-    build=lambda: NeuralDetector("cnn", "sequence", Cnn),
-)
+def build() -> Detector:
+    """See `ModelSpec.build`."""
+    return NeuralDetector("cnn", "sequence", Cnn)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rlstir_core.atomic import replacing
 from rlstir_core.detectors.blocks import Blocks
 from rlstir_core.detectors.inputs import Inputs, SummaryInputs
-from rlstir_core.detectors.models.base import Detector, ModelSpec, TrainingFacts
+from rlstir_core.detectors.models.base import Detector, TrainingFacts
 from rlstir_core.detectors.models.gbt_file import checked_model
 from rlstir_core.errors import CheckpointError
 from rlstir_core.learning.presets import Preset
@@ -161,11 +161,6 @@ def _summary(inputs: Inputs) -> SummaryInputs:
     return inputs
 
 
-MODEL = ModelSpec(
-    name="gbt",
-    words="Boosted trees on summary features",
-    kind="summary",
-    device="cpu",
-    priority=4,
-    build=GradientBoostedTrees,
-)
+def build() -> Detector:
+    """See `ModelSpec.build`."""
+    return GradientBoostedTrees()

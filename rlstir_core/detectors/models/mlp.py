@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from rlstir_core.detectors.models.base import ModelSpec
+from rlstir_core.detectors.models.base import Detector
 from rlstir_core.detectors.models.neural import NeuralDetector
 from rlstir_core.learning.presets import Net
 
@@ -28,11 +28,6 @@ class Mlp(nn.Module):
         return self.body(x_BF)  # type: ignore[no-any-return]
 
 
-MODEL = ModelSpec(
-    name="mlp",
-    words="A multi-layer perceptron on summary features",
-    kind="summary",
-    device="gpu",
-    priority=0,
-    build=lambda: NeuralDetector("mlp", "summary", Mlp),
-)
+def build() -> Detector:
+    """See `ModelSpec.build`."""
+    return NeuralDetector("mlp", "summary", Mlp)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rlstir_core.detectors.models.base import ModelSpec
+from rlstir_core.detectors.models.base import Detector
 from rlstir_core.detectors.models.neural import NeuralDetector
 from rlstir_core.detectors.models.stem import Pool, Stem
 from rlstir_core.learning.presets import Net
@@ -40,11 +40,6 @@ def _positions(length: int, width: int, device: torch.device) -> Tensor:
     return 0.3 * torch.cat([torch.sin(place * rate), torch.cos(place * rate)], dim=1)[:, :width]
 
 
-MODEL = ModelSpec(
-    name="transformer",
-    words="A transformer encoder on sequences",
-    kind="sequence",
-    device="gpu",
-    priority=5,
-    build=lambda: NeuralDetector("transformer", "sequence", Transformer),
-)
+def build() -> Detector:
+    """See `ModelSpec.build`."""
+    return NeuralDetector("transformer", "sequence", Transformer)

@@ -2,53 +2,23 @@
 
 A check fails where its whole interval lies beyond the bar, so that a small store is not condemned by chance; where
 there are too few episodes a check is not judged, and its figure is printed all the same. What does not belong here:
-reading (`facts.py`) and models (`probes.py`).
+what a check is (`gate.py`), reading (`facts.py`) and models (`probes.py`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rlstir_core.lab.leakage.facts import EpisodeFacts, generated
-from rlstir_core.lab.leakage.probes import FOLDS, Figure, by_system, metadata, overlap, rate, scenarios, stump
+from rlstir_core.lab.leakage.gate import GATES, PRINTED, Figure, Gate
+from rlstir_core.lab.leakage.probes import FOLDS, by_system, metadata, overlap, rate, scenarios, stump
 from rlstir_core.results.lab_outcome import LabOutcome, lab_inputs_sha256, write_outcome
 from rlstir_core.results.layout import Layout
 
 FEWEST = 100  # episodes
 FEWEST_A_SCENARIO = 15  # attack episodes, on average: of fewer a model learns too little to say what is there
-GATES = {
-    "template_overlap": "share of the templates in attack events that occur in benign episodes",
-    "word_stump": "AUROC of the best single word, attack against benign, on any system",
-    "scenario_bag": "macro F1 over scenarios of a bag of templates with logistic regression",
-    "metadata_only": "AUROC, attack against benign, of counts, durations, host, users, pids and sizes",
-    "look_alikes": "share of benign episodes with honest work that looks like an attack",
-    "naive_tamper_rule": "share of honest episodes that a gap in ids or a step back in time flags",
-}
-PRINTED = {"chainsaw_rule": "share of honest episodes that a gap in header ids or 30 quiet minutes flags"}  # no bar
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gate:
-    """One check; `judged` is False where there is too little to judge by, and `figure` None where there is nothing."""
-
-    name: str
-    asks: str
-    bar: str
-    figure: Figure | None
-    n: int
-    judged: bool
-    passed: bool
-    detail: str = ""
-
-    @property
-    def said(self) -> str:
-        """The figure and its bar in one phrase."""
-        figure = self.figure
-        value = "untested" if figure is None else f"{figure.value:.3f} [{figure.lo:.3f}, {figure.hi:.3f}]"
-        return f"{self.name} is {value} where {self.bar} was wanted ({self.asks}, {self.n} episodes)"
 
 
 def gates(store: Path, layout: Layout, hosts: Iterable[str]) -> list[Gate]:

@@ -7,7 +7,6 @@ that flatters it, and the check with it is the stricter. What does not belong he
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,21 +22,12 @@ from sklearn.preprocessing import Binarizer
 
 from rlstir_core.arrays import Floats, Ints
 from rlstir_core.lab.leakage.facts import EpisodeFacts
+from rlstir_core.lab.leakage.gate import Figure
 
 FOLDS = 5
 DRAWS = 400
 _RARE = 5  # a word that fewer episodes have cannot tell much
 _SEED = 20_260_301
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """An estimate with its 95 % interval over episodes; `what` names what it was found in."""
-
-    value: float
-    lo: float
-    hi: float
-    what: str = ""
 
 
 def stump(facts: Sequence[EpisodeFacts]) -> Figure:

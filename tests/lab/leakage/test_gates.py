@@ -15,7 +15,8 @@ from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.lab.generate import generate_store
 from rlstir_core.lab.leakage import facts as facts_module
 from rlstir_core.lab.leakage.facts import EpisodeFacts, Lab, generated
-from rlstir_core.lab.leakage.gates import FEWEST, GATES, PRINTED, Gate, gates, judge
+from rlstir_core.lab.leakage.gate import GATES, PRINTED, Gate
+from rlstir_core.lab.leakage.gates import FEWEST, gates, judge
 from rlstir_core.lab.leakage.probes import rate
 from rlstir_core.lab.plan import LabOptions
 from rlstir_core.results.layout import Layout
