@@ -1,6 +1,6 @@
 """`rlstir lab generate`: a store of synthetic episodes, the same bytes for the same seed.
 
-Simulates each planned episode once, lets sensors and logs look at it, and hands it to `store_writer`. What does not
+Simulates each planned episode once, lets sensors and logs look at it, and hands it to `episodes/store`. What does not
 belong here: who runs what (`plan.py`), what happens on the guest (`life/`), how sensors (`sensors/`) and logs
 (`writers/`, `tamper/`) see it.
 """
@@ -17,7 +17,7 @@ import msgspec
 
 from rlstir_core.atomic import write_bytes
 from rlstir_core.contract.members import TAMPER_SPANS, TECHNIQUES
-from rlstir_core.episodes.store_writer import INDEX_NAME, jsonl_bytes, write_episode
+from rlstir_core.episodes.store.writer import INDEX_NAME, jsonl_bytes, write_episode
 from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.attack.truth import TamperSpan
 from rlstir_core.lab.hosts import DEFAULT_HOSTS

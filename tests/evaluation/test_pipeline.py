@@ -32,9 +32,9 @@ from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION, scenes
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import check_checkpoint, train_checkpoint
-from rlstir_core.episodes.index import save_index
-from rlstir_core.episodes.validate import validate_host
-from rlstir_core.episodes.verdicts import read_validation
+from rlstir_core.episodes.store.index import save_index
+from rlstir_core.episodes.validation.validate import validate_host
+from rlstir_core.episodes.validation.verdicts import read_validation
 from rlstir_core.errors import RlstirError, SplitRefused, UpstreamMissing, how_to_make
 from rlstir_core.evaluation.detectors import detector_eval
 from rlstir_core.evaluation.detectors.context import describe_quality

@@ -19,7 +19,7 @@ from hostile_corpus import tars
 from hostile_corpus.case import END, Good
 
 from rlstir_core.contract.registry import default_registry
-from rlstir_core.episodes.read import read_episode
+from rlstir_core.episodes.reading.read import read_episode
 from rlstir_core.episodes.schema import Reading
 
 GOOD = Good("host-a", "ep-1")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlstir_core.episodes.strict import parse_line
+from rlstir_core.episodes.reading.strict import parse_line
 from rlstir_core.hostlogs.lines import lines
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.windows.flat_blocks import FlatBlocks, blocks, flat_objects

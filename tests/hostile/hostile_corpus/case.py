@@ -15,7 +15,7 @@ import msgspec
 import zstandard
 
 from rlstir_core.contract.registry import default_registry
-from rlstir_core.episodes.store_writer import tar_bytes
+from rlstir_core.episodes.store.writer import tar_bytes
 
 SECOND = 10**9
 T0 = 1_750_000_000 * SECOND

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 
 from rlstir_core.contract.reasons import EpisodeRejected, ReasonCode
 from rlstir_core.contract.registry import Registry
-from rlstir_core.episodes.jsonl import LineSplitter
 from rlstir_core.episodes.limits import Limits
+from rlstir_core.episodes.reading.jsonl import LineSplitter
+from rlstir_core.episodes.reading.strict import parse_line, parse_object
 from rlstir_core.episodes.schema import Label, Meta
-from rlstir_core.episodes.strict import parse_line, parse_object
 from rlstir_core.errors import InvalidId
 from rlstir_core.ids import episode_id, host_id, safe_name
 from rlstir_core.text import printable, shown

@@ -20,12 +20,12 @@ from rlstir_core.atomic import canonical_sha256
 from rlstir_core.contract.members import LABELS, META, is_known
 from rlstir_core.contract.reasons import EpisodeRejected, ReasonCode
 from rlstir_core.contract.registry import Registry
-from rlstir_core.episodes.archive import members
-from rlstir_core.episodes.frames import FrameReader
-from rlstir_core.episodes.jsonl import Budget, RowReader
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.episodes.meta import LabelReader, parse_meta
-from rlstir_core.episodes.rowspec import row_spec
+from rlstir_core.episodes.reading.archive import members
+from rlstir_core.episodes.reading.frames import FrameReader
+from rlstir_core.episodes.reading.jsonl import Budget, RowReader
+from rlstir_core.episodes.reading.meta import LabelReader, parse_meta
+from rlstir_core.episodes.reading.rowspec import row_spec
 from rlstir_core.episodes.schema import Column, Episode, Label, Meta, Reading, SourceRows, Verdict
 from rlstir_core.text import printable, shown
 

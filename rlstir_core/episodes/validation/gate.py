@@ -1,6 +1,6 @@
 """When the verdicts of a host may be believed, and rows that wait until it is known.
 
-What does not belong here: how a verdict is reached (`read.py`) and what is kept of it (`verdicts.py`).
+What does not belong here: how a verdict is reached (`reading/read.py`) and what is kept of it (`verdicts.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from rlstir_core.atomic import rename
-from rlstir_core.episodes.verdicts import ValidationRow
+from rlstir_core.episodes.validation.verdicts import ValidationRow
 from rlstir_core.errors import RlstirError, how_to_make
 from rlstir_core.results.layout import Layout
 

@@ -2,7 +2,7 @@
 
 Equal arguments give equal bytes: members in a fixed order, times and owners zero, pure ustar headers, one
 zstd frame at a fixed level. What does not belong here: what the episodes hold (generators and importers make
-that) and reading them back (`episodes/`).
+that) and reading them back (`reading/`).
 """
 
 from __future__ import annotations

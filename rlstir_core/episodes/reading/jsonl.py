@@ -13,8 +13,8 @@ import numpy as np
 from rlstir_core.arrays import Floats, Ints
 from rlstir_core.contract.reasons import EpisodeRejected, ReasonCode
 from rlstir_core.episodes.limits import KIB, Limits
-from rlstir_core.episodes.rowspec import Block, RowSpec
-from rlstir_core.episodes.strict import parse_line
+from rlstir_core.episodes.reading.rowspec import Block, RowSpec
+from rlstir_core.episodes.reading.strict import parse_line
 
 _PIECE = 16 * KIB  # what a fault in a large chunk sends to the careful parser
 _NEWLINE = 10

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlstir_core.episodes.gone import gone_hosts, remove_gone_hosts
-from rlstir_core.episodes.index import IndexEntry, StoreIndex, load_index, named_entries, read_index, save_index
-from rlstir_core.episodes.store_writer import INDEX_NAME
+from rlstir_core.episodes.store.gone import gone_hosts, remove_gone_hosts
+from rlstir_core.episodes.store.index import IndexEntry, StoreIndex, load_index, named_entries, read_index, save_index
+from rlstir_core.episodes.store.writer import INDEX_NAME
 from rlstir_core.errors import StoreError, UpstreamMissing
 from rlstir_core.progress import Progress, told_to
 from rlstir_core.results.layout import Layout

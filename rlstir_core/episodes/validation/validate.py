@@ -2,7 +2,7 @@
 
 A host's verdicts depend on its episodes alone. The ledger beside them remembers size and times of the tarballs
 as they were read: a tarball whose stamp differs is hashed, and decoded only when its bytes are new. What does
-not belong here: the checks (`read.py`) and what later steps make of the rows.
+not belong here: the checks (`reading/read.py`) and what later steps make of the rows.
 """
 
 from __future__ import annotations
@@ -17,14 +17,21 @@ from rlstir_core.atomic import canonical_sha256, file_sha256, sweep
 from rlstir_core.contract import members
 from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.contract.registry import Registry
-from rlstir_core.episodes.decoded import Known, Stamp, is_there, read_ledger, stamp_of, write_ledger
-from rlstir_core.episodes.gate import StagedRows, VerdictsRefused, rejected, rejections, too_many, unbelievable
-from rlstir_core.episodes.index import SUFFIX, IndexEntry, StoreIndex, read_index
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.episodes.read import read_episode
-from rlstir_core.episodes.rows import write_rows
+from rlstir_core.episodes.reading.read import read_episode
 from rlstir_core.episodes.schema import Episode, Reading, Verdict
-from rlstir_core.episodes.verdicts import ValidationRow, read_validation, write_validation
+from rlstir_core.episodes.store.index import SUFFIX, IndexEntry, StoreIndex, read_index
+from rlstir_core.episodes.validation.decoded import Known, Stamp, is_there, read_ledger, stamp_of, write_ledger
+from rlstir_core.episodes.validation.gate import (
+    StagedRows,
+    VerdictsRefused,
+    rejected,
+    rejections,
+    too_many,
+    unbelievable,
+)
+from rlstir_core.episodes.validation.rows import write_rows
+from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation, write_validation
 from rlstir_core.errors import StoreError, UpstreamMissing, how_to_make
 from rlstir_core.progress import Progress, told_to
 from rlstir_core.results.layout import Layout

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from rlstir_core.arrays import Floats, Ints
 from rlstir_core.contract.registry import CLOCK_FIELDS, Source
-from rlstir_core.episodes.strict import INT64_MAX, INT64_MIN
+from rlstir_core.episodes.reading.strict import INT64_MAX, INT64_MIN
 
 _REGULAR_LINE = re.compile(rb'\{"[A-Za-z_]+": ?(?:, ?"[A-Za-z_]+": ?)*\}\n')
 _KEY = re.compile(rb'"([A-Za-z_]+)"')

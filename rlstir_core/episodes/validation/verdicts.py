@@ -1,6 +1,6 @@
 """The verdicts of one host as a Parquet file: a row per episode, and nothing that a later run would write otherwise.
 
-What does not belong here: reaching a verdict (`read.py`) and deciding which are out of date (`validate.py`).
+What does not belong here: reaching a verdict (`reading/read.py`) and deciding which are out of date (`validate.py`).
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ import msgspec
 from rlstir_core.atomic import sweep, write_json
 from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.episodes.limits import MIB
-from rlstir_core.episodes.store_writer import INDEX_NAME
-from rlstir_core.episodes.strict import parse_line
+from rlstir_core.episodes.reading.strict import parse_line
+from rlstir_core.episodes.store.writer import INDEX_NAME
 from rlstir_core.errors import InvalidId, StoreError, UpstreamMissing, how_to_make
 from rlstir_core.ids import EpisodeId, HostId, SafeName, episode_id, fold, host_id, is_safe, safe_name
 from rlstir_core.text import printable, shown
