@@ -24,7 +24,7 @@ from rlstir_core.hostlogs.recognise import recognise
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.importers.logs import import_logs
-from rlstir_core.lab.tamper.forms import form_of
+from rlstir_core.lab.tamper.formats.forms import form_of
 from rlstir_core.results.layout import Layout
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding_a_parser.md"

@@ -31,7 +31,7 @@ from rlstir_core.hostlogs.attack.truth import MAX_BYTES, TamperSpan, read_truth
 from rlstir_core.hostlogs.containers import Found, files
 from rlstir_core.lab.signals import stream
 from rlstir_core.lab.tamper.apply import Tampered, tampered
-from rlstir_core.lab.tamper.operators import check
+from rlstir_core.lab.tamper.changes.operators import check
 from rlstir_core.progress import Progress
 
 _ZSTD = b"\x28\xb5\x2f\xfd"

@@ -15,11 +15,11 @@ from rlstir_core.hostlogs.auditd import parser as audit
 from rlstir_core.hostlogs.auditd.event import Assembler, AuditEvent
 from rlstir_core.hostlogs.auditd.pairs import PairReader
 from rlstir_core.hostlogs.auditd.record import AuditRecord, parse
-from rlstir_core.lab.tamper.audit_edit import render, values
-from rlstir_core.lab.tamper.audit_notices import NOTICES, notice
-from rlstir_core.lab.tamper.clocks import grain_of
-from rlstir_core.lab.tamper.entry import NONE, Entry, LoggedProcess
-from rlstir_core.lab.tamper.pieces import NOBODY, SplitLog, bare, cut
+from rlstir_core.lab.tamper.formats.audit_edit import render, values
+from rlstir_core.lab.tamper.formats.audit_notices import NOTICES, notice
+from rlstir_core.lab.tamper.records.clocks import grain_of
+from rlstir_core.lab.tamper.records.entry import NONE, Entry, LoggedProcess
+from rlstir_core.lab.tamper.records.pieces import NOBODY, SplitLog, bare, cut
 
 _HEAD = re.compile(
     rb"(?:node=([!-~]+) )?type=([A-Z][!-~]*) msg=audit\(([0-9]{1,10})\.([0-9]{1,9}):([0-9]{1,10})\)(?=[ :])"

@@ -11,12 +11,12 @@ from typing import Protocol
 from rlstir_core.contract.members import log_member, log_of
 from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.recognise import HEAD, recognise
-from rlstir_core.lab.tamper.audit_form import AuditForm
-from rlstir_core.lab.tamper.entry import Entry, LoggedProcess
-from rlstir_core.lab.tamper.journal_form import JournalForm
-from rlstir_core.lab.tamper.pieces import SplitLog
-from rlstir_core.lab.tamper.syslog_form import SyslogForm
-from rlstir_core.lab.tamper.windows_form import WindowsForm, evtx_lines
+from rlstir_core.lab.tamper.formats.audit_form import AuditForm
+from rlstir_core.lab.tamper.formats.journal_form import JournalForm
+from rlstir_core.lab.tamper.formats.syslog_form import SyslogForm
+from rlstir_core.lab.tamper.formats.windows_form import WindowsForm, evtx_lines
+from rlstir_core.lab.tamper.records.entry import Entry, LoggedProcess
+from rlstir_core.lab.tamper.records.pieces import SplitLog
 
 
 class Form(Protocol):

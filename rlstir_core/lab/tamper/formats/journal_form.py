@@ -13,11 +13,11 @@ from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.gap_rules import journal_ids
 from rlstir_core.hostlogs.journald import parser as journald
 from rlstir_core.hostlogs.schema import LogContext
-from rlstir_core.lab.tamper.clocks import MONTHS, at
-from rlstir_core.lab.tamper.entry import NONE, Entry, LoggedProcess
-from rlstir_core.lab.tamper.journal_notices import NOTICES, notice
-from rlstir_core.lab.tamper.json_text import EditedLine, JsonRecord
-from rlstir_core.lab.tamper.pieces import NOBODY, SplitLog, bare, cut
+from rlstir_core.lab.tamper.formats.journal_notices import NOTICES, notice
+from rlstir_core.lab.tamper.records.clocks import MONTHS, at
+from rlstir_core.lab.tamper.records.entry import NONE, Entry, LoggedProcess
+from rlstir_core.lab.tamper.records.json_text import EditedLine, JsonRecord
+from rlstir_core.lab.tamper.records.pieces import NOBODY, SplitLog, bare, cut
 
 _WALL = ("__REALTIME_TIMESTAMP", "_SOURCE_REALTIME_TIMESTAMP")
 _STEADY = ("__MONOTONIC_TIMESTAMP", "_SOURCE_MONOTONIC_TIMESTAMP", "_SOURCE_BOOTTIME_TIMESTAMP")

@@ -5,8 +5,8 @@ What does not belong here: when that happens.
 
 from __future__ import annotations
 
-from rlstir_core.lab.tamper.entry import MADE_UP, NONE, Entry
-from rlstir_core.lab.tamper.json_text import EditedLine, JsonRecord
+from rlstir_core.lab.tamper.records.entry import MADE_UP, NONE, Entry
+from rlstir_core.lab.tamper.records.json_text import EditedLine, JsonRecord
 
 _US = 1000
 # program, its fields, MESSAGE_ID, text

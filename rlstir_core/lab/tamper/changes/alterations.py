@@ -9,7 +9,8 @@ import ntpath
 from itertools import islice
 
 from rlstir_core.errors import ConfigError
-from rlstir_core.lab.tamper.entry import (
+from rlstir_core.lab.tamper.changes.work import Outcome, Work, numbered_on, placed, replaced
+from rlstir_core.lab.tamper.records.entry import (
     SECOND_NS,
     Entry,
     blanked,
@@ -18,7 +19,6 @@ from rlstir_core.lab.tamper.entry import (
     shifted,
     with_parent,
 )
-from rlstir_core.lab.tamper.work import Outcome, Work, numbered_on, placed, replaced
 
 _ALIVE = 64  # processes that were seen last: whatever began long ago may have ended
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish", "cmd.exe", "powershell.exe", "pwsh.exe"})

@@ -9,9 +9,9 @@ from __future__ import annotations
 import copy
 from typing import Any, NamedTuple
 
-from rlstir_core.lab.tamper.clocks import at, fraction
-from rlstir_core.lab.tamper.entry import MADE_UP, Entry
-from rlstir_core.lab.tamper.json_text import EditedLine, JsonRecord
+from rlstir_core.lab.tamper.records.clocks import at, fraction
+from rlstir_core.lab.tamper.records.entry import MADE_UP, Entry
+from rlstir_core.lab.tamper.records.json_text import EditedLine, JsonRecord
 
 _EVENTLOG = ("Microsoft-Windows-Eventlog", "{fc65ddd8-d6ef-4962-83d5-6e5cfe9ce148}")
 _AUDITING = ("Microsoft-Windows-Security-Auditing", "{54849625-5478-4994-a5ba-3e3b0328c30d}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rlstir_core.lab.tamper.pieces import bare, end_of
+from rlstir_core.lab.tamper.records.pieces import bare, end_of
 
 JsonRecord = dict[str, Any]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
-from rlstir_core.lab.tamper.clocks import DAYS, MONTHS, at, fraction
-from rlstir_core.lab.tamper.entry import MILLISECOND_NS, SECOND_NS, Entry, LoggedProcess
-from rlstir_core.lab.tamper.pieces import bare, end_of
+from rlstir_core.lab.tamper.records.clocks import DAYS, MONTHS, at, fraction
+from rlstir_core.lab.tamper.records.entry import MILLISECOND_NS, SECOND_NS, Entry, LoggedProcess
+from rlstir_core.lab.tamper.records.pieces import bare, end_of
 
 _HEAD = re.compile(rb"((?:node=\S+ )?(?:type=\S+ )(?:msg=)?audit\()([^()]+?)\.([0-9]{1,9}):([0-9]{1,10})(?=\))")
 _LOCAL = re.compile(r"([0-9]{1,4})([-/.])([0-9]{1,2})[-/.]([0-9]{2,4}) [0-9:]{8}")

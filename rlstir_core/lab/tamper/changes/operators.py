@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from rlstir_core.errors import ConfigError
-from rlstir_core.lab.tamper import alterations, removals
-from rlstir_core.lab.tamper.entry import Entry
-from rlstir_core.lab.tamper.forms import Form
-from rlstir_core.lab.tamper.work import Outcome, Work
+from rlstir_core.lab.tamper.changes import alterations, removals
+from rlstir_core.lab.tamper.changes.work import Outcome, Work
+from rlstir_core.lab.tamper.formats.forms import Form
+from rlstir_core.lab.tamper.records.entry import Entry
 
 OPERATOR_OF: dict[str, Callable[[Work], Outcome]] = {
     each.__name__: each

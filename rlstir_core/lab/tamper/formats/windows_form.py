@@ -15,11 +15,11 @@ from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.windows import evtx
 from rlstir_core.hostlogs.windows import json_events as windows_json
 from rlstir_core.hostlogs.windows.field_names import SECURITY, SYSMON_PROVIDERS
-from rlstir_core.lab.tamper.entry import NONE, SECOND_NS, Entry, LoggedProcess
-from rlstir_core.lab.tamper.json_text import EditedLine
-from rlstir_core.lab.tamper.pieces import NOBODY, SplitLog, bare, cut
-from rlstir_core.lab.tamper.windows_edit import change, event_fields, grain, replaceable
-from rlstir_core.lab.tamper.windows_notices import NOTICES, notice
+from rlstir_core.lab.tamper.formats.windows_edit import change, event_fields, grain, replaceable
+from rlstir_core.lab.tamper.formats.windows_notices import NOTICES, notice
+from rlstir_core.lab.tamper.records.entry import NONE, SECOND_NS, Entry, LoggedProcess
+from rlstir_core.lab.tamper.records.json_text import EditedLine
+from rlstir_core.lab.tamper.records.pieces import NOBODY, SplitLog, bare, cut
 
 # a record that is surely one, so that what follows is read line by line
 _SURE = b'{"EventID":1,"UtcTime":"2024-01-01 00:00:00.000"}\n'

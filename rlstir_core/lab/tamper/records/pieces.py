@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from rlstir_core.lab.tamper.entry import MADE_UP, Entry
+from rlstir_core.lab.tamper.records.entry import MADE_UP, Entry
 
 NOBODY = -1
 

@@ -1,6 +1,6 @@
 """Changes carried out in a Windows record of any dialect, in every place where it says the same thing.
 
-What does not belong here: lines (`json_text.py`) and what is changed why.
+What does not belong here: lines (`records/json_text.py`) and what is changed why.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import ntpath
 import re
 from typing import Any
 
-from rlstir_core.lab.tamper.clocks import grain_in, moved
-from rlstir_core.lab.tamper.entry import MILLISECOND_NS, Entry, LoggedProcess
-from rlstir_core.lab.tamper.json_text import JsonRecord
+from rlstir_core.lab.tamper.records.clocks import grain_in, moved
+from rlstir_core.lab.tamper.records.entry import MILLISECOND_NS, Entry, LoggedProcess
+from rlstir_core.lab.tamper.records.json_text import JsonRecord
 
 _TIMES = frozenset(
     {"SystemTime", "TimeCreated", "EventTime", "UtcTime", "@timestamp", "TimeWritten", "EventReceivedTime"}

@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 
 from rlstir_core.errors import ConfigError
-from rlstir_core.lab.tamper.entry import MADE_UP, NONE, Entry, renumbered
-from rlstir_core.lab.tamper.forms import Form
+from rlstir_core.lab.tamper.formats.forms import Form
+from rlstir_core.lab.tamper.records.entry import MADE_UP, NONE, Entry, renumbered
 
 _RESTART = 1000  # a number so much smaller than the one before begins anew
 

@@ -7,8 +7,8 @@ What does not belong here: operators that alter or forge records (`alterations.p
 from __future__ import annotations
 
 from rlstir_core.errors import ConfigError
-from rlstir_core.lab.tamper.entry import NONE, SECOND_NS, renumbered
-from rlstir_core.lab.tamper.work import Outcome, Work, closed_up, is_live, numbered_on, placed, without
+from rlstir_core.lab.tamper.changes.work import Outcome, Work, closed_up, is_live, numbered_on, placed, without
+from rlstir_core.lab.tamper.records.entry import NONE, SECOND_NS, renumbered
 
 # event ids of a subcategory of the audit policy, and how a change of it names it
 _POLICIES: tuple[tuple[frozenset[str], dict[str, str]], ...] = tuple(

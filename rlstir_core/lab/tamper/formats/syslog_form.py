@@ -12,9 +12,9 @@ import msgspec
 
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.syslog import parser as syslog
-from rlstir_core.lab.tamper.clocks import MONTHS, at, fraction, grain_of, moved
-from rlstir_core.lab.tamper.entry import MADE_UP, Entry, LoggedProcess
-from rlstir_core.lab.tamper.pieces import NOBODY, SplitLog, bare, cut, end_of
+from rlstir_core.lab.tamper.records.clocks import MONTHS, at, fraction, grain_of, moved
+from rlstir_core.lab.tamper.records.entry import MADE_UP, Entry, LoggedProcess
+from rlstir_core.lab.tamper.records.pieces import NOBODY, SplitLog, bare, cut, end_of
 
 NOTICES = frozenset({"cleared", "stopped", "started", "rotated", "suspended", "resumed", "stepped"})
 _LINE_BYTES = LogContext().line_bytes

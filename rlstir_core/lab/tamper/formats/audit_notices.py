@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from rlstir_core.lab.tamper.entry import MADE_UP, NONE, SECOND_NS, Entry
+from rlstir_core.lab.tamper.records.entry import MADE_UP, NONE, SECOND_NS, Entry
 
 _START = (
     "op=start ver={ver} format={format} kernel={kernel} auid=4294967295 pid={pid} uid=0 ses=4294967295 "

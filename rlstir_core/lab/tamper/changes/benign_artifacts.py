@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 
 from rlstir_core.errors import ConfigError
-from rlstir_core.lab.tamper.clocks import at, fraction
-from rlstir_core.lab.tamper.entry import SECOND_NS, Entry, renumbered, shifted
-from rlstir_core.lab.tamper.work import Work, closed_up, numbered_on, placed, unmarked, without
+from rlstir_core.lab.tamper.changes.work import Work, closed_up, numbered_on, placed, unmarked, without
+from rlstir_core.lab.tamper.records.clocks import at, fraction
+from rlstir_core.lab.tamper.records.entry import SECOND_NS, Entry, renumbered, shifted
 
 Changed = dict[str, list[Entry]]  # the records of the logs that an artifact touched, by member
 HostLogs = dict[str, Work]  # the logs of a host, by member

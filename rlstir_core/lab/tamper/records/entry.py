@@ -1,7 +1,7 @@
 """One record of a log as an operator sees it, and the changes that an operator can make to it.
 
-A change is noted in `edits` and carried out by the record's form (`forms.py`) when the log is written again, so that
-what nobody changed keeps its bytes. What does not belong here: any format, and what is changed why.
+A change is noted in `edits` and carried out by the record's form (`formats/forms.py`) when the log is written again, so
+that what nobody changed keeps its bytes. What does not belong here: any format, and what is changed why.
 """
 
 from __future__ import annotations

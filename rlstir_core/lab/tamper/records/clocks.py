@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from rlstir_core.lab.tamper.entry import MILLISECOND_NS, SECOND_NS
+from rlstir_core.lab.tamper.records.entry import MILLISECOND_NS, SECOND_NS
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
