@@ -30,7 +30,8 @@ from rlstir_core.lab.sensors.event_load import event_load
 from rlstir_core.lab.sensors.profiles import STAGES
 from rlstir_core.lab.signals import between, stream
 from rlstir_core.lab.tamper.apply import applicable, tampered, with_artifact
-from rlstir_core.lab.writers import linux, windows
+from rlstir_core.lab.writers.linux import logs as linux_logs
+from rlstir_core.lab.writers.windows import logs as windows_logs
 from rlstir_core.progress import Progress
 
 DEFAULT_EPISODES = 100
@@ -177,7 +178,7 @@ def _logs(
     def rng(what: str) -> Any:
         return stream(options.seed, plan.episode_id, what)
 
-    writer = linux if plan.host.os == "linux" else windows
+    writer = linux_logs if plan.host.os == "linux" else windows_logs
     logs = writer.write(trace.guest, trace.boot, trace.events, trace.living, rng("log writers"))
     start_ns, artifact = plan.start_wall_ns, plan.logs.artifact
     if artifact:

@@ -1,7 +1,7 @@
 """Sysmon's events 1 to 26, with the fields of Sysmon 14 in their order.
 
 `RuleName` is always a dash: what it holds elsewhere is the name of a detection. What does not belong here: other
-providers, and the record around the fields (`windows_frame.py`).
+providers, and the record around the fields (`frame.py`).
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from rlstir_core.lab.machine import events as ev
-from rlstir_core.lab.writers.windows_desk import NO_GUID, SYSTEM_SID, Desk
-from rlstir_core.lab.writers.windows_frame import SYSMON_CHANNEL, EventKind, utc_time
-from rlstir_core.lab.writers.windows_images import hashes, resource, sha256_of, signer
+from rlstir_core.lab.writers.windows.desk import NO_GUID, SYSTEM_SID, Desk
+from rlstir_core.lab.writers.windows.frame import SYSMON_CHANNEL, EventKind, utc_time
+from rlstir_core.lab.writers.windows.images import hashes, resource, sha256_of, signer
 
 _BROWSERS = frozenset({"chrome.exe", "msedge.exe", "firefox.exe", "iexplore.exe", "outlook.exe"})
 _ATTRIBUTE_TOOLS = frozenset({"attrib.exe", "icacls.exe", "cacls.exe", "takeown.exe"})

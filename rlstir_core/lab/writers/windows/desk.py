@@ -1,6 +1,6 @@
 """Who Windows' logs say did something, and what every event's handler shares: GUIDs, logon ids, tokens, loggers.
 
-What does not belong here: the fields of events (`windows_sysmon.py` and the like) and their lines (`windows_frame.py`).
+What does not belong here: the fields of events (`sysmon.py` and the like) and their lines (`frame.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from rlstir_core.lab.machine.events import Account, Event, GuestProcess, LoggedOn, Session
 from rlstir_core.lab.machine.guest import Boot, Guest
-from rlstir_core.lab.writers.windows_frame import Frame
+from rlstir_core.lab.writers.windows.frame import Frame
 
 NO_GUID: Final = "00000000-0000-0000-0000-000000000000"
 NOBODY: Final = "S-1-0-0"

@@ -1,7 +1,7 @@
 """A Windows host's events as one JSON-lines export of its Sysmon, Security, System and other channels.
 
-What does not belong here: the fields of events (`windows_sysmon.py`, `windows_security.py`, `windows_system.py`) and
-what happens on a host (`machine/`). No writer reads an event's `step`: that is the truth.
+What does not belong here: the fields of events (`sysmon.py`, `security.py`, `system.py`) and what happens on a
+host (`machine/`). No writer reads an event's `step`: that is the truth.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ import numpy as np
 
 from rlstir_core.lab.machine import events as ev
 from rlstir_core.lab.machine.guest import Boot, Guest
-from rlstir_core.lab.writers import windows_security as security
-from rlstir_core.lab.writers import windows_sysmon as sysmon
-from rlstir_core.lab.writers import windows_system as system
-from rlstir_core.lab.writers.windows_desk import Desk
+from rlstir_core.lab.writers.windows import security, sysmon, system
+from rlstir_core.lab.writers.windows.desk import Desk
 
 MEMBER: Final = "logs/sysmon.jsonl"
 _PROGRAMS = (".exe", ".dll", ".sys", ".scr", ".ps1", ".bat", ".vbs", ".js", ".hta")

@@ -1,6 +1,6 @@
 """The files of a guest as PATH records show them: inode, device, mode and owner, which follow what happens to a file.
 
-What does not belong here: which system call touches which file (`linux_audit.py`).
+What does not belong here: which system call touches which file (`audit.py`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import zlib
 
 import msgspec
 
-from rlstir_core.lab.writers.linux_numbers import untrusted
-from rlstir_core.lab.writers.linux_scene import LinuxScene
+from rlstir_core.lab.writers.linux.numbers import untrusted
+from rlstir_core.lab.writers.linux.scene import LinuxScene
 
 _MEMORY = {"/proc/": "00:16", "/sys/": "00:17", "/dev/": "00:06", "/run/": "00:1a", "/dev/shm/": "00:1c"}  # noqa: S108
 _PROGRAMS = ("/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/", "/usr/local/bin/", "/usr/lib/systemd/", "/usr/libexec/")

@@ -1,7 +1,7 @@
 """Events of services, scheduled tasks, accounts, scripts, cleared logs, and what programs say in words of their own.
 
-What does not belong here: Sysmon (`windows_sysmon.py`), the rest of Security (`windows_security.py`), and the record
-around the fields (`windows_frame.py`).
+What does not belong here: Sysmon (`sysmon.py`), the rest of Security (`security.py`), and the record around the
+fields (`frame.py`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from xml.sax.saxutils import escape
 
 from rlstir_core.lab.machine import events as ev
 from rlstir_core.lab.machine.events import Account
-from rlstir_core.lab.writers.windows_desk import SYSTEM_SID, Desk, user_of
-from rlstir_core.lab.writers.windows_frame import FAILURE, SECURITY_GUID, EventKind, iso_seconds
-from rlstir_core.lab.writers.windows_security import audit, subject_fields
+from rlstir_core.lab.writers.windows.desk import SYSTEM_SID, Desk, user_of
+from rlstir_core.lab.writers.windows.frame import FAILURE, SECURITY_GUID, EventKind, iso_seconds
+from rlstir_core.lab.writers.windows.security import audit, subject_fields
 
 _NS = 1_000_000_000
 _SCRIPT_CHARS: Final = 15_000  # of a script in one record

@@ -1,16 +1,16 @@
 """Becoming somebody else, jobs of cron, units and accounts: what sudo, su, cron, systemd and the shadow tools say.
 
-What does not belong here: logins (`linux_logins.py`) and the form of messages (`linux_voices.py`).
+What does not belong here: logins (`logins.py`) and the form of messages (`voices.py`).
 """
 
 from __future__ import annotations
 
 from rlstir_core.lab.machine.events import Account, GuestProcess, LoggedOn, OnAccount, OnService, OnTask, Sudoed
-from rlstir_core.lab.writers import linux_numbers as no
-from rlstir_core.lab.writers.linux_journal import AUTHPRIV, CRON, unit_name
-from rlstir_core.lab.writers.linux_numbers import untrusted
-from rlstir_core.lab.writers.linux_scene import comm_of, stable_hex, terminal
-from rlstir_core.lab.writers.linux_voices import US, Voices
+from rlstir_core.lab.writers.linux import numbers as no
+from rlstir_core.lab.writers.linux.journal import AUTHPRIV, CRON, unit_name
+from rlstir_core.lab.writers.linux.numbers import untrusted
+from rlstir_core.lab.writers.linux.scene import comm_of, stable_hex, terminal
+from rlstir_core.lab.writers.linux.voices import US, Voices
 
 MS = 1_000_000
 

@@ -1,7 +1,7 @@
 """The logs of a Linux guest, exactly as its programs write them: audit.log, auth.log and the journal.
 
 What happens in what order is decided elsewhere; here each event goes to those who note it. What does not belong here:
-the form of a record or an entry (`linux_audit.py`, `linux_voices.py`, `linux_journal.py`).
+the form of a record or an entry (`audit.py`, `voices.py`, `journal.py`).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from rlstir_core.lab.machine.events import (
     Wrote,
 )
 from rlstir_core.lab.machine.guest import Boot, Guest
-from rlstir_core.lab.writers.linux_admin import Admin
-from rlstir_core.lab.writers.linux_audit import AuditLog
-from rlstir_core.lab.writers.linux_journal import AUTH, AUTHPRIV, DAEMON, KERN, Journal
-from rlstir_core.lab.writers.linux_logins import Logins
-from rlstir_core.lab.writers.linux_scene import LinuxScene
-from rlstir_core.lab.writers.linux_voices import Voices
+from rlstir_core.lab.writers.linux.admin import Admin
+from rlstir_core.lab.writers.linux.audit import AuditLog
+from rlstir_core.lab.writers.linux.journal import AUTH, AUTHPRIV, DAEMON, KERN, Journal
+from rlstir_core.lab.writers.linux.logins import Logins
+from rlstir_core.lab.writers.linux.scene import LinuxScene
+from rlstir_core.lab.writers.linux.voices import Voices
 
 _RESOLVER = "127.0.0.53"
 

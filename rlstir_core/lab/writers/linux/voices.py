@@ -1,15 +1,15 @@
 """How programs on a guest speak: to audit by PAM and by themselves, to syslog, and logind to the journal.
 
-What does not belong here: who says what when (`linux_logins.py`, `linux_admin.py`).
+What does not belong here: who says what when (`logins.py`, `admin.py`).
 """
 
 from __future__ import annotations
 
 from rlstir_core.lab.machine.events import Account, GuestProcess, Session
-from rlstir_core.lab.writers.linux_audit import AuditLog
-from rlstir_core.lab.writers.linux_journal import AUTH, AUTHPRIV, Journal
-from rlstir_core.lab.writers.linux_numbers import NEW_SESSION, UNSET, untrusted
-from rlstir_core.lab.writers.linux_scene import LinuxScene, stable_hex
+from rlstir_core.lab.writers.linux.audit import AuditLog
+from rlstir_core.lab.writers.linux.journal import AUTH, AUTHPRIV, Journal
+from rlstir_core.lab.writers.linux.numbers import NEW_SESSION, UNSET, untrusted
+from rlstir_core.lab.writers.linux.scene import LinuxScene, stable_hex
 
 US = 1_000
 _LONG = (

@@ -1,7 +1,7 @@
 """The journal as `journalctl -o json` prints it, and auth.log, to which rsyslog copies the entries of two facilities.
 
 An entry is collected with the process that wrote it; order, cursors and sequence numbers are given at the end. What
-does not belong here: what programs say when (`linux_logins.py`, `linux.py`).
+does not belong here: what programs say when (`logins.py`, `logs.py`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from operator import itemgetter
 import msgspec
 
 from rlstir_core.lab.machine.events import GuestProcess
-from rlstir_core.lab.writers.linux_numbers import UNSET
-from rlstir_core.lab.writers.linux_scene import LinuxScene, comm_of, stable_hex
+from rlstir_core.lab.writers.linux.numbers import UNSET
+from rlstir_core.lab.writers.linux.scene import LinuxScene, comm_of, stable_hex
 
 KERN, DAEMON, AUTH, SYSLOG, CRON, AUTHPRIV = 0, 3, 4, 5, 9, 10
 _IN_AUTH_LOG = (AUTH, AUTHPRIV)

@@ -1,7 +1,6 @@
 """Security's events of processes, objects, connections and logons, as advanced auditing writes them.
 
-What does not belong here: services, tasks and accounts (`windows_system.py`), and the record around the fields
-(`windows_frame.py`).
+What does not belong here: services, tasks and accounts (`system.py`), and the record around the fields (`frame.py`).
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from rlstir_core.lab.machine import events as ev
-from rlstir_core.lab.writers.windows_desk import KERNEL_PID, LOGON_TYPES, NO_GUID, NOBODY, Desk, Subject
-from rlstir_core.lab.writers.windows_frame import FAILURE, SECURITY_GUID, EventKind
+from rlstir_core.lab.writers.windows.desk import KERNEL_PID, LOGON_TYPES, NO_GUID, NOBODY, Desk, Subject
+from rlstir_core.lab.writers.windows.frame import FAILURE, SECURITY_GUID, EventKind
 
 READ, WRITE, DELETE, ATTRIBUTES = 0x1, 0x2, 0x10000, 0x100
 _ACCESSES = {READ: "%%4416", WRITE: "%%4417", DELETE: "%%1537", ATTRIBUTES: "%%4424"}

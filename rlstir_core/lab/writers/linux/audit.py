@@ -1,7 +1,7 @@
 """The audit log of a guest: what the kernel records of system calls, and the file that auditd makes of it.
 
 An event is a text of lines that share one stamp; the stamp, with the serial, is put in at the end, when all events
-are in the order of time. What does not belong here: what programs send to audit themselves (`linux_logins.py`).
+are in the order of time. What does not belong here: what programs send to audit themselves (`logins.py`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from posixpath import dirname, join, normpath
 import msgspec
 
 from rlstir_core.lab.machine.events import Connected, Exited, GuestProcess, Loaded, OnFile, OnProcess, Started
-from rlstir_core.lab.writers import linux_numbers as no
-from rlstir_core.lab.writers.linux_files import Files
-from rlstir_core.lab.writers.linux_numbers import NUMBERS, untrusted
-from rlstir_core.lab.writers.linux_scene import LinuxScene, comm_of, executed_path, parent_pid
+from rlstir_core.lab.writers.linux import numbers as no
+from rlstir_core.lab.writers.linux.files import Files
+from rlstir_core.lab.writers.linux.numbers import NUMBERS, untrusted
+from rlstir_core.lab.writers.linux.scene import LinuxScene, comm_of, executed_path, parent_pid
 
 _MS = 1_000_000
 _LOADER = "/lib64/ld-linux-x86-64.so.2"

@@ -1,7 +1,6 @@
 """Logins from elsewhere and at the console: what sshd, login, PAM and logind say, to audit, syslog and the journal.
 
-What does not belong here: sudo, su, cron and accounts (`linux_admin.py`), and the form of messages
-(`linux_voices.py`).
+What does not belong here: sudo, su, cron and accounts (`admin.py`), and the form of messages (`voices.py`).
 """
 
 from __future__ import annotations
@@ -9,10 +8,10 @@ from __future__ import annotations
 import base64
 
 from rlstir_core.lab.machine.events import Account, GuestProcess, LoggedOff, LoggedOn, Session
-from rlstir_core.lab.writers.linux_journal import AUTH, AUTHPRIV
-from rlstir_core.lab.writers.linux_numbers import REMOVED_SESSION, untrusted
-from rlstir_core.lab.writers.linux_scene import stable_hex, terminal
-from rlstir_core.lab.writers.linux_voices import US, Voices, Where
+from rlstir_core.lab.writers.linux.journal import AUTH, AUTHPRIV
+from rlstir_core.lab.writers.linux.numbers import REMOVED_SESSION, untrusted
+from rlstir_core.lab.writers.linux.scene import stable_hex, terminal
+from rlstir_core.lab.writers.linux.voices import US, Voices, Where
 
 MS = 1_000_000
 _FAIL_DELAY_NS = 2_000 * MS  # pam_unix waits that long

@@ -1,7 +1,7 @@
 """The record around an event's fields: provider, ids, clock and logger, as lines of JSON in two dialects.
 
 `dump` is what evtx_dump makes of EVTX (typed values, times of microseconds), `beat` is what winlogbeat ships (texts,
-times of milliseconds). What does not belong here: the fields of any event (`windows_sysmon.py` and the like).
+times of milliseconds). What does not belong here: the fields of any event (`sysmon.py` and the like).
 """
 
 from __future__ import annotations

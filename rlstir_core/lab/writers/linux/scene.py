@@ -12,7 +12,7 @@ import numpy as np
 
 from rlstir_core.lab.machine.events import Account, Event, GuestProcess, Session
 from rlstir_core.lab.machine.guest import Boot, Guest
-from rlstir_core.lab.writers.linux_numbers import UNSET
+from rlstir_core.lab.writers.linux.numbers import UNSET
 
 _POOL = 4096
 

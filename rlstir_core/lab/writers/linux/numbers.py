@@ -1,6 +1,6 @@
 """Numbers and spellings of Linux logs: system calls, open flags, audit keys, message ids, hex where the kernel uses it.
 
-What does not belong here: which events make which records (`linux_audit.py`, `linux_logins.py`, `linux_journal.py`).
+What does not belong here: which events make which records (`audit.py`, `logins.py`, `journal.py`).
 """
 
 from __future__ import annotations
