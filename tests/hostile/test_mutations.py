@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zstandard
-from hostile_corpus import tars
+from hostile_corpus.archive import tars
 from hostile_corpus.case import END, Good
 
 from rlstir_core.contract.registry import default_registry

@@ -1,6 +1,6 @@
 """What a case is, and the good episode that every case spoils.
 
-What does not belong here: containers made by hand (`frames.py`, `tars.py`) and the cases themselves.
+What does not belong here: containers made by hand (`archive/`) and the cases themselves.
 """
 
 from __future__ import annotations

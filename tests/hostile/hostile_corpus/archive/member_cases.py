@@ -1,13 +1,13 @@
 """Cases about the members of a tar: their names, their types, and how often they come.
 
-What does not belong here: headers that are malformed, and pax (`archive_tar.py`).
+What does not belong here: headers that are malformed, and pax (`tar_cases.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from hostile_corpus import tars
+from hostile_corpus.archive import tars
 from hostile_corpus.case import END, Case, Content, Good, degraded, ok, pack, reject
 
 _HOST = "archive-members"

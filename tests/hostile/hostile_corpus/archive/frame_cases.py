@@ -1,6 +1,6 @@
 """Cases about the file and its zstd frame: what surrounds it, what it claims, what comes out of it.
 
-What does not belong here: the tar inside (`archive_tar.py`, `archive_members.py`).
+What does not belong here: the tar inside (`tar_cases.py`, `member_cases.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import zstandard
 
-from hostile_corpus import frames, tars
+from hostile_corpus.archive import frames, tars
 from hostile_corpus.case import END, Case, Content, Good, degraded, ok, pack, reject
 
 _HOST = "archive-frames"

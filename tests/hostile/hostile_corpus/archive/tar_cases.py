@@ -1,13 +1,13 @@
 """Cases about the tar itself: fields of headers, pax records, where it ends.
 
-What does not belong here: names and types of members (`archive_members.py`).
+What does not belong here: names and types of members (`member_cases.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from hostile_corpus import tars
+from hostile_corpus.archive import tars
 from hostile_corpus.case import END, Case, Content, Good, degraded, ok, pack, reject
 
 _HOST = "archive-tar"
