@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.windows.json_events import rows
 
-REAL = Path(__file__).parents[3] / "shared" / "real"
+REAL = Path(__file__).parents[4] / "shared" / "real"
 MORDOR = REAL / "mordor" / "windows"
 SPLUNK = REAL / "splunk_attack_data" / "T1047" / "attack_data.tar.gz"
 needs_mordor = pytest.mark.skipif(not MORDOR.exists(), reason="../shared/real/mordor is not there")

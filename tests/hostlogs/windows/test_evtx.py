@@ -16,7 +16,7 @@ import pytest
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.windows.evtx import Mismatches, count_mismatches, rows, rows_of_file
 
-ARCHIVE = Path(__file__).parents[3] / "shared" / "real" / "evtx_mdecrevoisier.tar.xz"
+ARCHIVE = Path(__file__).parents[4] / "shared" / "real" / "evtx_mdecrevoisier.tar.xz"
 needs_files = pytest.mark.skipif(not ARCHIVE.exists(), reason="../shared/real/evtx_mdecrevoisier is not there")
 CHUNK = 65536
 HEADER = 4096

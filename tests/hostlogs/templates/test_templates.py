@@ -19,7 +19,7 @@ from rlstir_core.hostlogs.templates.mask import TYPES
 from rlstir_core.hostlogs.templates.mined import LINE_CHARS, LINE_TOKENS, template_file, template_id, templates
 from rlstir_core.hostlogs.templates.text import fill, parameters
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OPENSSH = ROOT.parent / "shared" / "real" / "loghub" / "OpenSSH" / "OpenSSH_2k.log"
 needs_openssh = pytest.mark.skipif(not OPENSSH.exists(), reason="../shared/real/loghub/OpenSSH is not there")
 

@@ -17,7 +17,7 @@ from rlstir_core.hostlogs.auditd.pairs import PairReader
 from rlstir_core.hostlogs.auditd.record import AuditRecord, parse
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 
-REAL = Path(__file__).parents[3] / "shared" / "real"
+REAL = Path(__file__).parents[4] / "shared" / "real"
 GO = REAL / "linux_audit_golibaudit"
 IZYSEC = REAL / "linux_audit_izysec"
 needs_go = pytest.mark.skipif(not GO.exists(), reason="../shared/real/linux_audit_golibaudit is not there")
