@@ -21,8 +21,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rlstir_core.contract.registry import default_registry
-from rlstir_core.episodes.read import read_episode
-from rlstir_core.episodes.store_writer import write_episode
+from rlstir_core.episodes.reading.read import read_episode
+from rlstir_core.episodes.store.writer import write_episode
 from rlstir_core.lab.generate import make_episode
 from rlstir_core.lab.plan import LabOptions, plan_store
 from rlstir_core.telemetry.channels import bin_channels, episode_bins

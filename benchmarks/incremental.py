@@ -31,8 +31,8 @@ def update(store: Path, data: Path) -> dict[str, Any]:
     import pyarrow as pa
 
     from rlstir_core.contract.registry import load_registry
-    from rlstir_core.episodes.index import read_index, save_index
-    from rlstir_core.episodes.validate import validate_host
+    from rlstir_core.episodes.store.index import read_index, save_index
+    from rlstir_core.episodes.validation.validate import validate_host
     from rlstir_core.results.layout import Layout
     from rlstir_core.staleness import schema_is_current, stale_host_stages
     from rlstir_core.telemetry.schema import make_schema, write_schema
@@ -74,7 +74,7 @@ def in_process_of_its_own(store: Path, data: Path) -> dict[str, Any]:
 
 def arrive(store: Path, newcomers: Path, record: dict[str, Any]) -> None:
     """Puts one more episode into the store, as a recorder would."""
-    from rlstir_core.episodes.store_writer import append_index
+    from rlstir_core.episodes.store.writer import append_index
 
     target = store / str(record["path"])
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description="incremental: one new episode against the full build")
     parser.add_argument("--quick", action="store_true", help="a store of 200 episodes, where the bar is not judged")
     args = parser.parse_args(argv)
-    from rlstir_core.episodes.store_writer import INDEX_NAME
+    from rlstir_core.episodes.store.writer import INDEX_NAME
     from rlstir_core.lab.generate import generate_store
     from rlstir_core.lab.plan import LabOptions
 

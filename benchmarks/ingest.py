@@ -22,8 +22,8 @@ import pandas as pd
 import zstandard
 
 from rlstir_core.contract.registry import CLOCK_FIELDS, default_registry
-from rlstir_core.episodes.read import read_episode
-from rlstir_core.episodes.store_writer import write_episode
+from rlstir_core.episodes.reading.read import read_episode
+from rlstir_core.episodes.store.writer import write_episode
 from rlstir_core.lab.generate import make_episode as generate_episode
 from rlstir_core.lab.plan import LabOptions, plan_store
 

@@ -12,9 +12,9 @@ import dagster as dg
 
 from rlstir_assets.console import plain
 from rlstir_assets.reporting import table
-from rlstir_core.episodes.gate import MAX_REJECTED
-from rlstir_core.episodes.index import StoreIndex
-from rlstir_core.episodes.validate import HostValidation
+from rlstir_core.episodes.store.index import StoreIndex
+from rlstir_core.episodes.validation.gate import MAX_REJECTED
+from rlstir_core.episodes.validation.validate import HostValidation
 from rlstir_core.hostlogs.store import LogSummary
 from rlstir_core.lab.leakage.gate import GATES, Gate
 

@@ -49,8 +49,8 @@ class Outcome:
 def materialize(request: Request, console: Console) -> Outcome:
     """Brings every asset of the request up to date; raises RlstirError with one sentence where it cannot."""
     from rlstir_core.contract.registry import load_registry
-    from rlstir_core.episodes.binding import check_store
-    from rlstir_core.episodes.index import read_index
+    from rlstir_core.episodes.store.binding import check_store
+    from rlstir_core.episodes.store.index import read_index
     from rlstir_core.learning.presets import preset
     from rlstir_core.results.layout import Layout
     from rlstir_core.results.lock import holding
@@ -143,7 +143,7 @@ class _Driver:
         return {key.to_user_string() for key in keys}
 
     def _index(self, wanted: set[str] | None) -> None:
-        from rlstir_core.episodes.index import read_index
+        from rlstir_core.episodes.store.index import read_index
         from rlstir_core.staleness import index_is_current, schema_is_current
 
         store, layout = self.request.store, self.settings.layout

@@ -16,8 +16,8 @@ from pydantic import Field
 
 from rlstir_core.contract.registry import Registry, load_registry
 from rlstir_core.datasets.recipes.base import SplitSettings
-from rlstir_core.episodes.binding import command, opened_index
-from rlstir_core.episodes.index import StoreIndex, load_index
+from rlstir_core.episodes.store.binding import command, opened_index
+from rlstir_core.episodes.store.index import StoreIndex, load_index
 from rlstir_core.errors import ConfigError, UpstreamMissing, how_to_make
 from rlstir_core.learning.presets import PRESETS
 from rlstir_core.results.lab_outcome import refuse_leaks

@@ -14,10 +14,10 @@ from rlstir_core.detectors.beside import kept_baselines
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.study import StudyOptions, open_study
 from rlstir_core.detectors.training import kept_checkpoint
-from rlstir_core.episodes.binding import is_bound
-from rlstir_core.episodes.gone import gone_hosts
-from rlstir_core.episodes.index import StoreIndex, load_index
-from rlstir_core.episodes.validate import host_is_current
+from rlstir_core.episodes.store.binding import is_bound
+from rlstir_core.episodes.store.gone import gone_hosts
+from rlstir_core.episodes.store.index import StoreIndex, load_index
+from rlstir_core.episodes.validation.validate import host_is_current
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.detectors.detector_eval import evaluation_is_current
 from rlstir_core.evaluation.report.comparison import report_is_current

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rlstir_core.contract.registry import Registry, load_registry
-from rlstir_core.episodes.index import StoreIndex, read_index
+from rlstir_core.episodes.store.index import StoreIndex, read_index
 from rlstir_core.lab.generate import generate_store
 from rlstir_core.lab.plan import LabOptions
 from rlstir_core.results.layout import Layout

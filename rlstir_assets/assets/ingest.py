@@ -10,9 +10,9 @@ from rlstir_assets.partitions import hosts, register_hosts
 from rlstir_assets.reporting import OWNERS, counter, failing, refusals, table
 from rlstir_assets.resources import Settings
 from rlstir_core.atomic import canonical_sha256
-from rlstir_core.episodes.binding import refresh_index
-from rlstir_core.episodes.gate import VerdictsRefused
-from rlstir_core.episodes.validate import HostValidation, validate_host
+from rlstir_core.episodes.store.binding import refresh_index
+from rlstir_core.episodes.validation.gate import VerdictsRefused
+from rlstir_core.episodes.validation.validate import HostValidation, validate_host
 from rlstir_core.results.versions import version
 
 GROUP = "ingest"

@@ -36,7 +36,7 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
         console.say(f"validating {source}")
         from rlstir_core.atomic import write_text
         from rlstir_core.contract.registry import load_registry
-        from rlstir_core.episodes.validate import validate_store
+        from rlstir_core.episodes.validation.validate import validate_store
 
         for file, verdict in validate_store(source, registry=load_registry(source)):
             counts[verdict.verdict] += 1

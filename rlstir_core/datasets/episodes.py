@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import numpy as np
 
-from rlstir_core.episodes.validate import validated
-from rlstir_core.episodes.verdicts import ValidationRow, read_validation
+from rlstir_core.episodes.validation.validate import validated
+from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation
 from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding

@@ -1,6 +1,6 @@
 """What reading an episode gives: its meta, labels, typed rows and verdict.
 
-What does not belong here: how they are read (`read.py`) and where they are kept (`rows.py`).
+What does not belong here: how they are read (`reading/`) and where they are kept (`validation/rows.py`).
 """
 
 from __future__ import annotations

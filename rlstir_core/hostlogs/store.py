@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 from rlstir_core.atomic import canonical_sha256, replacing, write_bytes
 from rlstir_core.contract.members import TAMPER_SPANS, TECHNIQUES
 from rlstir_core.contract.reasons import EpisodeRejected
-from rlstir_core.episodes.archive import members
-from rlstir_core.episodes.frames import FrameReader
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.episodes.read import open_plain
-from rlstir_core.episodes.validate import validated
-from rlstir_core.episodes.verdicts import ValidationRow, read_validation
+from rlstir_core.episodes.reading.archive import members
+from rlstir_core.episodes.reading.frames import FrameReader
+from rlstir_core.episodes.reading.read import open_plain
+from rlstir_core.episodes.validation.validate import validated
+from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation
 from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.hostlogs.attack.truth import MAX_BYTES, LogTruth, read_truth
 from rlstir_core.hostlogs.parsers import spec_of_member

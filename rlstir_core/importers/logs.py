@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from rlstir_core.contract.members import TECHNIQUES
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.episodes.meta import EARLIEST_NS, LATEST_NS
-from rlstir_core.episodes.store_writer import IndexRecord, append_index, write_episode
+from rlstir_core.episodes.reading.meta import EARLIEST_NS, LATEST_NS
+from rlstir_core.episodes.store.writer import IndexRecord, append_index, write_episode
 from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.attack.labels import FileLabel, LabelTable, read_labels
 from rlstir_core.hostlogs.attack.techniques import techniques

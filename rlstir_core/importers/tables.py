@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from rlstir_core.contract.registry import Field, Registry, Source, Windowing
-from rlstir_core.episodes.index import parse_index
-from rlstir_core.episodes.store_writer import INDEX_NAME, IndexRecord, jsonl_bytes, write_episode, write_index
+from rlstir_core.episodes.store.index import parse_index
+from rlstir_core.episodes.store.writer import INDEX_NAME, IndexRecord, jsonl_bytes, write_episode, write_index
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.ids import fold, slug
 from rlstir_core.importers.corpus import corpus_of

@@ -1,6 +1,6 @@
 """`rlstir lab generate`: a store of synthetic episodes, the same bytes for the same seed.
 
-Simulates each planned episode once, lets sensors and logs look at it, and hands it to `store_writer`. What does not
+Simulates each planned episode once, lets sensors and logs look at it, and hands it to `episodes/store`. What does not
 belong here: who runs what (`plan.py`), what happens on the guest (`life/`), how sensors (`sensors/`) and logs
 (`writers/`, `tamper/`) see it.
 """
@@ -17,7 +17,7 @@ import msgspec
 
 from rlstir_core.atomic import write_bytes
 from rlstir_core.contract.members import TAMPER_SPANS, TECHNIQUES
-from rlstir_core.episodes.store_writer import INDEX_NAME, jsonl_bytes, write_episode
+from rlstir_core.episodes.store.writer import INDEX_NAME, jsonl_bytes, write_episode
 from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.attack.truth import TamperSpan
 from rlstir_core.lab.hosts import DEFAULT_HOSTS
@@ -30,7 +30,8 @@ from rlstir_core.lab.sensors.event_load import event_load
 from rlstir_core.lab.sensors.profiles import STAGES
 from rlstir_core.lab.signals import between, stream
 from rlstir_core.lab.tamper.apply import applicable, tampered, with_artifact
-from rlstir_core.lab.writers import linux, windows
+from rlstir_core.lab.writers.linux import logs as linux_logs
+from rlstir_core.lab.writers.windows import logs as windows_logs
 from rlstir_core.progress import Progress
 
 DEFAULT_EPISODES = 100
@@ -177,7 +178,7 @@ def _logs(
     def rng(what: str) -> Any:
         return stream(options.seed, plan.episode_id, what)
 
-    writer = linux if plan.host.os == "linux" else windows
+    writer = linux_logs if plan.host.os == "linux" else windows_logs
     logs = writer.write(trace.guest, trace.boot, trace.events, trace.living, rng("log writers"))
     start_ns, artifact = plan.start_wall_ns, plan.logs.artifact
     if artifact:

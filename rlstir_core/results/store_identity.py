@@ -2,7 +2,7 @@
 
 A store may be moved, mounted elsewhere and get new episodes: it is the same as long as one of the remembered
 episodes is still in its index. The stamp of the index lets an unchanged one go unread. What does not belong here:
-reading an index, and what is refused (`episodes/binding.py`).
+reading an index, and what is refused (`episodes/store/binding.py`).
 """
 
 from __future__ import annotations

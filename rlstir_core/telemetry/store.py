@@ -19,9 +19,9 @@ from safetensors.numpy import save_file
 
 from rlstir_core.atomic import canonical_sha256, replacing
 from rlstir_core.contract.registry import Registry
-from rlstir_core.episodes.rows import read_rows
 from rlstir_core.episodes.schema import Episode
-from rlstir_core.episodes.validate import validated
+from rlstir_core.episodes.validation.rows import read_rows
+from rlstir_core.episodes.validation.validate import validated
 from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.progress import Progress, told_to
 from rlstir_core.results.layout import Layout

@@ -191,7 +191,7 @@ def test_a_full_disk_under_dagsters_own_records_is_one_sentence(
 def test_ctrl_c_is_one_sentence_and_the_code_that_shells_give(
     invoke: Any, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rlstir_core.episodes import index
+    from rlstir_core.episodes.store import index
 
     def interrupted(_: Path) -> None:
         raise KeyboardInterrupt

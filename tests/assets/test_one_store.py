@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rlstir_core.episodes.binding import refresh_index
+from rlstir_core.episodes.store.binding import refresh_index
 
 pytestmark = pytest.mark.slow
 HOSTS = ("elliott-thinkpad", "k-gamingcom")

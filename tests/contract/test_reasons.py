@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from rlstir_core.contract.reasons import FAMILIES, EpisodeRejected, ReasonCode
-from rlstir_core.episodes.index import StoreFault
+from rlstir_core.episodes.store.index import StoreFault
 
 ROOT = Path(__file__).parents[2]
 MODULES = [path for package in ("rlstir_core", "rlstir_assets") for path in sorted((ROOT / package).rglob("*.py"))]

@@ -1,4 +1,4 @@
-"""Split recipes hold apart what they say, name what they leave out, and are checked by checks that can fail."""
+"""Split recipes hold apart what they say, name what they leave out, and refuse what they cannot split."""
 
 from __future__ import annotations
 
@@ -6,90 +6,26 @@ import random
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from split_worlds import (
+    ALL,
+    ONE_ROUND,
+    checks_of,
+    divided,
+    episode,
+    failing,
+    ids,
+    sides_of,
+    world,
+)
 
-from rlstir_core.datasets import duplicates
 from rlstir_core.datasets.checks import check_split
-from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.recipes import RECIPES
-from rlstir_core.datasets.recipes.base import SplitCheck, SplitSettings
-from rlstir_core.datasets.split import Split, heeded, make_split
-from rlstir_core.errors import ConfigError, SplitRefused
-from rlstir_core.telemetry.signature import signature
-
-H = 3_600 * 10**9
-
-
-def episode(name: str, **known: Any) -> EpisodeInfo:
-    number = int("".join(c for c in name if c.isdigit()) or 0)
-    given_ = {
-        "episode_id": name,
-        "host": "host-a",
-        "profile": "worm",
-        "sample": f"sample-{number}",
-        "benign": False,
-        "complete": True,
-        "t_start_wall_ns": number * H,
-        "t_end_wall_ns": number * H + H // 2,
-        "content_sha256": f"content-{name}",
-        "windows": {"calm": 3, "attack": 2},
-    }
-    return EpisodeInfo(**{**given_, **known})
-
-
-def world(hosts: int = 3, per_host: int = 12, corpora: int = 2) -> list[EpisodeInfo]:
-    """Two profiles with benign twins, four samples each, shared by every host."""
-    out = []
-    for h in range(hosts):
-        for k in range(per_host):
-            profile, benign, sample = ("worm", "bot")[k % 2], bool(k // 2 % 2), k // 4 % 4
-            out.append(
-                episode(
-                    f"ep-{h}{k:02d}",
-                    host=f"host-{h}",
-                    corpus=f"corpus-{h % corpora}",
-                    profile=profile,
-                    benign=benign,
-                    sample=f"{profile}-{'twin' if benign else 'real'}-{sample}",
-                )
-            )
-    return out
-
-
-def ids(episodes: list[EpisodeInfo]) -> set[str]:
-    return {e.episode_id for e in episodes}
-
-
-def divided(recipe: str, episodes: list[EpisodeInfo], **settings: Any) -> Split:
-    return make_split(recipe, episodes, SplitSettings(**settings))[0]
-
-
-def sides_of(split: Split) -> list[str]:
-    """Names on a side of any round, once for each side."""
-    return [*ids(split.trained_on), *(e.episode_id for e in split.tested)]
-
-
-def checks_of(split: Split, twins: Any = None) -> dict[str, SplitCheck]:
-    return {check.name: check for check in check_split(split, twins or {})}
-
-
-def failing(split: Split, twins: Any = None) -> set[str]:
-    return {name for name, check in checks_of(split, twins).items() if not check.holds}
-
-
-def in_round(split: Split, **changes: Any) -> Split:
-    """The split with another first round."""
-    first, *rest = split.rounds
-    return msgspec.structs.replace(split, rounds=(msgspec.structs.replace(first, **changes), *rest))
-
-
-HONEST = ["host", "loho", "sample", "time", "corpus"]
-ALL = [*HONEST, "random"]
-ONE_ROUND = [recipe for recipe in ALL if recipe != "loho"]
-
+from rlstir_core.datasets.recipes.base import SplitSettings
+from rlstir_core.datasets.split import heeded, make_split
+from rlstir_core.errors import SplitRefused
 
 # ---- every recipe
 
@@ -161,52 +97,6 @@ def test_a_split_of_anything_is_refused_or_checked(rows: list[Any], recipe: str)
     if recipe != "loho":
         left_out = len(episodes) - len(sides_of(split))
         assert left_out == sum(exclusion.n_episodes for exclusion in split.excluded)
-
-
-@pytest.mark.parametrize("recipe", ALL)
-@pytest.mark.parametrize("folds", [2, 3, 5])
-def test_validation_is_carved_from_the_train_side_by_whole_episodes(recipe: str, folds: int) -> None:
-    for each in divided(recipe, world(hosts=3, per_host=16), folds=folds).rounds:
-        dealt = [name for part in each.folds for name in part]
-        assert len(each.folds) == folds and sorted(dealt) == list(each.train)
-        assert min(len(part) for part in each.folds) >= 2
-
-
-@pytest.mark.parametrize("folds", [-1, 0, 1, 21])
-def test_a_number_of_folds_that_cannot_be_is_refused_with_the_rule(folds: int) -> None:
-    with pytest.raises(ConfigError, match=f"folds is {folds}; keep it between 2 and 20"):
-        SplitSettings(folds=folds)
-
-
-@pytest.mark.parametrize("recipe", ["host", "loho"])
-def test_validation_is_whole_hosts_where_there_are_enough_of_them(recipe: str) -> None:
-    split = divided(recipe, world(hosts=6, per_host=8))
-    for each in split.rounds:
-        hosts = [{split.by_name[name].host for name in part} for part in each.folds]
-        assert len(hosts) == 3 and all(hosts) and sum(len(part) for part in hosts) == len(set.union(*hosts))
-
-
-def test_folds_within_one_host_are_alike_in_profile() -> None:
-    split = divided("host", world(hosts=2, per_host=24))
-    for part in split.rounds[0].folds:
-        kinds = [(split.by_name[name].profile, split.by_name[name].benign) for name in part]
-        assert sorted(kinds.count(kind) for kind in set(kinds)) == [2, 2, 2, 2]
-
-
-@pytest.mark.parametrize("hosts", [2, 6])
-def test_telemetry_is_dealt_to_every_fold_before_logs_alone_fill_one(hosts: int) -> None:
-    silent = [
-        episode(f"log-{h}{k}", host=f"web-{h}", windows={}, logs=("logs/auth.log",)) for h in range(6) for k in range(4)
-    ]
-    episodes = [*world(hosts=hosts, per_host=8), *silent]
-    for recipe in ("host", "loho"):
-        split = divided(recipe, episodes, test_hosts=("host-0",))
-        assert all(any(split.by_name[n].windows for n in part) for part in split.rounds[0].folds)
-
-
-def test_another_seed_deals_other_folds_and_leaves_the_test_hosts() -> None:
-    one, two = (divided("host", world(hosts=2, per_host=24), seed=seed).rounds[0] for seed in (0, 1))
-    assert one.test == two.test and one.folds != two.folds
 
 
 def test_no_episode_at_all_an_unknown_recipe_and_too_few_episodes_are_refused() -> None:
@@ -337,23 +227,6 @@ def test_a_round_that_leaves_too_few_episodes_is_named() -> None:
         make_split("loho", episodes)
 
 
-def test_a_near_duplicate_leaves_the_train_side_of_the_round_that_tests_its_twin_and_no_other() -> None:
-    same, content = signature(recording(7)), {"content_sha256": "same"}
-    changes = {
-        "ep-000": {"signature": same},
-        "ep-100": {"signature": signature(recording(7, noise=0.005))},
-        "ep-201": content,
-        "ep-001": content,
-    }
-    episodes = [msgspec.structs.replace(e, **changes.get(e.episode_id, {})) for e in world(hosts=3)]
-    split, twins = make_split("loho", episodes)
-    missing = [{"ep-000", "ep-001", "ep-100", "ep-201"} - {*each.train, *each.test} for each in split.rounds]
-    assert missing == [{"ep-100", "ep-201"}, {"ep-000"}, {"ep-001"}]
-    assert failing(split, twins) == set() and len(split.tested) == len(episodes)
-    (exclusion,) = split.excluded
-    assert exclusion.n_episodes == 4 and "near-duplicate" in exclusion.reason
-
-
 # ---- corpus
 
 
@@ -464,153 +337,3 @@ def test_time_trains_on_the_past_and_drops_episodes_across_the_cut() -> None:
     )
     assert "long" not in ids(outer) | ids(test)
     assert [(e.what, e.n_episodes) for e in split.excluded] == [("episodes across the cut", 1)]
-
-
-# ---- duplicates
-
-
-def recording(seed: int, noise: float = 0.0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    x_CT = rng.normal(5, 2, (6, 400)).astype(np.float32)
-    where = np.random.default_rng(seed + 1000).random(400) < noise
-    x_CT[:, where] += 1
-    return x_CT
-
-
-def test_the_signature_tells_the_same_recording_from_another() -> None:
-    def overlap(one: tuple[int, ...], two: tuple[int, ...]) -> float:
-        return float(np.mean(np.array(one) == np.array(two)))
-
-    same = signature(recording(1))
-    assert signature(recording(1)) == same and len(same) == 64
-    assert overlap(same, signature(recording(1, noise=0.01))) > 0.7
-    assert overlap(same, signature(recording(2))) < 0.1
-
-
-def test_a_recording_that_stands_still_identifies_nothing() -> None:
-    assert signature(np.full((3, 500), 2, np.float32)) == () == signature(np.full((3, 500), np.nan, np.float32))
-
-
-@pytest.mark.parametrize("recipe", ONE_ROUND)
-def test_copies_across_the_sides_are_taken_out_of_the_train_side(recipe: str) -> None:
-    episodes = world()
-    before = divided(recipe, episodes).rounds[0]
-    victim, copied, near = before.test[0], before.train[0], before.train[1]
-    changes: dict[str, dict[str, Any]] = {
-        victim: {"signature": signature(recording(7)), "content_sha256": "same"},
-        copied: {"content_sha256": "same"},
-        near: {"signature": signature(recording(7, noise=0.005))},
-    }
-    split, twins = make_split(recipe, [msgspec.structs.replace(e, **changes.get(e.episode_id, {})) for e in episodes])
-    assert victim in split.rounds[0].test and set(twins) - ids(split.tested) == {copied, near}
-    assert not {copied, near} & set(sides_of(split))
-    exclusion = split.excluded[-1]
-    assert exclusion.n_episodes == 2 and copied in exclusion.what and near in exclusion.what
-    assert failing(split, twins) == set()
-
-
-def test_episodes_whose_content_has_no_hash_and_no_signature_are_nobodys_twins() -> None:
-    episodes = [msgspec.structs.replace(e, content_sha256="", signature=()) for e in world()]
-    split, twins = make_split("host", episodes)
-    assert twins == {} and not split.excluded and failing(split, twins) == set()
-    assert len(sides_of(split)) == len(episodes)
-
-
-def test_twins_are_told_by_the_rounds_that_test_them() -> None:
-    same = signature(recording(1))
-    one, two, three = (episode(f"ep-{k}", signature=same) for k in range(3))
-    other = episode("ep-9", signature=signature(recording(2)))
-    assert duplicates.tested_twins([[one], [other], [two]], [three]) == {
-        **{f"ep-{k}": frozenset({0, 2}) for k in range(3)},
-        "ep-9": frozenset({1}),
-    }
-    assert (
-        duplicates.tested_twins([[other]], [three]) == {"ep-9": frozenset({0})}
-        and duplicates.tested_twins([], [one]) == {}
-    )
-
-
-def test_signatures_are_not_kept_in_the_split() -> None:
-    episodes = [msgspec.structs.replace(e, signature=signature(recording(k))) for k, e in enumerate(world())]
-    assert not any(e.signature for e in divided("host", episodes).episodes)
-
-
-# ---- the checks can fail
-
-
-def test_the_checks_fail_on_a_split_that_overlaps() -> None:
-    episodes = world()
-    split = divided("host", episodes)
-    first = split.rounds[0]
-    stolen = in_round(split, train=(*first.train, first.test[0]))
-    twins = duplicates.tested_twins([split.tested], split.trained_on)
-    assert failing(stolen, twins) == {
-        "episode_overlap",
-        "validation_folds",
-        "content_overlap",
-        "near_duplicates",
-        "host_overlap",
-    }
-    assert checks_of(stolen)["episode_overlap"].detail == "1 episodes on both sides"
-
-
-def test_the_checks_look_at_every_round() -> None:
-    split = divided("loho", world(hosts=4))
-    *rest, last = split.rounds
-    stolen = msgspec.structs.replace(last, train=(*last.train, last.test[0]))
-    wrong = msgspec.structs.replace(split, rounds=(*rest, stolen))
-    assert failing(wrong) == {"episode_overlap", "validation_folds", "content_overlap", "host_overlap"}
-
-
-def test_the_check_of_the_rounds_fails_when_an_episode_is_tested_twice() -> None:
-    split = divided("loho", world(hosts=3))
-    again = msgspec.structs.replace(split, rounds=(*split.rounds, split.rounds[0]))
-    assert failing(again) == {"tested_once"}
-    assert checks_of(again)["tested_once"].detail == "36 episodes tested in 4 rounds, 12 twice"
-
-
-def test_the_check_of_the_folds_fails_when_one_is_dealt_twice_lost_or_alone() -> None:
-    split = divided("host", world())
-    train, test, (first, *rest) = split.rounds[0].train, split.rounds[0].test, split.rounds[0].folds
-    for folds in ((first, first, *rest), tuple(rest), (train,), (first, (*first, test[0]), *rest)):
-        assert failing(in_round(split, folds=folds)) == {"validation_folds"}
-
-
-def test_the_check_of_near_duplicates_fails_on_a_copy_with_another_hash() -> None:
-    split = divided("host", world())
-    same = {"signature": signature(recording(3))}
-    train, test = (msgspec.structs.replace(side[0], **same) for side in (split.trained_on, split.tested))
-    assert failing(split, duplicates.tested_twins([[test]], [train])) == {"near_duplicates"}
-    assert failing(split, {train.episode_id: frozenset({1})}) == set()  # of a round that does not train on it
-
-
-@pytest.mark.parametrize(
-    ("recipe", "check"), [("sample", "sample_overlap"), ("time", "time_order"), ("corpus", "corpus_overlap")]
-)
-def test_the_check_of_a_recipe_fails_when_its_sides_are_swapped_in_part(recipe: str, check: str) -> None:
-    split = divided(recipe, world())
-    train, test = split.rounds[0].train, split.rounds[0].test
-    moved = in_round(split, train=(*train[1:], test[0]), test=(*test[1:], train[0]))
-    assert checks_of(moved)["episode_overlap"].holds and check in failing(moved)
-
-
-def test_coverage_fails_where_the_test_side_has_a_phase_that_was_never_trained_on() -> None:
-    episodes = world()
-    name = divided("host", episodes).rounds[0].test[0]
-    strange = [
-        msgspec.structs.replace(e, windows={"calm": 1, "dormant": 1}) if e.episode_id == name else e for e in episodes
-    ]
-    split = divided("host", strange)
-    check = checks_of(split)["class_coverage"]
-    assert failing(split) == {"class_coverage"} and check.detail == "phases never trained on: dormant"
-    one_phase = divided("host", [msgspec.structs.replace(e, windows={"calm": 1}) for e in episodes])
-    assert failing(one_phase) == {"class_coverage"}
-
-
-def test_coverage_is_asked_of_every_round() -> None:
-    episodes = [
-        msgspec.structs.replace(e, windows={"calm": 1, "attack": 1, "dormant": 1}) if e.host == "host-1" else e
-        for e in world()
-    ]
-    split = divided("loho", episodes)
-    assert checks_of(split)["class_coverage"].detail == "phases never trained on: dormant"

@@ -157,7 +157,7 @@ def test_a_split_opens_no_tensor(tiny: Tiny) -> None:
 
 
 def test_logs_alone_are_split_without_a_tensor_or_a_schema(tmp_path: Path) -> None:
-    from rlstir_core.episodes.index import read_index, save_index
+    from rlstir_core.episodes.store.index import read_index, save_index
 
     tiny = Tiny(tmp_path)
     for h in range(3):

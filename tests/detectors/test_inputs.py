@@ -23,9 +23,9 @@ from rlstir_core.detectors.inputs import (
     summary_inputs,
 )
 from rlstir_core.detectors.views import RECORDED, SCORING, View, prefix_views
-from rlstir_core.episodes.index import read_index
-from rlstir_core.episodes.store_writer import write_episode, write_index
-from rlstir_core.episodes.validate import validate_host
+from rlstir_core.episodes.store.index import read_index
+from rlstir_core.episodes.store.writer import write_episode, write_index
+from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.errors import SchemaMismatch, SplitRefused, UpstreamMissing
 from rlstir_core.lab.generate import make_episode
 from rlstir_core.lab.plan import LabOptions, plan_store

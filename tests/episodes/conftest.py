@@ -14,9 +14,9 @@ import zstandard
 
 from rlstir_core.contract.registry import default_registry
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.episodes.read import read_episode
+from rlstir_core.episodes.reading.read import read_episode
 from rlstir_core.episodes.schema import Reading
-from rlstir_core.episodes.store_writer import jsonl_bytes, tar_bytes
+from rlstir_core.episodes.store.writer import jsonl_bytes, tar_bytes
 
 SECOND = 10**9
 

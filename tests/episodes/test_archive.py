@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.episodes.store_writer import tar_bytes
+from rlstir_core.episodes.store.writer import tar_bytes
 
 
 def _add(name, data=b"", kind=tarfile.REGTYPE, **extra):
@@ -159,7 +159,7 @@ def test_a_link_in_place_of_the_tarball_is_refused(build, tmp_path):
     link = tmp_path / "link.tar.zst"
     link.symlink_to(tmp_path / "e.tar.zst")
     from rlstir_core.contract.registry import default_registry
-    from rlstir_core.episodes.read import read_episode
+    from rlstir_core.episodes.reading.read import read_episode
 
     assert read_episode(link, registry=default_registry()).verdict.reason == "index.missing_file"
     assert read_episode(tmp_path, registry=default_registry()).verdict.reason == "index.not_a_file"

@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from rlstir_core.episodes.binding import check_store, is_bound, opened_index, refresh_index
-from rlstir_core.episodes.index import read_index
-from rlstir_core.episodes.store_writer import write_episode, write_index
+from rlstir_core.episodes.store.binding import check_store, is_bound, opened_index, refresh_index
+from rlstir_core.episodes.store.index import read_index
+from rlstir_core.episodes.store.writer import write_episode, write_index
 from rlstir_core.errors import StoreError, UpstreamMissing
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.store_identity import identity_of, read_identity
@@ -113,7 +113,7 @@ def test_an_index_that_did_not_change_is_not_read_again(lab, monkeypatch):
     def read(_):
         raise AssertionError("the index was read")
 
-    monkeypatch.setattr("rlstir_core.episodes.binding.named_entries", read)
+    monkeypatch.setattr("rlstir_core.episodes.store.binding.named_entries", read)
     check_store(lab.store, lab.layout)
 
 

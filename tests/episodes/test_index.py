@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlstir_core.episodes.index import parse_index, read_index
+from rlstir_core.episodes.store.index import parse_index, read_index
 from rlstir_core.errors import StoreError
 
 

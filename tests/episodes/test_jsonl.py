@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from rlstir_core.contract.reasons import EpisodeRejected
 from rlstir_core.contract.registry import Field, Source
-from rlstir_core.episodes.jsonl import Budget, LineSplitter, RowReader
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.episodes.rowspec import row_spec
-from rlstir_core.episodes.strict import parse_line
+from rlstir_core.episodes.reading.jsonl import Budget, LineSplitter, RowReader
+from rlstir_core.episodes.reading.rowspec import row_spec
+from rlstir_core.episodes.reading.strict import parse_line
 
 SOURCE = Source(
     vantage="host",

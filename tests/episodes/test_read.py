@@ -12,9 +12,9 @@ import pytest
 import zstandard
 
 from rlstir_core.contract.registry import default_registry
-from rlstir_core.episodes.read import read_episode
-from rlstir_core.episodes.rows import read_rows, write_rows
-from rlstir_core.episodes.store_writer import jsonl_bytes, tar_bytes
+from rlstir_core.episodes.reading.read import read_episode
+from rlstir_core.episodes.store.writer import jsonl_bytes, tar_bytes
+from rlstir_core.episodes.validation.rows import read_rows, write_rows
 from rlstir_core.errors import UpstreamMissing
 
 

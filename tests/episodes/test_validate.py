@@ -9,14 +9,14 @@ import msgspec
 import pytest
 
 from rlstir_core.contract.registry import default_registry
-from rlstir_core.episodes import validate
-from rlstir_core.episodes.gate import VerdictsRefused
-from rlstir_core.episodes.gone import gone_hosts, remove_gone_hosts
-from rlstir_core.episodes.index import read_index
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.episodes.store_writer import write_episode, write_index
-from rlstir_core.episodes.validate import host_is_current, validate_host, validate_store
-from rlstir_core.episodes.verdicts import read_validation
+from rlstir_core.episodes.store.gone import gone_hosts, remove_gone_hosts
+from rlstir_core.episodes.store.index import read_index
+from rlstir_core.episodes.store.writer import write_episode, write_index
+from rlstir_core.episodes.validation import validate
+from rlstir_core.episodes.validation.gate import VerdictsRefused
+from rlstir_core.episodes.validation.validate import host_is_current, validate_host, validate_store
+from rlstir_core.episodes.validation.verdicts import read_validation
 from rlstir_core.errors import StoreError, UpstreamMissing
 from rlstir_core.results import versions
 from rlstir_core.results.layout import Layout

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rlstir_core.contract.registry import default_registry
-from rlstir_core.episodes.index import read_index
-from rlstir_core.episodes.store_writer import write_episode, write_index
-from rlstir_core.episodes.validate import validate_host
+from rlstir_core.episodes.store.index import read_index
+from rlstir_core.episodes.store.writer import write_episode, write_index
+from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.report.episode_figures import portrait
 from rlstir_core.hostlogs.store import build_log_events

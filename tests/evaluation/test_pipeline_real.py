@@ -16,8 +16,8 @@ from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.scenes import TEST, Scored, scenes, write_predictions
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import train_checkpoint
-from rlstir_core.episodes.index import read_index, save_index
-from rlstir_core.episodes.validate import validate_host
+from rlstir_core.episodes.store.index import read_index, save_index
+from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.errors import SplitRefused
 from rlstir_core.evaluation.detectors.pairs import ScoreReader
 from rlstir_core.importers.tables import import_table

@@ -17,21 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hostile_checkpoints import (
-    ATTACKED,
-    CASES,
-    Bait,
-    Victim,
-    chain,
-    first_tree,
-    inputs_of,
-    learner,
-    model_of,
-    schema_of,
-    settings,
-    tensors,
-    trees,
-)
+from hostile_checkpoints import CASES
+from hostile_checkpoints.in_json import settings
+from hostile_checkpoints.in_tensors import tensors
+from hostile_checkpoints.in_trees import chain, first_tree, learner, model_of, trees
+from hostile_checkpoints.victim import ATTACKED, Bait, Victim, inputs_of, schema_of
 from safetensors.torch import load_file, save_file
 
 from rlstir_core.detectors.blocks import one_block

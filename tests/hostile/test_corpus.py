@@ -15,11 +15,11 @@ from hostile_corpus.index_lines import STRAY_LINES, UNSAFE_PATHS
 from hostile_corpus.store import Corpus, write_case, write_corpus
 
 from rlstir_core.contract.registry import default_registry
-from rlstir_core.episodes.index import parse_index, read_index
-from rlstir_core.episodes.read import read_episode
-from rlstir_core.episodes.rows import read_rows
+from rlstir_core.episodes.reading.read import read_episode
 from rlstir_core.episodes.schema import Reading
-from rlstir_core.episodes.validate import validate_host, validate_store
+from rlstir_core.episodes.store.index import parse_index, read_index
+from rlstir_core.episodes.validation.rows import read_rows
+from rlstir_core.episodes.validation.validate import validate_host, validate_store
 from rlstir_core.results.layout import Layout
 
 FAMILIES = {"archive", "meta", "json", "channel", "time", "label", "index"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import collections
 
 from rlstir_core.contract.registry import load_registry
-from rlstir_core.episodes.index import read_index
-from rlstir_core.episodes.validate import validate_store
+from rlstir_core.episodes.store.index import read_index
+from rlstir_core.episodes.validation.validate import validate_store
 from rlstir_core.lab.generate import generate_store
 from rlstir_core.lab.plan import LabOptions
 

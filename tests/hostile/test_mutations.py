@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zstandard
-from hostile_corpus import tars
+from hostile_corpus.archive import tars
 from hostile_corpus.case import END, Good
 
 from rlstir_core.contract.registry import default_registry
-from rlstir_core.episodes.read import read_episode
+from rlstir_core.episodes.reading.read import read_episode
 from rlstir_core.episodes.schema import Reading
 
 GOOD = Good("host-a", "ep-1")

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlstir_core.contract.registry import Field, Source
-from rlstir_core.episodes.index import parse_index
-from rlstir_core.episodes.jsonl import Budget, LineSplitter, RowReader
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.episodes.rowspec import row_spec
-from rlstir_core.episodes.strict import parse_line
+from rlstir_core.episodes.reading.jsonl import Budget, LineSplitter, RowReader
+from rlstir_core.episodes.reading.rowspec import row_spec
+from rlstir_core.episodes.reading.strict import parse_line
+from rlstir_core.episodes.store.index import parse_index
 
 SOURCE = Source(
     vantage="host",

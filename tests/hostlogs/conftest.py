@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from rlstir_core.contract.registry import load_registry
-from rlstir_core.episodes.index import read_index
-from rlstir_core.episodes.store_writer import IndexRecord, write_episode, write_index
-from rlstir_core.episodes.validate import HostValidation, validate_host
+from rlstir_core.episodes.store.index import read_index
+from rlstir_core.episodes.store.writer import IndexRecord, write_episode, write_index
+from rlstir_core.episodes.validation.validate import HostValidation, validate_host
 from rlstir_core.hostlogs.store import LogSummary, build_log_events
 from rlstir_core.results.layout import Layout
 

@@ -15,16 +15,16 @@ from rlstir_core import hostlogs
 from rlstir_core.contract import members
 from rlstir_core.contract.members import LogMember, is_known
 from rlstir_core.contract.registry import default_registry, load_registry
-from rlstir_core.episodes.index import read_index
-from rlstir_core.episodes.store_writer import jsonl_bytes, write_episode, write_index
-from rlstir_core.episodes.validate import decode_sha256, validate_host
+from rlstir_core.episodes.store.index import read_index
+from rlstir_core.episodes.store.writer import jsonl_bytes, write_episode, write_index
+from rlstir_core.episodes.validation.validate import decode_sha256, validate_host
 from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.parsers import spec_of, specs
 from rlstir_core.hostlogs.recognise import recognise
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.importers.logs import import_logs
-from rlstir_core.lab.tamper.forms import form_of
+from rlstir_core.lab.tamper.formats.forms import form_of
 from rlstir_core.results.layout import Layout
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding_a_parser.md"

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from rlstir_core.contract.registry import load_registry
-from rlstir_core.episodes.read import read_episode
-from rlstir_core.episodes.validate import validate_store
+from rlstir_core.episodes.reading.read import read_episode
+from rlstir_core.episodes.validation.validate import validate_store
 from rlstir_core.errors import ConfigError, RegistryError, StoreError
 from rlstir_core.importers.tables import import_table
 

@@ -18,7 +18,8 @@ from rlstir_core.lab.generate import make_episode, play
 from rlstir_core.lab.machine.events import LoggedOn
 from rlstir_core.lab.plan import EpisodePlan, LabOptions, plan_store
 from rlstir_core.lab.signals import stream
-from rlstir_core.lab.writers import linux, windows
+from rlstir_core.lab.writers.linux import logs as linux_logs
+from rlstir_core.lab.writers.windows import logs as windows_logs
 
 HOSTS = ("elliott-thinkpad", "k-gamingcom", "lab-01", "lab-02", "lab-03", "lab-04")
 OPTIONS = LabOptions(seed=21, tampered=0.0)
@@ -47,7 +48,7 @@ def test_nearly_all_events_and_edges_of_untampered_episodes_come_back(plans: lis
         if plan.host.os != os:
             continue
         trace = play(plan, OPTIONS)
-        writer, recovery = (linux, linux_recovery) if os == "linux" else (windows, windows_recovery)
+        writer, recovery = (linux_logs, linux_recovery) if os == "linux" else (windows_logs, windows_recovery)
         rng = stream(OPTIONS.seed, plan.episode_id, "log writers")
         logs = writer.write(trace.guest, trace.boot, trace.events, trace.living, rng)
         found = recovery.recover(trace.guest, trace.boot, trace.events, logs)

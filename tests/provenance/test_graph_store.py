@@ -13,8 +13,8 @@ import pytest
 from graph_check import check
 
 from rlstir_core.contract.registry import load_registry
-from rlstir_core.episodes.index import read_index
-from rlstir_core.episodes.validate import validate_host
+from rlstir_core.episodes.store.index import read_index
+from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.importers.logs import import_logs

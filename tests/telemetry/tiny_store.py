@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from rlstir_core.contract.registry import Registry, load_registry
-from rlstir_core.episodes.index import read_index, save_index
-from rlstir_core.episodes.store_writer import jsonl_bytes, write_episode, write_index
-from rlstir_core.episodes.validate import validate_host
+from rlstir_core.episodes.store.index import read_index, save_index
+from rlstir_core.episodes.store.writer import jsonl_bytes, write_episode, write_index
+from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.results.layout import Layout
 from rlstir_core.telemetry.schema import make_schema, write_schema
 from rlstir_core.telemetry.store import BuildSummary, build_features, build_tensors

@@ -17,8 +17,8 @@ from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.split import Split
 from rlstir_core.detectors.checkpoint import Checkpoint
 from rlstir_core.detectors.study import Study
-from rlstir_core.episodes.index import load_index
-from rlstir_core.episodes.verdicts import ValidationRow, read_validation
+from rlstir_core.episodes.store.index import load_index
+from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation
 from rlstir_core.evaluation.report.inputs import (
     BadRows,
     Coverage,

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rlstir_core.drawing import FAINT, GRID, INK, canvas, png
-from rlstir_core.episodes.rows import read_rows
 from rlstir_core.episodes.schema import Episode
+from rlstir_core.episodes.validation.rows import read_rows
 from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.provenance.picture import tree_picture
 from rlstir_core.provenance.store import read_graph

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from rlstir_core.episodes.strict import parse_line
+from rlstir_core.episodes.reading.strict import parse_line
 from rlstir_core.hostlogs.lines import Line, lines
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.spec import Head, ParserSpec

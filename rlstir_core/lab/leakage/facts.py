@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 
 from rlstir_core.contract.members import META, TAMPER_SPANS
 from rlstir_core.contract.reasons import EpisodeRejected
-from rlstir_core.episodes.archive import members
-from rlstir_core.episodes.frames import FrameReader
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.episodes.read import open_plain
-from rlstir_core.episodes.verdicts import ValidationRow, read_validation
+from rlstir_core.episodes.reading.archive import members
+from rlstir_core.episodes.reading.frames import FrameReader
+from rlstir_core.episodes.reading.read import open_plain
+from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation
 from rlstir_core.hostlogs.attack.truth import read_truth
 from rlstir_core.hostlogs.gap_rules import both_rules
 from rlstir_core.results.layout import Layout

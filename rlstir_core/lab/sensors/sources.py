@@ -1,7 +1,7 @@
 """From what a machine does to what its five sensors write: counters, sampling times, multiplexing, resets.
 
 Every source has times, habits and faults of its own, and none of them depends on the label. What does not
-belong here: the activity itself (`activity.py`) and the archive (`store_writer.py`).
+belong here: the activity itself (`activity.py`) and the archive (`episodes/store/writer.py`).
 """
 
 from __future__ import annotations

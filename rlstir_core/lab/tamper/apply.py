@@ -13,14 +13,14 @@ import numpy as np
 
 from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.attack.truth import TamperSpan
-from rlstir_core.lab.tamper.benign_artifacts import ARTIFACT_OF
-from rlstir_core.lab.tamper.entry import Entry
-from rlstir_core.lab.tamper.forms import Form, as_text, form_of
-from rlstir_core.lab.tamper.operators import OPERATOR_OF, applied, check
-from rlstir_core.lab.tamper.pieces import NOBODY, SplitLog, join
+from rlstir_core.lab.tamper.changes.benign_artifacts import ARTIFACT_OF
+from rlstir_core.lab.tamper.changes.operators import OPERATOR_OF, applied, check
+from rlstir_core.lab.tamper.changes.work import Outcome, Work
+from rlstir_core.lab.tamper.formats.forms import Form, as_text, form_of
+from rlstir_core.lab.tamper.records.entry import Entry
+from rlstir_core.lab.tamper.records.pieces import NOBODY, SplitLog, join
 from rlstir_core.lab.tamper.rows import tampered_rows
 from rlstir_core.lab.tamper.spans import spans
-from rlstir_core.lab.tamper.work import Outcome, Work
 
 __all__ = [
     "BENIGN_ARTIFACTS",

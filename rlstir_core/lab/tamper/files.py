@@ -19,19 +19,19 @@ import numpy as np
 from rlstir_core.atomic import write_bytes
 from rlstir_core.contract.members import META, TAMPER_SPANS, log_member
 from rlstir_core.contract.reasons import EpisodeRejected
-from rlstir_core.episodes.archive import members
-from rlstir_core.episodes.frames import FrameReader
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.episodes.meta import parse_meta
-from rlstir_core.episodes.read import open_plain
-from rlstir_core.episodes.store_writer import append_index, write_episode
-from rlstir_core.episodes.strict import parse_object
+from rlstir_core.episodes.reading.archive import members
+from rlstir_core.episodes.reading.frames import FrameReader
+from rlstir_core.episodes.reading.meta import parse_meta
+from rlstir_core.episodes.reading.read import open_plain
+from rlstir_core.episodes.reading.strict import parse_object
+from rlstir_core.episodes.store.writer import append_index, write_episode
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.hostlogs.attack.truth import MAX_BYTES, TamperSpan, read_truth
 from rlstir_core.hostlogs.containers import Found, files
 from rlstir_core.lab.signals import stream
 from rlstir_core.lab.tamper.apply import Tampered, tampered
-from rlstir_core.lab.tamper.operators import check
+from rlstir_core.lab.tamper.changes.operators import check
 from rlstir_core.progress import Progress
 
 _ZSTD = b"\x28\xb5\x2f\xfd"

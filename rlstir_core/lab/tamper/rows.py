@@ -20,9 +20,9 @@ from rlstir_core.hostlogs.attack.truth import TamperSpan
 from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.syslog.parser import FACILITIES, SEVERITIES
-from rlstir_core.lab.tamper.entry import MADE_UP, SECOND_NS, Entry
-from rlstir_core.lab.tamper.forms import FORMS
-from rlstir_core.lab.tamper.operators import applied, check
+from rlstir_core.lab.tamper.changes.operators import applied, check
+from rlstir_core.lab.tamper.formats.forms import FORMS
+from rlstir_core.lab.tamper.records.entry import MADE_UP, SECOND_NS, Entry
 from rlstir_core.lab.tamper.spans import spans
 
 # the format that rows of a channel are written as; Windows rows as JSON lines, which comes before EVTX

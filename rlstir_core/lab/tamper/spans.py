@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from rlstir_core.hostlogs.attack.truth import TamperSpan
-from rlstir_core.lab.tamper.entry import MADE_UP, Entry
+from rlstir_core.lab.tamper.records.entry import MADE_UP, Entry
 
 
 def spans(

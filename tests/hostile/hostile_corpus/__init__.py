@@ -7,9 +7,6 @@ By hand: `PYTHONPATH=tests/hostile python -m hostile_corpus /tmp/hostile`, then
 from __future__ import annotations
 
 from hostile_corpus import (
-    archive_frames,
-    archive_members,
-    archive_tar,
     channels,
     costs,
     identifiers,
@@ -19,12 +16,13 @@ from hostile_corpus import (
     meta,
     times,
 )
+from hostile_corpus.archive import frame_cases, member_cases, tar_cases
 from hostile_corpus.case import Case
 
 CASES: tuple[Case, ...] = (
-    *archive_frames.CASES,
-    *archive_members.CASES,
-    *archive_tar.CASES,
+    *frame_cases.CASES,
+    *member_cases.CASES,
+    *tar_cases.CASES,
     *channels.CASES,
     *costs.CASES,
     *identifiers.CASES,

@@ -1,6 +1,6 @@
 """What a case is, and the good episode that every case spoils.
 
-What does not belong here: containers made by hand (`frames.py`, `tars.py`) and the cases themselves.
+What does not belong here: containers made by hand (`archive/`) and the cases themselves.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 import zstandard
 
 from rlstir_core.contract.registry import default_registry
-from rlstir_core.episodes.store_writer import tar_bytes
+from rlstir_core.episodes.store.writer import tar_bytes
 
 SECOND = 10**9
 T0 = 1_750_000_000 * SECOND

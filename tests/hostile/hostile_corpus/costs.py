@@ -1,14 +1,14 @@
 """Cases that aim at time and memory: little on disk, much work for whoever reads it carelessly.
 
 Each is one way in which a reader is quadratic, recursive or patient. What does not belong here: bombs that
-are only large (`archive_frames.py`).
+are only large (`archive/frame_cases.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from hostile_corpus import frames, tars
+from hostile_corpus.archive import frames, tars
 from hostile_corpus.case import DURATION, END, T0, Case, Content, Good, degraded, ok, pack, reject
 from rlstir_core.contract.registry import default_registry
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from rlstir_core.contract.registry import default_registry
-from rlstir_core.episodes.index import read_index
-from rlstir_core.episodes.validate import validate_host
+from rlstir_core.episodes.store.index import read_index
+from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.lab.generate import generate_store
 from rlstir_core.lab.leakage import facts as facts_module

@@ -13,7 +13,7 @@ from rlstir_core.hostlogs.attack.truth import TamperSpan
 from rlstir_core.hostlogs.parsers import spec_of, spec_of_member
 from rlstir_core.hostlogs.recognise import HEAD, recognise
 from rlstir_core.hostlogs.schema import LogContext, LogRow
-from rlstir_core.lab.tamper.forms import as_text, form_of
+from rlstir_core.lab.tamper.formats.forms import as_text, form_of
 
 REAL = Path(__file__).parents[4] / "shared" / "real"
 T0 = 1_714_564_800  # 2024-05-01 12:00:00 UTC

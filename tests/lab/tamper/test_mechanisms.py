@@ -16,7 +16,7 @@ from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.gap_rules import Ids, audit_ids, journal_ids, windows_ids
 from rlstir_core.hostlogs.schema import LogRow
 from rlstir_core.lab.tamper.apply import BENIGN_ARTIFACTS, OPERATORS, Tampered, tampered, with_artifact
-from rlstir_core.lab.tamper.clocks import moved
+from rlstir_core.lab.tamper.records.clocks import moved
 
 READ = {"auditd": audit_ids, "journald": journal_ids, "sysmon": windows_ids, "evtx": windows_ids}
 

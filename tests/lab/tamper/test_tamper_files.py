@@ -17,9 +17,9 @@ from tamper_logs import SMALL, T0, assert_exact, parsed
 
 from rlstir_assets.cli import cli
 from rlstir_core.contract.registry import load_registry
-from rlstir_core.episodes.index import read_index
-from rlstir_core.episodes.store_writer import tar_bytes, write_episode, write_index
-from rlstir_core.episodes.validate import validate_host
+from rlstir_core.episodes.store.index import read_index
+from rlstir_core.episodes.store.writer import tar_bytes, write_episode, write_index
+from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.hostlogs.attack.truth import TamperSpan
 from rlstir_core.hostlogs.store import build_log_events

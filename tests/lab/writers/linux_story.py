@@ -17,7 +17,7 @@ import numpy as np
 
 from rlstir_core.lab.machine import events as ev
 from rlstir_core.lab.machine.guest import Boot, Guest, guest
-from rlstir_core.lab.writers import linux
+from rlstir_core.lab.writers.linux import logs as linux_logs
 
 US, MS, S = 1_000, 1_000_000, 1_000_000_000
 START_NS = 1_772_438_401_000_000_000  # Mar  2 2026 08:00:01 UTC
@@ -280,7 +280,7 @@ def guest_of(enriched: bool) -> Guest:
 def write(story: Story, events: list[ev.Event] | None = None, seed: int = 7) -> dict[str, bytes]:
     """The logs of a story."""
     told = story.events if events is None else events
-    return linux.write(story.guest, story.boot(), told, story.living, np.random.default_rng(seed))
+    return linux_logs.write(story.guest, story.boot(), told, story.living, np.random.default_rng(seed))
 
 
 @functools.cache

@@ -82,9 +82,10 @@ def test_a_run_in_another_process_gives_the_same_bytes(day: Any, tmp_path: Path)
     code = (
         "import sys, hashlib; sys.path.insert(0, sys.argv[1])\n"
         "from dataclasses import replace; import numpy as np, linux_story\n"
-        "from rlstir_core.lab.machine.guest import guest; from rlstir_core.lab.writers import linux\n"
+        "from rlstir_core.lab.machine.guest import guest\n"
+        "from rlstir_core.lab.writers.linux import logs as linux_logs\n"
         "story = linux_story.Story(replace(guest('web-03', 'linux'), enriched=sys.argv[2] == 'True')).day()\n"
-        "logs = linux.write(story.guest, story.boot(), story.events, story.living, np.random.default_rng(7))\n"
+        "logs = linux_logs.write(story.guest, story.boot(), story.events, story.living, np.random.default_rng(7))\n"
         "sys.stdout.buffer.write(b''.join(logs[name] for name in sorted(logs)))\n"
     )
     said = subprocess.run(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rlstir_core.hostlogs.auditd import parser as audit
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.lab.machine import events as ev
-from rlstir_core.lab.writers.linux_numbers import NUMBERS, exec_records
+from rlstir_core.lab.writers.linux.numbers import NUMBERS, exec_records
 
 of, serials, told = linux_story.of, linux_story.serials, linux_story.told
 S = 1_000_000_000

@@ -18,11 +18,11 @@ import pytest
 import windows_life as lives
 import windows_recovery as recovery
 
-from rlstir_core.episodes.strict import parse_line
+from rlstir_core.episodes.reading.strict import parse_line
 from rlstir_core.hostlogs.windows.dialects import nested_event
 from rlstir_core.hostlogs.windows.field_names import ENVELOPE
 from rlstir_core.lab.machine import events as ev
-from rlstir_core.lab.writers.windows import MEMBER, write
+from rlstir_core.lab.writers.windows.logs import MEMBER, write
 
 life, SYSTEM32 = lives.life, lives.SYSTEM32
 

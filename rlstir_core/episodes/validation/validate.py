@@ -1,0 +1,385 @@
+"""One verdict per tarball, kept between runs: only what changed is decoded again.
+
+A host's verdicts depend on its episodes alone. The ledger beside them remembers size and times of the tarballs
+as they were read: a tarball whose stamp differs is hashed, and decoded only when its bytes are new. What does
+not belong here: the checks (`reading/read.py`) and what later steps make of the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rlstir_core.atomic import canonical_sha256, file_sha256, sweep
+from rlstir_core.contract import members
+from rlstir_core.contract.reasons import ReasonCode
+from rlstir_core.contract.registry import Registry
+from rlstir_core.episodes.limits import Limits
+from rlstir_core.episodes.reading.read import read_episode
+from rlstir_core.episodes.schema import Episode, Reading, Verdict
+from rlstir_core.episodes.store.index import SUFFIX, IndexEntry, StoreIndex, read_index
+from rlstir_core.episodes.validation.decoded import Known, Stamp, is_there, read_ledger, stamp_of, write_ledger
+from rlstir_core.episodes.validation.gate import (
+    StagedRows,
+    VerdictsRefused,
+    rejected,
+    rejections,
+    too_many,
+    unbelievable,
+)
+from rlstir_core.episodes.validation.rows import write_rows
+from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation, write_validation
+from rlstir_core.errors import StoreError, UpstreamMissing, how_to_make
+from rlstir_core.progress import Progress, told_to
+from rlstir_core.results.layout import Layout
+from rlstir_core.results.lock import holding
+from rlstir_core.results.versions import version
+
+_MIN_DRIFT_ROWS = 20
+_NO_TARBALL = (ReasonCode.INDEX_PATH, ReasonCode.INDEX_MISSING_FILE)  # faults that stand for a tarball's verdict
+_NO_STAMP: Stamp = (-1, 0, 0, 0)  # no file has it
+_IN_WORK = Known(_NO_STAMP, "", 0, "", "", False, False)
+# the log formats that the version of rows stands for; later ones are hashed by name
+_LOGS_OF_VERSION = frozenset({"audit", "syslog", "journald", "windows_json", "evtx"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostValidation:
+    """The verdicts of one host, and how much of them was new."""
+
+    host: str
+    rows: tuple[ValidationRow, ...]
+    n_decoded: int
+    n_unchanged: int
+    n_removed: int
+
+    def count(self, verdict: str) -> int:
+        return sum(row.verdict == verdict for row in self.rows)
+
+    @property
+    def believable(self) -> bool:
+        """Whether at most half of the episodes are rejected: later steps refuse what is not."""
+        return not too_many(self.count("reject"), len(self.rows))
+
+    @property
+    def said(self) -> str:
+        """Why later steps refuse verdicts that are not believable."""
+        return unbelievable(self.host, self.rows)
+
+
+def decode_sha256(registry: Registry, limits: Limits | None = None) -> str:
+    """The hash of everything but the tarball that decides what reading it gives."""
+    later = [log.name for log in members.LOGS if log.format not in _LOGS_OF_VERSION]
+    return canonical_sha256([registry, limits or Limits(), version("rows"), *later])
+
+
+def validate_store(store: Path, *, registry: Registry, limits: Limits | None = None) -> Iterator[tuple[str, Verdict]]:
+    """(path, verdict) of every tarball of the store, by path; StoreError when there is no index.
+
+    Tarballs that no index line names, index lines that name no readable tarball, and links or unsafe names that
+    look like tarballs have verdicts too; a name that is not printable comes escaped.
+    """
+    index = read_index(store)
+    entries = {entry.path: entry for entry in index.entries}
+    orphans = set(index.orphans)
+    refused = {
+        fault.path: fault
+        for fault in index.faults
+        if (fault.reason in _NO_TARBALL and fault.path)
+        or (fault.reason == ReasonCode.INDEX_CASE_TWIN and fault.path in orphans)
+    }
+    for path in sorted({*entries, *index.orphans, *refused}):
+        if path in entries:
+            yield path, _read(store, entries[path], registry, limits).verdict
+        elif path in refused:
+            fault = refused[path]
+            yield path, Verdict("reject", fault.reason, fault.detail, (fault.reason,))
+        else:
+            yield path, _orphan(store, path, registry, limits)
+
+
+def validate_host(
+    store: Path,
+    layout: Layout,
+    host: str,
+    *,
+    registry: Registry,
+    index: StoreIndex,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> HostValidation:
+    """Brings the verdicts and typed rows of one host up to date with the index.
+
+    Nothing is written where the verdicts that stand are believable and the new ones would not be
+    (VerdictsRefused), or where usable episodes were known and not one tarball is there any more (StoreError).
+    """
+    with holding(layout.host_lock(host), waiting=told_to(progress)):
+        return _validate_host(store, layout, host, registry, index, limits, progress)
+
+
+def _validate_host(
+    store: Path,
+    layout: Layout,
+    host: str,
+    registry: Registry,
+    index: StoreIndex,
+    limits: Limits | None,
+    progress: Progress | None,
+) -> HostValidation:
+    decode = decode_sha256(registry, limits)
+    target = layout.validation(host)
+    earlier = {row.episode_id: row for row in _earlier(target)}
+    ledger = read_ledger(target)
+    entries = {entry.episode_id: entry for entry in index.of_host(host)}
+    stamps = {episode: stamp_of(store / entry.path) for episode, entry in entries.items()}
+    # verdicts whose ledger is lost are believed where the tarball's hash says so
+    known = ledger.episodes or {episode: _known(row, _NO_STAMP) for episode, row in earlier.items()}
+    todo = {
+        episode
+        for episode, entry in entries.items()
+        if episode not in earlier
+        or episode not in known
+        or not _still_holds(known[episode], stamps[episode], store, entry, layout.rows(host, episode), decode)
+    }
+    _check_there(store, host, stamps.values(), earlier.values())
+    staged = StagedRows(layout, host, n_usable=sum(earlier[e].usable for e in entries.keys() - todo), of=len(entries))
+    at_stake = bool(earlier) and not too_many(rejected(earlier.values()), len(earlier))
+
+    def commit() -> None:
+        if todo and target.exists():  # so that the next run knows what this one, if it is cut off, had begun
+            write_ledger(target, known | dict.fromkeys(todo, _IN_WORK))
+        staged.commit()
+
+    rows = []
+    for done, (episode, entry) in enumerate(entries.items()):
+        if progress is not None:
+            progress(done, len(entries), episode)
+        if episode not in todo:
+            rows.append(earlier[episode])
+            continue
+        if not staged.committed and (staged.safe or not at_stake):
+            commit()
+        row = _decode(store, entry, staged.place(episode), registry=registry, limits=limits, decode=decode)
+        staged.took(row)
+        rows.append(row)
+    if not staged.committed:
+        if at_stake and not staged.safe:
+            staged.discard()
+            raise VerdictsRefused(
+                f"verdict_rates: {rejections(host, rows)}, more than half; the verdicts of before, by which "
+                f"{len(earlier) - rejected(earlier.values())} of {len(earlier)} were usable, stay as they are: restore "
+                "the tarballs, or take the episodes out of the index, and run again"
+            )
+        commit()
+    removed = earlier.keys() - entries.keys()
+    now = {row.episode_id: _known(row, stamp) for row, stamp in zip(rows, stamps.values(), strict=True)}
+    if progress is not None:
+        progress(len(entries), len(entries), "done")
+    if todo or removed or not target.exists():
+        write_validation(target, rows)
+    if todo or removed or now != ledger.episodes:
+        write_ledger(target, now)
+    sweep(target.parent)
+    _drop_rows(layout, host, {row.episode_id for row in rows if row.usable})
+    return HostValidation(
+        host=host,
+        rows=tuple(rows),
+        n_decoded=len(todo),
+        n_unchanged=len(rows) - len(todo),
+        n_removed=len(removed),
+    )
+
+
+def host_is_current(
+    store: Path,
+    layout: Layout,
+    host: str,
+    *,
+    registry: Registry,
+    index: StoreIndex,
+    limits: Limits | None = None,
+) -> bool:
+    """Whether `validate_host` would find nothing new; nothing is decoded to tell."""
+    decode = decode_sha256(registry, limits)
+    known = read_ledger(layout.validation(host)).episodes
+    entries = index.of_host(host)
+    if not layout.validation(host).exists() or known.keys() != {entry.episode_id for entry in entries}:
+        return False
+    return all(
+        _still_holds(
+            known[entry.episode_id],
+            stamp_of(store / entry.path),
+            store,
+            entry,
+            layout.rows(host, entry.episode_id),
+            decode,
+        )
+        for entry in entries
+    )
+
+
+def validated(layout: Layout, host: str, *, with_logs: bool = False) -> dict[str, str]:
+    """{episode: hash of what it was decoded from} of the host's usable episodes (those with logs), by name.
+
+    UpstreamMissing when the host was never validated.
+    """
+    path = layout.validation(host)
+    if not path.exists():
+        raise UpstreamMissing(
+            f"{path} is missing: host {host!r} was not validated; make it with: {how_to_make('validation', host)}"
+        )
+    known = read_ledger(path).episodes or {row.episode_id: _known(row, _NO_STAMP) for row in read_validation(path)}
+    if _IN_WORK in known.values():
+        raise UpstreamMissing(
+            f"the validation of host {host!r} was cut off; make it again with: {how_to_make('validation', host)}"
+        )
+    n_rejected = sum(not each.usable for each in known.values())
+    if too_many(n_rejected, len(known)):
+        raise UpstreamMissing(unbelievable(host, read_validation(path)))
+    return {
+        episode: canonical_sha256([each.sha256, each.decode_sha256])
+        for episode, each in sorted(known.items())
+        if each.usable and (each.has_logs or not with_logs)
+    }
+
+
+def _check_there(store: Path, host: str, stamps: Collection[Stamp], earlier: Collection[ValidationRow]) -> None:
+    """A folder that is not mounted is no reason to reject what could be read before."""
+    n_usable = len(earlier) - rejected(earlier)
+    if n_usable and stamps and not any(map(is_there, stamps)):
+        raise StoreError(
+            f"none of the {len(stamps)} tarballs of host {host!r} is under {store / 'episodes' / host}, though "
+            f"{n_usable} of its episodes could be read before; mount or restore that folder and run again"
+        )
+
+
+def _read(store: Path, entry: IndexEntry, registry: Registry, limits: Limits | None) -> Reading:
+    return read_episode(
+        store / entry.path,
+        registry=registry,
+        host_id=entry.host_id,
+        episode_id=entry.episode_id,
+        sha256=entry.sha256,
+        n_bytes=entry.n_bytes,
+        limits=limits,
+    )
+
+
+def _orphan(store: Path, path: str, registry: Registry, limits: Limits | None) -> Verdict:
+    """The verdict on a tarball that the index does not name: never better than degraded."""
+    host, episode = path.split("/")[1], path.split("/")[2].removesuffix(SUFFIX)
+    verdict = read_episode(store / path, registry=registry, host_id=host, episode_id=episode, limits=limits).verdict
+    if not verdict.usable:
+        return verdict
+    detail = "no line of the index names this tarball, so it is not used; add the line"
+    if verdict.detail:
+        detail = f"{detail}; {verdict.detail}"
+    return Verdict("degraded", ReasonCode.INDEX_ORPHAN, detail, (ReasonCode.INDEX_ORPHAN, *verdict.reasons))
+
+
+def _decode(
+    store: Path, entry: IndexEntry, kept: Path, *, registry: Registry, limits: Limits | None, decode: str
+) -> ValidationRow:
+    reading = _read(store, entry, registry, limits)
+    episode, verdict = reading.episode, reading.verdict
+    if episode is not None:
+        write_rows(kept, episode)
+    part: dict[str, object] = {} if episode is None else _usable_part(episode, registry)
+    return ValidationRow(
+        host=entry.host_id,
+        episode_id=entry.episode_id,
+        path=entry.path,
+        verdict=verdict.verdict,
+        reason=verdict.reason,
+        reasons=verdict.reasons,
+        detail=verdict.detail,
+        index_sha256=entry.sha256,
+        sha256=episode.sha256 if episode is not None else _hash(store / entry.path),
+        n_bytes=entry.n_bytes,
+        decode_sha256=decode,
+        **part,  # type: ignore[arg-type]
+    )
+
+
+def _usable_part(episode: Episode, registry: Registry) -> dict[str, object]:
+    """The part of a row that only a usable episode has."""
+    meta, sources = episode.meta, episode.sources
+    return {
+        "profile": meta.profile,
+        "sample_name": meta.sample_name,
+        "benign": meta.benign,
+        "origin": meta.origin,
+        "corpus": meta.corpus,
+        "synthetic": meta.synthetic,
+        "t_start_wall_ns": meta.t_start_wall_ns,
+        "t_end_wall_ns": meta.t_end_wall_ns,
+        "content_sha256": episode.content_sha256,
+        "logs_sha256": episode.logs_sha256,
+        "rows": {name: rows.n_rows for name, rows in sources.items()},
+        "bad_rows": {name: rows.n_bad for name, rows in sources.items() if rows.n_bad},
+        "outside_rows": {name: rows.n_outside for name, rows in sources.items() if rows.n_outside},
+        "torn_lines": {name: rows.n_torn for name, rows in sources.items() if rows.n_torn},
+        "log_bytes": {name: size for name, size in episode.members.items() if name.startswith(members.LOG_FOLDER)},
+        "missing_sources": tuple(
+            name for name, source in registry.sources.items() if source.required and name not in sources
+        ),
+        "clock_offset_ns": episode.clock_offset_ns,
+        "clock_step_ns": episode.clock_step_ns,
+        "clock_drift_ppm": _drift_ppm(episode, registry),
+    }
+
+
+def _drift_ppm(episode: Episode, registry: Registry) -> float | None:
+    """Growth of wall - mono over the first sampled source, last tenth of its rows against the first tenth."""
+    for name, source in registry.sources.items():
+        rows = episode.sources.get(name)
+        if source.count or rows is None or rows.n_rows < _MIN_DRIFT_ROWS:
+            continue
+        wall, tenth = rows.columns["t_wall_ns"], rows.n_rows // 10
+        gap = wall - rows.columns["t_mono_ns"]
+        span = float(np.median(wall[-tenth:]) - np.median(wall[:tenth]))
+        if span > 0:
+            return round(float(np.median(gap[-tenth:]) - np.median(gap[:tenth])) / span * 1e6, 3)
+    return None
+
+
+def _known(row: ValidationRow, stamp: Stamp) -> Known:
+    """The ledger's view of a row."""
+    seen = (row.index_sha256, row.n_bytes, row.sha256, row.decode_sha256)
+    return Known(stamp, *seen, row.usable, bool(row.log_bytes))
+
+
+def _still_holds(before: Known, stamp: Stamp, store: Path, entry: IndexEntry, kept: Path, decode: str) -> bool:
+    """Whether decoding the episode again would give what is there."""
+    return (
+        (before.decode_sha256, before.index_sha256, before.n_bytes) == (decode, entry.sha256, entry.n_bytes)
+        and (not before.usable or kept.exists())
+        and (before.stamp == stamp or (bool(before.sha256) and _hash(store / entry.path) == before.sha256))
+    )
+
+
+def _hash(path: Path) -> str:
+    try:
+        return file_sha256(path) if path.stat().st_size <= Limits().file_bytes else ""
+    except OSError:
+        return ""
+
+
+def _earlier(path: Path) -> list[ValidationRow]:
+    """The rows of the run before; none where there was none, or where another version wrote them."""
+    try:
+        return read_validation(path)
+    except UpstreamMissing:
+        return []
+
+
+def _drop_rows(layout: Layout, host: str, wanted: set[str]) -> None:
+    """Removes rows of episodes that are gone or rejected, and temporary files of a run that was killed."""
+    folder = layout.rows(host, "x").parent
+    keep = {layout.rows(host, name).name for name in wanted}
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if file.name not in keep:
+            file.unlink(missing_ok=True)
