@@ -17,8 +17,8 @@ from rlstir_assets.resources import Settings
 from rlstir_core.datasets.store import build_split
 from rlstir_core.detectors.beside import fit_baselines
 from rlstir_core.detectors.training import train_checkpoint
-from rlstir_core.episodes.binding import refresh_index
-from rlstir_core.episodes.validate import validate_host
+from rlstir_core.episodes.store.binding import refresh_index
+from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.hostlogs.store import build_log_events
