@@ -62,8 +62,8 @@ class Web:
         assert "errors" not in said, said
         return said["data"]
 
-    def materialize(self, key: str, partition: str | None = None) -> tuple[str, list[str]]:
-        """(status, what the failed steps said) of a click on Materialize."""
+    def materialize(self, key: str, partition: str | None = None, **settings: str) -> tuple[str, list[str]]:
+        """(status, what the failed steps said) of a click on Materialize, perhaps with settings from the launchpad."""
         selector = {
             "repositoryLocationName": LOCATION,
             "repositoryName": "__repository__",
@@ -72,9 +72,13 @@ class Web:
             "assetCheckSelection": None,
         }
         tags = [] if partition is None else [{"key": "dagster/partition", "value": partition}]
-        launched = self.ask(
-            LAUNCH, given={"selector": selector, "executionMetadata": {"tags": tags}, "mode": "default"}
-        )
+        given = {
+            "selector": selector,
+            "executionMetadata": {"tags": tags},
+            "mode": "default",
+            "runConfigData": json.dumps({"resources": {"settings": {"config": settings}}}),
+        }
+        launched = self.ask(LAUNCH, given=given)
         run = launched["launchRun"]["run"]["runId"]
         for _ in range(240):
             found = self.ask(STATUS, run=run)["runOrError"]

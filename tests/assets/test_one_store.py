@@ -8,19 +8,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
+from rlstir_assets.definitions import build_defs
+from rlstir_assets.partitions import recipes
+from rlstir_assets.resources import Settings
 from rlstir_core.episodes.store.binding import refresh_index
 
 pytestmark = pytest.mark.slow
 HOSTS = ("elliott-thinkpad", "k-gamingcom")
 MATERIALIZE = ("dagster", "asset", "materialize", "-m", "rlstir_assets.definitions", "--select")
+ASSETS = {asset.key.to_user_string(): asset for asset in build_defs().assets if isinstance(asset, dg.AssetsDefinition)}
+UNMOUNTED = {  # what the assets say that look at every tarball
+    "episode_index": "their tarballs are not there for 4",
+    "validation": "mount or restore that folder",
+}
 UP_TO_VERDICTS = "key:episode_index or key:validation"
 
 
 def outputs(data: Path) -> dict[Path, bytes]:
-    """Every file under a data folder; locks say nothing."""
-    return {p: p.read_bytes() for p in data.rglob("*") if p.is_file() and p.suffix != ".lock"}
+    """Every result under a data folder; locks say nothing, and ledgers hold inodes, which a copy of a store changes."""
+    return {
+        path: path.read_bytes()
+        for path in data.rglob("*")
+        if path.is_file() and path.suffix != ".lock" and not path.name.startswith("_")
+    }
 
 
 @pytest.fixture
@@ -29,13 +42,24 @@ def other(tmp_path: Path, small_store: Callable[..., Path]) -> Path:
     return small_store(tmp_path / "other", episodes=4, seed=99)
 
 
+@pytest.fixture(scope="module")
+def validated(
+    tmp_path_factory: pytest.TempPathFactory, small_store: Callable[..., Path], make_home: Any, shell: Any
+) -> Path:
+    """A folder with a store, the data folder where its hosts were validated, and the instance that did it."""
+    root = tmp_path_factory.mktemp("validated")
+    store, home = small_store(root / "store", episodes=4), make_home(root / "home")
+    given = ("--store", store, "--data", root / "data", "--select", UP_TO_VERDICTS)
+    done = shell("rlstir", "materialize", *given, home=home)
+    assert done.returncode == 0, done.stderr
+    return root
+
+
 @pytest.fixture
-def made(invoke: Any, tmp_path: Path, small_store: Callable[..., Path]) -> Path:
-    """The data folder of a store whose hosts were validated."""
-    store, data = small_store(tmp_path / "store", episodes=4), tmp_path / "data"
-    done = invoke("materialize", "--store", store, "--data", data, "--select", UP_TO_VERDICTS)
-    assert done.exit_code == 0, done.output
-    return data
+def made(invoke: Any, validated: Path, tmp_path: Path) -> Path:
+    """The data folder of a copy of that, which a test may change; its store lies beside it."""
+    shutil.copytree(validated, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "data"
 
 
 # The command line
@@ -102,23 +126,42 @@ def test_spoiled_tarballs_fail_the_run_with_their_reasons_and_leave_the_verdicts
 
 def test_a_typo_in_the_stores_path_costs_nothing(shell: Any, made: Path, other: Path, tmp_path: Path) -> None:
     home, before = tmp_path / "home", outputs(made)
-    for store, says in ((tmp_path / "no such", "is not a folder"), (other, "belongs to another store")):
+    for store, select, says in (
+        (tmp_path / "no such", "key:validation", "is not a folder"),
+        (other, "key:log_events", "belongs to another store"),
+    ):
         env = {"RLSTIR_STORE": str(store), "RLSTIR_DATA": str(made)}
-        for select in ("key:validation", "key:log_events"):
-            done = shell(*MATERIALIZE, select, "--partition", HOSTS[0], home=home, env=env)
-            assert done.returncode != 0
-            assert says in done.stdout + done.stderr
+        done = shell(*MATERIALIZE, select, "--partition", HOSTS[0], home=home, env=env)
+        assert done.returncode != 0
+        assert says in done.stdout + done.stderr
     assert outputs(made) == before
 
 
-def test_a_folder_of_episodes_that_is_not_mounted_costs_nothing(shell: Any, made: Path, tmp_path: Path) -> None:
-    home, store, before = tmp_path / "home", tmp_path / "store", outputs(made)
-    (store / "episodes").rename(store / "unmounted")
-    env = {"RLSTIR_STORE": str(store), "RLSTIR_DATA": str(made)}
-    verdicts = shell(*MATERIALIZE, "key:validation", "--partition", HOSTS[0], home=home, env=env)
-    index = shell(*MATERIALIZE, "key:episode_index", home=home, env=env)
-    assert verdicts.returncode != 0 and "mount or restore that folder" in verdicts.stdout + verdicts.stderr
-    assert index.returncode != 0 and "their tarballs are not there for 4" in index.stdout + index.stderr
+def refusal(asset: dg.AssetsDefinition, settings: Settings, instance: dg.DagsterInstance) -> str:
+    """What a step says that fails inside this process."""
+    partition = None if asset.partitions_def is None else "host" if asset.partitions_def is recipes else HOSTS[0]
+    made = dg.materialize(
+        [asset],
+        resources={"settings": settings},
+        partition_key=partition,
+        instance=instance,
+        raise_on_error=False,
+        selection=[*asset.keys],
+    )
+    (failure,) = [event.step_failure_data for event in made.all_events if event.is_step_failure]
+    return str(failure.user_failure_data.description)
+
+
+@pytest.mark.parametrize("name", sorted(ASSETS))
+def test_no_asset_writes_where_the_store_is_gone_or_another(name: str, made: Path, other: Path, tmp_path: Path) -> None:
+    store, before = tmp_path / "store", outputs(made)
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("host", HOSTS)
+        for wrong, says in ((tmp_path / "no such", "is not a folder"), (other, "belongs to another store")):
+            assert says in refusal(ASSETS[name], Settings(store=str(wrong), data=str(made)), instance)
+        if name in UNMOUNTED:
+            (store / "episodes").rename(store / "unmounted")
+            assert UNMOUNTED[name] in refusal(ASSETS[name], Settings(store=str(store), data=str(made)), instance)
     assert outputs(made) == before
 
 
@@ -128,23 +171,20 @@ def test_a_folder_of_episodes_that_is_not_mounted_costs_nothing(shell: Any, made
 def test_a_click_in_the_ui_is_refused_alike(
     web: Any, made: Path, other: Path, tmp_path: Path, instance_of: Any
 ) -> None:
-    home, before = tmp_path / "home", outputs(made)
-    with web(home, other, made) as ui:
-        for key, partition in (("episode_index", None), ("validation", HOSTS[0])):
-            status, said = ui.materialize(key, partition)
-            assert status == "FAILURE"
-            assert len(said) == 1 and "belongs to another store" in said[0] and f"--data {other}-data" in said[0]
-    assert outputs(made) == before
+    home, store, before = tmp_path / "home", tmp_path / "store", outputs(made)
     with instance_of(home) as instance:
         instance.add_dynamic_partitions("host", ["typed-by-hand"])
-    with web(home, tmp_path / "store", made) as ui:
-        status, said = ui.materialize("validation", "typed-by-hand")
+    with web(home, store, made) as ui:
+        status, found = ui.materialize("episode_index", store=str(other))  # as the launchpad lets one choose
         assert status == "FAILURE"
-        assert "host 'typed-by-hand' is not in the episode index" in said[0] and ", ".join(HOSTS) in said[0]
+        assert len(found) == 1 and "belongs to another store" in found[0] and f"--data {other}-data" in found[0]
+        status, found = ui.materialize("validation", "typed-by-hand")
+        assert status == "FAILURE"
+        assert "host 'typed-by-hand' is not in the episode index" in found[0] and ", ".join(HOSTS) in found[0]
         assert ui.materialize("validation", HOSTS[0]) == ("SUCCESS", [])
-        shutil.rmtree(tmp_path / "store")
-        status, said = ui.materialize("validation", HOSTS[0])
-        assert status == "FAILURE" and "is not a folder" in said[0]
+        shutil.rmtree(store)
+        status, found = ui.materialize("validation", HOSTS[0])
+        assert status == "FAILURE" and "is not a folder" in found[0]
     assert outputs(made) == before
 
 
