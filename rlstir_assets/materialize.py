@@ -42,7 +42,7 @@ class Request:
 class Outcome:
     """What was done."""
 
-    made: tuple[str, ...]  # one phrase a run
+    made: tuple[str, ...]  # one phrase per run
     reports: dict[str, Path]
 
 

@@ -55,7 +55,7 @@ def coarse_registry(store: Path) -> None:
 
 
 def small_store(store: Path, episodes: int = 16, seed: int = 7) -> Path:
-    """Two hosts, a minute an episode: large enough for every phase to be trained on."""
+    """Two hosts, a minute per episode: large enough for every phase to be trained on."""
     generate_store(store, episodes=episodes, options=LabOptions(duration_s=60.0, seed=seed))
     coarse_registry(store)
     return store

@@ -51,7 +51,7 @@ def episode_index(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     stage="rows",
     kind="parquet",
     deps=[episode_index],
-    description="One verdict an episode (ok, degraded, reject) with its reason, and the typed rows of every usable "
+    description="One verdict per episode (ok, degraded, reject) with its reason, and the typed rows of every usable "
     "one. Only new and changed tarballs are decoded, and verdicts that reject most of a host never replace good ones.",
     check_specs=[checks.verdict_rates],
 )

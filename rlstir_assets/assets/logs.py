@@ -26,7 +26,7 @@ GROUP = "logs"
     stage="log_rows",
     kind="parquet",
     deps=[validation],
-    description="A row an event of the host logs (auditd, auth, journald, Sysmon, EVTX), with templates, labels and "
+    description="A row per event of the host logs (auditd, auth, journald, Sysmon, EVTX), with templates, labels and "
     "tamper spans by the episode's truth.",
     check_specs=[checks.parse_failures],
 )
@@ -76,7 +76,7 @@ def _rows_told(summary: LogSummary, data_version: str) -> Part:
     kind="parquet",
     deps=[log_events],
     description="Processes, files and sockets of every episode with logs, and who made, read, wrote or called whom: "
-    "four Parquet tables an episode, every edge with the log rows behind it.",
+    "four Parquet tables per episode, every edge with the log rows behind it.",
 )
 def provenance_graphs(context: dg.AssetExecutionContext, settings: Settings) -> Events:
     opened = opened_hosts(context, settings)

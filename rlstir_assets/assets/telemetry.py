@@ -51,7 +51,7 @@ def feature_schema(settings: Settings) -> dg.MaterializeResult:
     stage="tensors",
     kind="safetensors",
     deps=[feature_schema, validation],
-    description="Channel x time, float32, with a missingness mask: one file an episode.",
+    description="Channel x time, float32, with a missingness mask: one file per episode.",
 )
 def window_tensors(context: dg.AssetExecutionContext, settings: Settings) -> Events:
     yield from _build(context, settings, build_tensors, Layout.tensors, "tensors")
@@ -62,7 +62,7 @@ def window_tensors(context: dg.AssetExecutionContext, settings: Settings) -> Eve
     stage="features",
     kind="parquet",
     deps=[window_tensors],
-    description="A row a window: keys, labels, purity, summary statistics and missingness.",
+    description="A row per window: keys, labels, purity, summary statistics and missingness.",
 )
 def window_features(context: dg.AssetExecutionContext, settings: Settings) -> Events:
     yield from _build(context, settings, build_features, Layout.features, "features")
