@@ -54,12 +54,12 @@ def hosts_are_believable(found: Sequence[HostValidation], refused: Mapping[str, 
             "host": each.host,
             "rejected": each.count("reject"),
             "episodes": len(each.rows),
-            "said": each.said if not each.believable else "",
+            "message": each.sentence if not each.believable else "",
         }
         for each in found
     ]
     hosts += [
-        {"host": host, "rejected": None, "episodes": None, "said": sentence} for host, sentence in refused.items()
+        {"host": host, "rejected": None, "episodes": None, "message": sentence} for host, sentence in refused.items()
     ]
     return dg.AssetCheckResult(
         check_name=verdict_rates.name,
@@ -91,11 +91,11 @@ def rows_were_parsed(found: Mapping[str, LogSummary]) -> dg.AssetCheckResult:
 def gate_holds(gate: Gate) -> dg.AssetCheckResult:
     """A gate of the lab: the figure with its interval, the bar, and how many episodes it was found in."""
     figure = gate.figure
-    said: dict[str, str | int | float] = {"bar": gate.bar, "episodes": gate.n, "detail": plain(gate.detail)}
+    metadata: dict[str, str | int | float] = {"bar": gate.bar, "episodes": gate.n, "detail": plain(gate.detail)}
     if figure is None:
-        said["figure"] = "not a generated store" if not gate.n else "nothing to tell apart"
+        metadata["figure"] = "not a generated store" if not gate.n else "nothing to tell apart"
     else:
-        said |= {"figure": round(figure.value, 3), "lo": round(figure.lo, 3), "hi": round(figure.hi, 3)}
+        metadata |= {"figure": round(figure.value, 3), "lo": round(figure.lo, 3), "hi": round(figure.hi, 3)}
     if not gate.judged:
-        said["not judged"] = "too few generated episodes"
-    return dg.AssetCheckResult(check_name=gate.name, passed=gate.passed, metadata=said)
+        metadata["not judged"] = "too few generated episodes"
+    return dg.AssetCheckResult(check_name=gate.name, passed=gate.passed, metadata=metadata)

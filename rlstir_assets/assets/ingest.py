@@ -81,7 +81,9 @@ def validation(context: dg.AssetExecutionContext, settings: Settings) -> Events:
     check = checks.hosts_are_believable(found, refused)
     yield check
     if not check.passed:
-        raise failing([*refused.values(), *(f"verdict_rates: {each.said}" for each in found if not each.believable)])
+        raise failing(
+            [*refused.values(), *(f"verdict_rates: {each.sentence}" for each in found if not each.believable)]
+        )
 
 
 def _told(made: HostValidation) -> Part:

@@ -136,6 +136,6 @@ def lab_checks(context: dg.AssetExecutionContext, settings: Settings) -> Events:
         data_version=dg.DataVersion(canonical_sha256([inputs, [(g.name, g.passed, g.figure) for g in found]])),
         check_results=[checks.gate_holds(gate) for gate in found if gate.name not in PRINTED],
     )
-    leaks = [gate.said for gate in found if not gate.passed]
+    leaks = [gate.sentence for gate in found if not gate.passed]
     if leaks:
         raise failing(leaks)

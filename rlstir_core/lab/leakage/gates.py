@@ -30,7 +30,7 @@ def gates(store: Path, layout: Layout, hosts: Iterable[str]) -> list[Gate]:
     made_from = lab_inputs_sha256(layout, named)
     facts = generated(store, layout, named)
     found = judge(facts)
-    failed = tuple(gate.said for gate in found if not gate.passed)
+    failed = tuple(gate.sentence for gate in found if not gate.passed)
     write_outcome(layout, LabOutcome(made_from=made_from, n_episodes=len(facts), failed=failed))
     return found
 

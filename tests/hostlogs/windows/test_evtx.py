@@ -50,16 +50,16 @@ def counts(raw: bytes) -> tuple[int, int]:
     return sum(row.parsed for row in found), sum(not row.parsed for row in found)
 
 
-def said(data: object) -> Iterator[str]:
+def field_names(data: object) -> Iterator[str]:
     if isinstance(data, dict):
         for key, value in data.items():
             if isinstance(value, (dict, list)):
-                yield from said(value)
+                yield from field_names(value)
             elif value not in ("", "-", None):
                 yield key.lower()
     elif isinstance(data, list):
         for item in data:
-            yield from said(item)
+            yield from field_names(item)
 
 
 @needs_files
@@ -71,7 +71,7 @@ def test_every_record_of_281_files_is_a_row_with_its_process() -> None:
     for row in found:
         record = json.loads(row.fields_json)
         event = record["Event"]
-        names = {name for part in ("EventData", "UserData") for name in said(event.get(part))}
+        names = {name for part in ("EventData", "UserData") for name in field_names(event.get(part))}
         n_pid, n_exe = n_pid + bool(names & PIDS), n_exe + bool(names & EXES)
         assert row.pid >= 0 or not names & PIDS, record
         assert row.exe or not names & EXES, record
