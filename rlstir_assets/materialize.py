@@ -1,7 +1,7 @@
 """The one-command driver: what is stale is made, one Dagster run for each partition dimension.
 
 No run can span two partition definitions, so there is one for the index, one for the hosts, one for each
-recipe. What does not belong here: running (`runs.py`) and what a person sees (`cli.py`).
+recipe. What does not belong here: running (`runs.py`) and what a person sees (`cli/`).
 """
 
 from __future__ import annotations

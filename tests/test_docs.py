@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = sorted([ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")])
 MODULES = sorted([*(ROOT / "rlstir_core").rglob("*.py"), *(ROOT / "rlstir_assets").rglob("*.py")])
+ALL_MODULES = sorted([*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
 
 
 def code(text: str) -> list[str]:
@@ -141,6 +142,14 @@ def test_every_module_says_what_belongs_in_it() -> None:
         tree = ast.parse(path.read_text())
         if tree.body:
             assert ast.get_docstring(tree), path
+
+
+def test_every_module_that_a_module_docstring_names_lies_where_a_reader_would_look() -> None:
+    for path in ALL_MODULES:
+        words = ast.get_docstring(ast.parse(path.read_text())) or ""
+        folders = [folder for folder in path.parents if folder.is_relative_to(ROOT)]  # its own, then those above
+        for name in re.findall(r"`([\w./-]+\.py)`", words):
+            assert any((folder / name).is_file() for folder in folders), (path, name)
 
 
 def test_no_module_is_longer_than_the_hard_limit() -> None:

@@ -1,6 +1,6 @@
 """Signatures: what was recorded, in 64 numbers, so that near-duplicate recordings can be found.
 
-What does not belong here: what happens to a duplicate (`splits/`).
+What does not belong here: what happens to a duplicate (`datasets/`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The report's breakdowns: by phase, profile, host, completeness, start and time since the onset.
 
-What does not belong here: the main table and the differences (`report.py`).
+What does not belong here: the main table and the differences (`document.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The comparison report as markdown: reads as text, and is what the HTML is made from.
 
 With `model_card.py` the only writer of markdown. What does not belong here: computing figures, the words of
-the verdict (`report_verdict.py`), pictures (`plots.py`).
+the verdict (`verdict.py`), pictures (`plots.py`).
 """
 
 from __future__ import annotations
