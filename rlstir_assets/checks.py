@@ -12,6 +12,7 @@ import dagster as dg
 
 from rlstir_assets.console import plain
 from rlstir_assets.reporting import table
+from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.episodes.store.index import StoreIndex
 from rlstir_core.episodes.validation.gate import MAX_REJECTED
 from rlstir_core.episodes.validation.validate import HostValidation
@@ -19,7 +20,7 @@ from rlstir_core.hostlogs.store import LogSummary
 from rlstir_core.lab.leakage.gate import GATES, Gate
 
 MAX_UNPARSED = 0.01  # of a log channel's rows; more says that a parser does not know the format
-_SMALL_FAULTS = ("index.torn", "index.repeated")  # no record was lost by them
+_SMALL_FAULTS = (ReasonCode.INDEX_TORN, ReasonCode.INDEX_REPEATED)  # no record was lost by them
 
 index_readable = dg.AssetCheckSpec("index_readable", asset="episode_index", description="No index line was lost.")
 verdict_rates = dg.AssetCheckSpec(
