@@ -90,7 +90,7 @@ def test_a_column_says_which_series_it_is_made_from(registry: Registry) -> None:
 def test_the_columns_of_a_mode_hold_no_channel_that_it_may_not_see(normaliser: str) -> None:
     registry = default_registry()
     schema = make_schema(registry, normaliser)
-    seen = {channel.name for channel in registry.mode_channels("realistic")}
+    seen = {channel.name for channel in registry.channels if channel.vantage in MODES["realistic"]}
     hidden = {channel.name for channel in registry.channels} - seen
     columns = schema.columns_of(tuple(sorted(seen)))
     assert columns and not [column for column in columns if any(name in column for name in hidden)]
