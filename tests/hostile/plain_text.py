@@ -179,9 +179,9 @@ def assert_instance_is_plain(home: Path) -> str:
         assert all(is_safe(name) for name in names)
     for path in home.rglob("*"):
         if path.suffix in (".log", ".out", ".err", ".txt"):
-            said_there = path.read_text("utf-8")
-            assert_plain(said_there, str(path), allowed="\n\t\x1b")
-            assert all("\x1b" not in line for line in said_there.splitlines() if MARK in line)
+            written = path.read_text("utf-8")
+            assert_plain(written, str(path), allowed="\n\t\x1b")
+            assert all("\x1b" not in line for line in written.splitlines() if MARK in line)
     return "\n".join(found)
 
 

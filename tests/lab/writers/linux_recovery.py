@@ -208,7 +208,7 @@ def _on_account(rows: _Rows, event: Any) -> object:
     return rows.messages(event, event.who.pid, *types) and rows.auth_lines(event, event.target.name)
 
 
-def _said(rows: _Rows, event: Any) -> object:
+def _own_words(rows: _Rows, event: Any) -> object:
     start = event.text.splitlines()[0][:40].strip()
     return rows.entries(event, start) and (not event.auth or rows.auth_lines(event, start))
 
@@ -231,7 +231,7 @@ _LOOK: dict[type, Callable[[_Rows, Any], object]] = {
     ev.OnTask: _on_task,
     ev.OnAccount: _on_account,
     ev.Cleared: lambda rows, event: rows.calls(event, "openat", "unlink", "unlinkat"),
-    ev.Wrote: _said,
+    ev.Wrote: _own_words,
 }
 
 
