@@ -7,7 +7,7 @@ RLSTIR_STORE ?= $(CURDIR)/.rlstir/store
 RLSTIR_DATA ?= $(CURDIR)/.rlstir/data
 export RLSTIR_STORE RLSTIR_DATA
 export DAGSTER_HOME := $(CURDIR)
-# One thread a process: steps and tests run side by side.
+# One thread per process: steps and tests run side by side.
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: run test check bench ui clean

@@ -80,7 +80,7 @@ def evtx_logs() -> list[bytes]:
 
 
 def obvious_json(log: bytes) -> pd.DataFrame:
-    """The same rows as most people would make them: json a line, a DataFrame, and its columns brought together."""
+    """The same rows as most people would make them: json per line, a DataFrame, and its columns brought together."""
     lines = [line for line in log.split(b"\n") if line.strip()]
     frame = pd.DataFrame([json.loads(line) for line in lines])
     rows = pd.DataFrame(index=frame.index)
@@ -190,7 +190,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     passed = json_result["speedup_over_obvious"] >= BAR_JSON
     evtx_result: dict[str, Any] = {}
     if files := evtx_logs():
-        # pandas takes a while a file: the small ones tell nothing
+        # pandas takes a while per file: the small ones tell nothing
         files = sorted(files, key=len)[-20:] if args.quick else files
         evtx_result = compare(files, {"ours": our_evtx, "bare": bare_evtx, "obvious": obvious_evtx}, rounds)
         rates = evtx_result["rows_per_cpu_s"]

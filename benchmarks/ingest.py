@@ -40,7 +40,7 @@ def make_episode(store: Path, seconds: int = 120, seed: int = 7) -> Path:
 
 
 def obvious(path: Path) -> dict[str, dict[str, np.ndarray]]:
-    """What most people would write: decompress, tarfile, json a line, a DataFrame a source."""
+    """What most people would write: decompress, tarfile, json per line, a DataFrame per source."""
     raw = zstandard.ZstdDecompressor().decompress(path.read_bytes())
     frames = {}
     with tarfile.open(fileobj=io.BytesIO(raw)) as tar:

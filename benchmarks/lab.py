@@ -34,10 +34,10 @@ def generated(episodes: int) -> tuple[float, float, int]:
         began = time.perf_counter()
         store = Path(folder) / "store"
         command = [sys.executable, "-c", _RUN, str(store), str(episodes)]
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         took_s = time.perf_counter() - began
         size = sum(path.stat().st_size for path in store.rglob("*.tar.zst"))
-    return took_s, int(said) / 1024, size
+    return took_s, int(output) / 1024, size
 
 
 def main(argv: list[str] | None = None) -> dict[str, Any]:

@@ -117,8 +117,8 @@ class Style(NamedTuple):
 
 
 STYLES: dict[str, Style] = {
-    name: Style(said["header"], said["given"], tuple(said["templates"]))
-    for name, said in tomllib.loads(Path(__file__).with_name("template_styles.toml").read_text()).items()
+    name: Style(style["header"], style["given"], tuple(style["templates"]))
+    for name, style in tomllib.loads(Path(__file__).with_name("template_styles.toml").read_text()).items()
 }
 _HEADER: dict[str, Field] = {
     **FIELDS,
@@ -217,11 +217,11 @@ def scores(
         two[b].append(i)
     exact = {tuple(lines): b for b, lines in two.items()}
     right = [(a, exact[tuple(lines)]) for a, lines in one.items() if tuple(lines) in exact]
-    said = [normal(texts[a]) == normal(true_texts[b]) for a, b in right]
+    alike = [normal(texts[a]) == normal(true_texts[b]) for a, b in right]
     same = [normal(texts[a]) == normal(true_texts[b]) for a, b in zip(found, truth, strict=True)]
     return {
         "GA": round(sum(len(one[a]) for a, _ in right) / max(1, len(found)), 4),
         "PA": round(sum(same) / max(1, len(found)), 4),
         "FGA": round(2 * len(right) / max(1, len(one) + len(two)), 4),
-        "FTA": round(2 * sum(said) / max(1, len(one) + len(two)), 4),
+        "FTA": round(2 * sum(alike) / max(1, len(one) + len(two)), 4),
     }

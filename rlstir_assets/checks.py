@@ -12,6 +12,7 @@ import dagster as dg
 
 from rlstir_assets.console import plain
 from rlstir_assets.reporting import table
+from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.episodes.store.index import StoreIndex
 from rlstir_core.episodes.validation.gate import MAX_REJECTED
 from rlstir_core.episodes.validation.validate import HostValidation
@@ -19,7 +20,7 @@ from rlstir_core.hostlogs.store import LogSummary
 from rlstir_core.lab.leakage.gate import GATES, Gate
 
 MAX_UNPARSED = 0.01  # of a log channel's rows; more says that a parser does not know the format
-_SMALL_FAULTS = ("index.torn", "index.repeated")  # no record was lost by them
+_SMALL_FAULTS = (ReasonCode.INDEX_TORN, ReasonCode.INDEX_REPEATED)  # no record was lost by them
 
 index_readable = dg.AssetCheckSpec("index_readable", asset="episode_index", description="No index line was lost.")
 verdict_rates = dg.AssetCheckSpec(
@@ -54,12 +55,12 @@ def hosts_are_believable(found: Sequence[HostValidation], refused: Mapping[str, 
             "host": each.host,
             "rejected": each.count("reject"),
             "episodes": len(each.rows),
-            "said": each.said if not each.believable else "",
+            "message": each.sentence if not each.believable else "",
         }
         for each in found
     ]
     hosts += [
-        {"host": host, "rejected": None, "episodes": None, "said": sentence} for host, sentence in refused.items()
+        {"host": host, "rejected": None, "episodes": None, "message": sentence} for host, sentence in refused.items()
     ]
     return dg.AssetCheckResult(
         check_name=verdict_rates.name,
@@ -91,11 +92,11 @@ def rows_were_parsed(found: Mapping[str, LogSummary]) -> dg.AssetCheckResult:
 def gate_holds(gate: Gate) -> dg.AssetCheckResult:
     """A gate of the lab: the figure with its interval, the bar, and how many episodes it was found in."""
     figure = gate.figure
-    said: dict[str, str | int | float] = {"bar": gate.bar, "episodes": gate.n, "detail": plain(gate.detail)}
+    metadata: dict[str, str | int | float] = {"bar": gate.bar, "episodes": gate.n, "detail": plain(gate.detail)}
     if figure is None:
-        said["figure"] = "not a generated store" if not gate.n else "nothing to tell apart"
+        metadata["figure"] = "not a generated store" if not gate.n else "nothing to tell apart"
     else:
-        said |= {"figure": round(figure.value, 3), "lo": round(figure.lo, 3), "hi": round(figure.hi, 3)}
+        metadata |= {"figure": round(figure.value, 3), "lo": round(figure.lo, 3), "hi": round(figure.hi, 3)}
     if not gate.judged:
-        said["not judged"] = "too few generated episodes"
-    return dg.AssetCheckResult(check_name=gate.name, passed=gate.passed, metadata=said)
+        metadata["not judged"] = "too few generated episodes"
+    return dg.AssetCheckResult(check_name=gate.name, passed=gate.passed, metadata=metadata)

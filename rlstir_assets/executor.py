@@ -23,7 +23,7 @@ _PRELOAD = [
 ]
 _WITHOUT_GPU = 64  # slots of the pool where there is no device to queue for
 
-# One thread a step: steps run side by side, and results do not depend on how many cores there are.
+# One thread per step: steps run side by side, and results do not depend on how many cores there are.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 

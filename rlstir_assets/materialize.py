@@ -1,7 +1,7 @@
 """The one-command driver: what is stale is made, one Dagster run for each partition dimension.
 
 No run can span two partition definitions, so there is one for the index, one for the hosts, one for each
-recipe. What does not belong here: running (`runs.py`) and what a person sees (`cli.py`).
+recipe. What does not belong here: running (`runs.py`) and what a person sees (`cli/`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Request:
 class Outcome:
     """What was done."""
 
-    made: tuple[str, ...]  # one phrase a run
+    made: tuple[str, ...]  # one phrase per run
     reports: dict[str, Path]
 
 
@@ -174,9 +174,9 @@ class _Driver:
         order = list(self.instance.get_dynamic_partitions(HOST_PARTITION))
         for run in _ranges(order, [host for host, stage in stages.items() if stage or wanted]):
             stale = {name: any(name in stages[host] for host in run) for name in HOST_STAGES}
-            said = f"host {run[0]}" if len(run) == 1 else f"hosts {', '.join(run[:3])}"
-            said += f" and {len(run) - 3} more" if len(run) > 3 else ""
-            self._make(stale, wanted, run if len(run) == 1 else (run[0], run[-1]), said)
+            title = f"host {run[0]}" if len(run) == 1 else f"hosts {', '.join(run[:3])}"
+            title += f" and {len(run) - 3} more" if len(run) > 3 else ""
+            self._make(stale, wanted, run if len(run) == 1 else (run[0], run[-1]), title)
 
     def _lab(self, wanted: set[str] | None) -> None:
         from rlstir_core.staleness import lab_checks_are_current

@@ -18,7 +18,7 @@ else:  # Dagster reads the annotation of an asset, and takes a range only where 
     Events = Iterator[dg.MaterializeResult]
 
 # Dagster gives all partitions of a range one data version. What its own event loop does where a body has said all
-# about its partitions itself (observable sources) is done here: the body tells an event a partition, and the output
+# about its partitions itself (observable sources) is done here: the body tells an event per partition, and the output
 # carries the key that keeps the common event away. Neither this key nor the tags have a public name in 1.13.
 _TOLD_ALREADY = "__source_asset_observation__"
 _DATA_VERSION = "dagster/data_version"

@@ -19,7 +19,7 @@ from rlstir_core.errors import RlstirError
 
 OWNERS = ["team:rlstir"]
 _FULL = os.strerror(errno.ENOSPC)
-_QUIET_S = 1.5  # at most one progress line a step in this time
+_QUIET_S = 1.5  # at most one progress line per step in this time
 
 
 @contextlib.contextmanager

@@ -160,9 +160,9 @@ def storage_refusals() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        said = str(getattr(error, "orig", None) or error).splitlines()[0]
+        cause = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise StoreError(
-            f"Dagster's own records under {Path.cwd() / _LOG.parent} cannot be read or written ({said}); free some "
+            f"Dagster's own records under {Path.cwd() / _LOG.parent} cannot be read or written ({cause}); free some "
             "space or remove that folder, and run the command again"
         ) from None
 
@@ -179,14 +179,14 @@ def _failures(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, Step
 
 def _sentence(run_id: str, failures: Sequence[tuple[str, StepFailureData]]) -> str:
     """What the failed steps said: refusals first, in full; anything else with the place to look."""
-    said: list[str] = []
+    sentences: list[str] = []
     for step, failure in failures:
         if failure.user_failure_data is not None and failure.user_failure_data.description:
-            said.insert(0, failure.user_failure_data.description)
+            sentences.insert(0, failure.user_failure_data.description)
         elif failure.error is not None:
             cause = failure.error.cause or failure.error
-            said.append(f"{step} failed: {cause.message.strip()[:600]}; `make ui` shows run {run_id[:8]}")
-    unique = list(dict.fromkeys(said))
+            sentences.append(f"{step} failed: {cause.message.strip()[:600]}; `make ui` shows run {run_id[:8]}")
+    unique = list(dict.fromkeys(sentences))
     if not unique:
         return f"run {run_id[:8]} did not succeed; `make ui` shows why"
     more = f" (and {len(unique) - 1} more)" if len(unique) > 1 else ""
@@ -240,5 +240,5 @@ class _Watcher:
             self._running[step] = f" ({entry.user_message})"
 
     def _line(self) -> str:
-        now = ", ".join(f"{step}{said}" for step, said in self._running.items())
+        now = ", ".join(f"{step}{note}" for step, note in self._running.items())
         return f"{self._title}: {self._done}/{self._n_steps} done" + (f"; {now}" if now else "")

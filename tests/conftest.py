@@ -55,7 +55,7 @@ def coarse_registry(store: Path) -> None:
 
 
 def small_store(store: Path, episodes: int = 16, seed: int = 7) -> Path:
-    """Two hosts, a minute an episode: large enough for every phase to be trained on."""
+    """Two hosts, a minute per episode: large enough for every phase to be trained on."""
     generate_store(store, episodes=episodes, options=LabOptions(duration_s=60.0, seed=seed))
     coarse_registry(store)
     return store
@@ -127,10 +127,10 @@ def driven(tmp_path_factory: pytest.TempPathFactory) -> Driven:
     base = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         base = base.parent  # workers share one
-    root, said = base / "driven", base / "driven.json"
+    root, outcome = base / "driven", base / "driven.json"
     with (base / "driven.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not said.exists():
+        if not outcome.exists():
             small_store(root / "store")
             make_home(root / "home")
             elsewhere = root / "elsewhere"
@@ -145,8 +145,8 @@ def driven(tmp_path_factory: pytest.TempPathFactory) -> Driven:
                 timeout=600,
                 check=False,
             )
-            said.write_text(json.dumps([done.stdout, done.stderr, done.returncode, time.monotonic() - start]))
-    stdout, stderr, code, seconds = json.loads(said.read_text())
+            outcome.write_text(json.dumps([done.stdout, done.stderr, done.returncode, time.monotonic() - start]))
+    stdout, stderr, code, seconds = json.loads(outcome.read_text())
     assert code == 0, stderr + stdout
     return Driven(root=root, stdout=stdout, stderr=stderr, code=code, seconds=seconds)
 

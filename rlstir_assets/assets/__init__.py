@@ -1,4 +1,4 @@
-"""The assets, one module a group. Bodies are thin: one call of the core, and metadata."""
+"""The assets, one module per group. Bodies are thin: one call of the core, and metadata."""
 
 import warnings
 

@@ -4,20 +4,17 @@ import dagster as dg
 
 from rlstir_assets.assets.ingest import validation
 from rlstir_assets.assets.telemetry import window_tensors
-from rlstir_assets.partitions import recipes
-from rlstir_assets.reporting import OWNERS, refusals, table
+from rlstir_assets.declarations import recipe_asset
+from rlstir_assets.reporting import refusals, table
 from rlstir_assets.resources import Settings
-from rlstir_core.results.versions import version
 
 GROUP = "datasets"
 
 
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"json"},
-    partitions_def=recipes,
-    code_version=str(version("split")),
+@recipe_asset(
+    group=GROUP,
+    stage="split",
+    kind="json",
     deps=[
         dg.AssetDep(validation, partition_mapping=dg.AllPartitionMapping()),  # of every host
         dg.AssetDep(window_tensors, partition_mapping=dg.AllPartitionMapping()),

@@ -4,13 +4,12 @@ import dagster as dg
 
 from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.telemetry import window_features
+from rlstir_assets.declarations import recipe_asset
 from rlstir_assets.executor import GPU_POOL
-from rlstir_assets.partitions import recipes
-from rlstir_assets.reporting import OWNERS, refusals, table, teller
+from rlstir_assets.reporting import refusals, table, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.contract.registry import MODES
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.results.versions import version
 
 GROUP = "detectors"
 _CHECKS = {
@@ -29,13 +28,11 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
     key, spec = checkpoint_key(model, mode), MODELS[model]
     on_gpu = spec.device == "gpu"
 
-    @dg.asset(
+    @recipe_asset(
+        group=GROUP,
+        stage="weights",
+        kind="torch" if on_gpu else "xgboost",
         key=key,
-        group_name=GROUP,
-        owners=OWNERS,
-        kinds={"torch"} if on_gpu else {"xgboost"},
-        partitions_def=recipes,
-        code_version=str(version("weights")),
         deps=[split, _EVERY_HOST, "lab_checks"],
         pool=GPU_POOL if on_gpu else None,
         op_tags={"dagster/priority": str(spec.priority), **({"rlstir/device": "gpu"} if on_gpu else {})},
@@ -90,12 +87,10 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
 checkpoints = [_checkpoint_asset(model, mode) for mode in MODES for model in MODELS]
 
 
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"parquet"},
-    partitions_def=recipes,
-    code_version=str(version("baselines")),
+@recipe_asset(
+    group=GROUP,
+    stage="baselines",
+    kind="parquet",
     deps=[split, _EVERY_HOST, "lab_checks"],
     op_tags={"dagster/priority": "4"},
     description="What stands in the same table as the detectors: `majority`, `clock`, `metadata-only`, and `gbt` on a "

@@ -4,22 +4,19 @@ import dagster as dg
 
 from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.detectors import baselines, checkpoint_key
-from rlstir_assets.partitions import recipes
-from rlstir_assets.reporting import OWNERS, refusals, table, teller
+from rlstir_assets.declarations import recipe_asset
+from rlstir_assets.reporting import refusals, table, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.contract.registry import MODES
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.results.versions import version
 
 GROUP = "evaluation"
 
 
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"json"},
-    partitions_def=recipes,
-    code_version=str(version("evaluation")),
+@recipe_asset(
+    group=GROUP,
+    stage="evaluation",
+    kind="json",
     deps=[split, *(checkpoint_key(model, mode) for mode in MODES for model in MODELS), baselines],
     description="Predictions first, labels afterwards: every checkpoint and baseline on the held-out episodes, each "
     "figure with its interval.",
@@ -75,12 +72,10 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     )
 
 
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"markdown"},
-    partitions_def=recipes,
-    code_version=str(version("report")),
+@recipe_asset(
+    group=GROUP,
+    stage="report",
+    kind="markdown",
     deps=[detector_eval],
     description="The report: `comparison_v2.md`, the same as one offline HTML file, pictures, a manifest and a model "
     "card beside each checkpoint.",

@@ -5,9 +5,10 @@ from collections import Counter
 import dagster as dg
 
 from rlstir_assets import checks
+from rlstir_assets.declarations import host_asset, opened_hosts, plain_asset
 from rlstir_assets.partition_results import Events, Part, partition_results
-from rlstir_assets.partitions import hosts, register_hosts
-from rlstir_assets.reporting import OWNERS, counter, failing, refusals, table
+from rlstir_assets.partitions import register_hosts
+from rlstir_assets.reporting import counter, failing, refusals, table
 from rlstir_assets.resources import Settings
 from rlstir_core.atomic import canonical_sha256
 from rlstir_core.episodes.store.binding import refresh_index
@@ -18,11 +19,10 @@ from rlstir_core.results.versions import version
 GROUP = "ingest"
 
 
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"json"},
-    code_version=str(version("index")),
+@plain_asset(
+    group=GROUP,
+    stage="index",
+    kind="json",
     description="Every readable line of the store's `index.jsonl`, and every fault by its line. Binds the data folder "
     "to the store, registers the hosts as partitions, and takes away what was made of hosts that are gone.",
     check_specs=[checks.index_readable],
@@ -46,24 +46,19 @@ def episode_index(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     )
 
 
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"parquet"},
-    partitions_def=hosts,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version=str(version("rows")),
+@host_asset(
+    group=GROUP,
+    stage="rows",
+    kind="parquet",
     deps=[episode_index],
-    description="One verdict an episode (ok, degraded, reject) with its reason, and the typed rows of every usable "
+    description="One verdict per episode (ok, degraded, reject) with its reason, and the typed rows of every usable "
     "one. Only new and changed tarballs are decoded, and verdicts that reject most of a host never replace good ones.",
     check_specs=[checks.verdict_rates],
 )
 def validation(context: dg.AssetExecutionContext, settings: Settings) -> Events:
     found: list[HostValidation] = []
     refused: dict[str, str] = {}
-    with refusals():
-        opened = settings.opened()
-        opened.hosts(context.partition_keys)
+    opened = opened_hosts(context, settings)
 
     def validate(host: str) -> Part | None:
         try:
@@ -86,7 +81,9 @@ def validation(context: dg.AssetExecutionContext, settings: Settings) -> Events:
     check = checks.hosts_are_believable(found, refused)
     yield check
     if not check.passed:
-        raise failing([*refused.values(), *(f"verdict_rates: {each.said}" for each in found if not each.believable)])
+        raise failing(
+            [*refused.values(), *(f"verdict_rates: {each.sentence}" for each in found if not each.believable)]
+        )
 
 
 def _told(made: HostValidation) -> Part:

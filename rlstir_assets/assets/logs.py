@@ -7,9 +7,9 @@ import dagster as dg
 from rlstir_assets import checks
 from rlstir_assets.assets.ingest import validation
 from rlstir_assets.console import plain
+from rlstir_assets.declarations import host_asset, opened_hosts, plain_asset
 from rlstir_assets.partition_results import Events, Part, partition_results
-from rlstir_assets.partitions import hosts
-from rlstir_assets.reporting import OWNERS, counter, failing, png, refusals, table
+from rlstir_assets.reporting import counter, failing, png, refusals, table
 from rlstir_assets.resources import Settings
 from rlstir_core.atomic import canonical_sha256
 from rlstir_core.hostlogs.store import LogSummary, build_log_events
@@ -17,28 +17,22 @@ from rlstir_core.lab.leakage.gate import PRINTED
 from rlstir_core.provenance.store import build_graphs, largest_tree
 from rlstir_core.results.lab_outcome import lab_inputs_sha256
 from rlstir_core.results.ledger import held_sha256
-from rlstir_core.results.versions import version
 
 GROUP = "logs"
 
 
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"parquet"},
-    partitions_def=hosts,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version=str(version("log_rows")),
+@host_asset(
+    group=GROUP,
+    stage="log_rows",
+    kind="parquet",
     deps=[validation],
-    description="A row an event of the host logs (auditd, auth, journald, Sysmon, EVTX), with templates, labels and "
+    description="A row per event of the host logs (auditd, auth, journald, Sysmon, EVTX), with templates, labels and "
     "tamper spans by the episode's truth.",
     check_specs=[checks.parse_failures],
 )
 def log_events(context: dg.AssetExecutionContext, settings: Settings) -> Events:
     found: dict[str, LogSummary] = {}
-    with refusals():
-        opened = settings.opened()
-        opened.hosts(context.partition_keys)
+    opened = opened_hosts(context, settings)
 
     def build(host: str) -> Part:
         with refusals():
@@ -76,21 +70,16 @@ def _rows_told(summary: LogSummary, data_version: str) -> Part:
     )
 
 
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"parquet"},
-    partitions_def=hosts,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version=str(version("graph")),
+@host_asset(
+    group=GROUP,
+    stage="graph",
+    kind="parquet",
     deps=[log_events],
     description="Processes, files and sockets of every episode with logs, and who made, read, wrote or called whom: "
-    "four Parquet tables an episode, every edge with the log rows behind it.",
+    "four Parquet tables per episode, every edge with the log rows behind it.",
 )
 def provenance_graphs(context: dg.AssetExecutionContext, settings: Settings) -> Events:
-    with refusals():
-        opened = settings.opened()
-        opened.hosts(context.partition_keys)
+    opened = opened_hosts(context, settings)
 
     def build(host: str) -> Part:
         with refusals():
@@ -113,11 +102,10 @@ def provenance_graphs(context: dg.AssetExecutionContext, settings: Settings) -> 
     yield from partition_results(context, build)
 
 
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"json"},
-    code_version=str(version("lab_checks")),
+@plain_asset(
+    group=GROUP,
+    stage="lab_checks",
+    kind="json",
     deps=[dg.AssetDep(log_events, partition_mapping=dg.AllPartitionMapping())],  # of every host
     description="Generated stores only: whether words, templates, counts or tampering give the answer away. What leaks "
     "is not trained on; ingest goes on all the same.",
@@ -148,6 +136,6 @@ def lab_checks(context: dg.AssetExecutionContext, settings: Settings) -> Events:
         data_version=dg.DataVersion(canonical_sha256([inputs, [(g.name, g.passed, g.figure) for g in found]])),
         check_results=[checks.gate_holds(gate) for gate in found if gate.name not in PRINTED],
     )
-    leaks = [gate.said for gate in found if not gate.passed]
+    leaks = [gate.sentence for gate in found if not gate.passed]
     if leaks:
         raise failing(leaks)

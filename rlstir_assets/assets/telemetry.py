@@ -6,24 +6,22 @@ from pathlib import Path
 import dagster as dg
 
 from rlstir_assets.assets.ingest import episode_index, validation
+from rlstir_assets.declarations import host_asset, opened_hosts, plain_asset
 from rlstir_assets.partition_results import Events, Part, partition_results
-from rlstir_assets.partitions import hosts
-from rlstir_assets.reporting import OWNERS, counter, refusals, table
+from rlstir_assets.reporting import counter, refusals, table
 from rlstir_assets.resources import Settings
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import held_sha256
-from rlstir_core.results.versions import version
 from rlstir_core.telemetry.schema import make_schema, write_schema
 from rlstir_core.telemetry.store import BuildSummary, build_features, build_tensors
 
 GROUP = "telemetry"
 
 
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"json"},
-    code_version=str(version("schema")),
+@plain_asset(
+    group=GROUP,
+    stage="schema",
+    kind="json",
     deps=[episode_index],
     description="Channels, windowing, normaliser, statistics and columns, with the hash that features and checkpoints "
     "carry.",
@@ -48,29 +46,23 @@ def feature_schema(settings: Settings) -> dg.MaterializeResult:
     )
 
 
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"safetensors"},
-    partitions_def=hosts,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version=str(version("tensors")),
+@host_asset(
+    group=GROUP,
+    stage="tensors",
+    kind="safetensors",
     deps=[feature_schema, validation],
-    description="Channel x time, float32, with a missingness mask: one file an episode.",
+    description="Channel x time, float32, with a missingness mask: one file per episode.",
 )
 def window_tensors(context: dg.AssetExecutionContext, settings: Settings) -> Events:
     yield from _build(context, settings, build_tensors, Layout.tensors, "tensors")
 
 
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"parquet"},
-    partitions_def=hosts,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version=str(version("features")),
+@host_asset(
+    group=GROUP,
+    stage="features",
+    kind="parquet",
     deps=[window_tensors],
-    description="A row a window: keys, labels, purity, summary statistics and missingness.",
+    description="A row per window: keys, labels, purity, summary statistics and missingness.",
 )
 def window_features(context: dg.AssetExecutionContext, settings: Settings) -> Events:
     yield from _build(context, settings, build_features, Layout.features, "features")
@@ -83,9 +75,7 @@ def _build(
     folder: Callable[[Layout, str], Path],
     stage: str,
 ) -> Events:
-    with refusals():
-        opened = settings.opened()
-        opened.hosts(context.partition_keys)
+    opened = opened_hosts(context, settings)
 
     def build_one(host: str) -> Part:
         with refusals():

@@ -64,8 +64,8 @@ def export(what: str, data: str | None, hosts: tuple[str, ...], out: Path) -> No
 
         named = [host_id(host) for host in hosts]
         if what == "navigator":
-            said = f"{len(export_layer(Layout(source), out.absolute(), hosts=named))} techniques"
+            written = f"{len(export_layer(Layout(source), out.absolute(), hosts=named))} techniques"
         else:
             target: Literal["ecs", "timesketch"] = "ecs" if what == "ecs" else "timesketch"
-            said = f"{export_rows(Layout(source), target, out.absolute(), hosts=named)} rows"
-    click.echo(plain(f"{said} in {out}"))
+            written = f"{export_rows(Layout(source), target, out.absolute(), hosts=named)} rows"
+    click.echo(plain(f"{written} in {out}"))

@@ -19,12 +19,12 @@ _RECIPES = ("host", "loho", "sample", "time", "corpus", "random")  # a test hold
 @click.command()
 @click.option("--store", default=None, help=STORE_HELP)
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=None, help="Write the verdicts there, a line a tarball."
+    "--out", type=click.Path(path_type=Path), default=None, help="Write the verdicts there, a line per tarball."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON lines.")
 @refusing
 def validate(store: str | None, out: Path | None, as_json: bool) -> None:
-    """One verdict a tarball: ok, degraded or reject, with the reason.
+    """One verdict per tarball: ok, degraded or reject, with the reason.
 
     Example: rlstir validate --store /tmp/store --out verdicts.jsonl
     """
@@ -113,7 +113,7 @@ def materialize(
     select: str,
     prune: bool,
 ) -> None:
-    """From raw tarballs to comparison_v2.md: makes what is stale, one Dagster run a partition dimension.
+    """From raw tarballs to comparison_v2.md: makes what is stale, one Dagster run per partition dimension.
 
     Example: rlstir materialize --store /tmp/store --data /tmp/data --recipe sample
     """

@@ -41,8 +41,8 @@ def show(episode: str, host: str, data: str | None, out: Path, as_json: bool) ->
         for name, path in paths.items():
             write_bytes(path, made.pictures[name])
     if as_json:
-        said = {"rows": made.rows, "phases": made.phases, "techniques": made.techniques, "tampered": made.tampered}
-        click.echo(as_text(said | {"pictures": {name: str(path) for name, path in paths.items()}}))
+        facts = {"rows": made.rows, "phases": made.phases, "techniques": made.techniques, "tampered": made.tampered}
+        click.echo(as_text(facts | {"pictures": {name: str(path) for name, path in paths.items()}}))
         return
     click.echo(plain(f"phases: {', '.join(made.phases) or 'none'}"))
     click.echo(plain(f"log rows: {', '.join(f'{n} {name}' for name, n in made.rows.items()) or 'none'}"))

@@ -121,7 +121,7 @@ class ReasonCode(StrEnum):
     JSON_BAD_ROWS = (
         "json.bad_rows",
         "records that break the format were dropped and counted",
-        "mend the recorder: one strict JSON object a line, with the registry's fields",
+        "mend the recorder: one strict JSON object per line, with the registry's fields",
     )
     JSON_TOO_MANY_FAULTS = (
         "json.too_many_faults",
@@ -165,7 +165,7 @@ class ReasonCode(StrEnum):
     )
 
     LABEL_FORM = ("label.form", "a label lacks an integer `t_wall_ns` or a text `phase`", "mend `labels.jsonl`")
-    LABEL_JSON = ("label.json", "a line of `labels.jsonl` is no strict JSON", "write one object a line")
+    LABEL_JSON = ("label.json", "a line of `labels.jsonl` is no strict JSON", "write one object per line")
     LABEL_MISSING = (
         "label.missing",
         "there are no labels; beside telemetry that is a reject",
@@ -206,7 +206,7 @@ class ReasonCode(StrEnum):
         "nothing, if it was sent again on purpose",
     )
     INDEX_SHA256 = ("index.sha256", "the file has other bytes than the index says", "send the file again")
-    INDEX_TORN = ("index.torn", "one line holds several records; all are kept", "nothing, or one object a line")
+    INDEX_TORN = ("index.torn", "one line holds several records; all are kept", "nothing, or one object per line")
     INDEX_UNREADABLE = (
         "index.unreadable",
         "a line, or a part of it, is no record; the readable ones are kept",

@@ -135,10 +135,6 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The hash that stands for this registry in schema hashes."""
         return canonical_sha256(self)
 
-    def mode_channels(self, mode: str) -> tuple[Channel, ...]:
-        """The channels that the threat model `mode` may see."""
-        return tuple(channel for channel in self.channels if channel.vantage in MODES[mode])
-
 
 def load_registry(store: Path | None = None) -> Registry:
     """The store's own registry, or the packaged default; RegistryError when it cannot be read."""

@@ -1,4 +1,5 @@
 """Evaluation: from predictions and labels to figures with intervals, and to the report.
 
-What does not belong here: making predictions (`detectors/`), choosing episodes (`splits/`).
+What does not belong here: making predictions (`rlstir_core/detectors/`), choosing episodes
+(`rlstir_core/datasets/`).
 """

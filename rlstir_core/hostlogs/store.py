@@ -1,4 +1,4 @@
-"""`log_events`: the log rows of a host, a Parquet file an episode, made only where an episode is new or changed.
+"""`log_events`: the log rows of a host, a Parquet file per episode, made only where an episode is new or changed.
 
 What does not belong here: how a log is parsed and what a row's columns mean (`table.py`).
 """

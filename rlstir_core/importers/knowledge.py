@@ -137,7 +137,7 @@ def _json_texts(path: Path, faults: list[str]) -> Iterator[Text]:
 
 
 def _yaml_texts(path: Path, faults: list[str]) -> Iterator[Text]:
-    """One command a test and executor, its arguments filled with their defaults, and the test's description."""
+    """One command per test and executor, its arguments filled with their defaults, and the test's description."""
     try:
         if path.stat().st_size > _MAX_YAML:
             raise ConfigError(f"over {_MAX_YAML} bytes")

@@ -1,4 +1,4 @@
-"""`rlstir import logs`: log files of others become episodes, one a file, the bytes as they are.
+"""`rlstir import logs`: log files of others become episodes, one per file, the bytes as they are.
 
 The name of an episode is a hash of the file's name and bytes, so that it tells no label; labels come from a table
 beside the logs. What does not belong here: parsing (`hostlogs/`) and telemetry.

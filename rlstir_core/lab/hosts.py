@@ -1,6 +1,6 @@
 """Host personalities: cores, clocks, background, noise, gains, sensor habits and recording faults.
 
-What does not belong here: attacks and honest jobs (`profiles.py`), which run the same on every host.
+What does not belong here: attacks and honest jobs (`sensors/profiles.py`), which run the same on every host.
 """
 
 from __future__ import annotations

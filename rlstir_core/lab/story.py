@@ -2,7 +2,7 @@
 
 The offset is uniform over the circle, so the time since the recording's start says nothing of the stage.
 A benign twin walks the same circle, and its label is `clean` throughout. What does not belong here: what a
-stage does (`profiles.py`) and what the sensors see of it (`activity.py`, `sources.py`).
+stage does (`sensors/profiles.py`) and what the sensors see of it (`sensors/activity.py`, `sensors/sources.py`).
 """
 
 from __future__ import annotations

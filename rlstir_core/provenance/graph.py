@@ -2,8 +2,8 @@
 
 Every edge goes from a process to what it made or used; `op` says what it did. Equal edges are one, with their number
 and rows. Ids are unique in a graph: processes first, then files, then sockets, each in the order of first rows, so
-that equal rows give equal tables. What does not belong here: formats (`*_facts.py`), which process is meant
-(`processes.py`), and files on disk (`store.py`).
+that equal rows give equal tables. What does not belong here: formats (`audit_facts.py`, `windows_facts.py`), which
+process is meant (`processes.py`), and files on disk (`store.py`).
 """
 
 from __future__ import annotations

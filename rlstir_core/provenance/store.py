@@ -1,4 +1,4 @@
-"""`provenance_graphs`: a folder of four Parquet files an episode, made from its log rows, only where they changed.
+"""`provenance_graphs`: a folder of four Parquet files per episode, made from its log rows, only where they changed.
 
 A folder is written under another name and renamed, so readers find it whole or not at all. What does not belong
 here: what becomes a node or an edge (`graph.py`).

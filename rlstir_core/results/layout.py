@@ -66,11 +66,11 @@ class Layout:
         return self.processed / "features_window_v1.parquet" / f"host={host}"
 
     def tensors(self, host: str) -> Path:
-        """Folder with one safetensors file an episode, channel x time."""
+        """Folder with one safetensors file per episode, channel x time."""
         return self.processed / "tensor_window_v1" / f"host={host}"
 
     def log_events(self, host: str) -> Path:
-        """Folder with one Parquet file an episode, a row per event of its logs."""
+        """Folder with one Parquet file per episode, a row per event of its logs."""
         return self.processed / "log_events_v1.parquet" / f"host={host}"
 
     @property

@@ -1,4 +1,4 @@
-"""Summary features: the numbers that trees and the MLP see, a row a window.
+"""Summary features: the numbers that trees and the MLP see, a row per window.
 
 Made from the tensors, so both tracks describe the same bins. What does not belong here: the statistics
 themselves (`summary.py`) and files (`store.py`).

@@ -14,10 +14,10 @@ import msgspec
 from rlstir_core.atomic import canonical_sha256, sweep, write_json
 from rlstir_core.contract.registry import Channel, Registry, Windowing
 from rlstir_core.errors import ConfigError, UpstreamMissing, how_to_make
+from rlstir_core.results.versions import version
 from rlstir_core.telemetry.normalise import NORMALISERS, normalised_names
 from rlstir_core.telemetry.summary import STATISTICS
 
-_VERSION = 1
 _ALL_PAIRS_UP_TO = 12  # counters of one source; beyond, only pairs of one quantity, or columns grow as the square
 _MAX_RATIOS = 128
 
@@ -32,7 +32,7 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
 class FeatureSchema(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that decides what a feature column or a tensor row means."""
 
-    version: int = _VERSION
+    version: int  # of stage `schema`: raising it makes another schema, and all that carries its hash
     registry: str
     registry_sha256: str
     phases: tuple[str, ...]
@@ -102,6 +102,7 @@ def make_schema(registry: Registry, normalise: str = "ewma") -> FeatureSchema:
     if normalise not in NORMALISERS:
         raise ConfigError(f"normalise is {normalise!r}; choose one of {', '.join(NORMALISERS)}")
     return FeatureSchema(
+        version=version("schema"),
         registry=registry.name,
         registry_sha256=registry.sha256,
         phases=registry.phases,

@@ -1,6 +1,6 @@
 """Signatures: what was recorded, in 64 numbers, so that near-duplicate recordings can be found.
 
-What does not belong here: what happens to a duplicate (`splits/`).
+What does not belong here: what happens to a duplicate (`datasets/`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 PERMUTATIONS = 64
 _SCHEME = "affine32"  # hash values carry no trace of the permutations they came from
 _MIN_SHINGLES = 10  # fewer distinct stretches (an idle or empty recording) identify nothing
-_STEPS = 100  # stretches an episode, about
+_STEPS = 100  # stretches per episode, about
 
 
 def signature(x_CT: NDArray[np.float32]) -> tuple[int, ...]:

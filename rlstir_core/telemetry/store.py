@@ -1,6 +1,6 @@
 """Features and tensors on disk: built a host at a time, only where an input is new, and read back.
 
-Tensors lie one safetensors file an episode, features in Parquet files of some episodes each (`parts.py`). What
+Tensors lie one safetensors file per episode, features in Parquet files of some episodes each (`parts.py`). What
 does not belong here: how a number is computed (`channels.py`, `features.py`).
 """
 
@@ -97,7 +97,7 @@ def _build_tensors(layout: Layout, host: str, registry: Registry, progress: Prog
 
 
 def build_features(layout: Layout, host: str, registry: Registry, progress: Progress | None = None) -> BuildSummary:
-    """A row a window: keys, labels, summary statistics.
+    """A row per window: keys, labels, summary statistics.
 
     UpstreamMissing when the tensors are not those of the validated episodes under this schema.
     """

@@ -1,6 +1,6 @@
 """Summary statistics of windows: a row of numbers for every series of every window.
 
-One sort a window serves all quantiles; NaN is missing and takes no part. What does not belong here: which
+One sort per window serves all quantiles; NaN is missing and takes no part. What does not belong here: which
 series there are (`features.py`) and how time is cut (`windows.py`).
 """
 

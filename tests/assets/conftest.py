@@ -58,9 +58,9 @@ class Web:
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(f"{self._url}/graphql", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as answer:
-            said = json.load(answer)
-        assert "errors" not in said, said
-        return said["data"]
+            reply = json.load(answer)
+        assert "errors" not in reply, reply
+        return reply["data"]
 
     def materialize(self, key: str, partition: str | None = None, **settings: str) -> tuple[str, list[str]]:
         """(status, what the failed steps said) of a click on Materialize, perhaps with settings from the launchpad."""
@@ -84,8 +84,10 @@ class Web:
             found = self.ask(STATUS, run=run)["runOrError"]
             if found["status"] in ("SUCCESS", "FAILURE", "CANCELED"):
                 events = found["eventConnection"]["events"]
-                said = [event["failureMetadata"]["description"] for event in events if event.get("failureMetadata")]
-                return found["status"], said
+                sentences = [
+                    event["failureMetadata"]["description"] for event in events if event.get("failureMetadata")
+                ]
+                return found["status"], sentences
             time.sleep(0.5)
         raise AssertionError(f"run {run} did not end")
 

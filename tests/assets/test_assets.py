@@ -51,7 +51,7 @@ def make(
     )
 
 
-def said(result: dg.ExecuteInProcessResult) -> str:
+def step_failure(result: dg.ExecuteInProcessResult) -> str:
     """What the failed step said, as the UI shows it."""
     assert not result.success
     data = [event.step_failure_data for event in result.all_events if event.is_step_failure]
@@ -111,7 +111,7 @@ def test_a_host_of_which_most_is_rejected_stops_the_run(settings: Settings, inst
         tarball.write_bytes(b"garbage")
     assert make([episode_index, feature_schema], settings, instance).success
     result = make(HOST_ASSETS, settings, instance, "k-gamingcom")
-    sentence = said(result)
+    sentence = step_failure(result)
     assert sentence.startswith(
         "verdict_rates: 2 of 2 episodes of host 'k-gamingcom' are rejected (index.bytes 2), more than half"
     )
@@ -119,7 +119,7 @@ def test_a_host_of_which_most_is_rejected_stops_the_run(settings: Settings, inst
     assert not result.asset_materializations_for_node("window_tensors")
     assert make(HOST_ASSETS, settings, instance, "elliott-thinkpad").success
     later = make([window_tensors], settings, instance, "k-gamingcom")  # a run that knows nothing of the check
-    assert "2 of 2 episodes of host 'k-gamingcom' are rejected" in said(later)
+    assert "2 of 2 episodes of host 'k-gamingcom' are rejected" in step_failure(later)
 
 
 MISSING = [
@@ -142,7 +142,7 @@ def test_an_asset_without_its_upstream_fails_with_the_command_that_makes_it(
     settings: Settings, instance: dg.DagsterInstance, asset: Any, partition: str | None, command: str
 ) -> None:
     instance.add_dynamic_partitions("host", ["k-gamingcom"])
-    sentence = said(make([asset], settings, instance, partition))
+    sentence = step_failure(make([asset], settings, instance, partition))
     assert f"make it with: dagster asset materialize -m rlstir_assets.definitions --select {command}" in sentence
     assert "\n" not in sentence
 
@@ -151,23 +151,23 @@ def test_a_report_without_its_evaluation_names_the_command_that_makes_it(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
     assert make([episode_index], settings, instance).success
-    assert "'key:detector_eval' --partition host" in said(make([comparison_v2], settings, instance, "host"))
+    assert "'key:detector_eval' --partition host" in step_failure(make([comparison_v2], settings, instance, "host"))
 
 
 def test_telemetry_without_a_schema_or_a_host_that_was_not_validated_says_so(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
     assert make([episode_index], settings, instance).success
-    assert "--select 'key:feature_schema'" in said(make([window_tensors], settings, instance, "k-gamingcom"))
+    assert "--select 'key:feature_schema'" in step_failure(make([window_tensors], settings, instance, "k-gamingcom"))
     assert make([feature_schema], settings, instance).success
-    sentence = said(make([window_tensors], settings, instance, "k-gamingcom"))
+    sentence = step_failure(make([window_tensors], settings, instance, "k-gamingcom"))
     assert "--select 'key:validation' --partition k-gamingcom" in sentence
 
 
 def test_nothing_is_split_while_one_host_was_not_validated(settings: Settings, instance: dg.DagsterInstance) -> None:
     assert make([episode_index, feature_schema], settings, instance).success
     assert make(HOST_ASSETS, settings, instance, "elliott-thinkpad").success
-    sentence = said(make([split], settings, instance, "host"))
+    sentence = step_failure(make([split], settings, instance, "host"))
     assert "'k-gamingcom' was not validated, 1 of 2 hosts" in sentence
     assert "--select 'key:validation' --partition k-gamingcom" in sentence
     with pytest.raises(UpstreamMissing):

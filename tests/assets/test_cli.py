@@ -157,8 +157,8 @@ def test_a_dagster_home_without_its_file_is_refused(invoke: Any, store: Path, tm
 
 def test_outputs_that_cannot_be_written_are_named_with_a_remedy(invoke: Any, store: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    said = refused(invoke("materialize", "--store", store, "--data", tmp_path / "file"), "Not a directory")
-    assert str(tmp_path / "file") in said
+    message = refused(invoke("materialize", "--store", store, "--data", tmp_path / "file"), "Not a directory")
+    assert str(tmp_path / "file") in message
     refused(invoke("validate", "--store", store, "--out", tmp_path / "file" / "v.jsonl"), "check the path")
 
 

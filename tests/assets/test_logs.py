@@ -21,10 +21,10 @@ def test_from_files_to_rows_to_a_timeline(invoke: Any, tmp_path: Path, instance_
     (tmp_path / "in" / "secure").write_text(AUTH + "\x01what is this\n")
     (tmp_path / "in" / "readme").write_text("a note\n")
     store, data = tmp_path / "store", tmp_path / "data"
-    said = invoke("import", "logs", tmp_path / "in", "--store", store)
-    assert said.exit_code == 0, said.output
-    assert "41 rows of 1 logs, 1 episodes of 1 hosts" in said.stdout
-    assert "syslog: 41 rows, 1 of them could not be parsed" in said.stdout and "no logs: readme" in said.stdout
+    done = invoke("import", "logs", tmp_path / "in", "--store", store)
+    assert done.exit_code == 0, done.output
+    assert "41 rows of 1 logs, 1 episodes of 1 hosts" in done.stdout
+    assert "syslog: 41 rows, 1 of them could not be parsed" in done.stdout and "no logs: readme" in done.stdout
     made = invoke(
         "materialize", "--store", store, "--data", data, "--select", "+key:log_events", home=tmp_path / "home"
     )
@@ -50,8 +50,8 @@ def test_from_files_to_rows_to_a_timeline(invoke: Any, tmp_path: Path, instance_
 
 def test_templates_of_a_file_are_written_as_a_table(invoke: Any, tmp_path: Path) -> None:
     (tmp_path / "x.log").write_text(AUTH)
-    said = invoke("templates", tmp_path / "x.log", "--out", tmp_path / "t.csv")
-    assert said.exit_code == 0 and "40 lines, 1 templates" in said.stdout
+    done = invoke("templates", tmp_path / "x.log", "--out", tmp_path / "t.csv")
+    assert done.exit_code == 0 and "40 lines, 1 templates" in done.stdout
     lines = (tmp_path / "t.csv").read_text().splitlines()
     assert lines[0] == "LineId,EventId,EventTemplate" and len(lines) == 41
     assert lines[1].endswith("Failed password for root from <*> port <*> ssh2")

@@ -67,8 +67,8 @@ def made(invoke: Any, validated: Path, tmp_path: Path) -> Path:
 
 def test_the_step_that_a_command_names_next_goes_to_a_folder_of_its_own(invoke: Any, tmp_path: Path) -> None:
     store = tmp_path / "a store"
-    said = invoke("lab", "generate", "--store", store, "--episodes", 2).stdout.splitlines()[-1]
-    assert said == f"next: rlstir materialize --store '{store}' --data '{store}-data'"
+    printed = invoke("lab", "generate", "--store", store, "--episodes", 2).stdout.splitlines()[-1]
+    assert printed == f"next: rlstir materialize --store '{store}' --data '{store}-data'"
     assert invoke("lab", "generate", "--episodes", 2).stdout.splitlines()[-1] == "next: rlstir materialize"
     (tmp_path / "secure").write_text(
         "May  1 12:00:00 web1 sshd[1]: Failed password for root from 203.0.113.1 port 1 ssh2\n"

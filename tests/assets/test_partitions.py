@@ -148,7 +148,7 @@ def test_a_host_that_is_refused_does_not_keep_the_others_of_the_range(
     (check,) = result.get_asset_check_evaluations()
     assert not check.passed
     rows = {row.data["host"]: row.data for row in check.metadata["hosts"].value.records}  # type: ignore[union-attr]
-    assert rows[HOSTS[1]]["rejected"] == 0 and "index.bytes 2" in str(rows[HOSTS[0]]["said"])
+    assert rows[HOSTS[1]]["rejected"] == 0 and "index.bytes 2" in str(rows[HOSTS[0]]["message"])
 
 
 def test_every_code_version_is_the_one_of_the_table() -> None:

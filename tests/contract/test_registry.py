@@ -40,8 +40,9 @@ def test_the_packaged_registry_is_what_the_design_says() -> None:
     assert registry.phases == ("clean", "armed", "infecting", "infected_running", "dormant")
     assert len(registry.profiles) == 6 and list(registry.sources) == ["proc", "perf", "qmp", "netflow", "guest"]
     assert len(registry.channels) == len({channel.name for channel in registry.channels}) == 33
-    assert len(registry.mode_channels("oracle")) == 33 and len(registry.mode_channels("realistic")) == 21
-    assert {c.vantage for c in registry.mode_channels("realistic")} == set(MODES["realistic"]) == {"network", "host"}
+    assert set(MODES["realistic"]) == {"network", "host"}
+    n_seen = {mode: sum(c.vantage in vantages for c in registry.channels) for mode, vantages in MODES.items()}
+    assert n_seen == {"realistic": 21, "oracle": 33}
 
 
 def test_scalers_and_known_text_fields_are_no_channels_and_rows_of_events_are() -> None:

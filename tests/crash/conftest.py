@@ -61,9 +61,9 @@ class Victim:
     def finish(self, *more: str, **env: str) -> str:
         """Runs to the end and gives what was printed."""
         process = self.start(*more, **env)
-        said = process.communicate(timeout=600)[0]
-        assert process.returncode == 0, said
-        return said
+        output = process.communicate(timeout=600)[0]
+        assert process.returncode == 0, output
+        return output
 
     def killed_at(self, pattern: str, *more: str) -> None:
         """A run that is killed just before a file whose path matches `pattern` appears."""
@@ -72,8 +72,8 @@ class Victim:
             KILL_AT=pattern,
             PYTHONPATH=os.pathsep.join((str(HOOK), self.env.get("PYTHONPATH", ""))).rstrip(os.pathsep),
         )
-        said = process.communicate(timeout=600)[0]
-        assert process.returncode == -signal.SIGKILL, f"{pattern} was never written: {said}"
+        output = process.communicate(timeout=600)[0]
+        assert process.returncode == -signal.SIGKILL, f"{pattern} was never written: {output}"
 
     def killed_after(self, seconds: float, *more: str) -> bool:
         """A run that is killed after some seconds; False where it had ended by itself."""

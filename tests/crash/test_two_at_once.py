@@ -45,11 +45,12 @@ def test_two_drivers_at_once_give_what_one_gives(
     victim: Any, driven: Any, contents: Any, stopping: Callable[..., Any]
 ) -> None:
     first, second = stopping(*UP_TO_FEATURES), stopping(*UP_TO_FEATURES)
-    said = [process.communicate(timeout=300)[0] for process in (first, second)]
-    assert [first.returncode, second.returncode] == [0, 0], said
-    waited = [text for text in said if "waiting for process" in text]
+    outputs = [process.communicate(timeout=300)[0] for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], outputs
+    waited = [text for text in outputs if "waiting for process" in text]
     assert (
-        len(waited) == 1 and f"waiting for process {(second, first)[said.index(waited[0]) == 0].pid}" not in waited[0]
+        len(waited) == 1
+        and f"waiting for process {(second, first)[outputs.index(waited[0]) == 0].pid}" not in waited[0]
     )
     wanted = {
         name: key

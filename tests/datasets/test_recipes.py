@@ -61,7 +61,8 @@ def test_every_check_of_a_split_holds(recipe: str) -> None:
     assert failing(split, twins) == set()
     names = {"episode_overlap", "tested_once", "validation_folds", "content_overlap", "near_duplicates"}
     assert names | {"class_coverage"} <= set(checks_of(split))
-    assert all(check.detail for check in check_split(split, twins))
+    checks = check_split(split, twins)
+    assert all(check.detail for check in checks) and len({check.name for check in checks}) == len(checks)
 
 
 @settings(max_examples=60, deadline=None)

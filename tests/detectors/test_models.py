@@ -87,11 +87,11 @@ def test_what_is_kept_in_memory_and_what_is_made_again_gives_the_same_model(
 ) -> None:
     short = replace(preset, train=replace(preset.train, epochs=3), trees=replace(preset.trees, rounds=10))
     fresh = easy(MODELS[name].kind, seed=3)
-    said = [
+    predictions = [
         fitted(name, short, parts=3, budget=budget)[0].predict_proba(fresh)
         for budget in (None, CacheBudget(0), CacheBudget(30_000), CacheBudget(1 << 30))
     ]
-    assert all(np.array_equal(said[0], other) for other in said[1:])
+    assert all(np.array_equal(predictions[0], other) for other in predictions[1:])
 
 
 def test_a_checkpoint_says_how_many_windows_the_cap_left_out(fitted: Fit, preset: Preset) -> None:

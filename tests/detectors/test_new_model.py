@@ -100,7 +100,7 @@ def build() -> Detector:
     return Linear()
 
 
-# ---- and the entry in `models/__init__.py`; `module` only because this file lies elsewhere
+# ---- and the entry in `detectors/models/__init__.py`; `module` only because this file lies elsewhere
 
 MODEL = ModelSpec(
     name="linear",

@@ -59,8 +59,12 @@ def other(build, tmp_path):
 
 def test_the_first_reading_binds_the_folder_and_names_no_path(lab):
     lab.refresh()
-    said = json.loads(lab.layout.store_identity.read_text())
-    assert (said["n_episodes"], said["hosts"], len(said["anchors"])) == (6, ["host-a", "host-b", "host-c"], 6)
+    identity = json.loads(lab.layout.store_identity.read_text())
+    assert (identity["n_episodes"], identity["hosts"], len(identity["anchors"])) == (
+        6,
+        ["host-a", "host-b", "host-c"],
+        6,
+    )
     assert str(lab.store.parent) not in lab.layout.store_identity.read_text()
 
 
@@ -134,9 +138,9 @@ def test_more_than_half_of_the_hosts_or_episodes_goes_only_when_asked(lab):
     before = lab.outputs()
     with pytest.raises(StoreError) as refusal:
         lab.refresh()
-    said = str(refusal.value)
-    assert said.startswith("2 of 3 hosts (host-b, host-c) and 4 of 6 episodes that ")
-    assert said.endswith(f"rlstir materialize --store {lab.store} --data {lab.layout.data} --prune")
+    message = str(refusal.value)
+    assert message.startswith("2 of 3 hosts (host-b, host-c) and 4 of 6 episodes that ")
+    assert message.endswith(f"rlstir materialize --store {lab.store} --data {lab.layout.data} --prune")
     assert lab.outputs() == before and lab.layout.tensors("host-b").exists()
     assert lab.refresh(prune=True).departed == ("host-b", "host-c")
     assert not lab.layout.tensors("host-b").exists()

@@ -30,9 +30,9 @@ class Lab:
         self.records = {}
 
     def add(self, episode, host="host-a", **meta):
-        said = self.build.meta(episode_id=episode, host_id=host, **meta)
+        made = self.build.meta(episode_id=episode, host_id=host, **meta)
         sources = {name: self.build.rows(name) for name in REGISTRY.sources}
-        self.records[host, episode] = write_episode(self.store, said, [(self.build.T0, "clean")], sources)
+        self.records[host, episode] = write_episode(self.store, made, [(self.build.T0, "clean")], sources)
         write_index(self.store, self.records.values())
 
     def drop(self, episode, host="host-a"):
@@ -281,9 +281,9 @@ def test_verdicts_that_reject_most_of_a_host_leave_the_good_ones_in_place(lab):
     before = everything(lab)
     with pytest.raises(
         VerdictsRefused, match=r"2 of 3 episodes of host 'host-a' are rejected \(index.bytes 2\)"
-    ) as said:
+    ) as refusal:
         lab.run()
-    assert "3 of 3 were usable, stay as they are" in str(said.value)
+    assert "3 of 3 were usable, stay as they are" in str(refusal.value)
     assert everything(lab) == before
     assert not lab.is_current()
     assert len(validate.validated(lab.layout, "host-a")) == 3
@@ -311,7 +311,7 @@ def test_good_episodes_that_left_do_not_make_bad_ones_the_most(lab):
 def test_the_first_verdicts_of_a_bad_host_are_kept_for_people_and_refused_to_later_steps(lab):
     spoil(lab, "ep-1", "ep-2")
     found = lab.run()
-    assert not found.believable and "2 of 3 episodes of host 'host-a' are rejected (index.bytes 2)" in found.said
+    assert not found.believable and "2 of 3 episodes of host 'host-a' are rejected (index.bytes 2)" in found.sentence
     assert len(read_validation(lab.layout.validation("host-a"))) == 3
     with pytest.raises(UpstreamMissing, match="more than half, so nothing is made of that host"):
         validate.validated(lab.layout, "host-a")

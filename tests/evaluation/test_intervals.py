@@ -105,8 +105,8 @@ def test_auroc_agrees_with_scikit_learn(make_truth: MakeTruth, make_scores: Make
     expected = roc_auc_score(truth.is_attack_N, scores.attack_N(truth))
     assert counts.auroc_statistic(truth, scores).value() == pytest.approx(expected, abs=5e-4)
     # few distinct values: exact, ties count half
-    said = np.eye(5)[scores.predicted_N]
-    coarse = Scores(name="c", model="c", mode="m", proba_NK=said)
+    certain = np.eye(5)[scores.predicted_N]
+    coarse = Scores(name="c", model="c", mode="m", proba_NK=certain)
     expected = roc_auc_score(truth.is_attack_N, coarse.attack_N(truth))
     assert counts.auroc_statistic(truth, coarse).value() == pytest.approx(expected, abs=1e-12)
 

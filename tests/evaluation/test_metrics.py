@@ -116,11 +116,11 @@ def test_a_registry_without_attack_phases_refuses_attack_figures(
 def test_calibration_error_is_the_gap_between_confidence_and_accuracy(make_truth: MakeTruth) -> None:
     truth = make_truth(60)
     # always 0.8 sure of the true phase in three windows of four, of a wrong one otherwise
-    said = np.where(np.arange(len(truth)) % 4 == 0, (truth.y_N + 1) % 5, truth.y_N)
+    predicted = np.where(np.arange(len(truth)) % 4 == 0, (truth.y_N + 1) % 5, truth.y_N)
     proba = np.full((len(truth), 5), 0.05)
-    proba[np.arange(len(truth)), said] = 0.8
+    proba[np.arange(len(truth)), predicted] = 0.8
     scores = Scores(name="m", model="m", mode="realistic", proba_NK=proba)
-    right = (said == truth.y_N).mean()
+    right = (predicted == truth.y_N).mean()
     assert counts.calibration_statistic(truth, scores).value() == pytest.approx(abs(0.8 - right), abs=1e-9)
 
 

@@ -170,18 +170,18 @@ def assert_instance_is_plain(home: Path) -> str:
     with dg.DagsterInstance.from_config(str(home)) as instance:
         for run in instance.get_runs():
             for record in instance.all_logs(run.run_id):
-                said = list(texts(json.loads(dg.serialize_value(record))))
-                for text in said:
+                event_texts = list(texts(json.loads(dg.serialize_value(record))))
+                for text in event_texts:
                     # what Dagster itself says, a trace say, may have lines; what a tarball says may not
                     assert_plain(text, f"event of {record.step_key}", allowed="" if MARK in text else "\n\t")
-                found += said
+                found += event_texts
         names = instance.get_dynamic_partitions("host")
         assert all(is_safe(name) for name in names)
     for path in home.rglob("*"):
         if path.suffix in (".log", ".out", ".err", ".txt"):
-            said_there = path.read_text("utf-8")
-            assert_plain(said_there, str(path), allowed="\n\t\x1b")
-            assert all("\x1b" not in line for line in said_there.splitlines() if MARK in line)
+            written = path.read_text("utf-8")
+            assert_plain(written, str(path), allowed="\n\t\x1b")
+            assert all("\x1b" not in line for line in written.splitlines() if MARK in line)
     return "\n".join(found)
 
 

@@ -216,8 +216,8 @@ def test_what_dagster_and_the_console_are_told_comes_out_plain(
             shown.say(text)
             shown.count(1, 2, text)
             time.sleep(0.05)
-    said = lines_of(capsys.readouterr().out)
-    assert said.count(MARK) > 2 * len(PAYLOADS) and max(map(len, said.splitlines())) < 2_100
+    printed = lines_of(capsys.readouterr().out)
+    assert printed.count(MARK) > 2 * len(PAYLOADS) and max(map(len, printed.splitlines())) < 2_100
 
 
 def test_every_verdict_of_every_payload_is_plain_on_the_terminal_and_in_the_file(tmp_path: Path) -> None:
@@ -229,9 +229,9 @@ def test_every_verdict_of_every_payload_is_plain_on_the_terminal_and_in_the_file
     write_index(store, records, PAYLOADS)
     stray_names(store)
     out = tmp_path / "verdicts.jsonl"
-    said = tool("validate", "--store", store, "--out", out)
-    assert said.exit_code == 0
-    lines_of(said.output)
+    done = tool("validate", "--store", store, "--out", out)
+    assert done.exit_code == 0
+    lines_of(done.output)
     shown = tool("validate", "--store", store, "--json")
     lines_of(shown.output)
     text = assert_file_is_plain(out)

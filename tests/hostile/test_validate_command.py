@@ -18,8 +18,8 @@ CPU_S = 20.0
 # A small process of its own starts the command, because a child's peak counts what its parent held at the fork.
 LAUNCHER = """
 import json, os, subprocess, sys
-with open("said", "wb") as said, open("complained", "wb") as complained:
-    process = subprocess.Popen(sys.argv[1:], stdout=said, stderr=complained)
+with open("printed", "wb") as printed, open("complained", "wb") as complained:
+    process = subprocess.Popen(sys.argv[1:], stdout=printed, stderr=complained)
     _, status, usage = os.wait4(process.pid, 0)
 print(json.dumps([os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]))
 """
@@ -41,7 +41,7 @@ def test_the_command_gives_one_line_a_tarball_and_stays_small(corpus: Corpus, tm
     assert code == 0, complaints
     assert "Traceback" not in complaints
     assert _lay(corpus.store.parent) == store_before
-    assert {path.name for path in tmp_path.iterdir()} == {"verdicts.jsonl", "said", "complained"}
+    assert {path.name for path in tmp_path.iterdir()} == {"verdicts.jsonl", "printed", "complained"}
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     times = collections.Counter(line["file"] for line in lines)
     assert times == dict.fromkeys([*corpus.by_path, *UNSAFE_PATHS], 1)

@@ -25,17 +25,17 @@ def test_no_technique_of_the_space_is_one_that_has_another_name_now() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "now"),
+    ("before", "now"),
     [("T1070.001", "T1685.005"), (" t1562.001 ", "T1685"), ("T1562.004", "T1686"), ("T1059.001", "T1059.001")],
 )
-def test_an_id_of_before_becomes_the_one_of_now(said: str, now: str) -> None:
-    assert current_id(said) == now
+def test_an_id_of_before_becomes_the_one_of_now(before: str, now: str) -> None:
+    assert current_id(before) == now
 
 
-@pytest.mark.parametrize("said", ["", "1059", "T105", "T1059.1", "T1059.001.002", "TA0005", "T1059\n;"])
-def test_what_is_no_id_is_refused(said: str) -> None:
+@pytest.mark.parametrize("text", ["", "1059", "T105", "T1059.1", "T1059.001.002", "TA0005", "T1059\n;"])
+def test_what_is_no_id_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="is no technique id"):
-        current_id(said)
+        current_id(text)
 
 
 def test_a_technique_outside_the_space_rolls_up_to_its_parent_or_is_unseen() -> None:

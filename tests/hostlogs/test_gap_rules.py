@@ -42,9 +42,9 @@ def table(**members: bytes) -> pa.Table:
 
 def audit(serials: list[int], at: list[float] | None = None) -> bytes:
     times = at or [T0 + k for k in range(len(serials))]
-    said = "arch=c000003e syscall=59 success=yes exit=0 pid=7 uid=0"
+    fields = "arch=c000003e syscall=59 success=yes exit=0 pid=7 uid=0"
     return "".join(
-        f"type=SYSCALL msg=audit({t:.3f}:{serial}): {said}\n" for t, serial in zip(times, serials, strict=True)
+        f"type=SYSCALL msg=audit({t:.3f}:{serial}): {fields}\n" for t, serial in zip(times, serials, strict=True)
     ).encode()
 
 
@@ -59,10 +59,10 @@ def windows(number: int, second: float, channel: str = "Security", header: tuple
             "Computer": "h",
         }
     }
-    said: dict[str, Any] = {"Event": event}
+    record: dict[str, Any] = {"Event": event}
     if header is not None:
-        said = {"RecordHeader": {"EventRecordID": header[0], "TimeWritten": clock(header[1])}, **said}
-    return json.dumps(said).encode() + b"\n"
+        record = {"RecordHeader": {"EventRecordID": header[0], "TimeWritten": clock(header[1])}, **record}
+    return json.dumps(record).encode() + b"\n"
 
 
 def clock(second: float) -> str:
@@ -132,7 +132,7 @@ def test_reasons_are_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("record", "expected"),
     [
         ({"EventRecordID": "12", "Channel": "C"}, Ids("C", 12)),
         ({"RecordNumber": 12, "LogName": "C"}, Ids("C", 12)),
@@ -147,8 +147,8 @@ def test_reasons_are_bounded() -> None:
         ({"Event": 5, "winlog": "x"}, Ids()),
     ],
 )
-def test_numbers_are_found_in_every_dialect_and_odd_values_are_none(said: dict[str, Any], expected: Ids) -> None:
-    assert windows_ids(json.dumps(said)) == expected
+def test_numbers_are_found_in_every_dialect_and_odd_values_are_none(record: dict[str, Any], expected: Ids) -> None:
+    assert windows_ids(json.dumps(record)) == expected
 
 
 def test_the_journal_s_numbers_come_from_the_field_or_the_cursor() -> None:

@@ -17,8 +17,8 @@ SSH = Path(__file__).parents[3] / "shared" / "real" / "loghub" / "OpenSSH"
 IZYSEC = Path(__file__).parents[3] / "shared" / "real" / "linux_audit_izysec"
 
 
-def ns(said: str) -> int:
-    return int(datetime.fromisoformat(said).replace(tzinfo=UTC).timestamp()) * 10**9
+def ns(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 10**9
 
 
 def rows(log: str | bytes, near: str | None = None, chunk: int = 1 << 20) -> list[LogRow]:
@@ -65,7 +65,7 @@ def test_a_priority_is_facility_and_severity() -> None:
 
 
 @pytest.mark.parametrize(
-    ("near", "said", "wanted"),
+    ("near", "stamp", "wanted"),
     [
         ("2023-12-31T23:00:00", "Jan  1 00:00:10", "2024-01-01T00:00:10"),
         ("2024-01-01T01:00:00", "Dec 31 23:59:59", "2023-12-31T23:59:59"),
@@ -79,8 +79,8 @@ def test_a_priority_is_facility_and_severity() -> None:
         ("2023-08-13T00:00:00", "Aug 13 2019 10:00:00", "2019-08-13T10:00:00"),
     ],
 )
-def test_a_line_without_a_year_lies_nearest_to_the_episode(near: str, said: str, wanted: str) -> None:
-    assert one(f"{said} host prog: x", near).ts_ns == ns(wanted)
+def test_a_line_without_a_year_lies_nearest_to_the_episode(near: str, stamp: str, wanted: str) -> None:
+    assert one(f"{stamp} host prog: x", near).ts_ns == ns(wanted)
 
 
 def test_a_file_across_new_year_stays_in_order_with_and_without_an_episode() -> None:
@@ -100,14 +100,14 @@ def test_without_an_episode_the_first_line_lies_in_2024_and_a_line_with_a_year_m
     assert [row.ts_ns for row in rows(log)] == [ns("2024-02-29T10:00:00"), ns("2019-05-01"), ns("2019-05-02")]
 
 
-@pytest.mark.parametrize("said", ["Feb 30 10:00:00", "Foo 10 10:00:00", "Apr 31 10:00:00", "Jan 00 10:00:00"])
-def test_a_date_that_does_not_exist_is_a_row_that_is_not_parsed(said: str) -> None:
-    row = one(f"{said} host prog: x")
+@pytest.mark.parametrize("stamp", ["Feb 30 10:00:00", "Foo 10 10:00:00", "Apr 31 10:00:00", "Jan 00 10:00:00"])
+def test_a_date_that_does_not_exist_is_a_row_that_is_not_parsed(stamp: str) -> None:
+    row = one(f"{stamp} host prog: x")
     assert (row.parsed, row.ts_ns) == (False, ns("2023-08-13"))
 
 
 @pytest.mark.parametrize(
-    ("said", "wanted_ns"),
+    ("stamp", "wanted_ns"),
     [
         ("2024-05-01T12:00:00.123456+02:00", ns("2024-05-01T10:00:00") + 123_456_000),
         ("2024-05-01T12:00:00Z", ns("2024-05-01T12:00:00")), ("2024-05-01 12:00:00,", None),
@@ -118,8 +118,8 @@ def test_a_date_that_does_not_exist_is_a_row_that_is_not_parsed(said: str) -> No
         ("9999-01-01T00:00:00Z", None), ("2024-13-01T00:00:00Z", None), ("0001-01-01T00:00:00Z", None),
     ],
 )  # fmt: skip
-def test_iso_times_are_read_to_the_nanosecond(said: str, wanted_ns: int | None) -> None:
-    row = one(f"{said} host prog[7]: msg")
+def test_iso_times_are_read_to_the_nanosecond(stamp: str, wanted_ns: int | None) -> None:
+    row = one(f"{stamp} host prog[7]: msg")
     assert row.parsed == (wanted_ns is not None)
     if row.parsed:
         assert (row.ts_ns, row.provider, row.pid, row.message) == (wanted_ns, "prog", 7, "msg")

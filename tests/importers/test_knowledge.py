@@ -33,7 +33,7 @@ atomic_tests:
 
 
 def line(**changes: Any) -> bytes:
-    said = {
+    record = {
         "source": "s",
         "id": "1",
         "platform": "windows",
@@ -41,7 +41,7 @@ def line(**changes: Any) -> bytes:
         "kind": "command",
         "text": "x",
     }
-    return json.dumps(said | changes).encode() + b"\n"
+    return json.dumps(record | changes).encode() + b"\n"
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

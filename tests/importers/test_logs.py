@@ -24,8 +24,8 @@ NEW_YEAR = 1_704_067_200  # 2024-01-01
 
 
 def audit(serial: int, at: float) -> str:
-    said = f'arch=c000003e syscall=59 success=yes exit=0 pid={serial} comm="x"'
-    return f"type=SYSCALL msg=audit({at:.3f}:{serial}): {said}\n"
+    fields = f'arch=c000003e syscall=59 success=yes exit=0 pid={serial} comm="x"'
+    return f"type=SYSCALL msg=audit({at:.3f}:{serial}): {fields}\n"
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_labels_become_the_truth_of_the_whole_episode(folder: Path, tmp_path: Pa
         truth = json.loads(member.read())
         log = archive.extractfile("logs/audit.log")
         assert log is not None and log.read() == (folder / "a" / "x.log").read_bytes()
-    assert [(said["technique"], said["tactic"]) for said in truth] == [("T1685", "defense-impairment"), ("T1557", "")]
+    assert [(span["technique"], span["tactic"]) for span in truth] == [("T1685", "defense-impairment"), ("T1557", "")]
 
 
 def test_names_and_order_tell_nothing_and_the_same_files_give_the_same_store(folder: Path, tmp_path: Path) -> None:

@@ -147,8 +147,8 @@ def test_connections_of_the_logs_are_flows_of_the_telemetry(benign: bool) -> Non
     for row in rows:
         if (row.channel, row.event_id) == ("sysmon", "3"):
             record = msgspec.json.decode(row.fields_json)
-            said = record["Event"]["EventData"] if "Event" in record else record["winlog"]["event_data"]
-            logged.add((said["DestinationIp"], int(said["DestinationPort"]), int(said["SourcePort"])))
+            data = record["Event"]["EventData"] if "Event" in record else record["winlog"]["event_data"]
+            logged.add((data["DestinationIp"], int(data["DestinationPort"]), int(data["SourcePort"])))
     assert len(logged) > 10
     assert logged <= flows
 

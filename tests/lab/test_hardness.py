@@ -38,8 +38,8 @@ def test_scenarios_are_harder_to_name_the_harder_the_lab() -> None:
             DictVectorizer(), TfidfTransformer(norm=None), LogisticRegression(C=0.1, max_iter=500, tol=1e-2)
         )
         folds = StratifiedKFold(4, shuffle=True, random_state=0)
-        said = cross_val_predict(bag, [shapes(trace) for trace in played], story, cv=folds)
-        scores.append(f1_score(story, said, average="macro"))
+        predicted = cross_val_predict(bag, [shapes(trace) for trace in played], story, cv=folds)
+        scores.append(f1_score(story, predicted, average="macro"))
     assert scores[0] > scores[1] > scores[2], scores
     assert scores[0] - scores[2] > 0.1, scores
 

@@ -55,13 +55,13 @@ class Log:
         self, second: float, pid: int | None, n: int, image: str, parent: tuple[int, int, str], **fields: Any
     ) -> None:
         """Sysmon 1; the parent as pid, GUID number and image."""
-        said = {"CommandLine": f"{image} {n}", "User": "LAB\\ann", "Hashes": "", **fields}
+        given_fields = {"CommandLine": f"{image} {n}", "User": "LAB\\ann", "Hashes": "", **fields}
         above = {
             "ParentProcessGuid": _guid(parent[1]),
             "ParentProcessId": parent[0],
             "ParentImage": f"C:\\{parent[2]}",
         }
-        self.sysmon(second, 1, pid, n, image, **{**above, **said})
+        self.sysmon(second, 1, pid, n, image, **{**above, **given_fields})
 
     def security(self, second: float, event_id: int, **fields: Any) -> None:
         self.event(second, event_id, SECURITY, **fields)
@@ -78,10 +78,10 @@ class Log:
             SubjectUserName="ann",
         )
 
-    def call(self, second: float, syscall: int, pid: int, ppid: int, exe: str, *more: str, **said: str) -> None:
+    def call(self, second: float, syscall: int, pid: int, ppid: int, exe: str, *more: str, **given_fields: str) -> None:
         """An audit event of an x86-64 system call, with further records."""
         stamp = f"audit({T0 + int(second)}.{int(second % 1 * 1000):03d}:{len(self.audit) + 1})"
-        given = {"success": "yes", "exit": "0", "a0": "0", "a1": "0", "a2": "0", "a3": "0"} | said
+        given = {"success": "yes", "exit": "0", "a0": "0", "a1": "0", "a2": "0", "a3": "0"} | given_fields
         fields = " ".join(f"{key}={value}" for key, value in given.items())
         self.audit.append(
             f"type=SYSCALL msg={stamp}: arch=c000003e syscall={syscall} {fields} items=1 ppid={ppid} pid={pid} "

@@ -51,7 +51,7 @@ def check(graph: Graph, log: Path) -> Report:
     rows = pq.ParquetFile(log).read(columns=columns, use_threads=False).to_pylist()
     report, faults = Report(), Counter[str]()
     procs = {each["id"]: each for each in graph["proc_nodes"].to_pylist()}
-    said: dict[int, dict[str, Any]] = {}
+    fields_of: dict[int, dict[str, Any]] = {}
     for edge in graph["edges"].to_pylist():
         for at in edge["rows"]:
             report.edge_rows += 1
@@ -60,7 +60,7 @@ def check(graph: Graph, log: Path) -> Report:
                 continue
             if not _can_make(rows[at], edge["etype"]):
                 faults["row cannot make it"] += 1
-            fields = said.setdefault(at, _fields(rows[at]["fields_json"]))
+            fields = fields_of.setdefault(at, _fields(rows[at]["fields_json"]))
             faults.update(_wrong(edge, rows[at], fields, procs))
         if edge["n"] != len(edge["rows"]) or not edge["ts_ns"] <= edge["last_ns"]:
             faults["count or times"] += 1
@@ -106,8 +106,8 @@ def _wrong(edge: dict[str, Any], row: dict[str, Any], fields: dict[str, Any], pr
 
 def _differs(what: str, proc: dict[str, Any], pid: int, guid: object, exe: object, row: dict[str, Any]) -> list[str]:
     found = []
-    said = str(guid or "").strip("{}").lower()
-    if said.strip("0-") and said != proc["guid"]:
+    its_guid = str(guid or "").strip("{}").lower()
+    if its_guid.strip("0-") and its_guid != proc["guid"]:
         found.append(f"{what}: guid")
     if pid >= 0 and proc["pid"] is not None and pid != proc["pid"]:
         found.append(f"{what}: pid")
@@ -118,7 +118,7 @@ def _differs(what: str, proc: dict[str, Any], pid: int, guid: object, exe: objec
     if row["host"] != proc["host"]:
         found.append(f"{what}: host")
     began, ended = proc["created_ts"], proc["end_ts"]
-    if what != "parent" and not said:  # a GUID means its process at any time
+    if what != "parent" and not its_guid:  # a GUID means its process at any time
         if began is not None and row["ts_ns"] < began - JOIN_NS:
             found.append(f"{what}: before it began")
         if ended is not None and row["ts_ns"] > ended + GRACE_NS and pid not in _SYSTEM:

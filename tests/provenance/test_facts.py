@@ -103,7 +103,7 @@ def test_audit_calls_make_edges_and_failures_are_told_apart(log: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "fields",
     [
         {"ProcessGuid": 7, "ProcessId": 10, "Image": ["x"]},
         {"ProcessGuid": "x" * 100_000, "ProcessId": 1e300, "Image": "C:\\a\x00b"},
@@ -113,12 +113,12 @@ def test_audit_calls_make_edges_and_failures_are_told_apart(log: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("event_id", [1, 2, 3, 5, 7, 8, 9, 10, 11, 12, 15, 17, 22, 23, 26])
-def test_hostile_fields_are_dropped_and_never_raise(log: Any, event_id: int, said: dict[str, Any]) -> None:
+def test_hostile_fields_are_dropped_and_never_raise(log: Any, event_id: int, fields: dict[str, Any]) -> None:
     names = ("TargetFilename", "ImageLoaded", "TargetObject", "PipeName", "Device", "QueryName", "SourceIp",
              "DestinationIp", "DestinationPort", "TargetProcessId", "TargetProcessGUID", "ParentProcessGuid",
              "ParentProcessId", "Hashes", "EventType", "Signed")  # fmt: skip
     for value in (None, 7, -1, True, [], {}, "", "-", "\x00", "\ud800x", "\u202e" * 9000, "a" * 100_000, 2**63):
-        log.event(0, event_id, **said, **dict.fromkeys(names, value))
+        log.event(0, event_id, **fields, **dict.fromkeys(names, value))
     graph = log.graph()
     assert log.counts.rows == 13
     assert all(len(path) <= PATH_CHARS for path in graph["file_nodes"]["path"].to_pylist())
@@ -142,12 +142,12 @@ def test_no_value_in_any_field_breaks_a_fact(kind: tuple[str, str]) -> None:
               "0x4", "x" * 9000, "é", "\ud800", "%%14592", "0x2", "10.0.0.1", "File", "true", b"x"]  # fmt: skip
     builder = GraphBuilder()
     for at in range(1500):
-        said = Fields(**{name: rng.choice(values) for name in Fields.__struct_fields__})
+        fields = Fields(**{name: rng.choice(values) for name in Fields.__struct_fields__})
         texts = [value for value in values if isinstance(value, str)]
         row = Row(at, at, "ws", rng.choice((-1, 0, 4, 9)), rng.choice((-1, 0, 4, 9)), rng.choice(texts), "u",
                   rng.choice(texts))  # fmt: skip
         with contextlib.suppress(Dropped):
-            builder.add(row, KINDS[kind](row, said))
+            builder.add(row, KINDS[kind](row, fields))
     assert all(len(table) >= 0 for table in builder.finish().values())
 
 

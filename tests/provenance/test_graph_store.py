@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from graph_check import check
 
@@ -172,6 +173,19 @@ def test_a_graph_without_a_tree_has_no_picture(log: Any) -> None:
 def test_a_log_that_says_nothing_gives_an_empty_graph(log: Any) -> None:
     graph = log.graph()
     assert [len(table) for table in graph.values()] == [0, 0, 0, 0] and typed_graph(graph).n_nodes == 0
+
+
+def test_the_arrays_of_a_graph_hold_each_of_its_edges_once(log: Any) -> None:
+    log.create(0, 100, 1, "cmd.exe", (50, 5, "explorer.exe"))
+    log.sysmon(1, 11, 100, 1, "cmd.exe", TargetFilename="C:\\f")
+    graph = log.graph()
+    found = typed_graph(graph)
+    assert found.n_nodes == sum(len(table) for name, table in graph.items() if name != "edges")
+    edges = graph["edges"].to_pylist()
+    kinds = np.repeat(found.etypes, np.diff(found.etype_ends, prepend=0))
+    assert sorted(found.edge_id_E) == list(range(len(edges)))
+    for kind, source, target, row in zip(kinds, *found.edge_2E, found.edge_id_E, strict=True):
+        assert (kind, source, target) == tuple(edges[row][name] for name in ("etype", "src_id", "dst_id"))
 
 
 @needs_real

@@ -11,6 +11,9 @@ import pytest
 
 from rlstir_core.contract.registry import MODES, Registry, default_registry
 from rlstir_core.errors import ConfigError
+from rlstir_core.results import versions
+from rlstir_core.results.layout import Layout
+from rlstir_core.staleness import schema_is_current
 from rlstir_core.telemetry.features import episode_features
 from rlstir_core.telemetry.normalise import NORMALISERS
 from rlstir_core.telemetry.schema import make_schema, read_schema, write_schema
@@ -31,6 +34,15 @@ def test_the_hash_changes_with_registry_windowing_and_normaliser() -> None:
     hashes.append(make_schema(msgspec.structs.replace(registry, profiles=("io-walk",))).sha256)
     assert len(set(hashes)) == len(hashes)
     assert make_schema(registry).sha256 == make_schema(registry).sha256 == hashes[NORMALISERS.index("ewma")]
+
+
+def test_raising_the_version_of_the_schema_makes_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout, before = Layout(tmp_path / "data"), make_schema(default_registry())
+    write_schema(layout.feature_schema, before)
+    assert schema_is_current(tmp_path, layout, before.normalise)
+    monkeypatch.setattr(versions, "VERSIONS", {**versions.VERSIONS, "schema": 99})
+    assert not schema_is_current(tmp_path, layout, before.normalise)
+    assert make_schema(default_registry()).sha256 != before.sha256
 
 
 def test_an_unknown_normaliser_is_refused_with_the_choices() -> None:
@@ -90,7 +102,7 @@ def test_a_column_says_which_series_it_is_made_from(registry: Registry) -> None:
 def test_the_columns_of_a_mode_hold_no_channel_that_it_may_not_see(normaliser: str) -> None:
     registry = default_registry()
     schema = make_schema(registry, normaliser)
-    seen = {channel.name for channel in registry.mode_channels("realistic")}
+    seen = {channel.name for channel in registry.channels if channel.vantage in MODES["realistic"]}
     hidden = {channel.name for channel in registry.channels} - seen
     columns = schema.columns_of(tuple(sorted(seen)))
     assert columns and not [column for column in columns if any(name in column for name in hidden)]

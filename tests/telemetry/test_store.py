@@ -34,7 +34,7 @@ def fill(tiny, names=NAMES):
 
 
 def stored(tiny) -> pa.Table:
-    """The features of the host, a row a window, by episode and window."""
+    """The features of the host, a row per window, by episode and window."""
     tables = [pq.ParquetFile(path).read() for path in tiny.layout.features(HOST).glob("*.parquet")]
     return pa.concat_tables(tables).sort_by([("episode_id", "ascending"), ("window", "ascending")])
 

@@ -3,7 +3,7 @@
 libxgboost trusts the numbers of a model: a child, parent or feature out of range is read from memory that is
 not its own. So a model is parsed here into exactly what `gbt` saves, and what the library is given is written
 anew from that: nothing unchecked, no second reading of the same text. What does not belong here: training and
-predicting (`trees.py`).
+predicting (`gbt.py`).
 """
 
 from __future__ import annotations

@@ -122,10 +122,10 @@ class NeuralDetector(Detector):
     def load(self, path: Path, settings: dict[str, Any]) -> None:
         """See `Detector.load`."""
         try:
-            said = msgspec.convert(settings, _Settings)
+            checked = msgspec.convert(settings, _Settings)
             tensors = load_file(path)
             with torch.device("meta"):  # takes no memory, whatever sizes the settings claim
-                network = self.build(said.n_inputs, said.n_phases, said.net)
+                network = self.build(checked.n_inputs, checked.n_phases, checked.net)
             mean, spread = tensors.pop("standardiser.mean"), tensors.pop("standardiser.spread")
             if strays := [name for name in tensors if not name.startswith(_WEIGHT)]:
                 raise ValueError(f"{len(strays)} tensors that are no weight of the network")
@@ -141,7 +141,7 @@ class NeuralDetector(Detector):
             raise CheckpointError(
                 f"{path} does not fit its checkpoint ({type(error).__name__}: {words}); train it again"
             ) from None
-        n_inputs, n_columns = said.n_inputs, mean.numel()
+        n_inputs, n_columns = checked.n_inputs, mean.numel()
         fits = n_inputs == n_columns if self.kind == "summary" else n_columns < n_inputs <= 2 * n_columns
         if not fits or mean.shape != spread.shape or mean.ndim != 1 or not (spread > 0).all():
             raise CheckpointError(f"{path} has a standardiser that does not fit its network; train it again")

@@ -1,7 +1,7 @@
 """The row of one source as the registry describes it, and three ways to decode many of them.
 
 `regular` takes lines that all have the same integer keys in the same order, `typed` takes any lines that a
-msgspec struct can hold; both prove that they saw exactly one clean record a line, and say None otherwise.
+msgspec struct can hold; both prove that they saw exactly one clean record per line, and say None otherwise.
 `careful` takes one object that strict JSON gave and says what is wrong with it. All three agree on every
 record that they accept. What does not belong here: lines, chunks and counts (`jsonl.py`).
 """
@@ -103,7 +103,7 @@ class RowSpec:
         return Block(table, np.full((n, len(self.float_names)), np.nan))
 
     def typed(self, chunk: bytes) -> Block | None:  # noqa: PLR0911
-        """Rows of a chunk through a struct decoder, when counting proves one clean record a line.
+        """Rows of a chunk through a struct decoder, when counting proves one clean record per line.
 
         msgspec keeps the last of duplicate keys and does not look at line ends, hence: as many `}` and `{`
         as lines, each `}` at a line's end, and exactly the quotes that the keys and texts found need.

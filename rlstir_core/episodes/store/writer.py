@@ -82,7 +82,7 @@ def append_index(store: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 
 def jsonl_bytes(columns: Mapping[str, np.ndarray[Any, Any] | Sequence[Any]]) -> bytes:
-    """JSONL from equally long columns, one object a row, keys in the order of `columns`.
+    """JSONL from equally long columns, one object per row, keys in the order of `columns`.
 
     A missing value (None, NaN, or -1 in an integer array, as in decoded rows) leaves its key out.
     """

@@ -65,7 +65,7 @@ class HostValidation:
         return not too_many(self.count("reject"), len(self.rows))
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         """Why later steps refuse verdicts that are not believable."""
         return unbelievable(self.host, self.rows)
 

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
+from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.contract.registry import Registry
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.split import Split
@@ -95,7 +96,7 @@ def describe_quality(layout: Layout, hosts: Sequence[str], registry: Registry) -
         steps += [
             f"the wall clock steps by {row.clock_step_ns / 1e9:.1f} s within {row.host}/{row.episode_id}"
             for row in rows
-            if "time.clock_step" in row.reasons
+            if ReasonCode.TIME_CLOCK_STEP in row.reasons
         ]
         for row in rows:
             if row.usable and not row.benign:

@@ -1,7 +1,7 @@
 """Figures of alarms and of time: recall at a false-positive rate, time to detect, early detection.
 
 A threshold is chosen on validation windows and on nothing else; without enough of them the figure is refused.
-What does not belong here: figures that need no threshold and no time (`metrics.py`).
+What does not belong here: figures that need no threshold and no time (`stats/metrics.py`).
 """
 
 # E episodes, N windows, K phases

@@ -1,6 +1,6 @@
 """One model's evaluation: every figure of DESIGN's `<model>_<mode>_eval.json`, from labels and probabilities.
 
-What does not belong here: how a single figure is made (`metrics.py`, `detection.py`), files.
+What does not belong here: how a single figure is made (`stats/metrics.py`, `detection.py`), files.
 """
 
 from __future__ import annotations

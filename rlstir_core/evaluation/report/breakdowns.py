@@ -1,6 +1,6 @@
 """The report's breakdowns: by phase, profile, host, completeness, start and time since the onset.
 
-What does not belong here: the main table and the differences (`report.py`).
+What does not belong here: the main table and the differences (`document.py`).
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ def early_section(inputs: ReportInputs) -> str:
             head = ["model", *(f"{point.at:g} {'s' if not whole else first.unit}" for point in first.points)]
             parts += [f"{title}:", "", table(head, rows), ""]
         else:
-            said = notes(getattr(p, field) for m in models for p in m.early_detection.points)
-            parts += [f"{title}: not given ({escape_md('; '.join(said))}).", ""]
+            reasons = notes(getattr(p, field) for m in models for p in m.early_detection.points)
+            parts += [f"{title}: not given ({escape_md('; '.join(reasons))}).", ""]
     if any(model.time_to_detect.mean_s.value is not None for model in models):
         parts += [_times(inputs, models)]
     return "\n".join(parts).rstrip()

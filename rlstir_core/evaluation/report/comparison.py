@@ -1,6 +1,6 @@
 """The files of the report: markdown, one offline HTML file, pictures, manifest, model cards.
 
-What does not belong here: the words (`report.py`) and the figures (`detector_eval.py`).
+What does not belong here: the words (`document.py`) and the figures (`detectors/detector_eval.py`).
 """
 
 from __future__ import annotations

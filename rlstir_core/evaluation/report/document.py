@@ -1,7 +1,7 @@
 """The comparison report as markdown: reads as text, and is what the HTML is made from.
 
 With `model_card.py` the only writer of markdown. What does not belong here: computing figures, the words of
-the verdict (`report_verdict.py`), pictures (`plots.py`).
+the verdict (`verdict.py`), pictures (`plots.py`).
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _models_section(inputs: ReportInputs) -> str:
     ]
     parts = ["## Models", "", *picture(inputs, "forest", "Macro F1 of every model with its 95 % interval")]
     parts.append(table(head, rows))
-    said = sorted(no_new_host) + notes(
+    footnotes = sorted(no_new_host) + notes(
         estimate
         for model in models
         for estimate in (
@@ -131,7 +131,7 @@ def _models_section(inputs: ReportInputs) -> str:
             model.time_to_detect.mean_s,
         )
     )
-    parts += ["", *(f"- {escape_md(note)}" for note in dict.fromkeys(said))] if said else []
+    parts += ["", *(f"- {escape_md(note)}" for note in dict.fromkeys(footnotes))] if footnotes else []
     parts += ["", *_thresholds(inputs, models)]
     return "\n".join(parts).rstrip()
 

@@ -129,7 +129,7 @@ def _chosen(schema: FeatureSchema, x_CT: NDArray[np.float32]) -> list[int]:
 
 
 def _timeline(known: Episode, logs: pa.Table, phases: tuple[str, ...]) -> bytes:
-    """A dot a row in the lane of its log channel; above them when each technique ran, red where rows are tampered."""
+    """A dot per row in the lane of its log channel; above them when each technique ran, red where rows are tampered."""
     start, end = known.meta.t_start_wall_ns, known.meta.t_end_wall_ns
     seconds_N = (logs["ts_ns"].to_numpy() - start) / _NS
     channel_N = np.array(logs["channel"].to_pylist(), dtype=object)

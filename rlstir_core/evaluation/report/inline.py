@@ -22,7 +22,7 @@ _SCALE_PX = 225  # macro F1 0 to 1; with the names 300 px less a margin, the wid
 def inline_forest(models: Sequence[ModelEvaluation], chance: float | None = None) -> str:
     """Markdown of fewer than 1,000 characters: every model's macro F1 and interval, as numbers and picture.
 
-    Modes stand side by side, one row a model. The picture goes first when space is short, then the last rows.
+    Modes stand side by side, one row per model. The picture goes first when space is short, then the last rows.
     """
     modes = sorted({m.mode for m in models}, key=lambda mode: (mode != PRIMARY_MODE, mode))
     names = list(dict.fromkeys(m.model for m in models))
@@ -61,7 +61,7 @@ def _two(value: float) -> str:
 def _picture(
     models: Sequence[ModelEvaluation], names: Sequence[str], modes: Sequence[str], chance: float | None
 ) -> str:
-    """One row a model, one bar a mode with a gap at the figure; relative path commands keep it short."""
+    """One row per model, one bar per mode with a gap at the figure; relative path commands keep it short."""
     height = _ROW_PX * len(names) + 2
     bars = dict.fromkeys(modes, "")
     for model in models:

@@ -91,7 +91,7 @@ def confusion(inputs: ReportInputs) -> bytes:
 
 
 def early(inputs: ReportInputs) -> bytes:
-    """How the score grows with what was seen: one line a realistic model, the best one with its interval."""
+    """How the score grows with what was seen: one line per realistic model, the best one with its interval."""
     models = [m for m in ordered(inputs) if m.mode == PRIMARY_MODE and m.early_detection.points]
     if not models:
         return b""

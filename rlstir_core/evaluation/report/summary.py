@@ -1,6 +1,6 @@
 """The few lines that close a command: counts, the best result with its interval, what was not tested, what next.
 
-What does not belong here: the report itself (`report.py`).
+What does not belong here: the report itself (`document.py`).
 """
 
 from __future__ import annotations

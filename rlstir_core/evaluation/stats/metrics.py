@@ -1,6 +1,6 @@
 """Figures of classification, each with its interval: macro F1, accuracy, phases, strata, attack, calibration.
 
-What does not belong here: thresholds and time (`detection.py`), differences between models (`paired.py`).
+What does not belong here: thresholds and time (`detectors/detection.py`), differences between models (`paired.py`).
 """
 
 # E episodes, N windows, K phases

@@ -1,6 +1,6 @@
 """The shapes of what an evaluation found: plain data that becomes JSON and comes back from it.
 
-What does not belong here: how a figure is computed (`metrics.py`, `detection.py`) or shown (`report.py`).
+What does not belong here: how a figure is computed (`metrics.py`, `detectors/detection.py`) or shown (`report/`).
 """
 
 from __future__ import annotations

@@ -165,9 +165,9 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return _text(value[0]) if value and not isinstance(value[0], list) else ""
     if isinstance(value, dict):
-        said_hex = value.get("hex")
+        hex_text = value.get("hex")
         try:
-            return decoded(bytes.fromhex(said_hex)) if isinstance(said_hex, str) else ""
+            return decoded(bytes.fromhex(hex_text)) if isinstance(hex_text, str) else ""
         except ValueError:
             return ""
     return "" if value is None else str(value)
@@ -175,10 +175,10 @@ def _text(value: object) -> str:
 
 def _ns(value: object) -> int | None:
     """Nanoseconds of a field in microseconds."""
-    said_us = _text(value)
-    if not said_us.isdecimal() or not said_us.isascii() or len(said_us) > 17:
+    us_text = _text(value)
+    if not us_text.isdecimal() or not us_text.isascii() or len(us_text) > 17:
         return None
-    us = int(said_us)
+    us = int(us_text)
     return us * 1000 if us <= _LAST_US else None
 
 

@@ -123,7 +123,7 @@ def _parse_new(
     line: Line, whole: str, match: re.Match[str], context: LogContext, years: YearGuess, before_ns: int
 ) -> LogRow:
     """RFC 5424: `<165>1 2003-10-11T22:14:15.003Z host app 123 ID47 [id key="value"] message`."""
-    priority, at, host, program, pid, event_id = (said_or_nothing(part) for part in match.groups())
+    priority, at, host, program, pid, event_id = (text_or_nothing(part) for part in match.groups())
     ts_ns = before_ns if not at else iso_ns(at)
     if ts_ns is None:
         return unparsed(line, CHANNEL, "", context, before_ns, "a time that does not exist")
@@ -147,7 +147,7 @@ def _parse_new(
     return row
 
 
-def said_or_nothing(part: str) -> str:
+def text_or_nothing(part: str) -> str:
     """RFC 5424 writes `-` for nothing."""
     return "" if part == "-" else part
 

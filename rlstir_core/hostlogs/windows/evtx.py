@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -37,7 +36,6 @@ _CHUNK = 65536
 _CHUNK_HEADER = 512
 _RECORD_HEADER = 24
 _RECORD_MAGIC = b"**\0\0"
-_READ = 1 << 20
 _APART_NS = 1_000_000_000
 _FAULTS = 10_000  # more than a damaged file of the largest size has chunks
 
@@ -71,23 +69,8 @@ class _Event(msgspec.Struct, gc=False):
     user_data: dict[str, Any] | None = msgspec.field(default=None, name="UserData")
 
 
-class _Header(msgspec.Struct, gc=False):
-    record_id: int = msgspec.field(name="EventRecordID")
-    time: str = msgspec.field(name="TimeWritten")
-
-
 class _Record(msgspec.Struct, gc=False):
     event: _Event = msgspec.field(name="Event")
-    header: _Header | None = msgspec.field(default=None, name="RecordHeader")
-
-
-class Mismatches(msgspec.Struct, frozen=True):
-    """How many of the records name two ids, two times more than a second apart, either."""
-
-    n_records: int
-    n_ids: int
-    n_times: int
-    n_either: int
 
 
 _RECORD = msgspec.json.Decoder(_Record)
@@ -113,32 +96,6 @@ def rows(chunks: Iterable[bytes], context: LogContext, limit: int = MAX_BYTES) -
         yield _fault(context, 0, f"the file ends inside a chunk, {missing} bytes early", 0)
 
 
-def rows_of_file(path: Path, context: LogContext | None = None) -> Iterator[LogRow]:
-    """The rows of an EVTX file on disk, of any size: chunk by chunk, where the file ends at the end of one."""
-    context = context or LogContext(name=path.name)
-    size = path.stat().st_size
-    if size > _HEADER and (size - _HEADER) % _CHUNK == 0:
-        yield from _read(str(path), context)
-        return
-    with path.open("rb") as file:
-        yield from rows(iter(lambda: file.read(_READ), b""), context)
-
-
-def count_mismatches(found: Iterable[LogRow]) -> Mismatches:
-    """What the column `clock_mismatch` sums up, told apart by ids and times."""
-    n = n_ids = n_times = n_either = 0
-    for row in found:
-        if not row.parsed:
-            continue
-        n += 1
-        if row.clock_mismatch:
-            record = _RECORD.decode(row.fields_json)
-            if record.header is not None:
-                ids, times = _differ(record.event.system, record.header.record_id, record.header.time)
-                n_ids, n_times, n_either = n_ids + ids, n_times + times, n_either + (ids or times)
-    return Mismatches(n, n_ids, n_times, n_either)
-
-
 def _whole_records(data: bytes, chunk: int) -> bytes:
     """The file with its cut last chunk, which begins at `chunk`, filled up: the library reads whole chunks only.
 
@@ -154,7 +111,7 @@ def _whole_records(data: bytes, chunk: int) -> bytes:
     return kept + bytes(chunk + _CHUNK - len(kept))
 
 
-def _read(source: str | io.BytesIO, context: LogContext) -> Iterator[LogRow]:
+def _read(source: io.BytesIO, context: LogContext) -> Iterator[LogRow]:
     last_ns = context.near_ns or 0
     try:
         records = PyEvtxParser(source).records_json()
@@ -227,12 +184,6 @@ def _fields(data: dict[str, Any] | None) -> dict[str, Any]:
     if dict in kinds or list in kinds or "Data" in data:
         return flatten(data)
     return data
-
-
-def _differ(system: _System, record_id: int, written: str) -> tuple[bool, bool]:
-    """Whether header and event name other ids, and times more than a second apart; what one lacks is no difference."""
-    ids = system.record_id is not None and str(system.record_id) != str(record_id)
-    return ids, _apart(parse_time((system.time or _NOTHING).attributes.time), written)
 
 
 def _apart(ours: tuple[int, bool] | None, written: str) -> bool:

@@ -71,7 +71,7 @@ class FlatBlocks:
 
 
 def flat_objects(block: bytes) -> tuple[list[str], list[dict[str, Any]]] | None:
-    """The lines of a block and the object in each; None unless these three hold, which prove one clean object a line.
+    """The lines of a block and the object in each; None unless these three hold, which prove one clean object per line.
 
     1. The decoder took the block: it is JSON values with white space between, and each is an object of scalars and
        lists of texts. No text holds a raw line end, for JSON forbids it, and no object holds another.

@@ -1,4 +1,4 @@
-"""Windows events as JSON, one a line, in an array or printed over many lines, to log rows.
+"""Windows events as JSON, one per line, in an array or printed over many lines, to log rows.
 
 A line is read by the fast decoder; whatever that one does not take, or might take though strict JSON forbids it, goes
 to the careful one. What does not belong here: dialects (`dialects.py`) and what events mean (`event.py`).

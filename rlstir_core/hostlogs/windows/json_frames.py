@@ -1,4 +1,4 @@
-"""JSON values that do not stand one a line: an array of objects, or objects printed over many lines, as they stream.
+"""JSON values that do not stand one per line: an array of objects, or objects printed over many lines, as they stream.
 
 What does not belong here: what a value means, and JSON Lines (`lines.py`).
 """

@@ -43,7 +43,7 @@ class Gate:
     detail: str = ""
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         """The figure and its bar in one phrase."""
         figure = self.figure
         value = "untested" if figure is None else f"{figure.value:.3f} [{figure.lo:.3f}, {figure.hi:.3f}]"

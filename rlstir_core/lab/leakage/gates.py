@@ -18,7 +18,7 @@ from rlstir_core.results.lab_outcome import LabOutcome, lab_inputs_sha256, write
 from rlstir_core.results.layout import Layout
 
 FEWEST = 100  # episodes
-FEWEST_A_SCENARIO = 15  # attack episodes, on average: of fewer a model learns too little to say what is there
+FEWEST_PER_SCENARIO = 15  # attack episodes, on average: of fewer a model learns too little to say what is there
 
 
 def gates(store: Path, layout: Layout, hosts: Iterable[str]) -> list[Gate]:
@@ -30,7 +30,7 @@ def gates(store: Path, layout: Layout, hosts: Iterable[str]) -> list[Gate]:
     made_from = lab_inputs_sha256(layout, named)
     facts = generated(store, layout, named)
     found = judge(facts)
-    failed = tuple(gate.said for gate in found if not gate.passed)
+    failed = tuple(gate.sentence for gate in found if not gate.passed)
     write_outcome(layout, LabOutcome(made_from=made_from, n_episodes=len(facts), failed=failed))
     return found
 
@@ -69,7 +69,7 @@ def judge(facts: Sequence[EpisodeFacts]) -> list[Gate]:
             ".40 to .80",
             scenarios(told) if both and many else None,
             lambda f: f.hi >= 0.40 and f.lo <= 0.80,
-            enough=sum(stories.values()) >= FEWEST_A_SCENARIO * len(stories),
+            enough=sum(stories.values()) >= FEWEST_PER_SCENARIO * len(stories),
         ),
         _gate(
             facts,

@@ -65,12 +65,12 @@ def scenarios(facts: Sequence[EpisodeFacts]) -> Figure:
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=_SEED)
     # presence, rare templates weighing more
     bag = make_pipeline(Binarizer(), TfidfTransformer(norm=None), LogisticRegression(max_iter=500, tol=1e-2))
-    said_E = cross_val_predict(bag, count_EV.tocsr(), label_E, cv=folds)
-    value = float(f1_score(label_E, said_E, average="macro"))
+    predicted_E = cross_val_predict(bag, count_EV.tocsr(), label_E, cv=folds)
+    value = float(f1_score(label_E, predicted_E, average="macro"))
     lo, hi = _interval(
         label_E,
         lambda draw: float(
-            f1_score(label_E[draw], said_E[draw], average="macro", labels=range(len(names)), zero_division=0.0)
+            f1_score(label_E[draw], predicted_E[draw], average="macro", labels=range(len(names)), zero_division=0.0)
         ),
     )
     return Figure(value=value, lo=lo, hi=hi, what=f"{len(names)} scenarios")

@@ -29,7 +29,7 @@ class Good:
     def __init__(self, host: str, episode: str) -> None:
         self.host, self.episode = host, episode
 
-    def said(self, **changes: Any) -> dict[str, Any]:
+    def fields(self, **changes: Any) -> dict[str, Any]:
         """The meta; a change to `...` leaves the key out."""
         meta = {
             "schema_version": 1,
@@ -44,7 +44,7 @@ class Good:
         return {key: value for key, value in meta.items() if value is not ...}
 
     def meta(self, **changes: Any) -> bytes:
-        return json.dumps(self.said(**changes), ensure_ascii=False).encode()
+        return json.dumps(self.fields(**changes), ensure_ascii=False).encode()
 
     def meta_with(self, key: str, raw: bytes) -> bytes:
         """The meta whose value of `key` is exactly the text `raw`."""

@@ -35,7 +35,7 @@ def _twice(good: Good) -> bytes:
 
 
 def _utf_16(good: Good) -> bytes:
-    return good.packed(meta=json.dumps(good.said()).encode("utf-16"))
+    return good.packed(meta=json.dumps(good.fields()).encode("utf-16"))
 
 
 def _two_versions(good: Good) -> bytes:

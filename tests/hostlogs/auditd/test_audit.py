@@ -96,9 +96,9 @@ def test_an_open_a_connect_and_a_fork_say_what_they_touched() -> None:
 
 
 def test_a_users_event_names_its_type_and_who_asked() -> None:
-    said = 'op=login acct=28696E76616C6964207573657229 exe="/usr/sbin/sshd" hostname=? addr=1.2.3.4 res=failed'
+    message = 'op=login acct=28696E76616C6964207573657229 exe="/usr/sbin/sshd" hostname=? addr=1.2.3.4 res=failed'
     (row,) = rows(
-        f"type=USER_LOGIN msg=audit(1.000:7): pid=12 uid=0 auid=4294967295 ses=1 msg='{said}'\x1dUID=\"root\"\n"
+        f"type=USER_LOGIN msg=audit(1.000:7): pid=12 uid=0 auid=4294967295 ses=1 msg='{message}'\x1dUID=\"root\"\n"
     )
     assert (row.event_id, row.pid, row.exe, row.user) == ("USER_LOGIN", 12, "/usr/sbin/sshd", "root")
     assert row.message == "USER_LOGIN op=login acct=(invalid user) addr=1.2.3.4 res=failed exe=/usr/sbin/sshd"

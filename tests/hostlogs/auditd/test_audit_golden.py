@@ -71,13 +71,13 @@ def golden_address(saddr: str) -> dict[str, str]:
     return {"family": shown} | {key: str(value) for key, value in found.items() if key != "family"}
 
 
-def ns(said: str) -> int:
-    at = datetime.fromisoformat(said.replace("Z", "+00:00"))
+def ns(text: str) -> int:
+    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return int(at.timestamp()) * 10**9 + at.microsecond * 1000
 
 
-def rows_of(said: str, chunk: int = 1 << 16) -> list[LogRow]:
-    raw = said.encode()
+def rows_of(text: str, chunk: int = 1 << 16) -> list[LogRow]:
+    raw = text.encode()
     return list(audit.rows((raw[at : at + chunk] for at in range(0, len(raw), chunk)), LogContext(host="web-1")))
 
 
@@ -108,9 +108,9 @@ def cases() -> list[Any]:
 
 
 @needs_go
-@pytest.mark.parametrize(("wanted", "said"), cases() if GO.exists() else [])
-def test_every_event_equals_the_golden_merge(wanted: dict[str, Any], said: str) -> None:
-    (row,) = rows_of("\n".join(line.strip() for line in said.split("\n")))
+@pytest.mark.parametrize(("wanted", "text"), cases() if GO.exists() else [])
+def test_every_event_equals_the_golden_merge(wanted: dict[str, Any], text: str) -> None:
+    (row,) = rows_of("\n".join(line.strip() for line in text.split("\n")))
     fields = json.loads(row.fields_json)
     assert row.ts_ns == ns(wanted["@timestamp"])
     assert fields["serial"] == wanted["sequence"]
@@ -135,7 +135,7 @@ def test_every_event_equals_the_golden_merge(wanted: dict[str, Any], said: str) 
     assert fields.get("sockaddr", {}).get("addr") == data.get("socket_addr")
     assert str(fields.get("sockaddr", {}).get("port", "")) == data.get("socket_port", "")
     everything: dict[str, str] = {}
-    for record in records([line.strip() for line in said.split("\n")]):
+    for record in records([line.strip() for line in text.split("\n")]):
         everything = golden_form(record) | everything
     for key, value in data.items():
         if not key.startswith("socket_"):

@@ -201,9 +201,9 @@ def test_system_calls_are_named_by_their_architecture() -> None:
 
 
 def test_exits_are_errors_or_numbers() -> None:
-    said = ["0", "-13", "-13(Permission denied)", "-115", "-512", "-9999", "3", "-"]
+    codes = ["0", "-13", "-13(Permission denied)", "-115", "-512", "-9999", "3", "-"]
     wanted = ["0", "EACCES", "EACCES", "EINPROGRESS", "ERESTARTSYS", "-9999", "3", "-"]
-    assert [audit.exit_of(code) for code in said] == wanted
+    assert [audit.exit_of(code) for code in codes] == wanted
 
 
 def test_a_learnt_shape_reads_what_the_careful_way_reads() -> None:

@@ -107,7 +107,7 @@ def test_long_values_of_hostile_logs_are_neither_said_nor_remembered() -> None:
     (row,) = rows("windows_json", sysmon(long, "a"))
     assert "Image=<*>" in row.template and len(row.template) < 1_000
     plan = plan_of("Microsoft-Windows-Sysmon", "1", True, json.loads(sysmon(long, "a")))
-    assert all(len(text) < 10_000 for said in plan.templates for text in said)
+    assert all(len(text) < 10_000 for template in plan.templates for text in template)
     assert place("/etc/" + "x" * 100_000) == "/etc/<*>"
     names = " ".join(f"field{at}=1" for at in range(20_000))
     (audited,) = rows("audit", f"type=USER_CMD msg=audit(1772438400.123:77): pid=1 {names}\n"[:60_000])

@@ -121,8 +121,8 @@ def written(draw: st.DrawFn) -> bytes:
         key = json.dumps(name, ensure_ascii=draw(st.booleans()))
         if name and draw(st.integers(0, 4)) == 0:
             key = '"' + "".join(f"\\u{ord(c):04x}" for c in name) + '"'
-        said = json.dumps(value, ensure_ascii=draw(st.booleans()))
-        members.append(f"{draw(GAPS)}{key}{draw(GAPS)}:{draw(GAPS)}{said}{draw(GAPS)}")
+        text = json.dumps(value, ensure_ascii=draw(st.booleans()))
+        members.append(f"{draw(GAPS)}{key}{draw(GAPS)}:{draw(GAPS)}{text}{draw(GAPS)}")
     return ("{" + ",".join(members) + "}" + draw(GAPS)).encode()
 
 

@@ -362,9 +362,9 @@ def test_pid_exe_and_the_lossless_record_hold_on_a_part_of_mordor() -> None:
         for row, line in zip(read(raw, name=name), (part for part in raw.split(b"\n") if part.strip()), strict=True):
             record = json.loads(line)
             assert json.loads(row.fields_json) == record
-            said = {key for key, value in record.items() if isinstance(value, str) and value not in {"", "-"}}
-            assert row.pid >= 0 or not said & PIDS, record
-            assert row.exe or not said & EXES, record
+            given = {key for key, value in record.items() if isinstance(value, str) and value not in {"", "-"}}
+            assert row.pid >= 0 or not given & PIDS, record
+            assert row.exe or not given & EXES, record
             if "UtcTime" in record and "EventReceivedTime" in record:
                 utc = record["UtcTime"].replace(" ", "T") + "Z"
                 apart = row.ts_ns - one({"EventID": 1, "TimeCreated": utc}).ts_ns

@@ -69,8 +69,8 @@ def test_the_address_of_a_name_is_always_the_same_and_an_address_is_its_own() ->
 
 
 def test_encoded_powershell_decodes_to_words() -> None:
-    said = names("windows").of("{b64}")
-    assert base64.b64decode(said).decode("utf-16-le").isprintable()
+    text = names("windows").of("{b64}")
+    assert base64.b64decode(text).decode("utf-16-le").isprintable()
 
 
 def test_braces_that_are_no_name_stay() -> None:

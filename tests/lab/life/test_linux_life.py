@@ -52,8 +52,8 @@ def _of(story: Story) -> list[LifeAction]:
 
 def _texts(action: LifeAction) -> list[str]:
     verb = getattr(action, action.verb)
-    said = [verb] if isinstance(verb, str) else []
-    return [*said, action.to, action.from_, action.text, action.exe, action.as_, action.group]
+    direct = [verb] if isinstance(verb, str) else []
+    return [*direct, action.to, action.from_, action.text, action.exe, action.as_, action.group]
 
 
 def test_all_of_it_loads_and_the_scenarios_are_the_ten() -> None:
@@ -109,8 +109,8 @@ def _play(name: str, way: Way, seed: int) -> int:
     script.acts = player.play(way.do, Scope(player.kept["init"], names, rng, script))
     player.agenda.add(START_NS, script)
     player.agenda.run(START_NS + 600 * NS)
-    said = [event.who.cmdline for event in machine.events if type(event) is Started]
-    assert not [text for text in said if re.search(r"\{\w+\}", text)]
+    texts = [event.who.cmdline for event in machine.events if type(event) is Started]
+    assert not [text for text in texts if re.search(r"\{\w+\}", text)]
     return len(machine.events) - before
 
 

@@ -78,7 +78,7 @@ def test_what_is_filled_in_is_not_filled_in_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("use", "said"),
+    ("use", "message"),
     [
         ('use = "comand", line = "id", under = "x"', "there is no macro 'comand'; did you mean 'command'?"),
         ('use = "nothing like it"', "there is no macro 'nothing like it'; write it into the folder macros"),
@@ -92,8 +92,8 @@ def test_what_is_filled_in_is_not_filled_in_again() -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_refused_with_the_file_and_the_remedy(use: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=f"^some.toml of the lab's life: .*{said}"):
+def test_what_does_not_fit_is_refused_with_the_file_and_the_remedy(use: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^some.toml of the lab's life: .*{message}"):
         expanded(f"do = [{{ {use} }}]")
 
 
@@ -154,5 +154,5 @@ def test_few_lines_stand_in_a_run_of_five_that_is_found_elsewhere_too() -> None:
 
 def test_a_macro_leaves_no_trace_in_the_life() -> None:
     for os in ("linux", "windows"):
-        said = msgspec.json.encode(life(os)).decode()
-        assert '"use"' not in said and '"<under>"' not in said and '"<by>"' not in said
+        text = msgspec.json.encode(life(os)).decode()
+        assert '"use"' not in text and '"<under>"' not in text and '"<by>"' not in text

@@ -49,9 +49,9 @@ def _ways(each: Job | Story) -> list[Way]:
 
 
 def _texts(action: LifeAction) -> list[str]:
-    said = getattr(action, action.verb)
+    direct = getattr(action, action.verb)
     others = [action.to, action.from_, action.text, action.exe, action.as_, action.group, *action.fields.values()]
-    return [*others, said] if isinstance(said, str) else others
+    return [*others, direct] if isinstance(direct, str) else others
 
 
 def test_all_of_it_loads_and_is_as_much_as_it_should_be() -> None:
@@ -74,10 +74,10 @@ def test_every_name_and_process_that_a_text_refers_to_exists(name: str) -> None:
     since_boot = {tree.name for tree in LIFE.boot}
     kept = since_boot | {action.keep for action in actions}
     for action in actions:
-        for said in (action.by, action.under):
-            assert set(said.split("|")) - {""} <= kept
+        for names in (action.by, action.under):
+            assert set(names.split("|")) - {""} <= kept
             # where the step that keeps a process is left out, another one stands in
-            assert not said or said.split("|")[-1] in since_boot
+            assert not names or names.split("|")[-1] in since_boot
         at = (action.access, action.trace, action.signal, action.inject, action.end)
         assert {other for other in at if other} <= kept
     todo = [text for action in actions for text in _texts(action)]

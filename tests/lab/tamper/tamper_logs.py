@@ -96,7 +96,7 @@ def journal(n: int = 60, quiet_us: int = 40_000_000) -> bytes:
             "sudo": f"anna : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/usr/bin/id {k}",
             "kernel": f"device {k}",
         }[program]
-        said: dict[str, Any] = {
+        entry: dict[str, Any] = {
             "__CURSOR": f"s=51ab;i={number:x};b=77cd;m={mono:x};t={us:x};x=9f",
             "__REALTIME_TIMESTAMP": str(us),
             "__MONOTONIC_TIMESTAMP": str(mono),
@@ -108,10 +108,10 @@ def journal(n: int = 60, quiet_us: int = 40_000_000) -> bytes:
             "MESSAGE": message,
         }
         if program != "kernel":
-            said |= {"_PID": str(800 + k % 5), "_UID": str(k % 2), "_EXE": f"/usr/sbin/{program}"}
-            said["_CMDLINE"] = f"sudo /usr/bin/id {k}" if program == "sudo" else f"/usr/sbin/{program} -D"
-            said["_SOURCE_REALTIME_TIMESTAMP"] = str(us - 30)
-        lines.append(json.dumps(said, separators=(",", ":"), ensure_ascii=False))
+            entry |= {"_PID": str(800 + k % 5), "_UID": str(k % 2), "_EXE": f"/usr/sbin/{program}"}
+            entry["_CMDLINE"] = f"sudo /usr/bin/id {k}" if program == "sudo" else f"/usr/sbin/{program} -D"
+            entry["_SOURCE_REALTIME_TIMESTAMP"] = str(us - 30)
+        lines.append(json.dumps(entry, separators=(",", ":"), ensure_ascii=False))
         if k == 30:
             lines.append('{"__CURSOR":"s=')
     return "\n".join(lines).encode() + b"\n"
@@ -189,10 +189,10 @@ def stamp(at: float) -> str:
 def _windows_line(
     dialect: str, at: float, channel: str, provider: str, number: int, event: int, data: dict[str, Any]
 ) -> str:
-    said: dict[str, Any]
+    record: dict[str, Any]
     if dialect == "nxlog":
         text = "\r\n".join(f"{key}: {value}" for key, value in data.items())
-        said = {
+        record = {
             "EventTime": stamp(at)[:19],
             "Hostname": "DC1.lab.local",
             "Keywords": -9223372036854775808,
@@ -204,7 +204,7 @@ def _windows_line(
             "EventReceivedTime": stamp(at + 1)[:19],
             **data,
         }
-        return json.dumps(said, separators=(",", ":"))
+        return json.dumps(record, separators=(",", ":"))
     if dialect == "winlogbeat":
         log = {
             "channel": channel,
@@ -216,7 +216,7 @@ def _windows_line(
             "process": {"pid": 4, "thread": {"id": 44}},
         }
         return json.dumps({"@timestamp": stamp(at).replace(" ", "T") + "Z", "winlog": log, "message": "x: y"})
-    said = {
+    record = {
         "Event": {
             "#attributes": {"xmlns": "http://schemas.microsoft.com/win/2004/08/events/event"},
             "System": {
@@ -239,8 +239,8 @@ def _windows_line(
     }
     if dialect == "evtx":
         header = {"EventRecordID": number, "TimeWritten": stamp(at).replace(" ", "T") + "9137Z"}
-        said = {"RecordHeader": header, **said}
-    return json.dumps(said, separators=(",", ":"))
+        record = {"RecordHeader": header, **record}
+    return json.dumps(record, separators=(",", ":"))
 
 
 SMALL: dict[str, dict[str, bytes]] = {

@@ -87,10 +87,10 @@ def test_what_a_ring_rolled_over_is_the_oldest_of_one_log() -> None:
 
 def test_journald_says_how_many_messages_it_dropped_and_never_numbered_them() -> None:
     made = run(LINUX, "journald_suppression")
-    (said,) = new_rows(made)
+    (row,) = new_rows(made)
     n = len(lost(made, "logs/journal.jsonl", LINUX))
-    assert said.message == f"Suppressed {n} messages from {said.message.rpartition(' ')[2]}"
-    assert said.provider == "systemd-journald" and n >= 1
+    assert row.message == f"Suppressed {n} messages from {row.message.rpartition(' ')[2]}"
+    assert row.provider == "systemd-journald" and n >= 1
     numbers = [journal_ids(row.fields_json).number for row in rows_of(made)["logs/journal.jsonl"] if row.parsed]
     assert np.diff(numbers).tolist() == [1] * (len(numbers) - 1)
 

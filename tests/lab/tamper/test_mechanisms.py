@@ -145,9 +145,9 @@ def test_a_spoofed_parent_is_a_process_that_was_seen_before(kind: str) -> None:
         seen = {row.pid for row in old[:seq]}
         assert rows[seq].ppid in seen and rows[seq].ppid not in (old[seq].ppid, rows[seq].pid)
         assert rows[seq].exe == old[seq].exe and rows[seq].ts_ns == old[seq].ts_ns
-        said = rows[seq].fields_json
-        if "ParentImage" in said and kind != "audit":
-            guid = re.findall(r'"ParentProcessGuid": ?"([^"]*)"', said)
+        record = rows[seq].fields_json
+        if "ParentImage" in record and kind != "audit":
+            guid = re.findall(r'"ParentProcessGuid": ?"([^"]*)"', record)
             assert all(f"{rows[seq].ppid:04x}" in each for each in guid)
 
 
@@ -199,8 +199,8 @@ def test_all_clocks_and_texts_of_a_record_say_the_new_time() -> None:
 def test_decoys_are_copies_of_rows_that_are_there_with_numbers_of_their_own() -> None:
     for kind in ("audit", "evtx", "journal", "auth"):
         old, made = before(kind), run(kind, "inject_decoys", 4)
-        said = {(row.message, row.exe, row.cmdline) for row in old}
-        assert all((row.message, row.exe, row.cmdline) in said for row in forged(made))
+        contents = {(row.message, row.exe, row.cmdline) for row in old}
+        assert all((row.message, row.exe, row.cmdline) in contents for row in forged(made))
         if kind != "auth":
             for ids in ids_of(after(made)).values():
                 assert len({each.number for each in ids}) == len(ids)

@@ -207,9 +207,9 @@ def test_the_summary_says_what_was_done_in_words_and_in_json(invoke: Any, tmp_pa
     result = invoke(path, "--operator", "drop_rows", "--out", tmp_path / "one")
     assert "removed: " in result.stdout and "next: rlstir materialize" in result.stdout
     assert len(result.stdout.splitlines()) <= 25
-    said = json.loads(invoke(path, "--operator", "drop_rows", "--out", tmp_path / "two", "--json").stdout)
-    assert said["n_removed"] == sum(span.get("n_removed", 0) for span in said["spans"]) > 0
-    assert said["episode"].startswith("log-")
+    answer = json.loads(invoke(path, "--operator", "drop_rows", "--out", tmp_path / "two", "--json").stdout)
+    assert answer["n_removed"] == sum(span.get("n_removed", 0) for span in answer["spans"]) > 0
+    assert answer["episode"].startswith("log-")
 
 
 def test_the_check_of_these_tests_notices_a_span_that_lies() -> None:

@@ -129,7 +129,7 @@ class _Rows:
             if row["exe"] == event.who.exe and row["message"].partition(" ")[0] in syscalls
         ]
 
-    def said(self, event: ev.Event, pid: int, *types: str) -> list[Found]:
+    def messages(self, event: ev.Event, pid: int, *types: str) -> list[Found]:
         """Records that a program sent about then."""
         at = event.t_ns // _MS * _MS
         near = (row for t in range(at - 2 * _MS, at + 3 * _MS, _MS) for row in self.audit.get((t, pid), ()))
@@ -180,7 +180,7 @@ def _connected(rows: _Rows, event: Any) -> object:
 
 
 def _logged_on(rows: _Rows, event: Any) -> object:
-    audit = rows.said(event, event.who.pid, "USER_LOGIN", "USER_AUTH", "USER_START")
+    audit = rows.messages(event, event.who.pid, "USER_LOGIN", "USER_AUTH", "USER_START")
     lines = [
         row
         for row in rows.auth_lines(event, event.account.name)
@@ -193,22 +193,22 @@ def _logged_on(rows: _Rows, event: Any) -> object:
 def _on_service(rows: _Rows, event: Any) -> object:
     if event.what == "installed":
         return rows.entries(event, "Reloading")
-    return rows.said(event, 1, "SERVICE_START", "SERVICE_STOP") and rows.entries(event, event.service)
+    return rows.messages(event, 1, "SERVICE_START", "SERVICE_STOP") and rows.entries(event, event.service)
 
 
 def _on_task(rows: _Rows, event: Any) -> object:
     if event.what != "ran":
         return rows.entries(event, f"({event.who.account.name})")
     user = event.account.name if event.account else event.task
-    return rows.entries(event, f"({user}) CMD (") and rows.said(event, event.who.pid, "USER_START")
+    return rows.entries(event, f"({user}) CMD (") and rows.messages(event, event.who.pid, "USER_START")
 
 
 def _on_account(rows: _Rows, event: Any) -> object:
     types = ("ADD_USER", "DEL_USER", "USER_MGMT", "USER_CHAUTHTOK")
-    return rows.said(event, event.who.pid, *types) and rows.auth_lines(event, event.target.name)
+    return rows.messages(event, event.who.pid, *types) and rows.auth_lines(event, event.target.name)
 
 
-def _said(rows: _Rows, event: Any) -> object:
+def _own_words(rows: _Rows, event: Any) -> object:
     start = event.text.splitlines()[0][:40].strip()
     return rows.entries(event, start) and (not event.auth or rows.auth_lines(event, start))
 
@@ -222,16 +222,16 @@ _LOOK: dict[type, Callable[[_Rows, Any], object]] = {
     ev.OnProcess: lambda rows, event: rows.calls(event, "kill", "ptrace", "process_vm_readv", "process_vm_writev"),
     ev.Loaded: lambda rows, event: rows.audit.get((event.t_ns // _MS * _MS, event.who.pid)),
     ev.LoggedOn: _logged_on,
-    ev.LoggedOff: lambda rows, event: rows.said(event, event.who.pid, "USER_END"),
+    ev.LoggedOff: lambda rows, event: rows.messages(event, event.who.pid, "USER_END"),
     ev.Sudoed: lambda rows, event: (
-        [r for r in rows.said(event, event.who.pid, "USER_CMD") if r["cmdline"] == event.command]
+        [r for r in rows.messages(event, event.who.pid, "USER_CMD") if r["cmdline"] == event.command]
         and rows.auth_lines(event, event.account.name, f"COMMAND={event.command}")
     ),
     ev.OnService: _on_service,
     ev.OnTask: _on_task,
     ev.OnAccount: _on_account,
     ev.Cleared: lambda rows, event: rows.calls(event, "openat", "unlink", "unlinkat"),
-    ev.Wrote: _said,
+    ev.Wrote: _own_words,
 }
 
 

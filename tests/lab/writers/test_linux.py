@@ -88,12 +88,12 @@ def test_a_run_in_another_process_gives_the_same_bytes(day: Any, tmp_path: Path)
         "logs = linux_logs.write(story.guest, story.boot(), story.events, story.living, np.random.default_rng(7))\n"
         "sys.stdout.buffer.write(b''.join(logs[name] for name in sorted(logs)))\n"
     )
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code, str(Path(__file__).parent), str(on.enriched)],
         capture_output=True, check=True, env={"PYTHONHASHSEED": "12345", "TZ": "Asia/Tokyo", "PATH": "/usr/bin"},
         cwd=Path(__file__).parents[3],
     )  # fmt: skip
-    assert said.stdout == b"".join(logs[name] for name in sorted(logs))
+    assert done.stdout == b"".join(logs[name] for name in sorted(logs))
 
 
 def test_no_events_give_empty_logs() -> None:

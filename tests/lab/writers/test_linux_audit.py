@@ -55,7 +55,7 @@ def test_a_start_is_a_fork_by_the_parent_and_then_an_execution_by_the_child() ->
 
 
 @pytest.mark.parametrize(
-    ("arg", "said"),
+    ("arg", "written_arg"),
     [
         ("plain", '"plain"'),
         ("two words", "74776F20776F726473"),
@@ -67,8 +67,8 @@ def test_a_start_is_a_fork_by_the_parent_and_then_an_execution_by_the_child() ->
         ("\x7f", "7F"),
     ],
 )
-def test_arguments_are_hex_where_the_kernel_would_write_hex(arg: str, said: str) -> None:
-    assert exec_records(("x", arg)) == f'type=EXECVE msg=audit(\0): argc=2 a0="x" a1={said}\n'
+def test_arguments_are_hex_where_the_kernel_would_write_hex(arg: str, written_arg: str) -> None:
+    assert exec_records(("x", arg)) == f'type=EXECVE msg=audit(\0): argc=2 a0="x" a1={written_arg}\n'
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_a_file_operation_is_its_system_call(
     op: str, path: str, more: dict[str, str], call: int, flags: str, types: list[str]
 ) -> None:
     lines = told(lambda story: story.note(ev.OnFile, story.nginx, op=op, path=path, **more))[0]
-    (said,) = of(lines, "SYSCALL")
-    assert f" syscall={call} " in said and f" {flags} " in said and f" items={len(types)} " in said
+    (record,) = of(lines, "SYSCALL")
+    assert f" syscall={call} " in record and f" {flags} " in record and f" items={len(types)} " in record
     assert [re.findall(r"item=(\d) .* nametype=(\w+)", line)[0] for line in of(lines, "PATH")] == [
         (str(at), kind) for at, kind in enumerate(types)
     ]

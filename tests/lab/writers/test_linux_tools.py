@@ -81,14 +81,14 @@ def test_aureport_counts_what_was_written(day: Any, audit_log: Path) -> None:
     tool, story, content = _tool("aureport"), day[0], day[3]["logs/audit.log"].decode()
     lines = content.split("\n")
     summary = _run(tool, "-if", str(audit_log), "--summary")
-    said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in summary.split("\n"))}
+    counts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in summary.split("\n"))}
     logins = of(lines, "USER_LOGIN")
-    assert int(said["Number of logins"]) == sum("res=success" in line for line in logins)
-    assert int(said["Number of failed logins"]) == sum("res=failed" in line for line in logins)
+    assert int(counts["Number of logins"]) == sum("res=success" in line for line in logins)
+    assert int(counts["Number of failed logins"]) == sum("res=failed" in line for line in logins)
     failed = sum("res=failed" in line for line in of(lines, "USER_AUTH"))
-    assert int(said["Number of authentications"]) == len(of(lines, "USER_AUTH")) - failed
-    assert int(said["Number of failed authentications"]) == failed
-    assert int(said["Number of anomaly events"]) == 0 and int(said["Number of process IDs"]) > 50
+    assert int(counts["Number of authentications"]) == len(of(lines, "USER_AUTH")) - failed
+    assert int(counts["Number of failed authentications"]) == failed
+    assert int(counts["Number of anomaly events"]) == 0 and int(counts["Number of process IDs"]) > 50
     # four lines of head, and a line of columns
     for option, count in (("-au", len(of(lines, "USER_AUTH"))), ("-l", len(logins))):
         report = _run(tool, "-if", str(audit_log), option, "-i")

@@ -113,9 +113,9 @@ def test_each_channel_counts_its_records_from_the_boots_number_in_the_order_of_t
     numbers: dict[str, list[int]] = defaultdict(list)
     times = []
     for record in records(dialect):
-        channel, number, said, _ = envelope(record)
+        channel, number, stamp, _ = envelope(record)
         numbers[channel].append(number)
-        times.append(said)
+        times.append(stamp)
     assert times == sorted(times)
     assert {"Security", "System", "Microsoft-Windows-Sysmon/Operational"} <= set(numbers)
     for its in numbers.values():
@@ -129,11 +129,11 @@ def test_each_channel_counts_its_records_from_the_boots_number_in_the_order_of_t
 def test_sysmons_own_time_is_the_records_to_the_millisecond(dialect: str) -> None:
     n = 0
     for record in records(dialect):
-        channel, _, said, _ = envelope(record)
+        channel, _, stamp, _ = envelope(record)
         if "Sysmon" in channel:
             found = nested_event(record)
             assert found is not None
-            assert found[0].fields["UtcTime"] == said[:23].replace("T", " ")
+            assert found[0].fields["UtcTime"] == stamp[:23].replace("T", " ")
             assert found[0].fields["RuleName"] == "-"
             n += 1
     assert n > 300
@@ -180,15 +180,15 @@ def test_process_guids_are_unique_and_begin_with_the_machine() -> None:
 
 
 def test_an_image_of_another_build_has_other_hashes_and_no_resources() -> None:
-    said = {}
+    data_of = {}
     for record in records("dump"):
         channel, _, _, number = envelope(record)
         if number == 1 and "Sysmon" in channel:
             data = record["Event"]["EventData"]
-            said[data["Image"]] = data
-    assert said[f"{SYSTEM32}cmd.exe"]["OriginalFileName"] == "Cmd.Exe"
-    assert said["C:\\Users\\Public\\a.exe"]["Company"] == "-"
-    assert len({data["Hashes"] for data in said.values()}) == len(said)
+            data_of[data["Image"]] = data
+    assert data_of[f"{SYSTEM32}cmd.exe"]["OriginalFileName"] == "Cmd.Exe"
+    assert data_of["C:\\Users\\Public\\a.exe"]["Company"] == "-"
+    assert len({data["Hashes"] for data in data_of.values()}) == len(data_of)
 
 
 def test_a_dropped_program_has_one_hash_when_it_runs_moves_and_is_deleted() -> None:
@@ -198,8 +198,8 @@ def test_a_dropped_program_has_one_hash_when_it_runs_moves_and_is_deleted() -> N
     made.note(ev.OnFile, shell, op="rename", path=paths[0], to=paths[1])
     made.end(made.start(shell, paths[1], paths[1], build="c0de"))
     made.note(ev.OnFile, shell, op="delete", path=paths[1])
-    said = [json.loads(line)["winlog"].get("event_data", {}) for line in written(made)[MEMBER].splitlines()]
-    found = [data["Hashes"] for data in said if "Hashes" in data]
+    event_data = [json.loads(line)["winlog"].get("event_data", {}) for line in written(made)[MEMBER].splitlines()]
+    found = [data["Hashes"] for data in event_data if "Hashes" in data]
     assert len(found) == 2 and found[0] == found[1]
 
 

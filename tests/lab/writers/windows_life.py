@@ -56,7 +56,7 @@ class Life:
         self,
         parent: GuestProcess | None,
         exe: str,
-        said: str,
+        command: str,
         account: Account | None = None,
         session: Session | None = None,
         pid: int = 0,
@@ -67,7 +67,7 @@ class Life:
             pid=pid or self.new_pid(),
             parent=parent,
             exe=exe,
-            argv=(said,),
+            argv=(command,),
             account=account or (parent.account if parent else self.guest.root),
             session=session or (parent.session if parent else self.service),
             cwd="C:\\Windows\\System32" if self.number % 2 else "C:\\Users\\",
@@ -91,8 +91,8 @@ class Life:
         self.t_ns += int(self.rng.integers(25_000, most_ns))
         return self.t_ns
 
-    def note(self, kind: Any, who: GuestProcess, **said: Any) -> None:
-        self.events.append(kind(t_ns=self.tick(), who=who, **said))
+    def note(self, kind: Any, who: GuestProcess, **fields: Any) -> None:
+        self.events.append(kind(t_ns=self.tick(), who=who, **fields))
 
     def end(self, who: GuestProcess) -> None:
         self.alive.remove(who)
@@ -141,10 +141,10 @@ class Life:
         elif group == 2:
             far = f"93.184.{n % 200}.34"
             self.note(ev.Queried, who, name=f"host{n}.Example.org", answer=far if n % 4 else "")
-            said = {"src_ip": self.guest.ip, "src_port": 50_000 + n, "dst_ip": far, "dst_port": 443}
-            self.note(ev.Connected, who, **said, name=f"host{n}.example.org")
-            self.note(ev.Connected, who, **(said | {"dst_port": 53, "l4": "udp"}))
-            self.note(ev.Connected, who, **(said | {"dst_port": 8080}), failed=True)
+            fields = {"src_ip": self.guest.ip, "src_port": 50_000 + n, "dst_ip": far, "dst_port": 443}
+            self.note(ev.Connected, who, **fields, name=f"host{n}.example.org")
+            self.note(ev.Connected, who, **(fields | {"dst_port": 53, "l4": "udp"}))
+            self.note(ev.Connected, who, **(fields | {"dst_port": 8080}), failed=True)
             self.note(
                 ev.Connected, who, src_ip="10.1.1.9", src_port=40_000, dst_ip=self.guest.ip, dst_port=445, inbound=True
             )
@@ -170,9 +170,9 @@ class Life:
         how = ("network", "rdp", "console", "service")[n // 6 % 4]
         ip = "10.1.1.20" if how in {"network", "rdp"} else ""
         session = Session(0x200000 + n, user, src_ip=ip, kind=how)
-        said = {"account": user, "how": how, "src_ip": ip, "src_port": 51_000 if ip else 0}
-        self.note(ev.LoggedOn, self.lsass, **said, session=session)
-        self.note(ev.LoggedOn, self.lsass, **said, ok=False, known=n % 4 == 1)
+        logon = {"account": user, "how": how, "src_ip": ip, "src_port": 51_000 if ip else 0}
+        self.note(ev.LoggedOn, self.lsass, **logon, session=session)
+        self.note(ev.LoggedOn, self.lsass, **logon, ok=False, known=n % 4 == 1)
         self.note(ev.LoggedOff, self.lsass, session=session)
         for what in ("installed", "started", "stopped", "failed"):
             exe = f"C:\\svc{n}.exe" if what == "installed" else ""

@@ -101,7 +101,7 @@ def _graph(table: pa.Table) -> dict[str, list[Row]]:
 def _look_for_rows(found: Recovery, rows: list[Row], events: Sequence[ev.Event], tick_ns: int) -> None:
     at_time: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
-        row["said"] = "\n".join(_texts(json.loads(row["fields_json"])))
+        row["text"] = "\n".join(_texts(json.loads(row["fields_json"])))
         at_time[row["ts_ns"] // tick_ns].append(row)
     for event in events:
         found.events += 1
@@ -121,7 +121,7 @@ def _texts(value: Any) -> list[str]:
 
 def _tells(row: Row, event: ev.Event) -> bool:
     """Whether a row, which is of the right time, tells of the event."""
-    if any(text.lower() not in row["said"].lower() for text in _words(event)):
+    if any(text.lower() not in row["text"].lower() for text in _words(event)):
         return False
     if isinstance(event, _NAMELESS) or (isinstance(event, ev.Loaded) and event.driver):
         return True
@@ -175,8 +175,8 @@ def _words(event: ev.Event) -> tuple[str, ...]:
 
 
 def _brief(event: ev.Event) -> str:
-    said = {key: getattr(event, key) for key in ("op", "path", "name", "key", "what", "how") if hasattr(event, key)}
-    return f"{type(event).__name__} {said} by {event.who.pid} {event.who.exe} at {event.t_ns}"
+    fields = {key: getattr(event, key) for key in ("op", "path", "name", "key", "what", "how") if hasattr(event, key)}
+    return f"{type(event).__name__} {fields} by {event.who.pid} {event.who.exe} at {event.t_ns}"
 
 
 def _look_for_edges(

@@ -41,7 +41,7 @@ class WindowsForm:
         """The log's lines and events; ConfigError for an array, printed JSON or UTF-16."""
         start = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:2]
         if data[:2] in (b"\xff\xfe", b"\xfe\xff") or start[:1] == b"[" or (start[:1] == b"{" and not start[1:].strip()):
-            raise ConfigError("the Windows events are not one a line in UTF-8; write them as JSON lines")
+            raise ConfigError("the Windows events are not one per line in UTF-8; write them as JSON lines")
         pieces = cut(data)
         rows = list(windows_json.rows([data], LogContext(near_ns=near_ns)))
         lines = [i for i, piece in enumerate(pieces) if piece.strip()]
