@@ -55,6 +55,9 @@ def scenes(schema: FeatureSchema) -> tuple[Scene, ...]:
     return tuple(found)
 
 
+_BLOCK = 16  # episodes: nothing is shuffled here, and the inputs of several detectors are in memory at once
+
+
 class RoundPredictor(Protocol):
     """What scores a scene: the members of a round on its test side, the member that left a fold out on that fold."""
 
@@ -79,7 +82,9 @@ def write_predictions(study: Study, episodes: EpisodeSet, scored: Sequence[Score
         writers = [held.enter_context(_writing(each.path, study.schema.phases)) for each in scored]
         for scene, place, fold, recordings in _parts(study, episodes):
             ordered = sorted(recordings, key=episodes.place)  # type: ignore[arg-type]
-            blocks = {key: in_blocks(episodes, ordered, inputs, scene.view) for key, inputs in schemas.items()}
+            blocks = {
+                key: in_blocks(episodes, ordered, inputs, scene.view, block=_BLOCK) for key, inputs in schemas.items()
+            }
             n = len(next(iter(blocks.values())))
             for k in range(n):
                 for key, of_schema in blocks.items():

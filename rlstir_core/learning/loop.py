@@ -8,7 +8,7 @@ and how inputs become examples.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +69,7 @@ def train(
             scaler.step(optimiser)
             scaler.update()
             schedule.step()
-        probas = [predict(network, held, training.batch) for held in validation]
+        probas = [predict(network, held.in_order(4 * training.batch)) for held in validation]
         now = look([held.label_N for held in validation], probas)
         if now > best:
             best, best_epoch, best_weights = now, done, _copy(network)
@@ -81,11 +81,10 @@ def train(
 
 
 @torch.no_grad()
-def predict(network: nn.Module, examples: Examples, batch: int) -> NDArray[np.float64]:
+def predict(network: nn.Module, batches: Iterable[Tensor]) -> NDArray[np.float64]:
     """Probabilities, (N, K)."""
     network.eval()
-    parts = [torch.softmax(network(x_B).double(), dim=1).cpu().numpy() for x_B in examples.in_order(4 * batch)]
-    return np.concatenate(parts)
+    return np.concatenate([torch.softmax(network(x_B).double(), dim=1).cpu().numpy() for x_B in batches])
 
 
 def warm_cosine(step: int, total: int, warm_up: float) -> float:

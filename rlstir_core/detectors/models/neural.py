@@ -5,7 +5,7 @@ What does not belong here: the networks, a file each, and the loop (`learning/lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -33,6 +33,7 @@ from rlstir_core.text import printable
 
 # N windows, F columns, T bins, D input rows, L bins of a window, K phases, B windows of a batch
 _WEIGHT = "network."
+_SCORED = 512  # windows at a time
 _Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
 Network = Callable[[int, int, Net], nn.Module]  # inputs, phases, sizes
 
@@ -55,7 +56,6 @@ class NeuralDetector(Detector):
         self.network: torch.nn.Module | None = None
         self.standardiser: Standardiser | None = None
         self.settings: dict[str, Any] = {}
-        self.batch = 256
 
     def fit(
         self, train_views: Sequence[Blocks], validation: Sequence[Blocks], n_phases: int, preset: Preset, tell: Tell
@@ -99,10 +99,7 @@ class NeuralDetector(Detector):
         if not len(inputs.windows.label_N):
             return np.empty((0, self.settings["n_phases"]))
         examples = self._examples(one_block(inputs, self.settings["n_phases"]), next(self.network.parameters()).device)
-        wanted, given = self.settings["n_inputs"], next(examples.in_order(1)).shape[-1]
-        if given != wanted:
-            raise CheckpointError(f"a checkpoint of {self.name} takes {wanted} inputs, not {given}; train it again")
-        proba_NK = predict(self.network, examples, self.batch)
+        proba_NK = predict(self.network, self._checked(examples.in_order(_SCORED)))
         if not np.isfinite(proba_NK).all():
             raise CheckpointError(f"a checkpoint of {self.name} has weights too large to compute with; train it again")
         return proba_NK
@@ -147,6 +144,15 @@ class NeuralDetector(Detector):
             raise CheckpointError(f"{path} has a standardiser that does not fit its network; train it again")
         self.network, self.settings = network.to(device("auto")), settings
         self.standardiser = Standardiser(mean.numpy(), spread.numpy())
+
+    def _checked(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+        for x_B in batches:
+            if x_B.shape[-1] != self.settings["n_inputs"]:
+                wanted = self.settings["n_inputs"]
+                raise CheckpointError(
+                    f"a checkpoint of {self.name} takes {wanted} inputs, not {x_B.shape[-1]}; train it again"
+                )
+            yield x_B
 
     def _examples(self, view: Blocks, on: torch.device) -> Examples:
         return Examples(
