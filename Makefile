@@ -18,7 +18,8 @@ run: $(READY)
 	@echo; head -n 40 $(RLSTIR_DATA)/reports/eval/host/comparison_v2.md
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" --cov --cov-report=
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 check: $(READY)
 	$(BIN)/ruff check .

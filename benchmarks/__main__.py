@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import bootstrap, features, graph, hostlogs, incremental, ingest, lab, templates
+from benchmarks import bootstrap, features, graph, hostlogs, incremental, ingest, lab, memory, templates
 
 if __name__ == "__main__":
     results = {
@@ -20,6 +20,7 @@ if __name__ == "__main__":
             ("templates", templates),
             ("graph", graph),
             ("lab", lab),
+            ("memory", memory),
         )
     }
     out = Path(__file__).parent / "out"

@@ -213,6 +213,7 @@ def test_members_that_are_held_in_memory_have_a_size(build):
     assert build.read(build.members(labels=b"\n" * 3_000_000)).verdict.reason == "label.too_large"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [
@@ -232,6 +233,7 @@ def test_the_worst_lines_cost_less_than_two_seconds(build, line):
     assert time.process_time() - start < 2.0
 
 
+@pytest.mark.slow
 def test_many_bad_short_lines_cost_less_than_two_seconds(build):
     row = b'{"t_wall_ns":%d,"t_mono_ns":1,"bytes":1,"pkts":2,"new":1}\n' % build.T0
     members = build.members(netflow=row * 99_000)

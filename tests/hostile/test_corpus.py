@@ -73,6 +73,7 @@ def test_a_tarball_gets_its_verdict_on_its_own(case, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["e.tar.zst"]
 
 
+@pytest.mark.slow
 def test_a_store_of_all_of_them_gets_every_verdict_in_bounded_time_and_stays_as_it_is(corpus: Corpus):
     before = snapshot(corpus.store.parent)
     found, cost = {}, {}
