@@ -18,9 +18,15 @@ def lab() -> None:
 
 @lab.command("generate")
 @click.option("--store", default=None, help=STORE_HELP)
-@click.option("--hosts", default="", help="Host names, separated by commas; other names get a host of their own.")
+@click.option(
+    "--hosts",
+    default="",
+    metavar="A,B:SYSTEM",
+    help="Names, separated by commas, each perhaps with `:linux` or `:windows`; each name has a character of its own.",
+)
 @click.option("--episodes", type=click.IntRange(1, 100_000), default=None, help="Episodes in all.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Same seed, same bytes.")
+@click.option("--benign", type=float, default=None, help="Share of episodes that are benign twins. [0.36]")
 @click.option("--hardness", type=float, default=None, help="From 0 to 1: how much attacks look like work. [0.5]")
 @click.option("--tampered", type=float, default=None, help="Share of episodes whose logs are tampered with. [0.25]")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -30,6 +36,7 @@ def lab_generate(
     hosts: str,
     episodes: int | None,
     seed: int,
+    benign: float | None,
     hardness: float | None,
     tampered: float | None,
     as_json: bool,
@@ -38,7 +45,7 @@ def lab_generate(
 
     With --tampered 0 the same seed gives the honest twins of the same episodes.
 
-    Example: rlstir lab generate --store /tmp/store --episodes 60 --seed 3 --hardness 0.7
+    Example: rlstir lab generate --store /tmp/store --hosts a:linux,b:windows --episodes 60 --benign 0.5 --seed 3
     """
     target = folder(store, "RLSTIR_STORE", DEFAULT_STORE)
     with Console(quiet=as_json) as console:
@@ -47,7 +54,7 @@ def lab_generate(
         from rlstir_core.lab.hosts import DEFAULT_HOSTS
         from rlstir_core.lab.plan import LabOptions
 
-        given = {"hardness": hardness, "tampered": tampered}
+        given = {"benign": benign, "hardness": hardness, "tampered": tampered}
         made = generate_store(
             target,
             hosts=names(hosts) or DEFAULT_HOSTS,

@@ -6,9 +6,10 @@ What does not belong here: attacks and honest jobs (`sensors/profiles.py`), whic
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from rlstir_core.arrays import Floats
-from rlstir_core.errors import StoreError
+from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.ids import host_id
 from rlstir_core.lab.machine.guest import Os
 from rlstir_core.lab.sensors.activities import RESOURCES
@@ -122,12 +123,26 @@ def host(name: str) -> Host:
 
 
 def resolve(names: tuple[str, ...]) -> tuple[Host, ...]:
-    """The hosts of a store; StoreError when there is none or one is named twice."""
-    if not names or len({name.lower() for name in names}) != len(names):
+    """The hosts of a store, each `name` or `name:system`; a refusal where there is none or one is named twice."""
+    found = tuple(_asked_for(name) for name in names)
+    if not found or len({each.name.lower() for each in found}) != len(found):
         raise StoreError(
             f"the hosts {', '.join(names) or '(none)'} must be one or more, each named once; change --hosts"
         )
-    return tuple(host(name) for name in names)
+    return found
+
+
+def _asked_for(text: str) -> Host:
+    name, colon, system = text.partition(":")
+    if not colon:
+        return host(name)
+    systems: dict[str, Os] = {each: each for each in get_args(Os)}
+    if system not in systems:
+        raise ConfigError(
+            f"host {text!r} asks for system {system!r}; the lab plays {' and '.join(systems)}: write for example "
+            f"{name}:linux, or the name alone"
+        )
+    return replace(host(name), os=systems[system])
 
 
 def _derived(name: str) -> Host:

@@ -24,15 +24,14 @@ _CAMPAIGN_S = 21 * 86_400
 
 @dataclass(frozen=True, kw_only=True)
 class PlanKnobs:
-    """`benign_share` of every profile's episodes are twins, on every host alike: neither host nor profile tells.
+    """How far episodes of one kind differ.
 
-    More twins make load say less, and make `clean` more common. `duration_spread` varies lengths, blind to the label.
+    `duration_spread` varies lengths, blind to the label.
     `flows_spread` hides what is left of a profile in the number of flows. `artifacts` is the share of episodes whose
     logs have a benign artifact at hardness 0, and what hardness adds to it: more of them make every rule for tampering
     flag honest logs. `strength` is how much a tamper operator touches at hardness 0 and at 1.
     """
 
-    benign_share: float = 0.36
     duration_spread: float = 0.04
     flows_spread: float = 0.35
     artifacts: tuple[float, float] = (0.65, 0.2)
@@ -66,18 +65,21 @@ ARTIFACT_ODDS: dict[Os, dict[str, float]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class LabOptions:
-    """What a store is made with: `hardness` in [0, 1], and the share of episodes whose logs are tampered with.
+    """What a store is made with: `hardness` in [0, 1], and the shares of episodes that are benign and tampered with.
 
-    Equal seeds give the same episodes whatever `tampered` is: those of a store with 0 are the honest twins.
+    `benign` is the share of twins among every profile's episodes, on every host alike: neither host nor profile tells.
+    More of them make load say less, and `clean` more common. Equal seeds give the same episodes whatever `tampered`
+    is: those of a store with 0 are the honest twins.
     """
 
     seed: int = 7
     duration_s: float = 120.0
     hardness: float = DEFAULT_HARDNESS
+    benign: float = 0.36
     tampered: float = 0.25
 
     def __post_init__(self) -> None:
-        for name in ("hardness", "tampered"):
+        for name in ("hardness", "benign", "tampered"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; keep it between 0 and 1")
         if not MIN_DURATION_S <= self.duration_s <= 3600.0:
@@ -124,7 +126,7 @@ def plan_store(*, hosts: tuple[str, ...], episodes: int, options: LabOptions) ->
 def _plan_host(host: Host, count: int, options: LabOptions) -> list[EpisodePlan]:
     seed, duration_s = options.seed, options.duration_s
     rng = stream(seed, host.name, "plan")
-    deck = _deck(host, count, rng, options.hardness)
+    deck = _deck(host, count, rng, options)
     missing = np.zeros(count, dtype=bool)
     missing[rng.permutation(count)[: round(host.missing_netflow * count)]] = True
     plans = []
@@ -151,19 +153,19 @@ def _plan_host(host: Host, count: int, options: LabOptions) -> list[EpisodePlan]
     return plans
 
 
-def _deck(host: Host, count: int, rng: np.random.Generator, hardness: float) -> list[tuple[str, Sample, bool]]:
+def _deck(host: Host, count: int, rng: np.random.Generator, options: LabOptions) -> list[tuple[str, Sample, bool]]:
     """(profile, sample, benign) of `count` episodes: even over profiles, then over samples, in random order."""
     allowed = [profile for profile in PROFILES if profile.name not in host.never]
     first = int(rng.integers(len(allowed)))
     deck: list[tuple[str, Sample, bool]] = []
-    owed = float(rng.random())  # carries the rounding of benign_share from profile to profile
+    owed = float(rng.random())  # carries the rounding of the benign share from profile to profile
     for place, profile in enumerate(allowed):
         n = count // len(allowed) + ((place - first) % len(allowed) < count % len(allowed))
-        owed += KNOBS.benign_share * n
+        owed += options.benign * n
         n_benign = min(n, int(owed))
         owed -= n_benign
         for benign, m in ((True, n_benign), (False, n - n_benign)):
-            choices = samples(profile, benign=benign, hardness=hardness)
+            choices = samples(profile, benign=benign, hardness=options.hardness)
             turn = int(rng.integers(len(choices)))
             deck += [(profile.name, choices[(turn + k) % len(choices)], benign) for k in range(m)]
     return [deck[k] for k in rng.permutation(len(deck))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,7 @@ from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.ids import is_safe
 from rlstir_core.lab.generate import generate_store, make_episode
-from rlstir_core.lab.hosts import DEFAULT_HOSTS, host
+from rlstir_core.lab.hosts import DEFAULT_HOSTS, host, resolve
 from rlstir_core.lab.plan import EpisodePlan, LabOptions, plan_store
 from rlstir_core.lab.sensors.profiles import PROFILES, STAGES, samples
 
@@ -76,14 +77,16 @@ def test_a_store_that_holds_an_index_is_refused(store: Path) -> None:
         generate_store(store)
 
 
-@pytest.mark.parametrize("bad", [{"episodes": 1}, {"hosts": ("a", "A")}, {"hosts": ()}, {"hosts": ("a b",)}])
+@pytest.mark.parametrize(
+    "bad", [{"episodes": 1}, {"hosts": ("a", "A")}, {"hosts": ()}, {"hosts": ("a b",)}, {"hosts": ("a:dos", "b")}]
+)
 def test_a_store_that_cannot_be_made_is_refused(tmp_path: Path, bad: dict[str, object]) -> None:
     with pytest.raises((ConfigError, StoreError, ValueError)):
         generate_store(tmp_path, **bad)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("bad", [{"duration_s": 1.0}, {"hardness": 1.5}, {"tampered": -0.1}])
+@pytest.mark.parametrize("bad", [{"duration_s": 1.0}, {"hardness": 1.5}, {"benign": 2.0}, {"tampered": -0.1}])
 def test_options_out_of_range_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="keep it between"):
         LabOptions(**bad)  # type: ignore[arg-type]
@@ -196,6 +199,12 @@ def test_benign_twins_are_a_like_share_of_every_host_and_profile() -> None:
             assert 0.3 <= np.mean([plan.benign for plan in plans if plan.host.name == name]) <= 0.45
 
 
+@pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
+def test_the_share_of_benign_twins_is_the_one_asked_for(share: float) -> None:
+    plans = plan_store(hosts=DEFAULT_HOSTS, episodes=100, options=LabOptions(benign=share))
+    assert np.mean([plan.benign for plan in plans]) == pytest.approx(share, abs=0.03)
+
+
 def test_names_are_hashes_and_carry_no_label() -> None:
     telling = {word for profile in PROFILES for word in profile.name.split("-")} | set(STAGES) | {"benign", "twin"}
     for plan in _plans():
@@ -249,6 +258,12 @@ def test_an_unknown_host_has_a_personality_of_its_own_name() -> None:
     assert host("lab-07") == host("lab-07")
     assert host("lab-07") != host("lab-08")
     assert not np.array_equal(host("lab-07").gains(), host("lab-08").gains())
+
+
+def test_a_host_plays_the_system_that_is_asked_for_and_is_the_same_otherwise() -> None:
+    linux, windows = resolve(("lab-07:linux", "lab-08:windows"))
+    assert (linux.name, linux.os, windows.name, windows.os) == ("lab-07", "linux", "lab-08", "windows")
+    assert replace(linux, os=host("lab-07").os) == host("lab-07")
 
 
 def test_an_episode_does_not_depend_on_the_others() -> None:
