@@ -160,7 +160,7 @@ class _Driver:
         return set(self.instance.get_dynamic_partitions(HOST_PARTITION)).issuperset(hosts)
 
     def _hosts(self, wanted: set[str] | None) -> None:
-        from rlstir_assets.partitions import HOST_PARTITION
+        from rlstir_assets.partitions import HOST_PARTITION, register_hosts
         from rlstir_core.staleness import HOST_STAGES, stale_host_stages
 
         if wanted is not None and not wanted.intersection(HOST_STAGES):
@@ -170,6 +170,7 @@ class _Driver:
         for host in sorted(hosts):
             self.console.state(f"looking for what is new on {host}")
             stages[host] = stale_host_stages(self.request.store, self.settings.layout, host)
+        register_hosts(self.instance, hosts, ())  # another instance, or another store's, may not know them
         # Registered hosts in their order: a run takes a range, and a host that is up to date is not in it.
         order = list(self.instance.get_dynamic_partitions(HOST_PARTITION))
         for run in _ranges(order, [host for host, stage in stages.items() if stage or wanted]):

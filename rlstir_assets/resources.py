@@ -66,7 +66,7 @@ class Settings(dg.ConfigurableResource):
     test_hosts: list[str] = Field(default_factory=list)
     train_corpora: list[str] = Field(default_factory=list)
     folds: int = SplitSettings().folds
-    seed: int = SplitSettings().seed
+    seed: int = Field(default=SplitSettings().seed, ge=0, lt=2**31)
     normalise: str = os.environ.get("RLSTIR_NORMALISE") or "ewma"
     prune: bool = Field(
         default=False,

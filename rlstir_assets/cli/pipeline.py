@@ -77,7 +77,13 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
 @click.option("--test-hosts", default="", help="Recipes host and loho: the hosts to test on, separated by commas.")
 @click.option("--train-corpora", default="", help="Recipe corpus: the corpora to train on, separated by commas.")
 @click.option("--folds", type=click.IntRange(2, 20), default=3, show_default=True, help="Members of a detector.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of splits, of weights and of what is drawn.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    help="Of splits, of weights and of what is drawn.",
+)
 @click.option(
     "--set",
     "overrides",

@@ -44,6 +44,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     rounds: tuple[SplitRound, ...]
     excluded: tuple[Exclusion, ...]
     checks: tuple[SplitCheck, ...] = ()
+    own_sha256: str = ""  # of all the rest, so that a file that was edited is no split
     episodes: tuple[EpisodeInfo, ...]  # that stand on a side, without their signatures
 
     @cached_property
@@ -62,6 +63,10 @@ class Split(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def trained_on(self) -> list[EpisodeInfo]:
         """Every episode that any round trains on, by name."""
         return [self.by_name[name] for name in sorted({n for r in self.rounds for n in r.train})]
+
+    def seal(self) -> str:
+        """What `own_sha256` must be."""
+        return canonical_sha256(msgspec.structs.replace(self, own_sha256=""))
 
     @cached_property
     def sha256(self) -> str:

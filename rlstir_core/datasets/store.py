@@ -35,6 +35,7 @@ def build_split(layout: Layout, recipe: str, hosts: Sequence[str], settings: Spl
         split, twins = make_split(recipe, episode_table(layout, hosts), settings)
         checks = _checked(split, twins)
         split = msgspec.structs.replace(split, input_sha256=key, checks=checks)
+        split = msgspec.structs.replace(split, own_sha256=split.seal())
         path = layout.split(recipe)
         sweep(path.parent, path.name)
         write_json(path, split)
@@ -69,10 +70,11 @@ def split_input_sha256(layout: Layout, recipe: str, hosts: Sequence[str], settin
 
 
 def read_split(layout: Layout, recipe: str, settings: SplitSettings | None = None) -> Split:
-    """The split on disk; UpstreamMissing where there is none, or it was made with other settings than `settings`."""
+    """The split on disk; UpstreamMissing where none is whole, or it was made with other settings than `settings`."""
     kept = _kept(layout, recipe)
     if kept is None:
-        raise UpstreamMissing(f"{layout.split(recipe)} is missing; make it with: {how_to_make('split', recipe)}")
+        fault = "is not as it was written" if layout.split(recipe).exists() else "is missing"
+        raise UpstreamMissing(f"{layout.split(recipe)} {fault}; make it with: {how_to_make('split', recipe)}")
     if settings is not None and kept.settings != heeded(recipe_spec(recipe), settings):
         raise UpstreamMissing(
             f"{layout.split(recipe)} was made with other hosts, corpora, folds or seed than are asked for now; make it "
@@ -86,4 +88,5 @@ def _kept(layout: Layout, recipe: str) -> Split | None:
         split = msgspec.json.decode(layout.split(recipe).read_bytes(), type=Split)
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
-    return split if split.format == FORMAT and split.recipe == recipe else None
+    whole = split.format == FORMAT and split.recipe == recipe and split.own_sha256 == split.seal()
+    return split if whole else None

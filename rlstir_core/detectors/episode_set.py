@@ -97,7 +97,7 @@ def load_episodes(
     if not recordings:
         raise UpstreamMissing(
             "no episode of the split has telemetry with labelled windows, so there is nothing for detectors to learn; "
-            "look at the verdicts of `rlstir validate`, or select assets of the investigation track"
+            "look at the verdicts of `rlstir validate`, or make what logs alone give: --select '+key:provenance_graphs'"
         )
     finder = FeatureReader(layout, ())
 

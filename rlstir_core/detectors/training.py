@@ -37,14 +37,14 @@ def train_checkpoint(
 
 
 def kept_checkpoint(study: Study, model: str, mode: str) -> Checkpoint | None:
-    """The checkpoint on disk where it is what training it now would give."""
+    """The checkpoint on disk where it is what training it now would give, and may be relied on."""
     path = study.layout.checkpoint(study.options.recipe, model, mode)
     try:
         checkpoint = read_checkpoint(path)
     except (CheckpointError, UpstreamMissing):
         return None
     good = checkpoint.input_sha256 == study.training_sha256(model, mode) and is_whole(path, checkpoint)
-    return checkpoint if good else None
+    return checkpoint if good and all(check.holds for check in check_checkpoint(study, checkpoint)) else None
 
 
 def member_sides(study: Study, place: int, fold: int) -> tuple[list[Recording], list[Recording]]:

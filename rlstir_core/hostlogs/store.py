@@ -99,7 +99,9 @@ def read_counts(path: Path) -> LogCounts:
         return msgspec.json.decode(metadata[_META], type=LogCounts)
     except (OSError, KeyError, pa.ArrowException, msgspec.MsgspecError):
         host = path.parent.name.partition("=")[2]
-        raise UpstreamMissing(f"{path} cannot be read; make it with: {how_to_make('log_events', host)}") from None
+        raise UpstreamMissing(
+            f"{path} cannot be read; remove it, if it is there, and make it with: {how_to_make('log_events', host)}"
+        ) from None
 
 
 def _wanted(layout: Layout, host: str) -> Ledger:

@@ -38,6 +38,10 @@ class StoreIdentity(msgspec.Struct, frozen=True, kw_only=True):
         anchors = set(self.anchors)
         return any(_anchor(content) in anchors for content in contents)
 
+    def n_known(self, contents: Iterable[Content]) -> int:
+        """How many of the remembered episodes are among these."""
+        return len(set(self.anchors).intersection(map(_anchor, contents)))
+
     def without_stamp(self) -> StoreIdentity:
         return msgspec.structs.replace(self, stamp=NO_STAMP)
 

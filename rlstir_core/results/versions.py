@@ -19,7 +19,7 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "log_rows": 3,
         "graph": 1,
         "lab_checks": 1,
-        "split": 1,
+        "split": 2,
         "weights": 2,
         "baselines": 1,
         "evaluation": 2,

@@ -149,7 +149,8 @@ def read_tensor(layout: Layout, host: str, episode: str) -> Tensor:
             found = tuple(json.loads(stored.metadata()["episode"])[3])
     except (FileNotFoundError, SafetensorError, KeyError, IndexError, TypeError, ValueError) as error:
         raise UpstreamMissing(
-            f"{path} cannot be read ({type(error).__name__}); make it with: {how_to_make('window_tensors', host)}"
+            f"{path} cannot be read ({type(error).__name__}); remove it, if it is there, and make it with: "
+            f"{how_to_make('window_tensors', host)}"
         ) from None
     x_CT[mask_CT == 0] = np.nan
     return Tensor(x_CT, found)

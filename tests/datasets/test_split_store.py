@@ -51,6 +51,25 @@ def test_a_split_is_written_once_and_found_the_second_time(tiny: Tiny) -> None:
     assert not is_new and again == made and (path.read_bytes(), path.stat().st_mtime_ns) == (raw, time)
 
 
+def test_a_split_that_was_edited_is_none_and_is_made_again(tiny: Tiny) -> None:
+    made, _ = built(tiny)
+    path = tiny.layout.split("host")
+    whole = path.read_bytes()
+    swapped = msgspec.structs.replace(made.rounds[0], test=made.rounds[0].train, train=made.rounds[0].test)
+    edits = (
+        msgspec.structs.replace(made, rounds=(swapped,)),
+        msgspec.structs.replace(made, checks=()),
+        msgspec.structs.replace(made, episodes=made.episodes[1:]),
+        msgspec.structs.replace(made, headline=False),
+    )
+    for edited in edits:
+        path.write_bytes(msgspec.json.encode(edited))
+        assert not current(tiny)
+        with pytest.raises(UpstreamMissing, match=r"is not as it was written; make it with: .*'key:split'"):
+            read_split(tiny.layout, "host")
+        assert built(tiny)[1] and path.read_bytes() == whole
+
+
 def test_the_same_store_gives_the_same_bytes(tiny: Tiny) -> None:
     built(tiny)
     before = tiny.layout.split("host").read_bytes()
@@ -114,7 +133,7 @@ def test_a_damaged_split_or_one_of_another_form_is_made_again_and_not_believed(t
     made, _ = built(tiny)
     other = msgspec.json.encode(msgspec.structs.replace(made, format="rlstir-split-0"))
     tiny.layout.split("host").write_bytes(other if raw is None else raw)
-    with pytest.raises(UpstreamMissing, match="is missing"):
+    with pytest.raises(UpstreamMissing, match="is not as it was written"):
         read_split(tiny.layout, "host")
     assert not current(tiny) and built(tiny) == (made, True)
 
@@ -122,7 +141,7 @@ def test_a_damaged_split_or_one_of_another_form_is_made_again_and_not_believed(t
 def test_a_split_of_another_recipe_under_its_name_is_not_believed(tiny: Tiny) -> None:
     built(tiny)
     tiny.layout.split("host").rename(tiny.layout.split("random"))
-    with pytest.raises(UpstreamMissing, match=r"random\.json is missing"):
+    with pytest.raises(UpstreamMissing, match=r"random\.json is not as it was written"):
         read_split(tiny.layout, "random")
 
 

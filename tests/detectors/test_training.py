@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -127,6 +128,16 @@ def test_a_checkpoint_of_another_split_fails_the_check_of_clean_fits(layout: Lay
     another = msgspec.structs.replace(checkpoint.input_schema, feature_schema_sha256="0" * 64)
     renamed = msgspec.structs.replace(checkpoint, input_schema=another)
     assert [check.holds for check in check_checkpoint(study, renamed)] == [False, True]
+
+
+def test_a_checkpoint_that_fails_its_check_is_never_current(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_checkpoint(layout, options(), "gbt", "realistic", silent)
+    study = open_study(layout, options())
+    assert kept_checkpoint(study, "gbt", "realistic") is not None
+    first = study.split.rounds[0]
+    both = msgspec.structs.replace(first, test=(*first.test, first.train[0]))  # as if the split had let it pass
+    leaky = replace(study, split=msgspec.structs.replace(study.split, rounds=(both,)))
+    assert kept_checkpoint(leaky, "gbt", "realistic") is None
 
 
 def test_a_study_of_other_settings_than_the_split_is_refused_with_the_command(made: Layout) -> None:

@@ -111,6 +111,39 @@ def test_a_lost_identity_is_read_from_the_index_that_was_kept(lab, other):
     assert read_identity(lab.layout.store_identity) is not None
 
 
+def test_a_folder_that_forgot_its_store_gives_no_strangers_results_away(lab, other):
+    lab.refresh()
+    lab.layout.tensors("host-b").mkdir(parents=True)
+    lab.layout.store_identity.write_bytes(b"{")
+    lab.layout.index.write_bytes(b'{"entr')
+    before = lab.outputs()
+    with pytest.raises(StoreError, match=r"hosts that .* does not name \(host-b\).* --data .*, or .* --prune$"):
+        refresh_index(other.store, lab.layout)
+    assert lab.outputs() == before and lab.layout.tensors("host-b").exists()
+    lab.refresh()  # its own store names all of them
+    assert lab.layout.tensors("host-b").exists()
+
+
+def test_what_was_known_is_counted_by_name_where_the_index_is_lost(lab):
+    lab.refresh()
+    lab.layout.index.unlink()
+    for host, episode in [*lab.records][1:]:
+        (lab.store / lab.records.pop((host, episode))["path"]).unlink()
+        lab.add(host, f"new-{episode}")
+    with pytest.raises(StoreError, match="5 of 6 episodes"):
+        lab.refresh()
+
+
+def test_a_link_in_the_place_of_results_goes_and_what_it_leads_to_stays(lab, tmp_path):
+    lab.refresh()
+    (tmp_path / "elsewhere").mkdir()
+    lab.layout.tensors("host-c").parent.mkdir(parents=True)
+    lab.layout.tensors("host-c").symlink_to(tmp_path / "elsewhere")
+    lab.drop("host-c")
+    assert lab.refresh().departed == ("host-c",)
+    assert not lab.layout.tensors("host-c").is_symlink() and (tmp_path / "elsewhere").is_dir()
+
+
 def test_an_index_that_did_not_change_is_not_read_again(lab, monkeypatch):
     lab.refresh()
 

@@ -54,14 +54,14 @@ def refresh_index(store: Path, layout: Layout, *, prune: bool = False, progress:
     """Reads the index, binds `layout` to its store and takes away what was made of hosts that are gone.
 
     StoreError, and nothing is written, where the store is another one, or where more than half of the known hosts
-    or episodes are gone and nobody said `prune`.
+    or episodes are gone and nobody said `prune`; where the folder forgot its store, where any host is gone.
     """
     with holding(layout.index_lock, waiting=told_to(progress)):
         known = known_store(layout)
         _check_same(store, layout, known)
         stamp = stamp_of_index(store / INDEX_NAME)  # before reading: a later line gives the index another one
         index = read_index(store)
-        if known is not None and not prune:
+        if not prune:
             _check_not_halved(store, layout, known, index)
         gone = remove_gone_hosts(layout, index.hosts, progress)
         save_index(layout.index, index)
@@ -116,7 +116,16 @@ def _check_same(store: Path, layout: Layout, known: StoreIdentity | None) -> Non
         )
 
 
-def _check_not_halved(store: Path, layout: Layout, known: StoreIdentity, index: StoreIndex) -> None:
+def _check_not_halved(store: Path, layout: Layout, known: StoreIdentity | None, index: StoreIndex) -> None:
+    if known is None:
+        if strangers := gone_hosts(layout, index.hosts):
+            raise StoreError(
+                f"{layout.data} holds results of hosts that {store} does not name ({', '.join(strangers[:5])}), and "
+                f"what it was made from is no longer known; give this store a data folder of its own: "
+                f"{command(store, own_folder(store))}, or have those results taken away with: "
+                f"{command(store, layout.data, '--prune')}"
+            )
+        return
     hosts = set(known.hosts).union(gone_hosts(layout, ()))
     gone = sorted(hosts.difference(index.hosts))
     n_known, n_gone = _gone_episodes(layout, known, index)
@@ -136,8 +145,9 @@ def _gone_episodes(layout: Layout, known: StoreIdentity, index: StoreIndex) -> t
     now = {(entry.host_id, entry.episode_id) for entry in index.entries}
     try:
         before = {(entry.host_id, entry.episode_id) for entry in load_index(layout.index).entries}
-    except UpstreamMissing:  # somebody took the index away; how many there were is still known
-        return known.n_episodes, max(0, known.n_episodes - len(now))
+    except UpstreamMissing:  # somebody took the index away; some of what it named is still remembered
+        left = known.n_known(_contents((*index.entries, *index.missing)))
+        return len(known.anchors), len(known.anchors) - left
     return len(before), len(before - now)
 
 

@@ -27,5 +27,8 @@ def remove_gone_hosts(layout: Layout, hosts: Iterable[str], progress: Progress |
     for host in gone:
         with holding(layout.host_lock(host), waiting=told_to(progress)):
             for folder in layout.processed.glob(f"*/{_PREFIX}{host}"):
-                shutil.rmtree(folder)
+                if folder.is_symlink():  # what it leads to is somebody else's
+                    folder.unlink()
+                else:
+                    shutil.rmtree(folder)
     return gone

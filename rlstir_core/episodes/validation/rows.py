@@ -54,7 +54,7 @@ def read_rows(path: Path) -> Episode:
         cause = "is not there"
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         cause = f"cannot be read ({type(error).__name__})"
-    raise UpstreamMissing(f"{path} {cause}; materialize validation for this host again")
+    raise UpstreamMissing(f"{path} {cause}; remove it, if it is there, and materialize validation for this host again")
 
 
 def _counts(rows: SourceRows) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from rlstir_core.detectors.episode_set import EpisodeSet
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION, Scored, scenes, write_predictions
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
+from rlstir_core.detectors.training import check_checkpoint
 from rlstir_core.errors import SplitRefused, UpstreamMissing, how_to_make
 from rlstir_core.evaluation.detectors.context import describe_quality, describe_split, make_manifest
 from rlstir_core.evaluation.detectors.evaluate import ModelEvaluation, evaluate_scores, to_json
@@ -110,6 +111,12 @@ def _upstream(study: Study) -> tuple[Checkpoints, Baselines]:
                     f"checkpoint {model}_{mode} was trained on other data, another split or another preset than "
                     f"today's; train it again with: {how_to_make(f'checkpoint/{model}_{mode}', recipe)}"
                 )
+            for check in check_checkpoint(study, checkpoint):
+                if not check.holds:
+                    raise UpstreamMissing(
+                        f"checkpoint {model}_{mode} fails its check {check.name!r} ({check.detail}), so nothing is "
+                        f"concluded from it; train it again with: {how_to_make(f'checkpoint/{model}_{mode}', recipe)}"
+                    )
             checkpoints[model, mode] = checkpoint
     baselines = kept_baselines(study)
     if baselines is None:
