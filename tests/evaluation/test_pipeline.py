@@ -291,8 +291,8 @@ def test_other_recipes_split_the_same_store_or_say_why_not(driven: Any, recipe: 
     assert all(check.holds for check in check_split(split, twins))
 
 
-def test_every_refusal_of_the_glue_is_one_sentence_of_the_projects_own_kind(driven: Any) -> None:
-    nothing = Layout(driven.root / "nothing")
+def test_every_refusal_of_the_glue_is_one_sentence_of_the_projects_own_kind(tmp_path: Path) -> None:
+    nothing = Layout(tmp_path / "nothing")
     for step in (lambda: open_study(nothing, HOST), lambda: fit_baselines(nothing, HOST, silent),
                  lambda: train_checkpoint(nothing, HOST, "gbt", "realistic", silent)):  # fmt: skip
         with pytest.raises(RlstirError) as refusal:
