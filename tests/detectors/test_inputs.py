@@ -306,7 +306,7 @@ def test_episodes_of_logs_alone_are_refused_with_what_to_do(tmp_path: Path) -> N
     tiny = Tiny(tmp_path)
     tiny.add_logs("ep-1", "May  1 12:00:01 h-1 sshd[7]: x")
     layout = tiny.build_all()
-    with pytest.raises(UpstreamMissing, match="select assets of the investigation track"):
+    with pytest.raises(UpstreamMissing, match="make what logs alone give: --select"):
         loaded(layout, ["host-a"])
 
 
