@@ -16,7 +16,6 @@ _PRELOAD = [
     "xgboost",
     "scipy.signal",
     "scipy.stats",
-    "rlstir_core.detectors.training",
     "rlstir_core.detectors.models.neural",
     "rlstir_core.evaluation.report.comparison",
     "rlstir_assets.definitions",

@@ -33,8 +33,7 @@ _DAMAGED = (
     OSError,
     EOFError,
     ValueError,
-    RuntimeError,  # an encrypted zip
-    NotImplementedError,  # what zipfile raises for a compression that it does not know
+    RuntimeError,  # an encrypted zip, or (a subclass) a compression that zipfile does not know
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,

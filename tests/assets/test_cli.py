@@ -120,6 +120,12 @@ def test_train_hosts_go_with_recipe_host_only(invoke: Any, store: Path) -> None:
     refused(invoke("materialize", "--store", store, "--recipe", "time", "--train-hosts", "a"), "--recipe host")
 
 
+@pytest.mark.parametrize("seed", ["-1", "99999999999999999999999"])
+def test_a_seed_that_no_library_takes_is_refused(invoke: Any, store: Path, seed: str) -> None:
+    done = invoke("materialize", "--store", store, "--seed", seed)
+    assert done.exit_code == 2 and "2147483647" in done.stderr
+
+
 def test_an_unknown_recipe_is_refused(invoke: Any, store: Path) -> None:
     result = invoke("materialize", "--store", store, "--recipe", "weekday")
     assert result.exit_code == 2

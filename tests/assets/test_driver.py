@@ -236,6 +236,19 @@ def test_a_selection_of_early_assets_asks_nothing_of_later_ones(
     assert "'key:episode_index'" in result.stderr
 
 
+def test_hosts_that_an_instance_does_not_know_are_made_all_the_same(
+    own_driven: Any, invoke: Any, instance_of: Any
+) -> None:
+    with instance_of(own_driven.home) as instance:
+        instance.delete_dynamic_partition("host", TEST_HOST)
+    folder = own_driven.layout.features(TEST_HOST)
+    shutil.rmtree(folder)
+    given = ("--store", own_driven.store, "--data", own_driven.data, "--select", "key:window_features")
+    done = invoke("materialize", *given, home=own_driven.home)
+    assert done.exit_code == 0, done.output
+    assert list(folder.glob("part-*.parquet"))
+
+
 def test_hosts_that_are_neighbours_are_one_range_and_others_are_not() -> None:
     from rlstir_assets.materialize import _ranges
 
