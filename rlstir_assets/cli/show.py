@@ -32,7 +32,7 @@ def show(episode: str, host: str, data: str | None, out: Path, as_json: bool) ->
     with Console(quiet=as_json) as console:
         console.say(f"drawing {episode} of {host}")
         from rlstir_core.atomic import write_bytes
-        from rlstir_core.evaluation.report.episode_figures import portrait
+        from rlstir_core.evaluation.report.pictures.episode_figures import portrait
         from rlstir_core.ids import episode_id, host_id
         from rlstir_core.results.layout import Layout
 

@@ -11,7 +11,7 @@ from rlstir_core.episodes.store.index import read_index
 from rlstir_core.episodes.store.writer import write_episode, write_index
 from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.errors import UpstreamMissing
-from rlstir_core.evaluation.report.episode_figures import portrait
+from rlstir_core.evaluation.report.pictures.episode_figures import portrait
 from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.lab.generate import make_episode
 from rlstir_core.lab.plan import LabOptions, plan_store

@@ -36,8 +36,8 @@ from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.detectors.pairs import ScoreReader
 from rlstir_core.evaluation.detectors.probes import best_stump, feature_aurocs
 from rlstir_core.evaluation.report.comparison import write_comparison
+from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.report.summary import closing_summary
-from rlstir_core.evaluation.report.verdict import chosen_model
 from rlstir_core.results.layout import Layout
 
 pytestmark = pytest.mark.slow

@@ -22,7 +22,7 @@ from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe
 from rlstir_core.evaluation.detectors.pairs import ScoreReader
 from rlstir_core.evaluation.report.comparison import Written, write_comparison
 from rlstir_core.evaluation.report.inputs import ReportInputs
-from rlstir_core.evaluation.report.verdict import chosen_model
+from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.staleness import stale_recipe_assets
 
 pytestmark = pytest.mark.slow

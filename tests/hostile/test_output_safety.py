@@ -38,7 +38,6 @@ from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.html import render_html
-from rlstir_core.evaluation.report.inline import inline_forest
 from rlstir_core.evaluation.report.inputs import (
     BadRows,
     Coverage,
@@ -51,6 +50,7 @@ from rlstir_core.evaluation.report.inputs import (
     ReportInputs,
 )
 from rlstir_core.evaluation.report.model_card import render_model_card
+from rlstir_core.evaluation.report.pictures.inline import inline_forest
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation, Stratum, Untested
 

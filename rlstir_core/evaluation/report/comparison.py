@@ -1,6 +1,6 @@
 """The files of the report: markdown, one offline HTML file, pictures, manifest, model cards.
 
-What does not belong here: the words (`document.py`) and the figures (`detectors/detector_eval.py`).
+What does not belong here: the words (`sections/`) and the figures (`detectors/detector_eval.py`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from rlstir_core.errors import UpstreamMissing, how_to_make
 from rlstir_core.evaluation.detectors.detector_eval import held_for, read_inputs
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.html import render_html
-from rlstir_core.evaluation.report.inline import inline_forest
 from rlstir_core.evaluation.report.inputs import Manifest, ReportInputs
 from rlstir_core.evaluation.report.model_card import render_model_card
-from rlstir_core.evaluation.report.plots import draw_all
-from rlstir_core.evaluation.report.verdict import chosen_model
+from rlstir_core.evaluation.report.pictures.inline import inline_forest
+from rlstir_core.evaluation.report.pictures.plots import draw_all
+from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout

@@ -12,7 +12,7 @@ from importlib import resources
 
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.inputs import ReportInputs
-from rlstir_core.evaluation.report.verdict import is_void
+from rlstir_core.evaluation.report.sections.verdict import is_void
 from rlstir_core.text import drawable
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"

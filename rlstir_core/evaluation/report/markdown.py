@@ -1,6 +1,6 @@
 """Writing markdown: the small forms (figures, tables); `text.py` escapes what came from data.
 
-What does not belong here: what a report says (`document.py`).
+What does not belong here: what a report says (`sections/`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The model card beside each checkpoint: what it is, what it was trained on, what it can and cannot do.
 
-What does not belong here: comparisons between models (`document.py`).
+What does not belong here: comparisons between models (`sections/`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the report's tables share: which rows in which order, their names, pictures and notes.
 
-What does not belong here: the sections themselves (`document.py`, `breakdowns.py`).
+What does not belong here: the sections themselves (`sections/`).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import figure, listed, number
-from rlstir_core.evaluation.report.verdict import chosen_model, is_void
+from rlstir_core.evaluation.report.sections.verdict import chosen_model, is_void
 from rlstir_core.evaluation.stats.rules import VOID_MARGIN
 from rlstir_core.results.layout import Layout
 

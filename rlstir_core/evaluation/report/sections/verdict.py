@@ -1,6 +1,6 @@
 """The verdict: what the figures of a comparison amount to, in plain sentences. Bad results are said as bad.
 
-What does not belong here: tables and layout (`document.py`).
+What does not belong here: tables and layout (`models.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The report's second half: what was not tested, what the data were like, how to repeat it, how to read it.
 
-What does not belong here: figures of models (`document.py`).
+What does not belong here: figures of models (`models.py`).
 """
 
 from __future__ import annotations

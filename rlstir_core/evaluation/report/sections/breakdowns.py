@@ -1,6 +1,6 @@
 """The report's breakdowns: by phase, profile, host, completeness, start and time since the onset.
 
-What does not belong here: the main table and the differences (`document.py`).
+What does not belong here: the main table and the differences (`models.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import MISSING, figure, listed, number, percent, table
 from rlstir_core.evaluation.report.rows import notes, ordered, picture, row_name
-from rlstir_core.evaluation.report.verdict import chosen_model
+from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.stats.records import ModelEvaluation, Stratum
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
 from rlstir_core.text import escape_md
