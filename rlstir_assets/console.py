@@ -1,29 +1,34 @@
-"""What a person sees while a command works: a live line on a terminal, plain lines elsewhere.
+"""What a person sees while a command works: a bar on a terminal, plain lines elsewhere, and lines that stay.
 
 What does not belong here: what any command does.
 """
 
 from __future__ import annotations
 
-import shutil
 import sys
 import threading
 import time
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rlstir_core.text import plain
 
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
 __all__ = ["Console", "plain"]
 
-_EVERY_S = 1.9  # something new, or the same with its seconds, at least this often
+_EVERY_S = 1.9  # something new, or the same with its seconds, at least this often where there is no terminal
+_NAME_COLUMNS = 32  # of a finished step, so that seconds stand below each other
 
 
 class Console:
-    """Says lines that stay, and keeps one line of what is being done now up to date."""
+    """Says lines that stay, and shows what is being done now: how much of it, and how long that may take."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
         self._live = sys.stdout.isatty() and not quiet
+        self._bar: _Bar | None = None
         self._state = ""
         self._since = time.monotonic()
         self._stop = threading.Event()
@@ -31,8 +36,9 @@ class Console:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Console:
-        self._thread = threading.Thread(target=self._tick, daemon=True)
-        self._thread.start()
+        if not self._live:
+            self._thread = threading.Thread(target=self._tick, daemon=True)
+            self._thread.start()
         return self
 
     def __exit__(
@@ -41,49 +47,83 @@ class Console:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        self._clear()
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
     def say(self, text: str) -> None:
         """A line that stays."""
         if self._quiet:
             return
         with self._lock:
-            self._clear()
-            print(plain(text), flush=True)  # noqa: T201
+            if self._bar is not None:
+                self._bar.say(plain(text))
+            else:
+                print(plain(text), flush=True)  # noqa: T201
+
+    def finished(self, step: str, seconds: float) -> None:
+        """The line of a step that is done."""
+        self.say(f"  {step:<{_NAME_COLUMNS}} {seconds:7.1f} s")
 
     def state(self, text: str) -> None:
         """What is being done now."""
-        text = plain(text)
-        with self._lock:
-            if text != self._state:
-                self._state, self._since = text, time.monotonic()
+        self.count(0, 0, text)
 
-    def count(self, done: int, total: int, what: str) -> None:
-        """What is being done now, counted."""
-        self.state(f"{what} {done}/{total}" if total else what)
+    def count(self, done: float, total: float, what: str) -> None:
+        """What is being done now, and how much of it is done; a total of 0 is not known."""
+        what = plain(what)
+        line = f"{what} {done:g}/{total:g}" if total and done == int(done) else what
+        with self._lock:
+            if line != self._state:
+                self._state, self._since = line, time.monotonic()
+            if self._live:
+                self._bar = self._bar or _Bar()
+                self._bar.show(what, done, total)
 
     def _tick(self) -> None:
-        wait = 0.2 if self._live else _EVERY_S
-        while not self._stop.wait(wait):
+        while not self._stop.wait(_EVERY_S):
             with self._lock:
                 if not self._state or self._quiet:
                     continue
                 seconds = time.monotonic() - self._since
-                line = f"  {self._state}" + (f" ({seconds:.0f} s)" if seconds >= 1 else "")
                 try:
-                    self._show(line)
+                    print(f"  {self._state}" + (f" ({seconds:.0f} s)" if seconds >= 1 else ""), flush=True)  # noqa: T201
                 except OSError:  # the reader of our output left
                     return
 
-    def _show(self, line: str) -> None:
-        if self._live:
-            width = shutil.get_terminal_size((110, 24)).columns - 1  # a line that wraps cannot be taken back
-            sys.stdout.write(f"\r\x1b[2K{line[: max(20, width)]}")
-            sys.stdout.flush()
-        else:
-            print(line, flush=True)  # noqa: T201
 
-    def _clear(self) -> None:
-        if self._live:
-            sys.stdout.write("\r\x1b[2K")
-            sys.stdout.flush()
+class _Bar:
+    """One line at the bottom of the terminal, whole at 80 columns."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import TimeRemainingColumn as LeftColumn
+        from rich.table import Column
+
+        words = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+        self._progress: Progress = Progress(
+            TextColumn("  {task.description}", table_column=words, markup=False),
+            BarColumn(bar_width=14),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            LeftColumn(),
+            transient=True,
+            expand=True,
+        )
+        self._total: float = -1.0
+        self._task: TaskID = self._progress.add_task("", total=None)
+        self._progress.start()
+
+    def show(self, what: str, done: float, total: float) -> None:
+        if total != self._total or not total:
+            if total or self._total:
+                self._progress.reset(self._task, total=total or None)
+            self._total = total
+        self._progress.update(self._task, description=what, completed=done)
+
+    def say(self, text: str) -> None:
+        # the terminal folds what is longer than a line, so that a command can be copied
+        self._progress.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+    def close(self) -> None:
+        self._progress.stop()

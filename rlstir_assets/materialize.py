@@ -85,8 +85,9 @@ def materialize(request: Request, console: Console) -> Outcome:
 class _Driver:
     def __init__(self, request: Request, console: Console) -> None:
         from rlstir_assets.executor import size_gpu_pool
+        from rlstir_assets.instance import open_instance
         from rlstir_assets.resources import Settings
-        from rlstir_assets.runs import clear_dead_runs, open_instance
+        from rlstir_assets.runs import clear_dead_runs
 
         self.request, self.console = request, console
         self.settings = Settings(

@@ -18,10 +18,11 @@ from rlstir_core.contract.registry import Registry, load_registry
 from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.episodes.store.binding import command, opened_index
 from rlstir_core.episodes.store.index import StoreIndex, load_index
-from rlstir_core.errors import ConfigError, UpstreamMissing, how_to_make
+from rlstir_core.errors import ConfigError, UpstreamMissing
 from rlstir_core.learning.presets import PRESETS
+from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, how_to_make
 from rlstir_core.results.lab_outcome import refuse_leaks
-from rlstir_core.results.layout import DEFAULT_DATA, DEFAULT_STORE, Layout
+from rlstir_core.results.layout import Layout
 
 if TYPE_CHECKING:  # it brings torch, which a code location should not have to load
     from rlstir_core.detectors.study import StudyOptions
@@ -104,7 +105,7 @@ class Settings(dg.ConfigurableResource):
         if missing:
             raise UpstreamMissing(
                 f"host {missing[0]!r} was not validated, {len(missing)} of {len(hosts)} hosts were not; make it with: "
-                f"{how_to_make('validation', missing[0])}, or everything with: "
+                f"{how_to_make('validation')}, or everything with: "
                 f"{command(opened.store, opened.layout.data)}"
             )
         return hosts

@@ -7,12 +7,13 @@ belong here: which assets need a run (`materialize.py`).
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
+import re
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from dagster._core.definitions.reconstruct import ReconstructableJob, Reconstruc
 
 from rlstir_assets.console import Console
 from rlstir_assets.executor import GPU_POOL
+from rlstir_assets.instance import RECORDS, home_folder
 from rlstir_core.errors import RlstirError, StoreError
 from rlstir_core.results.lock import holding, is_held
 
@@ -30,34 +32,18 @@ if TYPE_CHECKING:
     from dagster._core.execution.plan.objects import StepFailureData  # what an event carries; no public name
 
 _POLL_S = 0.5
+_COUNTED = re.compile(r"(\d{1,9})/(\d{1,9})$")  # how progress ends what a step says
 # Documented tags and states, of which only the values are public.
 _PARTITION = "dagster/partition"
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 _IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 _INTERRUPTED = "DagsterExecutionInterruptedError"
 _MODULE = "rlstir_assets.definitions"
-_LAYOUT = Path(__file__).resolve().parent.parent
-_LOG = Path(".rlstir/dagster/driver.log")  # beside the instance's storage, relative like it
+_CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 class RunFailed(RlstirError):
     """A Dagster run that did not succeed, in the words of the step that failed."""
-
-
-def open_instance() -> dg.DagsterInstance:
-    """The instance of DAGSTER_HOME, which is the repository's folder unless the environment says otherwise.
-
-    Its storage folder is relative, so the process moves there.
-    """
-    home = Path(os.environ.get("DAGSTER_HOME", _LAYOUT)).absolute()
-    if not (home / "dagster.yaml").is_file():
-        raise StoreError(
-            f"{home} holds no dagster.yaml; set DAGSTER_HOME to the folder of the RL-STIR checkout and run again"
-        )
-    os.environ["DAGSTER_HOME"] = str(home)
-    os.chdir(home)
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    return dg.DagsterInstance.get()
 
 
 def run_assets(
@@ -70,7 +56,7 @@ def run_assets(
     title: str,
 ) -> None:
     """Materializes `keys` in one run; `partitions` is empty, one key, or the ends of a range."""
-    repository = ReconstructableRepository.for_module(_MODULE, "defs", os.fspath(_LAYOUT))
+    repository = ReconstructableRepository.for_module(_MODULE, "defs", os.fspath(_CHECKOUT))
     definition = repository.get_definition()
     job = definition.get_implicit_job_def_for_assets(list(keys))
     if job is None:
@@ -82,7 +68,7 @@ def run_assets(
         "resources": {"settings": {"config": dict(config)}},
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
     }
-    with _stderr_to(_LOG), _alive(watcher.name), watcher:
+    with _stderr_to(_records() / "driver.log"), _alive(watcher.name), watcher:
         result = dg.execute_job(
             ReconstructableJob(repository, job.name),
             instance=instance,
@@ -126,7 +112,12 @@ def _alive(name: str) -> Iterator[None]:
 
 
 def _driver_lock(name: str) -> Path:
-    return _LOG.parent / "drivers" / f"{name}.lock"
+    return _records() / "drivers" / f"{name}.lock"
+
+
+def _records() -> Path:
+    """The folder of the instance's records."""
+    return home_folder() / RECORDS
 
 
 @contextlib.contextmanager
@@ -162,7 +153,7 @@ def storage_refusals() -> Iterator[None]:
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise StoreError(
-            f"Dagster's own records under {Path.cwd() / _LOG.parent} cannot be read or written ({cause}); free some "
+            f"Dagster's own records under {_records()} cannot be read or written ({cause}); free some "
             "space or remove that folder, and run the command again"
         ) from None
 
@@ -203,42 +194,67 @@ class _Watcher:
         self._instance, self._console, self._title, self._n_steps = instance, console, title, n_steps
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
-        self._running: dict[str, str] = {}
+        self._running: dict[str, _Step] = {}
         self._done = 0
+        self._run_id: str | None = None
+        self._cursor: str | None = None
 
     def __enter__(self) -> None:
-        self._console.state(f"{self._title}: starting")
+        self._console.count(0, self._n_steps, f"{self._title}: starting")
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        self._look()  # the steps that ended since
 
     def _follow(self) -> None:
-        run_id, cursor = None, None
         while not self._stop.wait(_POLL_S):
-            if run_id is None:
-                found = self._instance.get_runs(dg.RunsFilter(tags={self.tag: self.name}), limit=1)
-                run_id = found[0].run_id if found else None
-                continue
-            connection = self._instance.get_records_for_run(run_id, cursor=cursor)
-            cursor = connection.cursor
-            for record in connection.records:
-                self._take(record.event_log_entry)
-            self._console.state(self._line())
+            self._look()
+
+    def _look(self) -> None:
+        if self._run_id is None:
+            found = self._instance.get_runs(dg.RunsFilter(tags={self.tag: self.name}), limit=1)
+            self._run_id = found[0].run_id if found else None
+        if self._run_id is None:
+            return
+        connection = self._instance.get_records_for_run(self._run_id, cursor=self._cursor)
+        self._cursor = connection.cursor
+        for record in connection.records:
+            self._take(record.event_log_entry)
+        done = self._done + sum(step.share for step in self._running.values())
+        self._console.count(done, self._n_steps, self._line())
 
     def _take(self, entry: dg.EventLogEntry) -> None:
-        step = (entry.step_key or "").replace("__", "/")
+        name = (entry.step_key or "").replace("__", "/")
         event = entry.dagster_event
         kind = event.event_type if event is not None else None
         if kind == dg.DagsterEventType.STEP_START:
-            self._running[step] = ""
+            self._running[name] = _Step(since_s=entry.timestamp)
         elif kind in (dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE):
-            self._running.pop(step, None)
+            step = self._running.pop(name, None)
             self._done += 1
-        elif event is None and step in self._running:
-            self._running[step] = f" ({entry.user_message})"
+            if step is not None and kind == dg.DagsterEventType.STEP_SUCCESS:
+                self._console.finished(name, entry.timestamp - step.since_s)
+        elif event is None and name in self._running:
+            self._running[name].note = entry.user_message
 
     def _line(self) -> str:
-        now = ", ".join(f"{step}{note}" for step, note in self._running.items())
+        now = ", ".join(f"{name} ({step.note})" if step.note else name for name, step in self._running.items())
         return f"{self._title}: {self._done}/{self._n_steps} done" + (f"; {now}" if now else "")
+
+
+@dataclass
+class _Step:
+    """A step that runs: since when, and what it said last."""
+
+    since_s: float
+    note: str = ""
+
+    @property
+    def share(self) -> float:
+        """How much of it is done, where it counts."""
+        counted = _COUNTED.search(self.note)
+        if counted is None or not int(counted[2]):
+            return 0.0
+        return min(1.0, int(counted[1]) / int(counted[2]))

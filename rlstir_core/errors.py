@@ -41,9 +41,3 @@ class SplitRefused(RlstirError, ValueError):
 
 class ConfigError(RlstirError, ValueError):
     """A preset, option or setting with a value that is not allowed."""
-
-
-def how_to_make(key: str, partition: str = "") -> str:
-    """The shell command that makes one asset: the remedy that a refusal names."""
-    where = f" --partition {partition}" if partition else ""
-    return f"dagster asset materialize -m rlstir_assets.definitions --select 'key:{key}'{where}"

@@ -208,7 +208,7 @@ def instance_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], AbstractCon
     @contextmanager
     def opened(home: Path) -> Iterator[dg.DagsterInstance]:
         with monkeypatch.context() as within:
-            within.chdir(home)
+            within.setenv("DAGSTER_HOME", str(home))
             with dg.DagsterInstance.from_config(str(home)) as instance:
                 yield instance
 

@@ -19,7 +19,7 @@ import click
 
 from rlstir_assets.console import plain
 from rlstir_core.errors import RlstirError
-from rlstir_core.results.layout import DEFAULT_DATA, DEFAULT_STORE
+from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE
 
 P = ParamSpec("P")
 STORE_HELP = f"The store of raw episodes (RLSTIR_STORE, else {DEFAULT_STORE})."

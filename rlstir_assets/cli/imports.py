@@ -8,7 +8,7 @@ import click
 
 from rlstir_assets.cli.common import DATA_HELP, STORE_HELP, as_text, folder, next_step, refusing
 from rlstir_assets.console import Console, plain
-from rlstir_core.results.layout import DEFAULT_DATA, DEFAULT_STORE
+from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE
 
 
 @click.group("import")

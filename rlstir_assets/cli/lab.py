@@ -8,7 +8,7 @@ import click
 
 from rlstir_assets.cli.common import STORE_HELP, as_text, folder, names, next_step, refusing
 from rlstir_assets.console import Console, plain
-from rlstir_core.results.layout import DEFAULT_STORE
+from rlstir_core.remedies import DEFAULT_STORE
 
 
 @click.group()

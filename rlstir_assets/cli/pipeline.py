@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from rlstir_assets.cli.common import STORE_HELP, folder, names, next_step, refusing
 from rlstir_assets.console import Console, plain
 from rlstir_core.errors import ConfigError
-from rlstir_core.results.layout import DEFAULT_DATA, DEFAULT_STORE
+from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE
 
 _RECIPES = ("host", "loho", "sample", "time", "corpus", "random")  # a test holds it to the core's own
 

@@ -11,7 +11,7 @@ import click
 
 from rlstir_assets.cli.common import DATA_HELP, as_text, folder, refusing
 from rlstir_assets.console import Console, plain
-from rlstir_core.results.layout import DEFAULT_DATA
+from rlstir_core.remedies import DEFAULT_DATA
 
 
 @click.command()

@@ -14,7 +14,8 @@ import numpy as np
 
 from rlstir_core.episodes.validation.validate import validated
 from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation
-from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.errors import UpstreamMissing
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
 from rlstir_core.telemetry.schema import FeatureSchema, read_schema
@@ -101,7 +102,7 @@ def _of_host(layout: Layout, host: str) -> Iterator[EpisodeInfo]:
         if stale:
             raise UpstreamMissing(
                 f"the tensors of host {host!r} are missing or out of date for {len(stale)} episodes "
-                f"({', '.join(stale[:3])}); make them with: {how_to_make('window_tensors', host)}"
+                f"({', '.join(stale[:3])}); make them with: {how_to_make('window_tensors')}"
             )
     for row in rows:
         of_phase = _labelled(windows.get(row.episode_id), schema)

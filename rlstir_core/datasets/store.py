@@ -15,7 +15,8 @@ from rlstir_core.datasets.duplicates import Twins
 from rlstir_core.datasets.episodes import episode_table, host_inputs
 from rlstir_core.datasets.recipes.base import SplitCheck, SplitSettings
 from rlstir_core.datasets.split import FORMAT, Split, heeded, make_split, recipe_spec
-from rlstir_core.errors import SplitRefused, UpstreamMissing, how_to_make
+from rlstir_core.errors import SplitRefused, UpstreamMissing
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
 from rlstir_core.results.versions import version

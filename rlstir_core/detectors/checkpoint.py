@@ -17,8 +17,9 @@ from rlstir_core.atomic import canonical_sha256, file_sha256, write_json
 from rlstir_core.detectors.inputs import Inputs, InputSchema, require_same_schema
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.models.base import Detector, TrainingFacts
-from rlstir_core.errors import CheckpointError, UpstreamMissing, how_to_make
+from rlstir_core.errors import CheckpointError, UpstreamMissing
 from rlstir_core.learning.container import MAX_JSON_BYTES, opened, verified_sidecar
+from rlstir_core.remedies import how_to_make
 from rlstir_core.text import printable, shown
 
 # N windows, K phases

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.errors import UpstreamMissing
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import read_ledger
 from rlstir_core.results.lock import holding
@@ -92,7 +93,7 @@ def load_episodes(
         if stale:
             raise UpstreamMissing(
                 f"the tensors of host {host!r} are missing or out of date for {len(stale)} episodes "
-                f"({', '.join(stale[:3])}); make them with: {how_to_make('window_tensors', host)}"
+                f"({', '.join(stale[:3])}); make them with: {how_to_make('window_tensors')}"
             )
     if not recordings:
         raise UpstreamMissing(

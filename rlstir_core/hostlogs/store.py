@@ -22,12 +22,13 @@ from rlstir_core.episodes.reading.frames import FrameReader
 from rlstir_core.episodes.reading.read import open_plain
 from rlstir_core.episodes.validation.validate import validated
 from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation
-from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.errors import UpstreamMissing
 from rlstir_core.hostlogs.attack.truth import MAX_BYTES, LogTruth, read_truth
 from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.table import TableBuilder
 from rlstir_core.progress import Progress, told_to
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish
 from rlstir_core.results.lock import holding
@@ -98,9 +99,8 @@ def read_counts(path: Path) -> LogCounts:
         metadata = pq.read_schema(path).metadata or {}
         return msgspec.json.decode(metadata[_META], type=LogCounts)
     except (OSError, KeyError, pa.ArrowException, msgspec.MsgspecError):
-        host = path.parent.name.partition("=")[2]
         raise UpstreamMissing(
-            f"{path} cannot be read; remove it, if it is there, and make it with: {how_to_make('log_events', host)}"
+            f"{path} cannot be read; remove it, if it is there, and make it with: {how_to_make('log_events')}"
         ) from None
 
 
@@ -150,8 +150,7 @@ def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, Cou
         same = False
     if not same:
         raise UpstreamMissing(
-            f"{row.path} is not the tarball that was validated; make it again with: "
-            f"{how_to_make('validation', row.host)}"
+            f"{row.path} is not the tarball that was validated; make it again with: {how_to_make('validation')}"
         )
     known = read_truth(truth.get(TECHNIQUES), truth.get(TAMPER_SPANS))
     return builder, known, unparsed

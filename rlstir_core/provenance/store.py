@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rlstir_core.atomic import canonical_sha256, replacing
-from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.errors import UpstreamMissing
 from rlstir_core.hostlogs.store import log_changes
 from rlstir_core.progress import Progress, told_to
 from rlstir_core.provenance import audit_facts, windows_facts
@@ -29,6 +29,7 @@ from rlstir_core.provenance.facts import Dropped, Row
 from rlstir_core.provenance.graph import GraphBuilder
 from rlstir_core.provenance.picture import tree_picture
 from rlstir_core.provenance.tables import EDGE_TYPES, NODE_TABLES, TABLES, Graph
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish, read_ledger
 from rlstir_core.results.lock import holding
@@ -85,7 +86,7 @@ def build_graphs(layout: Layout, host: str, progress: Progress | None = None) ->
         if stale:
             raise UpstreamMissing(
                 f"the log rows of host {host!r} are missing or out of date ({len(stale.make)} to make, "
-                f"{len(stale.drop)} to drop); make them with: {how_to_make('log_events', host)}"
+                f"{len(stale.drop)} to drop); make them with: {how_to_make('log_events')}"
             )
         folder = layout.graphs(host)
         wanted = _wanted(layout, host)
@@ -117,9 +118,8 @@ def graph_of(path: Path, made_from: str = "") -> tuple[Graph, GraphCounts]:
             _add(builder, batch, kind_N, n, dropped)
             n += len(batch)
     except (OSError, pa.ArrowException, KeyError) as error:
-        host = path.parent.name.partition("=")[2]
         raise UpstreamMissing(
-            f"{path} cannot be read ({type(error).__name__}); make it with: {how_to_make('log_events', host)}"
+            f"{path} cannot be read ({type(error).__name__}); make it with: {how_to_make('log_events')}"
         ) from None
     graph = builder.finish()
     edges = Counter(graph["edges"]["etype"].to_pylist())
@@ -163,7 +163,7 @@ def read_graph(layout: Layout, host: str, episode: str) -> Graph:
     except (OSError, KeyError, pa.ArrowException):
         one = False
     if not one:
-        raise UpstreamMissing(f"{folder} holds no graph; make it with: {how_to_make('provenance_graphs', host)}")
+        raise UpstreamMissing(f"{folder} holds no graph; make it with: {how_to_make('provenance_graphs')}")
     return graph
 
 
@@ -186,10 +186,7 @@ def read_counts(folder: Path) -> GraphCounts:
         metadata = pq.read_schema(folder / "edges.parquet").metadata or {}
         return msgspec.json.decode(metadata[_META], type=GraphCounts)
     except (OSError, KeyError, pa.ArrowException, msgspec.MsgspecError):
-        host = folder.parent.name.partition("=")[2]
-        raise UpstreamMissing(
-            f"{folder} holds no graph; make it with: {how_to_make('provenance_graphs', host)}"
-        ) from None
+        raise UpstreamMissing(f"{folder} holds no graph; make it with: {how_to_make('provenance_graphs')}") from None
 
 
 def _wanted(layout: Layout, host: str) -> Ledger:

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 import msgspec
 
 from rlstir_core.atomic import canonical_sha256, sweep, write_json
-from rlstir_core.errors import RlstirError, how_to_make
+from rlstir_core.errors import RlstirError
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import held_sha256
 from rlstir_core.results.versions import version

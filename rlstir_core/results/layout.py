@@ -8,9 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-DEFAULT_STORE = ".rlstir/store"  # relative to where a command runs
-DEFAULT_DATA = ".rlstir/data"
-
 
 @dataclass(frozen=True)
 class Layout:

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rlstir_core.errors import SchemaMismatch, UpstreamMissing, how_to_make
+from rlstir_core.errors import SchemaMismatch, UpstreamMissing
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import read_ledger
 from rlstir_core.telemetry.store import feature_input_sha256
@@ -41,7 +42,7 @@ class FeatureReader:
         if made_from != feature_input_sha256(tensor_sha256) or not path.is_file():
             raise UpstreamMissing(
                 f"the features of host {host!r} are missing or out of date for episode {episode}; make them with: "
-                f"{how_to_make('window_features', host)}"
+                f"{how_to_make('window_features')}"
             )
         if self._open != (host, name):
             try:
@@ -50,7 +51,7 @@ class FeatureReader:
             except (pa.ArrowException, KeyError, OSError) as error:
                 raise SchemaMismatch(
                     f"the features of host {host!r} were made under another schema ({error}); make them again with: "
-                    f"{how_to_make('window_features', host)}"
+                    f"{how_to_make('window_features')}"
                 ) from None
             episode_N = table["episode_id"].to_numpy(zero_copy_only=False).astype(str)
             self._held = {str(each): x_NF[episode_N == each] for each in np.unique(episode_N)}

@@ -13,7 +13,8 @@ import msgspec
 
 from rlstir_core.atomic import canonical_sha256, sweep, write_json
 from rlstir_core.contract.registry import Channel, Registry, Windowing
-from rlstir_core.errors import ConfigError, UpstreamMissing, how_to_make
+from rlstir_core.errors import ConfigError, UpstreamMissing
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.versions import version
 from rlstir_core.telemetry.normalise import NORMALISERS, normalised_names
 from rlstir_core.telemetry.summary import STATISTICS

@@ -22,8 +22,9 @@ from rlstir_core.contract.registry import Registry
 from rlstir_core.episodes.schema import Episode
 from rlstir_core.episodes.validation.rows import read_rows
 from rlstir_core.episodes.validation.validate import validated
-from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.errors import UpstreamMissing
 from rlstir_core.progress import Progress, told_to
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish, read_ledger
 from rlstir_core.results.lock import holding
@@ -112,7 +113,7 @@ def _build_features(layout: Layout, host: str, registry: Registry, progress: Pro
     if stale:
         raise UpstreamMissing(
             f"the tensors of host {host!r} are missing or out of date for {len(stale)} of {len(inputs)} episodes; make "
-            f"them with: {how_to_make('window_tensors', host)}"
+            f"them with: {how_to_make('window_tensors')}"
         )
     wanted = _feature_files(inputs)
     folder = layout.features(host)
@@ -150,7 +151,7 @@ def read_tensor(layout: Layout, host: str, episode: str) -> Tensor:
     except (FileNotFoundError, SafetensorError, KeyError, IndexError, TypeError, ValueError) as error:
         raise UpstreamMissing(
             f"{path} cannot be read ({type(error).__name__}); remove it, if it is there, and make it with: "
-            f"{how_to_make('window_tensors', host)}"
+            f"{how_to_make('window_tensors')}"
         ) from None
     x_CT[mask_CT == 0] = np.nan
     return Tensor(x_CT, found)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rlstir_core.errors import how_to_make
+from rlstir_core.remedies import how_to_make
 
 pytestmark = pytest.mark.slow
 MATERIALIZE = ("dagster", "asset", "materialize", "-m", "rlstir_assets.definitions", "--select")

@@ -29,7 +29,7 @@ from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION, scenes
 from rlstir_core.detectors.study import Study, open_study
 from rlstir_core.detectors.training import check_checkpoint, train_checkpoint
-from rlstir_core.errors import RlstirError, SplitRefused, UpstreamMissing, how_to_make
+from rlstir_core.errors import RlstirError, SplitRefused, UpstreamMissing
 from rlstir_core.evaluation.detectors import detector_eval
 from rlstir_core.evaluation.detectors.context import describe_quality
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
@@ -38,6 +38,7 @@ from rlstir_core.evaluation.detectors.probes import best_stump, feature_aurocs
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.report.summary import closing_summary
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 
 pytestmark = pytest.mark.slow

@@ -6,11 +6,11 @@ store is known again (`results/store_identity.py`).
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rlstir_core import remedies
 from rlstir_core.episodes.store.gone import gone_hosts, remove_gone_hosts
 from rlstir_core.episodes.store.index import IndexEntry, StoreIndex, load_index, named_entries, read_index, save_index
 from rlstir_core.episodes.store.writer import INDEX_NAME
@@ -102,7 +102,7 @@ def own_folder(store: Path) -> Path:
 
 def command(store: Path, data: Path, *more: str) -> str:
     """`rlstir materialize` for this store and this data folder, to be pasted into a shell."""
-    return shlex.join(["rlstir", "materialize", "--store", str(store), "--data", str(data), *more])
+    return remedies.command("materialize", *more, place=remedies.Place(store=store, data=data))
 
 
 def _check_same(store: Path, layout: Layout, known: StoreIdentity | None) -> None:

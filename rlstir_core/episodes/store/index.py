@@ -18,8 +18,9 @@ from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.episodes.limits import MIB
 from rlstir_core.episodes.reading.strict import parse_line
 from rlstir_core.episodes.store.writer import INDEX_NAME
-from rlstir_core.errors import InvalidId, StoreError, UpstreamMissing, how_to_make
+from rlstir_core.errors import InvalidId, StoreError, UpstreamMissing
 from rlstir_core.ids import EpisodeId, HostId, SafeName, episode_id, fold, host_id, is_safe, safe_name
+from rlstir_core.remedies import how_to_make
 from rlstir_core.text import printable, shown
 
 SUFFIX = ".tar.zst"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rlstir_core.atomic import rename
 from rlstir_core.episodes.validation.verdicts import ValidationRow
-from rlstir_core.errors import RlstirError, how_to_make
+from rlstir_core.errors import RlstirError
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 
 MAX_REJECTED = 0.5  # a host of which more is rejected says more of its recorder than of malware
@@ -42,7 +43,7 @@ def unbelievable(host: str, rows: Collection[ValidationRow]) -> str:
     """The sentence of whoever refuses a host of which most is rejected."""
     return (
         f"{rejections(host, rows)}, more than half, so nothing is made of that host; send good recordings, or take the "
-        f"host out of the index, then make its verdicts again with: {how_to_make('validation', host)}"
+        f"host out of the index, then make its verdicts again with: {how_to_make('validation')}"
     )
 
 

@@ -32,8 +32,9 @@ from rlstir_core.episodes.validation.gate import (
 )
 from rlstir_core.episodes.validation.rows import write_rows
 from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation, write_validation
-from rlstir_core.errors import StoreError, UpstreamMissing, how_to_make
+from rlstir_core.errors import StoreError, UpstreamMissing
 from rlstir_core.progress import Progress, told_to
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
 from rlstir_core.results.versions import version
@@ -229,12 +230,12 @@ def validated(layout: Layout, host: str, *, with_logs: bool = False) -> dict[str
     path = layout.validation(host)
     if not path.exists():
         raise UpstreamMissing(
-            f"{path} is missing: host {host!r} was not validated; make it with: {how_to_make('validation', host)}"
+            f"{path} is missing: host {host!r} was not validated; make it with: {how_to_make('validation')}"
         )
     known = read_ledger(path).episodes or {row.episode_id: _known(row, _NO_STAMP) for row in read_validation(path)}
     if _IN_WORK in known.values():
         raise UpstreamMissing(
-            f"the validation of host {host!r} was cut off; make it again with: {how_to_make('validation', host)}"
+            f"the validation of host {host!r} was cut off; make it again with: {how_to_make('validation')}"
         )
     n_rejected = sum(not each.usable for each in known.values())
     if too_many(n_rejected, len(known)):

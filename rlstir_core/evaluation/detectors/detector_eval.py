@@ -21,7 +21,7 @@ from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION, Scored, scenes, write_predictions
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import check_checkpoint
-from rlstir_core.errors import SplitRefused, UpstreamMissing, how_to_make
+from rlstir_core.errors import SplitRefused, UpstreamMissing
 from rlstir_core.evaluation.detectors.context import describe_quality, describe_split, make_manifest
 from rlstir_core.evaluation.detectors.evaluate import ModelEvaluation, evaluate_scores, to_json
 from rlstir_core.evaluation.detectors.pairs import ScoredPair, ScoreReader, read_random_split
@@ -33,6 +33,7 @@ from rlstir_core.evaluation.stats.paired import Contender, contender, default_fa
 from rlstir_core.evaluation.stats.records import SplitGap
 from rlstir_core.evaluation.stats.scored import Truth
 from rlstir_core.progress import Tell
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
 from rlstir_core.results.versions import version

@@ -13,7 +13,7 @@ import msgspec
 
 from rlstir_core.atomic import canonical_sha256, sweep, write_bytes, write_json, write_text
 from rlstir_core.detectors.checkpoint import Checkpoint, read_checkpoint
-from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.detectors.detector_eval import held_for, read_inputs
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.html import render_html
@@ -24,6 +24,7 @@ from rlstir_core.evaluation.report.pictures.plots import draw_all
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.progress import Tell
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.versions import version
 

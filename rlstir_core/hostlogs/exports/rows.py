@@ -15,7 +15,8 @@ import msgspec
 import pyarrow.parquet as pq
 
 from rlstir_core.atomic import replacing
-from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.errors import UpstreamMissing
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 
 Target = Literal["ecs", "timesketch"]
@@ -75,8 +76,7 @@ def log_files(layout: Layout, hosts: Iterable[str] = ()) -> list[Path]:
     folders = [layout.log_events(host) for host in named] if named else sorted(base.glob("host=*"))
     for folder in folders:
         if not folder.is_dir():
-            host = folder.name.partition("=")[2]
-            raise UpstreamMissing(f"{folder} is not there; make it with: {how_to_make('log_events', host)}")
+            raise UpstreamMissing(f"{folder} is not there; make it with: {how_to_make('log_events')}")
     found = [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
     if not found:
         raise UpstreamMissing(

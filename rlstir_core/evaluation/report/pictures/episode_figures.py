@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from rlstir_core.drawing import FAINT, GRID, INK, canvas, png
 from rlstir_core.episodes.schema import Episode
 from rlstir_core.episodes.validation.rows import read_rows
-from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.errors import UpstreamMissing
 from rlstir_core.provenance.picture import tree_picture
 from rlstir_core.provenance.store import read_graph
+from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.telemetry.schema import FeatureSchema, read_schema
 from rlstir_core.telemetry.store import read_tensor
@@ -57,7 +58,7 @@ def portrait(layout: Layout, host: str, episode: str) -> Portrait:
     if not path.exists():
         raise UpstreamMissing(
             f"no rows of episode {episode!r} on host {host!r}; look at the id, or make them with: "
-            f"{how_to_make('validation', host)}"
+            f"{how_to_make('validation')}"
         )
     known = read_rows(path)
     logs = _logs(layout, host, episode)

@@ -1,0 +1,72 @@
+"""Dagster's own records: one instance, that of DAGSTER_HOME, from whatever folder a command is given.
+
+Dagster takes the folders of `dagster.yaml` from the current directory, so that the same DAGSTER_HOME would silently
+mean another instance elsewhere; these classes take them from DAGSTER_HOME. What does not belong here: runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import dagster as dg
+
+# Storage that dagster.yaml may name has no public module in Dagster 1.13.
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.root import LocalArtifactStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClassData
+
+from rlstir_core.errors import StoreError
+
+RECORDS = Path(".rlstir/dagster")  # below DAGSTER_HOME, as dagster.yaml says
+_CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class SqliteAtHome(DagsterSqliteStorage):
+    """Runs, events and schedules in SQLite files below DAGSTER_HOME."""
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
+        folder = _at_home(config_value["base_dir"])
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        return cls(folder, inst_data)
+
+
+class ArtifactsAtHome(LocalArtifactStorage):
+    """What steps hand to each other, below DAGSTER_HOME."""
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
+        return cls(_at_home(config_value["base_dir"]), inst_data=inst_data)
+
+
+class ComputeLogsAtHome(LocalComputeLogManager):
+    """What steps print, below DAGSTER_HOME."""
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
+        return cls(_at_home(config_value["base_dir"]), inst_data=inst_data)
+
+
+def home_folder() -> Path:
+    """DAGSTER_HOME, which is the checkout unless the environment says otherwise; StoreError where it cannot be one."""
+    home = Path(os.environ.get("DAGSTER_HOME") or _CHECKOUT).absolute()
+    if not (home / "dagster.yaml").is_file():
+        raise StoreError(
+            f"DAGSTER_HOME {home} holds no dagster.yaml; set it to the folder of the RL-STIR checkout and run again"
+        )
+    return home
+
+
+def open_instance() -> dg.DagsterInstance:
+    """The instance of DAGSTER_HOME, named to the processes that come after."""
+    os.environ["DAGSTER_HOME"] = str(home_folder())
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    return dg.DagsterInstance.get()
+
+
+def _at_home(folder: str) -> str:
+    return str(Path(os.environ.get("DAGSTER_HOME") or ".").absolute() / folder)
