@@ -20,7 +20,7 @@ from rlstir_core.episodes.store.binding import command, opened_index
 from rlstir_core.episodes.store.index import StoreIndex, load_index
 from rlstir_core.errors import ConfigError, UpstreamMissing
 from rlstir_core.learning.presets import PRESETS
-from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, how_to_make
+from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, how_to_make, work_at
 from rlstir_core.results.lab_outcome import refuse_leaks
 from rlstir_core.results.layout import Layout
 
@@ -82,8 +82,13 @@ class Settings(dg.ConfigurableResource):
     def layout(self) -> Layout:
         return Layout(Path(self.data))
 
+    def name_place(self) -> None:
+        """From now on, remedies name this store and this data folder."""
+        work_at(self.store_path, self.layout.data)
+
     def opened(self) -> Workspace:
         """What every asset but the index asks for first: nothing is written where this refuses."""
+        self.name_place()
         index = opened_index(self.store_path, self.layout)
         return Workspace(
             store=self.store_path, layout=self.layout, index=index, registry=load_registry(self.store_path)

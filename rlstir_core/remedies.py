@@ -49,8 +49,9 @@ def work_at(store: Path | None = None, data: Path | None = None) -> None:
 
 def command(*words: str, place: Place | None = None) -> str:
     """`rlstir WORDS`, with whatever of `place` (here, where none is given) is not the default."""
+    named = next((at for at, word in enumerate(words) if word.startswith("-")), len(words))
     options = () if place is None else place.options
-    return shlex.join([program(), *words, *options])
+    return shlex.join([program(), *words[:named], *options, *words[named:]])
 
 
 def materialize(*words: str) -> str:

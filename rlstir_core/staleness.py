@@ -17,7 +17,7 @@ from rlstir_core.detectors.training import kept_checkpoint
 from rlstir_core.episodes.store.binding import is_bound
 from rlstir_core.episodes.store.gone import gone_hosts
 from rlstir_core.episodes.store.index import StoreIndex, load_index
-from rlstir_core.episodes.validation.validate import host_is_current
+from rlstir_core.episodes.validation.current import host_changes
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.detectors.detector_eval import evaluation_is_current
 from rlstir_core.evaluation.report.comparison import report_is_current
@@ -54,7 +54,7 @@ def lab_checks_are_current(layout: Layout, hosts: Iterable[str]) -> bool:
 
 def stale_host_stages(store: Path, layout: Layout, host: str) -> tuple[str, ...]:
     """The host's stages that have something to do, in their order."""
-    if not host_is_current(store, layout, host, registry=load_registry(store), index=load_index(layout.index)):
+    if host_changes(store, layout, host, registry=load_registry(store), index=load_index(layout.index)):
         return HOST_STAGES
     stale = set()
     for upstream, name, changes in _STAGES:

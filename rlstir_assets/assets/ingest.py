@@ -28,6 +28,7 @@ GROUP = "ingest"
     check_specs=[checks.index_readable],
 )
 def episode_index(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    settings.name_place()
     with refusals():
         made = refresh_index(settings.store_path, settings.layout, prune=settings.prune, progress=counter(context))
     index = made.index

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rlstir_core.atomic import canonical_sha256, replacing, write_bytes
@@ -33,9 +34,11 @@ from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish
 from rlstir_core.results.lock import holding
 from rlstir_core.results.versions import version
+from rlstir_core.text import storable
 
 ROWS_AT_MOST = 1_000_000  # of one episode
 _TOP = 10
+_PLACES = 3  # of an episode's rows that could not be parsed
 _COUNTS = "_counts.json"
 _META = b"rlstir"
 
@@ -50,6 +53,8 @@ class LogCounts(msgspec.Struct, frozen=True, kw_only=True):
     left_out: int = 0  # rows over the bound
     bad_truth: int = 0  # entries of the truth that broke their form
     aliases: dict[str, tuple[str, ...]] = {}  # {host: how events spell it}
+    techniques: dict[str, int] = {}  # rows that the truth labels
+    unparsed_at: tuple[str, ...] = ()  # the first of them: file, line and why
     templates: dict[str, int] = {}  # {id: rows}
     texts: dict[str, str] = {}  # {id: template}
 
@@ -104,6 +109,14 @@ def read_counts(path: Path) -> LogCounts:
         ) from None
 
 
+def host_counts(layout: Layout, host: str) -> dict[str, LogCounts]:
+    """What the logs of every episode of `host` gave, by episode; its templates come without their texts."""
+    folder = layout.log_events(host)
+    wanted = _wanted(layout, host)
+    kept = _kept_counts(folder)
+    return {name.removesuffix(".parquet"): kept.get(name) or read_counts(folder / name) for name in wanted}
+
+
 def _wanted(layout: Layout, host: str) -> Ledger:
     return {
         f"{episode}.parquet": {episode: canonical_sha256([key, version("log_rows")])}
@@ -114,9 +127,12 @@ def _wanted(layout: Layout, host: str) -> Ledger:
 def _write(store: Path, path: Path, row: ValidationRow) -> None:
     builder, truth, unparsed = _parse(store, row)
     table = builder.finish(truth)
+    labels = pc.value_counts(pc.list_flatten(table["label_ttp"]))
     counts = LogCounts(
         rows=dict(sorted(Counter(table["channel"].to_pylist()).items())),
-        unparsed=dict(sorted(unparsed.items())),
+        unparsed=dict(sorted(unparsed.per_channel.items())),
+        unparsed_at=tuple(unparsed.first),
+        techniques=dict(sorted((each["values"], each["counts"]) for each in labels.to_pylist())),
         duplicates=sum(table["duplicate"].to_pylist()),
         mismatches=sum(table["clock_mismatch"].to_pylist()),
         left_out=builder.n_left_out,
@@ -130,10 +146,10 @@ def _write(store: Path, path: Path, row: ValidationRow) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, Counter[str]]:
+def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, _Unparsed]:
     """Streams the tarball's logs through their parsers."""
     builder = TableBuilder(row.host, row.episode_id, ROWS_AT_MOST)
-    unparsed: Counter[str] = Counter()
+    unparsed = _Unparsed()
     truth: dict[str, bytes] = {}
     try:
         with open_plain(store / row.path) as handle:
@@ -141,8 +157,7 @@ def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, Cou
             for name, size, chunks in members(frames, Limits()):
                 if spec := spec_of_member(name):
                     context = LogContext(name=name, host=row.host, near_ns=row.t_start_wall_ns)
-                    found = _counted(spec.rows(chunks, context), unparsed)
-                    builder.add(name, found)
+                    builder.add(name, unparsed.counted(name, spec.rows(chunks, context)))
                 elif name in (TECHNIQUES, TAMPER_SPANS) and size <= MAX_BYTES:
                     truth[name] = b"".join(chunks)
             same = frames.sha256 == row.sha256
@@ -156,20 +171,42 @@ def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, Cou
     return builder, known, unparsed
 
 
-def _counted(rows: Iterator[LogRow], unparsed: Counter[str]) -> Iterator[LogRow]:
-    for row in rows:
-        if not row.parsed:
-            unparsed[row.channel] += 1
-        yield row
+class _Unparsed:
+    """Counts the rows that could not be parsed as they pass by, and remembers where the first of them stood."""
+
+    def __init__(self) -> None:
+        self.per_channel: Counter[str] = Counter()
+        self.first: list[str] = []
+
+    def counted(self, member: str, rows: Iterator[LogRow]) -> Iterator[LogRow]:
+        for row in rows:
+            if not row.parsed:
+                self.per_channel[row.channel] += 1
+                if len(self.first) < _PLACES:
+                    self.first.append(_place(member, row))
+            yield row
+
+
+def _place(member: str, row: LogRow) -> str:
+    """Where a row stood that could not be parsed, and why it could not."""
+    try:
+        said = msgspec.json.decode(row.fields_json, type=_Why)
+    except msgspec.MsgspecError:
+        said = _Why()
+    where = member if said.line is None else f"{member} line {said.line}"
+    return storable(f"{where}: {said.why}" if said.why else where)
+
+
+class _Why(msgspec.Struct, frozen=True, kw_only=True):
+    """What a row that could not be parsed says of itself."""
+
+    line: int | None = None
+    why: str = ""
 
 
 def _all_counts(folder: Path, wanted: Ledger, todo: Changes) -> dict[str, LogCounts]:
     """The counts of every file, kept beside them so that one new episode does not open all of them."""
-    path = folder / _COUNTS
-    try:
-        kept = msgspec.json.decode(path.read_bytes(), type=dict[str, LogCounts])
-    except (OSError, msgspec.MsgspecError):
-        kept = {}
+    kept = _kept_counts(folder)
     fresh = set(todo.files)
     counts = {
         name: msgspec.structs.replace(read_counts(folder / name), texts={})
@@ -178,8 +215,15 @@ def _all_counts(folder: Path, wanted: Ledger, todo: Changes) -> dict[str, LogCou
         for name in wanted
     }
     if counts != kept:
-        write_bytes(path, msgspec.json.encode(counts, order="sorted"))
+        write_bytes(folder / _COUNTS, msgspec.json.encode(counts, order="sorted"))
     return counts
+
+
+def _kept_counts(folder: Path) -> dict[str, LogCounts]:
+    try:
+        return msgspec.json.decode((folder / _COUNTS).read_bytes(), type=dict[str, LogCounts])
+    except (OSError, msgspec.MsgspecError):
+        return {}
 
 
 def _summary(folder: Path, counts: dict[str, LogCounts], todo: Changes) -> LogSummary:

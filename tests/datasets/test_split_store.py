@@ -65,7 +65,7 @@ def test_a_split_that_was_edited_is_none_and_is_made_again(tiny: Tiny) -> None:
     for edited in edits:
         path.write_bytes(msgspec.json.encode(edited))
         assert not current(tiny)
-        with pytest.raises(UpstreamMissing, match=r"is not as it was written; make it with: .*'key:split'"):
+        with pytest.raises(UpstreamMissing, match=r"is not as it was written; make it with: .*key:split"):
             read_split(tiny.layout, "host")
         assert built(tiny)[1] and path.read_bytes() == whole
 
@@ -103,7 +103,7 @@ def test_other_settings_make_the_split_anew_and_are_refused_by_a_reader(tiny: Ti
     built(tiny)
     assert not current(tiny, settings)
     with pytest.raises(
-        UpstreamMissing, match=r"made with other .*; make it again with: .*'key:split' --partition host"
+        UpstreamMissing, match=r"made with other .*; make it again with: .*--recipe host --select key:split"
     ):
         read_split(tiny.layout, "host", settings)
     assert built(tiny, settings)[1] and read_split(tiny.layout, "host", settings).settings == settings
@@ -124,7 +124,7 @@ def test_another_version_of_the_code_makes_the_split_anew(tiny: Tiny, monkeypatc
 
 
 def test_a_split_that_is_missing_is_named_with_its_command(tiny: Tiny) -> None:
-    with pytest.raises(UpstreamMissing, match=r"loho\.json is missing; make it with: .*'key:split' --partition loho"):
+    with pytest.raises(UpstreamMissing, match=r"loho\.json is missing; .*rlstir .*--recipe loho --select key:split"):
         read_split(tiny.layout, "loho")
 
 
@@ -161,7 +161,7 @@ def test_what_is_missing_upstream_leaves_the_split_before_it_and_is_named(tiny: 
     before = tiny.layout.split("host").read_bytes()
     tiny.add("ep-new", seed=77, host="host-b")
     tiny.validate("host-b")
-    with pytest.raises(UpstreamMissing, match=r"\(ep-new\); make them with: .*'key:window_tensors' --partition host-b"):
+    with pytest.raises(UpstreamMissing, match=r"\(ep-new\); make them with: .*--select key:window_tensors"):
         built(tiny)
     assert tiny.layout.split("host").read_bytes() == before
 

@@ -141,9 +141,9 @@ def test_a_checkpoint_that_fails_its_check_is_never_current(layout: Layout, monk
 
 
 def test_a_study_of_other_settings_than_the_split_is_refused_with_the_command(made: Layout) -> None:
-    with pytest.raises(UpstreamMissing, match=r"other hosts, corpora, folds or seed .* 'key:split' --partition sample"):
+    with pytest.raises(UpstreamMissing, match=r"other hosts, corpora, folds .* --recipe sample --select key:split"):
         open_study(made, options(folds=3))
-    with pytest.raises(UpstreamMissing, match=r"time\.json is missing; make it with: .* 'key:split' --partition time"):
+    with pytest.raises(UpstreamMissing, match=r"time\.json is missing; make it .*--recipe time --select key:split"):
         open_study(made, options("time"))
 
 

@@ -14,8 +14,9 @@ from rlstir_core.episodes.store.gone import gone_hosts, remove_gone_hosts
 from rlstir_core.episodes.store.index import read_index
 from rlstir_core.episodes.store.writer import write_episode, write_index
 from rlstir_core.episodes.validation import validate
+from rlstir_core.episodes.validation.current import host_changes
 from rlstir_core.episodes.validation.gate import VerdictsRefused
-from rlstir_core.episodes.validation.validate import host_is_current, validate_host, validate_store
+from rlstir_core.episodes.validation.validate import validate_host, validate_store
 from rlstir_core.episodes.validation.verdicts import read_validation
 from rlstir_core.errors import StoreError, UpstreamMissing
 from rlstir_core.results import versions
@@ -43,7 +44,7 @@ class Lab:
         return validate_host(self.store, self.layout, host, registry=registry, index=read_index(self.store), **options)
 
     def is_current(self):
-        return host_is_current(self.store, self.layout, "host-a", registry=REGISTRY, index=read_index(self.store))
+        return not host_changes(self.store, self.layout, "host-a", registry=REGISTRY, index=read_index(self.store))
 
     def outputs(self):
         return {

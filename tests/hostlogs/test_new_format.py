@@ -17,7 +17,8 @@ from rlstir_core.contract.members import LogMember, is_known
 from rlstir_core.contract.registry import default_registry, load_registry
 from rlstir_core.episodes.store.index import read_index
 from rlstir_core.episodes.store.writer import jsonl_bytes, write_episode, write_index
-from rlstir_core.episodes.validation.validate import decode_sha256, validate_host
+from rlstir_core.episodes.validation.current import decode_sha256
+from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.parsers import spec_of, specs
 from rlstir_core.hostlogs.recognise import recognise

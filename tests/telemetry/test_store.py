@@ -161,7 +161,7 @@ def test_features_refuse_tensors_of_another_time_and_name_the_command(tiny) -> N
     fill(tiny)
     tiny.validate()
     write_schema(tiny.layout.feature_schema, make_schema(tiny.registry))
-    with pytest.raises(UpstreamMissing, match="key:window_tensors' --partition host-a"):
+    with pytest.raises(UpstreamMissing, match="--select key:window_tensors"):
         build_features(tiny.layout, HOST, tiny.registry)
     tiny.build()
     tiny.add("ep-3", seed=99)
@@ -175,7 +175,7 @@ def test_what_is_missing_upstream_is_named_with_its_command(tiny) -> None:
     with pytest.raises(UpstreamMissing, match="key:feature_schema"):
         build_tensors(tiny.layout, HOST, tiny.registry)
     write_schema(tiny.layout.feature_schema, make_schema(tiny.registry))
-    with pytest.raises(UpstreamMissing, match="key:validation' --partition host-a"):
+    with pytest.raises(UpstreamMissing, match="--select key:validation"):
         build_tensors(tiny.layout, HOST, tiny.registry)
     with pytest.raises(UpstreamMissing, match="key:window_features"):
         FeatureReader(tiny.layout, ()).read(HOST, "ep-1", "")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rlstir_core.atomic import canonical_sha256, file_sha256, sweep
+from rlstir_core.atomic import canonical_sha256, sweep
 from rlstir_core.contract import members
 from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.contract.registry import Registry
@@ -21,6 +21,7 @@ from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.reading.read import read_episode
 from rlstir_core.episodes.schema import Episode, Reading, Verdict
 from rlstir_core.episodes.store.index import SUFFIX, IndexEntry, StoreIndex, read_index
+from rlstir_core.episodes.validation.current import NO_STAMP, decode_sha256, hash_of, known_of, still_holds
 from rlstir_core.episodes.validation.decoded import Known, Stamp, is_there, read_ledger, stamp_of, write_ledger
 from rlstir_core.episodes.validation.gate import (
     StagedRows,
@@ -37,14 +38,10 @@ from rlstir_core.progress import Progress, told_to
 from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
-from rlstir_core.results.versions import version
 
 _MIN_DRIFT_ROWS = 20
 _NO_TARBALL = (ReasonCode.INDEX_PATH, ReasonCode.INDEX_MISSING_FILE)  # faults that stand for a tarball's verdict
-_NO_STAMP: Stamp = (-1, 0, 0, 0)  # no file has it
-_IN_WORK = Known(_NO_STAMP, "", 0, "", "", False, False)
-# the log formats that the version of rows stands for; later ones are hashed by name
-_LOGS_OF_VERSION = frozenset({"audit", "syslog", "journald", "windows_json", "evtx"})
+_IN_WORK = Known(NO_STAMP, "", 0, "", "", False, False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +66,6 @@ class HostValidation:
     def sentence(self) -> str:
         """Why later steps refuse verdicts that are not believable."""
         return unbelievable(self.host, self.rows)
-
-
-def decode_sha256(registry: Registry, limits: Limits | None = None) -> str:
-    """The hash of everything but the tarball that decides what reading it gives."""
-    later = [log.name for log in members.LOGS if log.format not in _LOGS_OF_VERSION]
-    return canonical_sha256([registry, limits or Limits(), version("rows"), *later])
 
 
 def validate_store(store: Path, *, registry: Registry, limits: Limits | None = None) -> Iterator[tuple[str, Verdict]]:
@@ -137,13 +128,13 @@ def _validate_host(
     entries = {entry.episode_id: entry for entry in index.of_host(host)}
     stamps = {episode: stamp_of(store / entry.path) for episode, entry in entries.items()}
     # verdicts whose ledger is lost are believed where the tarball's hash says so
-    known = ledger.episodes or {episode: _known(row, _NO_STAMP) for episode, row in earlier.items()}
+    known = ledger.episodes or {episode: known_of(row, NO_STAMP) for episode, row in earlier.items()}
     todo = {
         episode
         for episode, entry in entries.items()
         if episode not in earlier
         or episode not in known
-        or not _still_holds(known[episode], stamps[episode], store, entry, layout.rows(host, episode), decode)
+        or not still_holds(known[episode], stamps[episode], store, entry, layout.rows(host, episode), decode)
     }
     _check_there(store, host, stamps.values(), earlier.values())
     staged = StagedRows(layout, host, n_usable=sum(earlier[e].usable for e in entries.keys() - todo), of=len(entries))
@@ -176,7 +167,7 @@ def _validate_host(
             )
         commit()
     removed = earlier.keys() - entries.keys()
-    now = {row.episode_id: _known(row, stamp) for row, stamp in zip(rows, stamps.values(), strict=True)}
+    now = {row.episode_id: known_of(row, stamp) for row, stamp in zip(rows, stamps.values(), strict=True)}
     if progress is not None:
         progress(len(entries), len(entries), "done")
     if todo or removed or not target.exists():
@@ -194,34 +185,6 @@ def _validate_host(
     )
 
 
-def host_is_current(
-    store: Path,
-    layout: Layout,
-    host: str,
-    *,
-    registry: Registry,
-    index: StoreIndex,
-    limits: Limits | None = None,
-) -> bool:
-    """Whether `validate_host` would find nothing new; nothing is decoded to tell."""
-    decode = decode_sha256(registry, limits)
-    known = read_ledger(layout.validation(host)).episodes
-    entries = index.of_host(host)
-    if not layout.validation(host).exists() or known.keys() != {entry.episode_id for entry in entries}:
-        return False
-    return all(
-        _still_holds(
-            known[entry.episode_id],
-            stamp_of(store / entry.path),
-            store,
-            entry,
-            layout.rows(host, entry.episode_id),
-            decode,
-        )
-        for entry in entries
-    )
-
-
 def validated(layout: Layout, host: str, *, with_logs: bool = False) -> dict[str, str]:
     """{episode: hash of what it was decoded from} of the host's usable episodes (those with logs), by name.
 
@@ -232,7 +195,7 @@ def validated(layout: Layout, host: str, *, with_logs: bool = False) -> dict[str
         raise UpstreamMissing(
             f"{path} is missing: host {host!r} was not validated; make it with: {how_to_make('validation')}"
         )
-    known = read_ledger(path).episodes or {row.episode_id: _known(row, _NO_STAMP) for row in read_validation(path)}
+    known = read_ledger(path).episodes or {row.episode_id: known_of(row, NO_STAMP) for row in read_validation(path)}
     if _IN_WORK in known.values():
         raise UpstreamMissing(
             f"the validation of host {host!r} was cut off; make it again with: {how_to_make('validation')}"
@@ -298,7 +261,7 @@ def _decode(
         reasons=verdict.reasons,
         detail=verdict.detail,
         index_sha256=entry.sha256,
-        sha256=episode.sha256 if episode is not None else _hash(store / entry.path),
+        sha256=episode.sha256 if episode is not None else hash_of(store / entry.path),
         n_bytes=entry.n_bytes,
         decode_sha256=decode,
         **part,  # type: ignore[arg-type]
@@ -345,28 +308,6 @@ def _drift_ppm(episode: Episode, registry: Registry) -> float | None:
         if span > 0:
             return round(float(np.median(gap[-tenth:]) - np.median(gap[:tenth])) / span * 1e6, 3)
     return None
-
-
-def _known(row: ValidationRow, stamp: Stamp) -> Known:
-    """The ledger's view of a row."""
-    seen = (row.index_sha256, row.n_bytes, row.sha256, row.decode_sha256)
-    return Known(stamp, *seen, row.usable, bool(row.log_bytes))
-
-
-def _still_holds(before: Known, stamp: Stamp, store: Path, entry: IndexEntry, kept: Path, decode: str) -> bool:
-    """Whether decoding the episode again would give what is there."""
-    return (
-        (before.decode_sha256, before.index_sha256, before.n_bytes) == (decode, entry.sha256, entry.n_bytes)
-        and (not before.usable or kept.exists())
-        and (before.stamp == stamp or (bool(before.sha256) and _hash(store / entry.path) == before.sha256))
-    )
-
-
-def _hash(path: Path) -> str:
-    try:
-        return file_sha256(path) if path.stat().st_size <= Limits().file_bytes else ""
-    except OSError:
-        return ""
 
 
 def _earlier(path: Path) -> list[ValidationRow]:
