@@ -69,10 +69,10 @@ class Console:
         """What is being done now."""
         self.count(0, 0, text)
 
-    def count(self, done: float, total: float, what: str) -> None:
-        """What is being done now, and how much of it is done; a total of 0 is not known."""
+    def count(self, done: float, total: float, what: str, *, counted: bool = False) -> None:
+        """What is being done now, and how much of it is done; a total of 0 is not known, `counted` words say it."""
         what = plain(what)
-        line = f"{what} {done:g}/{total:g}" if total and done == int(done) else what
+        line = f"{what} {done:g}/{total:g}" if total and not counted else what
         with self._lock:
             if line != self._state:
                 self._state, self._since = line, time.monotonic()

@@ -7,6 +7,7 @@ import dagster as dg
 from rlstir_assets.assets import datasets, detectors, evaluation, ingest, logs, telemetry
 from rlstir_assets.executor import executor
 from rlstir_assets.resources import Settings
+from rlstir_assets.shell import tell_refusals_plainly
 
 
 def build_defs(settings: Settings | None = None) -> dg.Definitions:
@@ -19,3 +20,4 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
 
 
 defs = build_defs()
+tell_refusals_plainly()

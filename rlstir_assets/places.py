@@ -33,6 +33,12 @@ def store_of(data: Path) -> Path | None:
     return None if found is None else Path(found)
 
 
+def data_of(store: Path) -> Path | None:
+    """The data folder that was last made from `store`."""
+    found = [data for data, known in _known(_path()).items() if known == str(store)]
+    return Path(found[-1]) if found else None
+
+
 def last() -> tuple[Path, Path] | None:
     """(store, data) that were worked on last."""
     known = _known(_path())

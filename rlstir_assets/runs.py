@@ -200,7 +200,7 @@ class _Watcher:
         self._cursor: str | None = None
 
     def __enter__(self) -> None:
-        self._console.count(0, self._n_steps, f"{self._title}: starting")
+        self._console.count(0, self._n_steps, f"{self._title}: starting", counted=True)
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
@@ -223,7 +223,7 @@ class _Watcher:
         for record in connection.records:
             self._take(record.event_log_entry)
         done = self._done + sum(step.share for step in self._running.values())
-        self._console.count(done, self._n_steps, self._line())
+        self._console.count(done, self._n_steps, self._line(), counted=True)
 
     def _take(self, entry: dg.EventLogEntry) -> None:
         name = (entry.step_key or "").replace("__", "/")

@@ -52,9 +52,10 @@ def lab_checks_are_current(layout: Layout, hosts: Iterable[str]) -> bool:
     return outcome is not None and outcome.made_from == lab_inputs_sha256(layout, hosts)
 
 
-def stale_host_stages(store: Path, layout: Layout, host: str) -> tuple[str, ...]:
-    """The host's stages that have something to do, in their order."""
-    if host_changes(store, layout, host, registry=load_registry(store), index=load_index(layout.index)):
+def stale_host_stages(store: Path, layout: Layout, host: str, index: StoreIndex | None = None) -> tuple[str, ...]:
+    """The host's stages that have something to do, in their order; by the stored index, or by `index`."""
+    index = index or load_index(layout.index)
+    if host_changes(store, layout, host, registry=load_registry(store), index=index):
         return HOST_STAGES
     stale = set()
     for upstream, name, changes in _STAGES:

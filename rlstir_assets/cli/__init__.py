@@ -12,6 +12,8 @@ from rlstir_assets.cli.lab import lab
 from rlstir_assets.cli.logs import export, templates
 from rlstir_assets.cli.pipeline import materialize, validate
 from rlstir_assets.cli.show import show
+from rlstir_assets.cli.store import add, list_
+from rlstir_assets.cli.ui import ui
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,7 +25,7 @@ def cli() -> None:
     """
 
 
-for _command in (lab, import_group, templates, export, show, validate, materialize):
+for _command in (lab, add, import_group, validate, materialize, list_, show, export, ui, templates):
     cli.add_command(_command)
 
 

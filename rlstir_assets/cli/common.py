@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -18,6 +17,7 @@ from typing import ParamSpec
 import click
 
 from rlstir_assets.console import plain
+from rlstir_core import remedies
 from rlstir_core.errors import RlstirError
 from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE
 
@@ -57,13 +57,44 @@ def folder(value: str | None, variable: str, default: str) -> Path:
     return Path(value or os.environ.get(variable) or default).absolute()
 
 
-def next_step(store: Path, *more: str, named: bool) -> str:
-    """The line that says how to go on with `store`; `named` says that the user gave it a place of its own.
+def next_step(store: Path, *more: str) -> str:
+    """The line that says how to go on with `store`; a store of its own place gets a data folder of its own too."""
+    return plain(f"next: {remedies.command('materialize', *(more or _recipe(store)), place=place_of(store))}")
 
-    Such a store gets a data folder of its own too: a data folder belongs to one store.
-    """
-    where = ["--store", str(store), "--data", f"{store}-data"] if named else []
-    return plain(f"next: {shlex.join(['rlstir', 'materialize', *where, *more])}")
+
+def _recipe(store: Path) -> tuple[str, ...]:
+    """What a store of one host needs to be told where its telemetry is to be learnt from."""
+    from rlstir_core.contract.registry import load_registry
+    from rlstir_core.episodes.store.index import read_index
+    from rlstir_core.episodes.validation.kinds import seems_logs_alone
+
+    index = read_index(store)
+    if len(index.hosts) > 1 or seems_logs_alone(store, index, load_registry(store)):
+        return ()
+    return ("--recipe", "sample")
+
+
+def place_of(store: Path) -> remedies.Place:
+    """`store` and its data folder: the one that the environment names, or that was used before, or one beside it."""
+    from rlstir_assets import places
+
+    named = os.environ.get("RLSTIR_DATA")
+    if named:
+        data = Path(named).absolute()
+    elif store == Path(DEFAULT_STORE).absolute():
+        data = Path(DEFAULT_DATA).absolute()
+    else:
+        data = places.data_of(store) or Path(f"{store}-data")
+    return remedies.Place(store=store, data=data)
+
+
+def work_on(data: Path) -> remedies.Place:
+    """From now on remedies name this data folder, and its store where it is known; gives both."""
+    from rlstir_assets import places
+
+    store = places.store_of(data)
+    remedies.work_at(store, data)
+    return remedies.Place(store=store, data=data)
 
 
 def names(text: str) -> tuple[str, ...]:

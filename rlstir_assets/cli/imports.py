@@ -45,8 +45,7 @@ def import_table(
     click.echo(plain(f"  channels: {len(made.channels)}; missing cells: {made.n_missing_cells}"))
     if made.skipped_columns:
         click.echo(plain(f"  columns left out: {', '.join(made.skipped_columns[:20])}"))
-    recipe = "host" if len(made.hosts) > 1 else "sample"
-    click.echo(next_step(target, "--recipe", recipe, named=store is not None))
+    click.echo(next_step(target))
 
 
 @import_group.command("logs")
@@ -102,7 +101,7 @@ def import_logs(
         if list_of:
             more = f" and {len(list_of) - 5} more" if len(list_of) > 5 else ""
             click.echo(plain(f"  {what}: {', '.join(list_of[:5])}{more}"))
-    click.echo(next_step(target, "--select", "+key:provenance_graphs", named=store is not None))
+    click.echo(next_step(target))
 
 
 @import_group.command("knowledge")

@@ -69,7 +69,7 @@ def lab_generate(
     click.echo(f"  with tampered logs: {made.tampered}")
     for host, n in made.episodes_per_host.items():
         click.echo(f"  {host}: {n}")
-    click.echo(next_step(target, named=store is not None))
+    click.echo(next_step(target))
 
 
 @lab.command("tamper")
@@ -110,6 +110,6 @@ def lab_tamper(source: Path, operator: str, out: Path, strength: float, seed: in
         click.echo(plain(f"  left as they are: {len(made.left_out)}, the first {made.left_out[0]}"))
     if made.episode:
         click.echo(plain(f"episode: {made.files[0]}"))
-        click.echo(next_step(out.absolute(), "--select", "+key:log_events", named=True))
+        click.echo(next_step(out.absolute()))
     else:
         click.echo(plain(f"logs and truth: {out}"))

@@ -3,59 +3,78 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from rlstir_assets.cli.common import STORE_HELP, folder, names, next_step, refusing
+from rlstir_assets.cli.common import STORE_HELP, fail, folder, names, next_step, refusing
 from rlstir_assets.console import Console, plain
 from rlstir_core.errors import ConfigError
-from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE
+from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Place, command
+
+if TYPE_CHECKING:
+    from rlstir_assets.materialize import Outcome
 
 _RECIPES = ("host", "loho", "sample", "time", "corpus", "random")  # a test holds it to the core's own
 
 
 @click.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--store", default=None, help=STORE_HELP)
 @click.option(
     "--out", type=click.Path(path_type=Path), default=None, help="Write the verdicts there, a line per tarball."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON lines.")
 @refusing
-def validate(store: str | None, out: Path | None, as_json: bool) -> None:
+def validate(files: tuple[Path, ...], store: str | None, out: Path | None, as_json: bool) -> None:
     """One verdict per tarball: ok, degraded or reject, with the reason.
 
-    Example: rlstir validate --store /tmp/store --out verdicts.jsonl
+    Of every tarball of the store; or of FILES alone, which no store needs to know: the exit code is 2 where one of
+    them is rejected.
+
+    Example: rlstir validate ep-17.tar.zst
     """
     source = folder(store, "RLSTIR_STORE", DEFAULT_STORE)
-    counts: dict[str, int] = {"ok": 0, "degraded": 0, "reject": 0}
-    reasons: dict[str, int] = {}
-    lines = []
+    verdicts = Counter({"ok": 0, "degraded": 0, "reject": 0})
+    reasons: Counter[str] = Counter()
+    lines, usable = [], []
     with Console(quiet=as_json) as console:
-        console.say(f"validating {source}")
+        console.say(f"validating {f'{len(files)} tarballs' if files else source}")
         from rlstir_core.atomic import write_text
         from rlstir_core.contract.registry import load_registry
-        from rlstir_core.episodes.validation.validate import validate_store
+        from rlstir_core.episodes.validation.validate import validate_files, validate_store
 
-        for file, verdict in validate_store(source, registry=load_registry(source)):
-            counts[verdict.verdict] += 1
-            for reason in verdict.reasons:
-                reasons[reason] = reasons.get(reason, 0) + 1
+        registry = load_registry(source)
+        found = validate_files(files, registry=registry) if files else validate_store(source, registry=registry)
+        for file, verdict in found:
+            verdicts[verdict.verdict] += 1
+            reasons.update(verdict.reasons)
             line = {"file": file, "verdict": verdict.verdict, "reason": verdict.reason, "detail": verdict.detail}
             lines.append(json.dumps(line))
+            usable += [file] if verdict.usable else []
             console.state(f"{len(lines)} tarballs read")
+            if files:
+                detail = f": {verdict.detail}" if verdict.detail else ""
+                console.say(f"{file}: {verdict.verdict}{f' ({verdict.reason})' if verdict.reason else ''}{detail}")
         if out is not None:
             write_text(out.absolute(), "".join(f"{line}\n" for line in lines))
     if as_json:
         click.echo("\n".join(lines))
-        return
-    click.echo(", ".join(f"{n} {name}" for name, n in counts.items()))
-    for code, n in sorted(reasons.items(), key=lambda item: -item[1])[:15]:
-        click.echo(f"  {code}: {n}")
-    if out is not None:
-        click.echo(f"verdicts: {out}")
-    click.echo(next_step(source, named=store is not None))
+    else:
+        click.echo(", ".join(f"{n} {name}" for name, n in verdicts.items()))
+        for code, n in reasons.most_common(15) if not files else ():
+            click.echo(f"  {code}: {n}")
+        if out is not None:
+            click.echo(plain(f"verdicts: {out}"))
+        if not files:
+            click.echo(next_step(source))
+        elif usable:
+            click.echo(plain(f"next: {command('add', *usable, place=Place(store=source))}"))
+    if files and verdicts["reject"]:
+        fail(f"{verdicts['reject']} of {len(files)} tarballs would be rejected; docs/episodes.md explains every reason")
 
 
 @click.command()
@@ -99,6 +118,8 @@ def validate(store: str | None, out: Path | None, as_json: bool) -> None:
     help="smoke, rtx4060 or rtx3090x2 (RLSTIR_PRESET).",
 )
 @click.option("--select", default="", help="Dagster's asset selection, instead of all that is stale.")
+@click.option("--dry-run", is_flag=True, help="Say what would be made, and why; make nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was made, and where the reports lie, as JSON.")
 @click.option(
     "--prune",
     is_flag=True,
@@ -117,6 +138,8 @@ def materialize(
     overrides: tuple[str, ...],
     preset: str,
     select: str,
+    dry_run: bool,
+    as_json: bool,
     prune: bool,
 ) -> None:
     """From raw tarballs to comparison_v2.md: makes what is stale, one Dagster run per partition dimension.
@@ -126,7 +149,7 @@ def materialize(
     given = click.get_current_context().get_parameter_source("train_hosts") is ParameterSource.COMMANDLINE
     _require_heeded(recipe, train_hosts if given else "", test_hosts, train_corpora)
     source, target = folder(store, "RLSTIR_STORE", DEFAULT_STORE), folder(data, "RLSTIR_DATA", DEFAULT_DATA)
-    with Console() as console:
+    with Console(quiet=as_json) as console:
         console.say(f"materializing {source} into {target}")
         from rlstir_assets.materialize import Request
         from rlstir_assets.materialize import materialize as run
@@ -143,17 +166,67 @@ def materialize(
             overrides=overrides,
             preset=preset,
             select=select,
+            dry_run=dry_run,
             prune=prune,
         )
         outcome = run(request, console)
-        console.state("reading the report")
-        from rlstir_core.evaluation.report.summary import closing_summary
-
-        lines = closing_summary(target, outcome.reports)
+        console.state("reading the results")
+        lines = [] if dry_run or as_json else _closing(source, target, outcome)
+    if as_json:
+        reports = {name: str(path) for name, path in outcome.reports.items()}
+        click.echo(json.dumps({"dry_run": dry_run, "made": outcome.made, "reports": reports}, indent=1))
+        return
+    if dry_run:
+        click.echo("nothing would be made: every asset is up to date" if not outcome.made else "nothing was made")
+        click.echo(plain(f"next: {_again(source, target)}"))
+        return
     if not outcome.made:
         click.echo("nothing was new: every asset is up to date")
     for line in lines:
         click.echo(plain(line))
+
+
+def _closing(source: Path, target: Path, outcome: Outcome) -> list[str]:
+    """What was found, in at most 25 lines, and how to go on."""
+    place = Place(store=source, data=target)
+    if outcome.logs_alone:
+        from rlstir_core.evaluation.report.log_summary import log_lines, log_overview
+        from rlstir_core.results.layout import Layout
+
+        overview = log_overview(Layout(target), outcome.hosts)
+        shown = Place(data=target)
+        lines = log_lines(overview)
+        if overview.example is not None:
+            episode, host = overview.example
+            show = command("show", episode, "--host", host, "--out", "pictures", place=shown)
+            lines.append(f"next: {show}")
+        return [*lines, f"  or: {command('export', 'timesketch', '--out', 'timeline.jsonl', place=shown)}"]
+    from rlstir_core.evaluation.report.summary import closing_summary
+
+    lines = closing_summary(target, outcome.reports)[:-1]
+    if not outcome.reports:
+        return [f"no report was made; next: {_again(source, target)}"]
+    return [*lines, f"next: {command('ui', place=place)}"]
+
+
+def _again(source: Path, target: Path) -> str:
+    """The command that was given, with its own options, but the whole of it and for good."""
+    left_out = {"store", "data", "select", "dry_run", "as_json"}
+    context = click.get_current_context()
+    words = [
+        word
+        for option in context.command.params
+        if option.name not in left_out and context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+        for word in _as_words(option, context.params[str(option.name)])
+    ]
+    return command("materialize", *words, place=Place(store=source, data=target))
+
+
+def _as_words(option: click.Parameter, value: object) -> list[str]:
+    if value is True:
+        return [option.opts[0]]
+    values = value if isinstance(value, tuple) else (value,)
+    return [word for each in values for word in (option.opts[0], str(each))]
 
 
 def _require_heeded(recipe: str, train_hosts: str, test_hosts: str, train_corpora: str) -> None:

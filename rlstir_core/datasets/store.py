@@ -43,10 +43,11 @@ def build_split(layout: Layout, recipe: str, hosts: Sequence[str], settings: Spl
         return split, True
 
 
-def try_split(layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings) -> None:
-    """SplitRefused where the recipe cannot be applied, told before anything is run; duplicates are not looked for."""
+def try_split(layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings) -> Split:
+    """What the recipe gives before duplicates are looked for; SplitRefused where it cannot be applied."""
     split, twins = make_split(recipe, episode_table(layout, hosts), heeded(recipe_spec(recipe), settings), twins={})
     _checked(split, twins)
+    return split
 
 
 def _checked(split: Split, twins: Twins) -> tuple[SplitCheck, ...]:

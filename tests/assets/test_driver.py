@@ -250,11 +250,11 @@ def test_hosts_that_an_instance_does_not_know_are_made_all_the_same(
 
 
 def test_hosts_that_are_neighbours_are_one_range_and_others_are_not() -> None:
-    from rlstir_assets.materialize import _ranges
+    from rlstir_assets.plan import ranges
 
-    assert _ranges(["a", "b", "c", "d"], ["a", "b", "d"]) == [("a", "b"), ("d",)]
-    assert _ranges(["c", "a"], ["a", "c"]) == [("c", "a")]
-    assert _ranges(["a"], []) == []
+    assert ranges(["a", "b", "c", "d"], ["a", "b", "d"]) == [("a", "b"), ("d",)]
+    assert ranges(["c", "a"], ["a", "c"]) == [("c", "a")]
+    assert ranges(["a"], []) == []
 
 
 def test_a_run_that_fails_gives_the_sentence_of_the_step(own_driven: Any, invoke: Any) -> None:

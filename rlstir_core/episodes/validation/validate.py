@@ -7,7 +7,7 @@ not belong here: the checks (`reading/read.py`) and what later steps make of the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from rlstir_core.progress import Progress, told_to
 from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
+from rlstir_core.text import printable
 
 _MIN_DRIFT_ROWS = 20
 _NO_TARBALL = (ReasonCode.INDEX_PATH, ReasonCode.INDEX_MISSING_FILE)  # faults that stand for a tarball's verdict
@@ -91,6 +92,17 @@ def validate_store(store: Path, *, registry: Registry, limits: Limits | None = N
             yield path, Verdict("reject", fault.reason, fault.detail, (fault.reason,))
         else:
             yield path, _orphan(store, path, registry, limits)
+
+
+def validate_files(
+    files: Sequence[Path], *, registry: Registry, limits: Limits | None = None
+) -> Iterator[tuple[str, Verdict]]:
+    """(path, verdict) of tarballs that need be in no store; StoreError where one is not there."""
+    for file in files:
+        if not file.is_file():
+            raise StoreError(f"{file} is not a file; name an episode's tarball, or a store with --store")
+    for file in files:
+        yield printable(str(file)), read_episode(file, registry=registry, limits=limits).verdict
 
 
 def validate_host(

@@ -1,0 +1,134 @@
+"""`rlstir add` and `rlstir list`: one's own tarballs into a store, and what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rlstir_assets.cli.common import STORE_HELP, as_text, fail, folder, next_step, place_of, refusing
+from rlstir_assets.console import Console, plain
+from rlstir_core.errors import ConfigError
+from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, command
+
+_NAMED = 8
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--store", default=None, help=STORE_HELP)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@refusing
+def add(paths: tuple[Path, ...], store: str | None, as_json: bool) -> None:
+    """Puts episode tarballs (files, or folders of them) into a store, which may be new.
+
+    Each is read first: one that would be rejected, or that stands against another of its name, is named and left out,
+    and the exit code is 2.
+
+    Example: rlstir add recordings/ --store /tmp/store
+    """
+    target = folder(store, "RLSTIR_STORE", DEFAULT_STORE)
+    with Console(quiet=as_json) as console:
+        console.say(f"adding to {target}")
+        from rlstir_core.contract.registry import load_registry
+        from rlstir_core.episodes.store.adding import add_episodes
+
+        found = [path.absolute() for path in paths]
+        made = add_episodes(found, target, registry=load_registry(target), progress=console.count)
+    if as_json:
+        click.echo(as_text(made))
+    else:
+        click.echo(f"{len(made.added)} episodes added, {len(made.there_already)} were there already")
+        _name(made.added)
+        _name(f"{name} is degraded: {why}" for name, why in made.degraded.items())
+        _name(f"not added: {each.file}: {each.why}" for each in made.refused)
+        if made.added or made.there_already:
+            click.echo(next_step(target))
+    if made.refused:
+        n, of = len(made.refused), len(made.refused) + len(made.added) + len(made.there_already)
+        fail(f"{n} of {of} tarballs were not added, the first {made.refused[0].file}: {made.refused[0].why}")
+
+
+@click.command("list")
+@click.argument("what", type=click.Choice(["hosts", "episodes", "results"]), default="hosts")
+@click.option("--store", default=None, help=STORE_HELP)
+@click.option("--data", default=None, help=f"The data folder (RLSTIR_DATA, else {DEFAULT_DATA}).")
+@click.option("--host", default="", help="Of `episodes`: those of this host only.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@refusing
+def list_(what: str, store: str | None, data: str | None, host: str, as_json: bool) -> None:
+    """What a store and its data folder hold: hosts, episodes with their verdicts, or results.
+
+    Example: rlstir list episodes --host elliott-thinkpad --json
+    """
+    if host and what != "episodes":
+        raise ConfigError(f"--host goes with `episodes`, not with `{what}`; leave it out")
+    source = folder(store, "RLSTIR_STORE", DEFAULT_STORE)
+    place = place_of(source)
+    target = folder(data, "RLSTIR_DATA", str(place.data))
+    from rlstir_core.results.layout import Layout
+
+    layout = Layout(target)
+    if what == "results":
+        from rlstir_core.evaluation.report.listing import list_results
+
+        n = _print(list_results(layout), as_json, _result)
+        if not n and not as_json:
+            click.echo(plain(f"no results in {target}"))
+        after = "materialize"
+    else:
+        from rlstir_core.episodes.store.index import read_index
+        from rlstir_core.evaluation.report.listing import list_episodes, list_hosts
+
+        index = read_index(source)
+        if host and host not in index.hosts:
+            raise ConfigError(f"host {host!r} is not in {source}; its hosts are {', '.join(index.hosts) or '(none)'}")
+        if what == "hosts":
+            _print(list_hosts(index, layout), as_json, _host)
+        else:
+            _print(list_episodes(index, layout, host), as_json, _episode)
+        after = "materialize"
+    if not as_json:
+        click.echo(plain(f"next: {command(after, place=type(place)(store=source, data=target))}"))
+
+
+def _print(found: Iterable[Any], as_json: bool, line: Any) -> int:
+    import msgspec
+
+    n = 0
+    for each in found:
+        n += 1
+        if as_json:
+            click.echo(msgspec.json.encode(each).decode())
+        else:
+            for text in line(each).splitlines():
+                click.echo(plain(text))
+    return n
+
+
+def _host(each: Any) -> str:
+    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in each.verdicts.items())
+    return f"{each.host:<32} {each.episodes:>7} episodes {each.n_bytes / 2**20:>9.1f} MiB  {verdicts}"
+
+
+def _episode(each: Any) -> str:
+    reason = f" ({each.reason})" if each.reason else ""
+    return f"{each.host:<24} {each.episode:<24} {each.profile or '-':<16} {each.verdict}{reason}"
+
+
+def _result(each: Any) -> str:
+    from rlstir_core.evaluation.report.markdown import figure
+
+    best = f"{each.chosen} by {each.chosen_by}, macro F1 {figure(each.macro_f1)}" if each.chosen else "no model scored"
+    void = ", void" if each.void else ""
+    return f"{each.recipe:<8} {best} on {each.episodes_tested} episodes{void}\n         {each.report}"
+
+
+def _name(lines: Iterable[str]) -> None:
+    said = list(lines)
+    for line in said[:_NAMED]:
+        click.echo(plain(f"  {line}"))
+    if len(said) > _NAMED:
+        click.echo(f"  and {len(said) - _NAMED} more")

@@ -1,0 +1,216 @@
+"""What `rlstir materialize` would make, in which runs, and why: asked of the core, nothing is made.
+
+No run can span two partition definitions, so there is one for the index, one for each range of hosts, one for the
+lab's checks and one for each recipe. What does not belong here: running (`runs.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rlstir_core.errors import UpstreamMissing
+
+if TYPE_CHECKING:
+    from rlstir_assets.resources import Settings
+    from rlstir_core.datasets.split import Split
+    from rlstir_core.episodes.store.index import StoreIndex
+    from rlstir_core.episodes.validation.current import HostChanges
+
+INDEX_ASSETS = ("episode_index", "feature_schema")
+LAB_ASSETS = ("lab_checks",)
+_OF_TELEMETRY = ("window_tensors", "window_features")
+_HOSTS_NAMED = 3
+_CHECKPOINT = "checkpoint/"
+
+Wanted = set[str] | None  # the assets that the user named, or None for all that are stale
+
+
+@dataclass(frozen=True, kw_only=True)
+class Todo:
+    """One run: the assets it makes, of which partition or range, and why."""
+
+    title: str
+    assets: tuple[str, ...]
+    partitions: tuple[str, ...] = ()  # none, one, or the ends of a range
+    why: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """What is made; checkpoints are counted."""
+        checkpoints = [name for name in self.assets if name.startswith(_CHECKPOINT)]
+        rest = [name for name in self.assets if name not in checkpoints]
+        named = [f"{len(checkpoints)} checkpoints"] if len(checkpoints) > 2 else checkpoints
+        return f"{self.title}: making {', '.join([*named, *rest])}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hosts:
+    """What is stale of every host, in the order of its partitions."""
+
+    stages: Mapping[str, tuple[str, ...]]
+    changes: Mapping[str, HostChanges]
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        return tuple(host for host, stages in self.stages.items() if stages)
+
+
+def plan_index(settings: Settings, index: StoreIndex, wanted: Wanted, *, known: Sequence[str] | None) -> Todo | None:
+    """The run of the index and the schema; `known` are the partitions of the instance, None where nobody asked it."""
+    from rlstir_core.staleness import index_is_current, schema_is_current
+
+    layout = settings.layout
+    registered = known is None or set(known).issuperset(index.hosts)
+    current = index_is_current(layout, index)
+    why = []
+    if not current:
+        why.append("index.jsonl has changed" if layout.index.exists() else "the index was not read yet")
+    elif not registered:
+        why.append("this Dagster instance does not know the hosts yet")
+    schema = schema_is_current(settings.store_path, layout, settings.normalise)
+    if not schema:
+        made = layout.feature_schema.exists()
+        why.append("the registry or the normaliser has changed" if made else "there is no feature schema yet")
+    stale = {"episode_index": not current or not registered, "feature_schema": not schema}
+    return _todo("index", stale, wanted, (), why)
+
+
+def stale_hosts(settings: Settings, index: StoreIndex, *, logs_alone: bool = False) -> Hosts:
+    """Every host's stages that have something to do, by what the index says now; of logs alone there are fewer."""
+    from rlstir_core.episodes.validation.current import host_changes
+    from rlstir_core.staleness import stale_host_stages
+
+    stages: dict[str, tuple[str, ...]] = {}
+    changes: dict[str, HostChanges] = {}
+    for host in index.hosts:
+        found = stale_host_stages(settings.store_path, settings.layout, host, index)
+        stages[host] = tuple(stage for stage in found if not (logs_alone and stage in _OF_TELEMETRY))
+        if stages[host]:
+            changes[host] = host_changes(
+                settings.store_path, settings.layout, host, registry=settings.registry(), index=index
+            )
+    return Hosts(stages=stages, changes=changes)
+
+
+def plan_hosts(hosts: Hosts, order: Sequence[str], wanted: Wanted) -> list[Todo]:
+    """A run for every range of neighbours in `order` that have something to do."""
+    from rlstir_core.staleness import HOST_STAGES
+
+    if wanted is not None and not wanted.intersection(HOST_STAGES):
+        return []
+    todos = []
+    for run in ranges(order, [host for host, stages in hosts.stages.items() if stages or wanted]):
+        stale = {name: any(name in hosts.stages[host] for host in run) for name in HOST_STAGES}
+        title = f"host {run[0]}" if len(run) == 1 else f"hosts {', '.join(run)}"
+        title = title if len(run) <= _HOSTS_NAMED else f"{len(run)} hosts"
+        why = [_of_hosts([hosts.changes[host] for host in run if host in hosts.changes])]
+        todo = _todo(title, stale, wanted, run if len(run) == 1 else (run[0], run[-1]), why)
+        todos += [todo] if todo else []
+    return todos
+
+
+def plan_lab(settings: Settings, index: StoreIndex, wanted: Wanted, *, touched: bool = False) -> Todo | None:
+    """The run of the lab's checks; `touched` says that log rows are made before it."""
+    from rlstir_core.staleness import lab_checks_are_current
+
+    current = not touched and lab_checks_are_current(settings.layout, index.hosts)
+    why = "the log rows have changed" if settings.layout.lab_checks.exists() else "nobody has looked yet"
+    return _todo("lab", {"lab_checks": not current}, wanted, (), [why])
+
+
+def plan_recipe(settings: Settings, recipe: str, wanted: Wanted) -> Todo | None:
+    """The run of a recipe, once its hosts are up to date; SplitRefused where the recipe cannot be applied."""
+    from rlstir_core.datasets.store import read_split, try_split
+    from rlstir_core.staleness import stale_recipe_assets
+
+    layout, hosts, options = settings.layout, settings.validated_hosts(), settings.options(recipe)
+    stale = stale_recipe_assets(layout, options, hosts, settings.registry())
+    split = None
+    if stale["split"] or (wanted is not None and "split" in wanted):
+        split = try_split(layout, recipe, hosts, settings.split_settings())
+    elif wanted is None:
+        split = read_split(layout, recipe)
+    why = [] if split is None else _of_recipe(settings, recipe, stale, split)
+    return _todo(f"recipe {recipe}", stale, wanted, (recipe,), why)
+
+
+def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts) -> Todo | None:
+    """What a recipe will probably ask for after its hosts have changed, by the split that lies there."""
+    from rlstir_core.datasets.store import read_split
+
+    title = f"recipe {recipe}"
+    try:
+        split = read_split(settings.layout, recipe)
+    except UpstreamMissing:
+        return Todo(title=title, assets=("split", "12 checkpoints", "baselines", "detector_eval", "comparison_v2"))
+    touched = set(hosts.touched)
+    train = sorted(touched & {info.host for info in split.trained_on})
+    test = sorted(touched & {info.host for info in split.tested} - set(train))
+    new = sorted(touched.difference(info.host for info in split.episodes))
+    why = [f"{_some(train)}: on the train side, so all models are trained again"] if train else []
+    why += [f"{_some(test)}: on the test side alone, so models are scored again, not trained"] if test else []
+    why += [f"{_some(new)}: new, the split decides"] if new else []
+    assets = ("split", *(("12 checkpoints", "baselines") if train or new else ()), "detector_eval", "comparison_v2")
+    return Todo(title=title, assets=assets, why=tuple(why)) if touched else None
+
+
+def ranges(order: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, ...]]:
+    """Neighbours in `order` that are all wanted, as runs."""
+    runs: list[list[str]] = []
+    last = None
+    for place, name in enumerate(order):
+        if name not in wanted:
+            continue
+        if last == place - 1 and runs:
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+        last = place
+    return [tuple(run) for run in runs]
+
+
+def _todo(
+    title: str, stale: Mapping[str, bool], wanted: Wanted, partitions: Sequence[str], why: Sequence[str]
+) -> Todo | None:
+    names = tuple(name for name, is_stale in stale.items() if (is_stale if wanted is None else name in wanted))
+    if not names:
+        return None
+    return Todo(title=title, assets=names, partitions=tuple(partitions), why=tuple(why) if wanted is None else ())
+
+
+def _of_hosts(changes: Sequence[HostChanges]) -> str:
+    counted = [
+        (sum(each.new for each in changes), "new"),
+        (sum(each.changed for each in changes), "changed"),
+        (sum(each.gone for each in changes), "gone"),
+    ]
+    said = [f"{n} {word} {'episode' if n == 1 else 'episodes'}" for n, word in counted if n]
+    return ", ".join(said) or "results are missing, or were made by an earlier version"
+
+
+def _of_recipe(settings: Settings, recipe: str, stale: Mapping[str, bool], split: Split) -> list[str]:
+    """Why a recipe's assets are made; a training is always explained."""
+    from rlstir_core.detectors.why import why_trained
+    from rlstir_core.telemetry.schema import read_schema
+
+    trained = [
+        (model, mode)
+        for name, is_stale in stale.items()
+        if is_stale and name.startswith(_CHECKPOINT)
+        for model, _, mode in [name.removeprefix(_CHECKPOINT).rpartition("_")]
+    ]
+    schema = read_schema(settings.layout.feature_schema)
+    reasons = why_trained(settings.layout, settings.options(recipe), split, schema.sha256, trained)
+    why = [f"trains {n} {'model' if n == 1 else 'models'}: {reason}" for reason, n in reasons.items()]
+    if not trained and stale["detector_eval"]:
+        why.append("scores every model again: what they are tested on, or a baseline, has changed")
+    if not why and stale["comparison_v2"]:
+        why.append("the report is missing, or was made by an earlier version")
+    return why
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _HOSTS_NAMED} more" if len(names) > _HOSTS_NAMED else ""
+    return ", ".join(names[:_HOSTS_NAMED]) + more
