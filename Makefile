@@ -30,14 +30,16 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
+# What was given to make, or stands in the environment; else what was worked on last.
+NAMED := $(if $(filter-out file,$(origin RLSTIR_STORE)),--store $(RLSTIR_STORE)) \
+         $(if $(filter-out file,$(origin RLSTIR_DATA)),--data $(RLSTIR_DATA))
+
 ui: $(READY)
-	@mkdir -p .rlstir/dagster
-	$(BIN)/python -m rlstir_assets.pools
-	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
+	@env -u RLSTIR_STORE -u RLSTIR_DATA $(BIN)/rlstir ui $(NAMED)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[dev]'
 	@touch $@
 
 clean:

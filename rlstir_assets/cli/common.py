@@ -24,6 +24,7 @@ from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE
 P = ParamSpec("P")
 STORE_HELP = f"The store of raw episodes (RLSTIR_STORE, else {DEFAULT_STORE})."
 DATA_HELP = f"Where outputs go (RLSTIR_DATA, else {DEFAULT_DATA})."
+READ_HELP = f"The data folder that holds the results (RLSTIR_DATA, else {DEFAULT_DATA})."
 _INTERRUPTED = 130  # what shells give for SIGINT
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from rlstir_assets.cli.common import DATA_HELP, STORE_HELP, as_text, folder, next_step, refusing
+from rlstir_assets.cli.common import DATA_HELP, STORE_HELP, as_text, folder, next_step, refusing, work_on
 from rlstir_assets.console import Console, plain
-from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE
+from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, command
 
 
 @click.group("import")
@@ -16,7 +16,7 @@ def import_group() -> None:
     """Data recorded by others, as a store."""
 
 
-@import_group.command("table")
+@import_group.command("table", short_help="A CSV, Parquet or .ts table as episodes.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--mapping", required=True, help="A TOML file, or the name of one that ships: hiper, uea.")
 @click.option("--store", default=None, help=STORE_HELP)
@@ -48,7 +48,7 @@ def import_table(
     click.echo(next_step(target))
 
 
-@import_group.command("logs")
+@import_group.command("logs", short_help="Host logs, found by their content, as episodes.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--store", default=None, help=STORE_HELP)
 @click.option(
@@ -104,7 +104,7 @@ def import_logs(
     click.echo(next_step(target))
 
 
-@import_group.command("knowledge")
+@import_group.command("knowledge", short_help="Public technique texts as one table.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--data", default=None, help=DATA_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -131,3 +131,4 @@ def import_knowledge(paths: tuple[Path, ...], data: str | None, as_json: bool) -
     if made.faults:
         click.echo(plain(f"  not used: {len(made.faults)}, the first {made.faults[0]}"))
     click.echo(plain(f"table: {out}"))
+    click.echo(plain(f"next: {command('materialize', place=work_on(target))}"))

@@ -8,7 +8,7 @@ import click
 
 from rlstir_assets.cli.common import STORE_HELP, as_text, folder, names, next_step, refusing
 from rlstir_assets.console import Console, plain
-from rlstir_core.remedies import DEFAULT_STORE
+from rlstir_core.remedies import DEFAULT_STORE, command
 
 
 @click.group()
@@ -16,7 +16,7 @@ def lab() -> None:
     """Synthetic episodes, for people without a lab."""
 
 
-@lab.command("generate")
+@lab.command("generate", short_help="Writes a store of synthetic episodes.")
 @click.option("--store", default=None, help=STORE_HELP)
 @click.option(
     "--hosts",
@@ -72,7 +72,7 @@ def lab_generate(
     click.echo(next_step(target))
 
 
-@lab.command("tamper")
+@lab.command("tamper", short_help="Tampers with logs and writes what it did.")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--operator", required=True, help="What is done to the logs: drop_rows, clear_log_event, jitter …")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder that gets logs or a store.")
@@ -113,3 +113,4 @@ def lab_tamper(source: Path, operator: str, out: Path, strength: float, seed: in
         click.echo(next_step(out.absolute()))
     else:
         click.echo(plain(f"logs and truth: {out}"))
+        click.echo(plain(f"next: {command('import', 'logs', str(out.absolute()))}"))

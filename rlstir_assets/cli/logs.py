@@ -7,12 +7,12 @@ from typing import Literal
 
 import click
 
-from rlstir_assets.cli.common import DATA_HELP, as_text, folder, refusing
+from rlstir_assets.cli.common import READ_HELP, as_text, folder, refusing, work_on
 from rlstir_assets.console import Console, plain
-from rlstir_core.remedies import DEFAULT_DATA
+from rlstir_core.remedies import DEFAULT_DATA, command
 
 
-@click.command()
+@click.command(short_help="The templates of any text log, as a table.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--header", default=None, help="What precedes the message: a regular expression, or <Date> <Time> <Content>."
@@ -36,36 +36,55 @@ def templates(file: Path, header: str | None, out: Path, as_json: bool) -> None:
         click.echo(as_text(made))
         return
     click.echo(f"{made.n_lines} lines, {made.n_templates} templates")
-    how = "found" if made.header_found else "given"
-    click.echo(plain(f"  header: {f'{how}, {made.header}' if made.header else 'none'}"))
+    if made.header:
+        how = "by its form" if made.header_found else "as it was given"
+        click.echo(plain(f"  header, taken off {how}: {made.header_example or 'nothing'}"))
+    else:
+        click.echo("  header: none")
     if made.n_cut:
         click.echo(f"  lines of which only the beginning was used: {made.n_cut}")
+    for text, n in made.most:
+        click.echo(plain(f"  {n:>7,} {text}"))
     click.echo(plain(f"table: {out}"))
+    click.echo(plain(f"next: {command('import', 'logs', str(file))}"))
 
 
-@click.command()
+@click.command(short_help="Log rows and labels for other tools.")
 @click.argument("what", type=click.Choice(["ecs", "timesketch", "navigator"]))
-@click.option("--data", default=None, help=DATA_HELP)
+@click.option("--data", default=None, help=READ_HELP)
 @click.option("--host", "hosts", multiple=True, help="Only this host; may be given more than once.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @refusing
-def export(what: str, data: str | None, hosts: tuple[str, ...], out: Path) -> None:
+def export(what: str, data: str | None, hosts: tuple[str, ...], out: Path, as_json: bool) -> None:
     """Log rows with ECS names or as a Timesketch timeline (JSON lines), or labels as an ATT&CK Navigator layer.
 
     Example: rlstir export timesketch --data /tmp/data --out timeline.jsonl
     """
     source = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
-    with Console() as console:
+    with Console(quiet=as_json) as console:
         console.say(f"exporting {what} from {source}")
         from rlstir_core.hostlogs.exports.layer import export_layer
         from rlstir_core.hostlogs.exports.rows import export_rows
         from rlstir_core.ids import host_id
         from rlstir_core.results.layout import Layout
 
+        place = work_on(source)
         named = [host_id(host) for host in hosts]
         if what == "navigator":
-            written = f"{len(export_layer(Layout(source), out.absolute(), hosts=named))} techniques"
+            n, unit = len(export_layer(Layout(source), out.absolute(), hosts=named)), "techniques"
         else:
             target: Literal["ecs", "timesketch"] = "ecs" if what == "ecs" else "timesketch"
-            written = f"{export_rows(Layout(source), target, out.absolute(), hosts=named)} rows"
-    click.echo(plain(f"{written} in {out}"))
+            n, unit = export_rows(Layout(source), target, out.absolute(), hosts=named), "rows"
+    if as_json:
+        click.echo(as_text({"what": what, "file": str(out), unit: n}))
+        return
+    click.echo(plain(f"{n:,} {unit} in {out}"))
+    click.echo(plain(f"next: {_OPENS[what]}; {command('list', 'episodes', place=place)}"))
+
+
+_OPENS = {
+    "ecs": "load it into Elasticsearch with _bulk or Filebeat",
+    "timesketch": "load it into a Timesketch sketch with timesketch_importer",
+    "navigator": "open it as a layer in the ATT&CK Navigator",
+}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _RECIPES = ("host", "loho", "sample", "time", "corpus", "random")  # a test holds it to the core's own
 
 
-@click.command()
+@click.command(short_help="A verdict, with its reason, for every tarball.")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--store", default=None, help=STORE_HELP)
 @click.option(
@@ -77,7 +77,7 @@ def validate(files: tuple[Path, ...], store: str | None, out: Path | None, as_js
         fail(f"{verdicts['reject']} of {len(files)} tarballs would be rejected; docs/episodes.md explains every reason")
 
 
-@click.command()
+@click.command(short_help="From tarballs to the report; what is stale is made.")
 @click.option("--store", default=None, help=STORE_HELP)
 @click.option("--data", default=None, help=f"Where outputs go (RLSTIR_DATA, else {DEFAULT_DATA}).")
 @click.option(

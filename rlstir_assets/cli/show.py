@@ -14,7 +14,7 @@ from rlstir_assets.console import Console, plain
 from rlstir_core.remedies import DEFAULT_DATA
 
 
-@click.command()
+@click.command(short_help="Draws one episode: telemetry, logs, processes.")
 @click.argument("episode")
 @click.option("--host", required=True, help="The host that recorded it.")
 @click.option("--data", default=None, help=DATA_HELP)

@@ -8,15 +8,15 @@ from typing import Any
 
 import click
 
-from rlstir_assets.cli.common import STORE_HELP, as_text, fail, folder, next_step, place_of, refusing
+from rlstir_assets.cli.common import READ_HELP, STORE_HELP, as_text, fail, folder, next_step, place_of, refusing
 from rlstir_assets.console import Console, plain
 from rlstir_core.errors import ConfigError
-from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, command
+from rlstir_core.remedies import DEFAULT_STORE, Place, command
 
 _NAMED = 8
 
 
-@click.command()
+@click.command(short_help="One's own episode tarballs into a store.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--store", default=None, help=STORE_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -51,10 +51,10 @@ def add(paths: tuple[Path, ...], store: str | None, as_json: bool) -> None:
         fail(f"{n} of {of} tarballs were not added, the first {made.refused[0].file}: {made.refused[0].why}")
 
 
-@click.command("list")
+@click.command("list", short_help="Hosts, episodes and results that there are.")
 @click.argument("what", type=click.Choice(["hosts", "episodes", "results"]), default="hosts")
 @click.option("--store", default=None, help=STORE_HELP)
-@click.option("--data", default=None, help=f"The data folder (RLSTIR_DATA, else {DEFAULT_DATA}).")
+@click.option("--data", default=None, help=READ_HELP)
 @click.option("--host", default="", help="Of `episodes`: those of this host only.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @refusing
@@ -66,8 +66,7 @@ def list_(what: str, store: str | None, data: str | None, host: str, as_json: bo
     if host and what != "episodes":
         raise ConfigError(f"--host goes with `episodes`, not with `{what}`; leave it out")
     source = folder(store, "RLSTIR_STORE", DEFAULT_STORE)
-    place = place_of(source)
-    target = folder(data, "RLSTIR_DATA", str(place.data))
+    target = folder(data, "RLSTIR_DATA", str(place_of(source).data))
     from rlstir_core.results.layout import Layout
 
     layout = Layout(target)
@@ -77,7 +76,6 @@ def list_(what: str, store: str | None, data: str | None, host: str, as_json: bo
         n = _print(list_results(layout), as_json, _result)
         if not n and not as_json:
             click.echo(plain(f"no results in {target}"))
-        after = "materialize"
     else:
         from rlstir_core.episodes.store.index import read_index
         from rlstir_core.evaluation.report.listing import list_episodes, list_hosts
@@ -89,9 +87,8 @@ def list_(what: str, store: str | None, data: str | None, host: str, as_json: bo
             _print(list_hosts(index, layout), as_json, _host)
         else:
             _print(list_episodes(index, layout, host), as_json, _episode)
-        after = "materialize"
     if not as_json:
-        click.echo(plain(f"next: {command(after, place=type(place)(store=source, data=target))}"))
+        click.echo(plain(f"next: {command('materialize', place=Place(store=source, data=target))}"))
 
 
 def _print(found: Iterable[Any], as_json: bool, line: Any) -> int:

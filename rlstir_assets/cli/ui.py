@@ -17,7 +17,7 @@ from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE
 _LOOPBACK = "127.0.0.1"  # the UI runs whatever it is asked to: nobody else's machine may ask
 
 
-@click.command()
+@click.command(short_help="The Dagster UI for a store and its results.")
 @click.option("--store", default=None, help=f"{STORE_HELP} Without any of them, the store that was worked on last.")
 @click.option("--data", default=None, help="The data folder (RLSTIR_DATA, else the one that was worked on last).")
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="On 127.0.0.1.")

@@ -14,10 +14,14 @@ import io
 import re
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rlstir_core.atomic import replacing
 from rlstir_core.errors import StoreError
@@ -28,6 +32,7 @@ from rlstir_core.hostlogs.templates.keys import Key
 from rlstir_core.hostlogs.templates.mask import MARK, UNTYPED, Masks
 from rlstir_core.hostlogs.templates.shape import Shape, shape_of
 from rlstir_core.hostlogs.templates.text import text_of
+from rlstir_core.text import storable
 
 LINE_CHARS = 4096  # what of a line becomes its template; the rest is a parameter
 LINE_TOKENS = 256
@@ -39,6 +44,8 @@ COARSE = 2_000  # coarse templates of lines that no template covers
 _SAMPLE = 2_000  # lines in which a header is looked for
 _CHUNK = 1 << 20
 _REST = MARK["text"]
+_MOST = 5  # templates that a summary names
+_EXAMPLE_CHARS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,8 @@ class TemplateSummary:
     n_templates: int
     header: str  # the pattern, empty where the lines have none
     header_found: bool  # by content, not given
+    header_example: str  # as it stands before the first message
+    most: tuple[tuple[str, int], ...]  # the most frequent templates, and their lines
     n_cut: int  # lines of which only the beginning made the template
 
 
@@ -189,11 +198,14 @@ def template_file(path: Path, out: Path, header: str | None = None) -> TemplateS
         raise StoreError(f"{path} is not a file; name a text log")
     pattern = given_header(header) if header else find_header(list(islice(_texts(path), _SAMPLE)))
     learner = _Learner()
-    n_lines = 0
+    n_lines, example = 0, ""
+    counts = np.zeros(0, np.int64)
     with tempfile.TemporaryFile() as spool:
         numbers = array("I")
         for line in _texts(path):
-            numbers.append(learner.add(content_of(line, pattern)))
+            content = content_of(line, pattern)
+            example = example or line.removesuffix(content)
+            numbers.append(learner.add(content))
             n_lines += 1
             if len(numbers) >= _CHUNK:
                 numbers.tofile(spool)
@@ -205,8 +217,10 @@ def template_file(path: Path, out: Path, header: str | None = None) -> TemplateS
         with replacing(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
             handle.write("LineId,EventId,EventTemplate\n")
             start = 1
+            counts = np.zeros(len(ends), np.int64)
             while chunk := spool.read(_CHUNK * numbers.itemsize):
                 part = array("I", chunk)
+                counts += np.bincount(np.frombuffer(chunk, np.uintc), minlength=len(ends))
                 handle.writelines(f"{i},{ends[number]}" for i, number in enumerate(part, start))
                 start += len(part)
     return TemplateSummary(
@@ -214,8 +228,17 @@ def template_file(path: Path, out: Path, header: str | None = None) -> TemplateS
         n_templates=len(set(ends)),
         header=pattern.pattern if pattern else "",
         header_found=pattern is not None and not header,
+        header_example=storable(example.strip())[:_EXAMPLE_CHARS],
+        most=_most(texts, counts),
         n_cut=learner.n_cut,
     )
+
+
+def _most(texts: Sequence[str], counts: NDArray[np.int64]) -> tuple[tuple[str, int], ...]:
+    per_text: Counter[str] = Counter()
+    for text, n in zip(texts, counts.tolist(), strict=True):
+        per_text[text] += n
+    return tuple((storable(text), n) for text, n in per_text.most_common(_MOST))
 
 
 def _csv_row(*cells: str) -> str:
