@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
+import yaml
 
-# Storage that dagster.yaml may name has no public module in Dagster 1.13.
+# What dagster.yaml may name, and a reference to an instance, have no public module in Dagster 1.13.
+from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
@@ -63,9 +65,22 @@ def home_folder() -> Path:
 
 def open_instance() -> dg.DagsterInstance:
     """The instance of DAGSTER_HOME, named to the processes that come after."""
-    os.environ["DAGSTER_HOME"] = str(home_folder())
+    home = home_folder()
+    os.environ["DAGSTER_HOME"] = str(home)
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    return dg.DagsterInstance.get()
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=_absolute(home)))
+
+
+def _absolute(home: Path) -> Any:
+    """The sections of dagster.yaml that name classes of this module, with whole paths: steps are told these."""
+    said = yaml.safe_load((home / "dagster.yaml").read_text()) or {}
+    found = {}
+    for section, content in said.items():
+        own = content.get("custom", content) if isinstance(content, dict) else {}
+        if own.get("module") == __name__:
+            config = {"base_dir": str(home / own["config"]["base_dir"])}
+            found[section] = {"custom": {**own, "config": config}} if "custom" in content else {**own, "config": config}
+    return found
 
 
 def _at_home(folder: str) -> str:

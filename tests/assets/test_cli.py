@@ -34,6 +34,9 @@ COMMANDS = (
     ("show",),
     ("validate",),
     ("materialize",),
+    ("add",),
+    ("list",),
+    ("ui",),
 )
 
 
@@ -185,12 +188,12 @@ def test_a_full_disk_under_dagsters_own_records_is_one_sentence(
 ) -> None:
     from sqlalchemy.exc import OperationalError
 
-    from rlstir_assets import runs
+    from rlstir_assets import instance
 
     def full() -> None:
         raise OperationalError("CREATE TABLE runs", None, Exception("database or disk is full"))
 
-    monkeypatch.setattr(runs, "open_instance", full)
+    monkeypatch.setattr(instance, "open_instance", full)
     refused(invoke("materialize", "--store", store), "database or disk is full", "free some space", ".rlstir/dagster")
 
 
@@ -284,7 +287,7 @@ def test_validate_gives_one_line_of_json_for_every_tarball(invoke: Any, store: P
     )
     verdicts = {row["file"]: row["verdict"] for row in rows}
     assert verdicts[stray.relative_to(store).as_posix()] == "reject"
-    assert "next: rlstir materialize" in result.stdout
+    assert re.search(r"(?m)^next: \S*rlstir materialize", result.stdout)
     assert len(result.stdout.splitlines()) <= 25
     as_json = invoke("validate", "--store", store, "--json")
     assert [json.loads(line) for line in as_json.stdout.splitlines()] == rows
@@ -294,7 +297,7 @@ def test_generate_says_what_it_made_in_words_and_in_json(invoke: Any, tmp_path: 
     result = invoke("lab", "generate", "--store", tmp_path / "a", "--episodes", 2, "--json")
     assert json.loads(result.stdout)["episodes"] == 2
     result = invoke("lab", "generate", "--store", tmp_path / "b", "--episodes", 2, "--seed", 7)
-    assert "next: rlstir materialize" in result.stdout
+    assert re.search(r"(?m)^next: \S*rlstir materialize", result.stdout)
     one, other = (
         {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.tar.zst")}
         for name in "ab"
@@ -316,15 +319,33 @@ def test_store_and_data_of_the_environment_are_used_where_no_option_is_given(
     assert invoke("validate").exit_code == 0
 
 
-def test_progress_goes_out_when_there_is_something_to_say(capsys: pytest.CaptureFixture[str]) -> None:
-    console = Console()
-    console._live = True
-    console.say("one")
-    console.state("two")
-    console._show("x" * 500)
-    out = capsys.readouterr().out
-    assert out.startswith("\r\x1b[2Kone\n")
-    assert max(len(part) for part in out.split("\r\x1b[2K")) < 110
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_terminal_shows_a_bar_that_is_whole_and_lines_that_stay(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("COLUMNS", str(columns)), ("TERM", "xterm"), ("TTY_COMPATIBLE", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with Console() as console:
+        console.say("one")
+        console.count(3, 4, "[red]" + "x" * 500)
+        console.finished("gru_realistic", 12.34)
+        console.finished("gbt_oracle", 3.2)
+        console.say(f"next: rlstir {'y' * 200}")
+    shown = [re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]+", capsys.readouterr().out)]
+    bars = [line for line in shown if "xxx" in line]
+    assert bars and all(len(line) <= columns and "[red]" in line and "75%" in line and "…" in line for line in bars)
+    assert "  gru_realistic                       12.3 s" in shown
+    assert "  gbt_oracle                           3.2 s" in shown
+    assert any(line.startswith("next: rlstir yyy") and len(line) > 200 for line in shown)  # a terminal folds it
+
+
+def test_no_terminal_is_told_what_is_done_in_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with Console() as console:
+        console._stop.set()
+        console.say("one")
+        console.finished("validation", 1.0)
+    assert capsys.readouterr().out == "one\n  validation                           1.0 s\n"
 
 
 def test_a_sentence_never_has_two_lines(capsys: pytest.CaptureFixture[str]) -> None:

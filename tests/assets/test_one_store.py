@@ -15,6 +15,7 @@ from rlstir_assets.definitions import build_defs
 from rlstir_assets.partitions import recipes
 from rlstir_assets.resources import Settings
 from rlstir_core.episodes.store.binding import refresh_index
+from rlstir_core.remedies import program
 
 pytestmark = pytest.mark.slow
 HOSTS = ("elliott-thinkpad", "k-gamingcom")
@@ -68,15 +69,13 @@ def made(invoke: Any, validated: Path, tmp_path: Path) -> Path:
 def test_the_step_that_a_command_names_next_goes_to_a_folder_of_its_own(invoke: Any, tmp_path: Path) -> None:
     store = tmp_path / "a store"
     printed = invoke("lab", "generate", "--store", store, "--episodes", 2).stdout.splitlines()[-1]
-    assert printed == f"next: rlstir materialize --store '{store}' --data '{store}-data'"
-    assert invoke("lab", "generate", "--episodes", 2).stdout.splitlines()[-1] == "next: rlstir materialize"
+    assert printed == f"next: {program()} materialize --store '{store}' --data '{store}-data'"
+    assert invoke("lab", "generate", "--episodes", 2).stdout.splitlines()[-1] == f"next: {program()} materialize"
     (tmp_path / "secure").write_text(
         "May  1 12:00:00 web1 sshd[1]: Failed password for root from 203.0.113.1 port 1 ssh2\n"
     )
     logs = invoke("import", "logs", tmp_path / "secure", "--store", tmp_path / "logs").stdout.splitlines()[-1]
-    assert logs == (
-        f"next: rlstir materialize --store {tmp_path}/logs --data {tmp_path}/logs-data --select +key:provenance_graphs"
-    )
+    assert logs == f"next: {program()} materialize --store {tmp_path}/logs --data {tmp_path}/logs-data"
 
 
 def test_another_store_is_refused_on_the_command_line_and_nothing_is_taken_away(
