@@ -7,7 +7,7 @@ lab's checks and one for each recipe. What does not belong here: running (`runs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rlstir_core.errors import UpstreamMissing
@@ -35,12 +35,13 @@ class Todo:
     assets: tuple[str, ...]
     partitions: tuple[str, ...] = ()  # none, one, or the ends of a range
     why: tuple[str, ...] = ()
+    kept: frozenset[str] = frozenset()  # looked at, because what they are made from is written anew, and not made
 
     @property
     def sentence(self) -> str:
         """What is made; checkpoints are counted."""
-        checkpoints = [name for name in self.assets if name.startswith(_CHECKPOINT)]
-        rest = [name for name in self.assets if name not in checkpoints]
+        checkpoints = [name for name in self.assets if name.startswith(_CHECKPOINT) and name not in self.kept]
+        rest = [name for name in self.assets if not name.startswith(_CHECKPOINT)]
         named = [f"{len(checkpoints)} checkpoints"] if len(checkpoints) > 2 else checkpoints
         return f"{self.title}: making {', '.join([*named, *rest])}"
 
@@ -123,17 +124,20 @@ def plan_lab(settings: Settings, index: StoreIndex, wanted: Wanted, *, touched: 
 def plan_recipe(settings: Settings, recipe: str, wanted: Wanted) -> Todo | None:
     """The run of a recipe, once its hosts are up to date; SplitRefused where the recipe cannot be applied."""
     from rlstir_core.datasets.store import read_split, try_split
-    from rlstir_core.staleness import stale_recipe_assets
+    from rlstir_core.staleness import kept_checkpoints, stale_recipe_assets
 
     layout, hosts, options = settings.layout, settings.validated_hosts(), settings.options(recipe)
     stale = stale_recipe_assets(layout, options, hosts, settings.registry())
-    split = None
+    split, kept = None, frozenset[str]()
     if stale["split"] or (wanted is not None and "split" in wanted):
         split = try_split(layout, recipe, hosts, settings.split_settings())
+        kept = kept_checkpoints(layout, options, split)
     elif wanted is None:
         split = read_split(layout, recipe)
-    why = [] if split is None else _of_recipe(settings, recipe, stale, split)
-    return _todo(f"recipe {recipe}", stale, wanted, (recipe,), why)
+    made = {name: is_stale and name not in kept for name, is_stale in stale.items()}
+    why = [] if split is None else _of_recipe(settings, recipe, made, split)
+    todo = _todo(f"recipe {recipe}", stale, wanted, (recipe,), why)
+    return todo if todo is None or wanted is not None else replace(todo, kept=kept)
 
 
 def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts) -> Todo | None:

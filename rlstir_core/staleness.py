@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rlstir_core.contract.registry import MODES, Registry, load_registry
+from rlstir_core.datasets.split import Split
 from rlstir_core.datasets.store import split_is_current
 from rlstir_core.detectors.beside import kept_baselines
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.detectors.study import StudyOptions, open_study
+from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import kept_checkpoint
 from rlstir_core.episodes.store.binding import is_bound
 from rlstir_core.episodes.store.gone import gone_hosts
@@ -95,3 +96,20 @@ def stale_recipe_assets(
     stale["detector_eval"] = not evaluated
     stale["comparison_v2"] = not evaluated or not report_is_current(layout, options.recipe)
     return stale
+
+
+def kept_checkpoints(layout: Layout, options: StudyOptions, split: Split) -> frozenset[str]:
+    """The keys of checkpoints that are what training them for `split`, which need not be written yet, would give."""
+    study = Study(
+        layout=layout,
+        options=options,
+        numbers=options.numbers(),
+        split=split,
+        schema=read_schema(layout.feature_schema),
+    )
+    return frozenset(
+        f"checkpoint/{model}_{mode}"
+        for mode in MODES
+        for model in MODELS
+        if kept_checkpoint(study, model, mode) is not None
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner, Result
 
 from rlstir_core.contract.registry import Registry, load_registry
 from rlstir_core.episodes.store.index import StoreIndex, read_index
@@ -213,3 +215,30 @@ def instance_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], AbstractCon
                 yield instance
 
     return opened
+
+
+@pytest.fixture
+def invoke(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, few_passes: tuple[str, ...]
+) -> Iterator[Callable[..., Result]]:
+    """`rlstir ARGUMENTS` with everything it changes in the process put back afterwards."""
+    for name in list(os.environ):
+        if name.startswith("RLSTIR_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("RLSTIR_SET", " ".join(few_passes))
+    for name in ("RLSTIR_STORE", "RLSTIR_DATA"):  # the driver sets them
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("DAGSTER_HOME", str(make_home(tmp_path / "home")))
+    monkeypatch.chdir(tmp_path)
+    logger = logging.getLogger("dagster")
+    level = logger.level
+
+    def run(*arguments: str | Path, home: Path | None = None) -> Result:
+        from rlstir_assets.cli import cli
+
+        if home is not None:
+            monkeypatch.setenv("DAGSTER_HOME", str(home))
+        return CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="rlstir")
+
+    yield run
+    logger.setLevel(level)

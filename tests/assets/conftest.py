@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import socket
@@ -16,36 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-
-Invoke = Callable[..., Result]
-
-
-@pytest.fixture
-def invoke(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_home: Callable[[Path], Path], few_passes: tuple[str, ...]
-) -> Iterator[Invoke]:
-    """`rlstir ARGUMENTS` with everything it changes in the process put back afterwards."""
-    for name in list(os.environ):
-        if name.startswith("RLSTIR_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("RLSTIR_SET", " ".join(few_passes))
-    for name in ("RLSTIR_STORE", "RLSTIR_DATA"):  # the driver sets them
-        monkeypatch.setenv(name, "")
-    monkeypatch.setenv("DAGSTER_HOME", str(make_home(tmp_path / "home")))
-    monkeypatch.chdir(tmp_path)
-    logger = logging.getLogger("dagster")
-    level = logger.level
-
-    def run(*arguments: str | Path, home: Path | None = None) -> Result:
-        from rlstir_assets.cli import cli
-
-        if home is not None:
-            monkeypatch.setenv("DAGSTER_HOME", str(home))
-        return CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="rlstir")
-
-    yield run
-    logger.setLevel(level)
 
 
 class Web:
