@@ -103,7 +103,7 @@ def foresee(request: Request, index: StoreIndex, console: Console) -> Outcome:
     if wanted is None or wanted.intersection(plan.LAB_ASSETS):
         todos.append(plan.plan_lab(settings, index, wanted, touched=bool(hosts.touched)))
     for recipe in request.recipes if _asks_for_recipes(wanted, logs_alone) else ():
-        if of_index is not None or hosts.touched:
+        if wanted is None and (of_index is not None or hosts.touched):
             todos.append(plan.foresee_recipe(settings, recipe, hosts))
         else:
             todos.append(_of_recipe(settings, request, recipe, wanted, console))

@@ -24,7 +24,7 @@ def remember(store: Path, data: Path) -> None:
     known.pop(str(data), None)
     known[str(data)] = str(store)
     sweep(path.parent, path.name)
-    write_json(path, dict(list(known.items())[-_MOST:]))
+    write_json(path, list(known.items())[-_MOST:])  # in their order
 
 
 def store_of(data: Path) -> Path | None:
@@ -55,6 +55,6 @@ def _path() -> Path:
 
 def _known(path: Path) -> dict[str, str]:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+        return dict(msgspec.json.decode(path.read_bytes(), type=list[tuple[str, str]]))
     except (OSError, msgspec.MsgspecError):
         return {}

@@ -57,7 +57,7 @@ def _place(store: str | None, data: str | None) -> tuple[Path, Path]:
     if not any(named) and known is not None:
         return known
     target = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
-    if named[0] is None and named[1] is not None:
+    if not named[0]:
         return places.store_of(target) or folder(None, "RLSTIR_STORE", DEFAULT_STORE), target
     return folder(store, "RLSTIR_STORE", DEFAULT_STORE), target
 
