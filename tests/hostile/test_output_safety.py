@@ -59,6 +59,8 @@ from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation, Stratum, Untested
 from rlstir_core.text import escape_md
 
+MILD = "mild words that are as long as those of a cell that wraps"
+
 # the tests
 
 
@@ -173,9 +175,9 @@ def poisoned_model(model: ModelEvaluation, text: str) -> ModelEvaluation:
 @pytest.mark.slow
 @pytest.mark.parametrize("text", PAYLOADS, ids=range(len(PAYLOADS)))
 def test_the_writers_of_reports_and_cards_escape_every_place(sober: ReportInputs, text: str) -> None:
-    hostile, calm = poisoned(sober, text), poisoned(sober, "mild")
+    hostile, calm = poisoned(sober, text), poisoned(sober, MILD)
     before = Essentials(
-        evaluation="",
+        evaluation="another",
         made_s=0,
         episodes={text: 1},
         test_episodes=1,
@@ -219,13 +221,12 @@ def test_the_writers_of_reports_and_cards_escape_every_place(sober: ReportInputs
         "x.md#y",
         "x\\y.md",
         "\u202etxt.md",
-        "x.md\n",
         "a" * 200 + ".md",
     ],
 )
 def test_a_link_that_is_no_plain_relative_path_leads_nowhere(path: str) -> None:
-    assert link("words", path) == "words"
-    for form in (f"[words]({path})", f"[words](<{path.strip()}>)", f"[words][1]\n\n[1]: {path}"):
+    assert link("words", path) == link("words", f"{path}\n") == link("words", "x.md\n") == "words"
+    for form in (f"[words]({path})", f"[words](<{path}>)", f"[words][1]\n\n[1]: {path}"):
         page = Page(convert(f"# Title\n\n{form}\n", {})[0])
         assert page.links <= {"#"}, form
 
@@ -246,7 +247,7 @@ def test_a_report_written_from_a_hostile_context_leaves_nothing_hostile_on_disk(
     assert_report_is_safe(
         re.sub(r"!\[[^]]*\]\(plots/\w+\.png\)", "", written.markdown.read_text()),
         re.sub(r'<img src="data:image/[a-z+]+;base64,[^"]*"[^>]*>', "", written.html.read_text()),
-        poisoned(inputs, "mild"),
+        poisoned(inputs, MILD),
         "comparison_v2",
     )
     for file in (*layout.artifacts("host").glob("*.md"), *path.parent.rglob("*.md"), *path.parent.rglob("*.html")):

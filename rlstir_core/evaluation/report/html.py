@@ -145,7 +145,7 @@ def _make_safe(tokens: Sequence[Token], pictures: Mapping[str, str]) -> None:
                 child.content = _UNIT.sub("\u00a0", child.content)
         if before is not None and children and all(child.type == "image" for child in children):
             before.attrSet("class", "picture")
-        if before is not None and before.type == "td_open" and len(token.content) > _LONG and not _figure(token):
+        if before is not None and before.type == "td_open" and len(_words(children)) > _LONG and not _figure(token):
             before.attrSet("class", "text")
 
 
@@ -201,8 +201,9 @@ def _widths(tokens: Sequence[Token]) -> list[list[int]]:
             kind = token.type
             columns += [0] if at == len(columns) else []
         elif token.type == "inline" and kind:
-            words = token.content.split() if kind == "th_open" or len(token.content) > _LONG else [token.content]
-            parts = re.split(r" (?=\[)", token.content) if _figure(token) else words
+            text = _words(token.children or [])
+            words = text.split() if kind == "th_open" or len(text) > _LONG else [text]
+            parts = re.split(r" (?=\[)", text) if _figure(token) else words
             columns[at] = max(columns[at], *(min(len(part), _LONG) for part in (*parts, "")))
         elif token.type in ("th_close", "td_close"):
             at, kind = at + 1, ""
