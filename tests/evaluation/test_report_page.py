@@ -80,8 +80,8 @@ def test_an_interval_may_stand_below_its_figure_and_a_long_cell_wraps() -> None:
     cells = ["a", "0.61 [0.55, 0.67]", "+0.041 [-0.012, +0.094]", "x [0.1, 0.2]", "w" * 40]
     html, _ = convert(table([*"abcde"], [cells]), {})
     assert html.count('<span class="ci">') == 2 and '0.61 <span class="ci">[0.55, 0.67]</span></td>' in html
-    assert "<table>" in html and html.count('class="text"') == 1
-    assert '<table class="many">' in convert(table([*"abcdef"], [[*cells, ""]]), {})[0]
+    assert '<table class="some">' in html and html.count('class="text"') == 1
+    assert '<table class="many">' in convert(table([*"abcdefgh"], [[*cells, "", "", ""]]), {})[0]
 
 
 def test_a_table_says_that_it_scrolls_only_in_boxes_that_are_too_narrow_for_it(html: str) -> None:

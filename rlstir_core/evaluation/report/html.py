@@ -45,7 +45,7 @@ _INTERVAL = re.compile(r"(<td[^>]*>)([+-]?\d[\d.]*) (\[[+-]?[\d.]+, [+-]?[\d.]+\
 _FIRST = 21  # characters that a first column has at least before it wraps in a narrow box
 _LONG = 32  # characters from which a cell is text that wraps
 _CHAR_PX, _CELL_PX = 6.8, 15  # of the tables' type, and the space around a cell
-_MANY = 6  # columns from which an interval stands below its figure at any width
+_SOME, _MANY = 5, 8  # columns from which an interval stands below its figure in a box of 960 px, and in any
 _NARROW_PX = (
     280,
     320,
@@ -179,9 +179,9 @@ def _with_tables(html: str, tokens: Sequence[Token]) -> str:
         need = sum(_CHAR_PX * column + _CELL_PX for column in columns)
         # the smallest box in which it surely fits; below that the page says that there is more
         fits = next((px for px in _NARROW_PX if need <= px), _NARROW_PX[-1])
-        many = ' class="many"' if len(columns) >= _MANY else ""
+        kind = "many" if len(columns) >= _MANY else "some" if len(columns) >= _SOME else "few"
         hint = f'<p class="more w{fits}">scroll sideways for all columns →</p>'
-        return f'<div class="wide"><div class="scroll">{hint}<table{many}>'
+        return f'<div class="wide"><div class="scroll">{hint}<table class="{kind}">'
 
     html = re.sub("<table>", opened, _INTERVAL.sub(r'\1\2 <span class="ci">\3</span></td>', html))
     return html.replace("</table>", "</table></div></div>")
