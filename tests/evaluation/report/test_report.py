@@ -24,7 +24,7 @@ from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation, Untested
 from rlstir_core.text import escape_md
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "comparison_v2.md"
+GOLDEN = Path(__file__).parents[2] / "golden" / "comparison_v2.md"
 REGENERATE = "RLSTIR_REGENERATE_GOLDEN"
 SampleInputs = Callable[..., ReportInputs]
 SampleEvaluation = Callable[[str, str, float], ModelEvaluation]
