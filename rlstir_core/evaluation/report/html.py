@@ -29,6 +29,7 @@ SVG_BYTES = 100_000  # a picture with more marks than this holds is smaller as P
 # Sections that are looked up rather than read, by the beginning of their titles.
 FOLDED = (
     "Paired differences",
+    "Spread of members",
     "Per profile",
     "Per host",
     "Complete and degraded",
@@ -39,6 +40,7 @@ FOLDED = (
     "Leak probes",
     "Files",
     "Manifest",
+    "Cost",
 )
 _UNIT = re.compile(r"(?<=\[95) (?=%)|(?<=\bn) (?==)|(?<==) (?=\d)")  # blanks of a head at which no line ends
 _INTERVAL = re.compile(r"(<td[^>]*>)([+-]?\d[\d.]*) (\[[+-]?[\d.]+, [+-]?[\d.]+\])</td>")
