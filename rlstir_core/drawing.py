@@ -23,7 +23,7 @@ INK, FAINT, GRID = "#1f2933", "#5f6c7b", "#e4e7eb"
 PAPER, DARK_PAPER = "#ffffff", "#14181d"
 TEXT_CONTRAST, LINE_CONTRAST = 4.5, 3.0  # WCAG 2.2: text, and what must be seen to read a picture
 _DARK = {PAPER: DARK_PAPER, INK: "#dde3ea", FAINT: "#a3afbd", GRID: "#323c46", "#1f6fb4": "#5ea3e0"}
-_PALE = 1.6  # contrast with the paper under which a colour is a background and stays one
+_PALE = 2.2  # contrast with the paper under which a colour is a background and stays one
 _FONT = "system-ui,'Segoe UI',Helvetica,Arial,sans-serif"
 
 
@@ -64,7 +64,7 @@ def dark(colour: str) -> str:
         return _DARK[colour]
     hue, light, saturation = colorsys.rgb_to_hls(*_rgb(colour))
     if contrast(colour, PAPER) < _PALE:
-        return _hex(hue, 0.12 + 0.85 * (1 - light), saturation * 0.6)
+        return _hex(hue, 0.13 + 0.6 * (1 - light), min(saturation, 0.5) * 0.7)
     wanted = max(TEXT_CONTRAST, min(contrast(colour, PAPER), 9.0))
     while light < 0.97 and contrast(_hex(hue, light, saturation), DARK_PAPER) < wanted:
         light += 0.01

@@ -45,7 +45,7 @@ FOLDED = (
 _UNIT = re.compile(r"(?<=\[95) (?=%)|(?<=\bn) (?==)|(?<==) (?=\d)")  # blanks of a head at which no line ends
 _INTERVAL = re.compile(r"(<td[^>]*>)([+-]?\d[\d.]*) (\[[+-]?[\d.]+, [+-]?[\d.]+\])</td>")
 _FIRST = 21  # characters that a first column has at least before it wraps in a narrow box
-_LONG = 32  # characters from which a cell is text that wraps
+_WORDS, _LONG = 16, 32  # characters from which a cell wraps where it must, and from which it is text
 _CHAR_PX, _CELL_PX = 6.8, 15  # of the tables' type, and the space around a cell
 _SOME, _MANY = 5, 8  # columns from which an interval stands below its figure in a box of 960 px, and in any
 _NARROW_PX = (
@@ -147,8 +147,9 @@ def _make_safe(tokens: Sequence[Token], pictures: Mapping[str, str]) -> None:
                 child.content = _UNIT.sub("\u00a0", child.content)
         if before is not None and children and all(child.type == "image" for child in children):
             before.attrSet("class", "picture")
-        if before is not None and before.type == "td_open" and len(_words(children)) > _LONG and not _figure(token):
-            before.attrSet("class", "text")
+        words = _words(children)
+        if before is not None and before.type == "td_open" and len(words) > _WORDS and not _figure(token):
+            before.attrSet("class", "text" if len(words) > _LONG else "words")
 
 
 def _first_screen(html_of: Callable[[list[Token]], str], tokens: list[Token], made: Sequence[str]) -> str:

@@ -80,6 +80,7 @@ def test_an_interval_may_stand_below_its_figure_and_a_long_cell_wraps() -> None:
     cells = ["a", "0.61 [0.55, 0.67]", "+0.041 [-0.012, +0.094]", "x [0.1, 0.2]", "w" * 40]
     html, _ = convert(table([*"abcde"], [cells]), {})
     assert html.count('<span class="ci">') == 2 and '0.61 <span class="ci">[0.55, 0.67]</span></td>' in html
+    assert 'class="words"' in convert(table(["a"], [["degraded (netflow missing)"]]), {})[0]
     assert '<table class="some">' in html and html.count('class="text"') == 1
     assert '<table class="many">' in convert(table([*"abcdefgh"], [[*cells, "", "", ""]]), {})[0]
 
@@ -114,9 +115,16 @@ def test_pictures_are_readable_on_light_and_on_dark_paper(drawn: Mapping[str, Dr
         for rule in set(rules.values()) - of_text:
             for colour in re.findall(r"stroke: var\(--c([0-9a-f]{6})\)", rule):
                 light = f"#{colour}"
-                if contrast(light, PAPER) > 1.6:  # not the grid
+                if contrast(light, PAPER) > 2:  # not the grid
                     assert contrast(light, PAPER) >= LINE_CONTRAST, (name, light)
                     assert contrast(dark(light), DARK_PAPER) >= LINE_CONTRAST, (name, light)
+
+
+@pytest.mark.parametrize("pale", ["#fbe7b2", "#f4c79b", "#eba58e", "#d4c8e6", "#bfdccd"])
+def test_a_pale_background_stays_one_under_ink_and_lines_in_the_dark(pale: str) -> None:
+    night = dark(pale)
+    assert contrast(night, DARK_PAPER) < 2.2
+    assert contrast(dark(INK), night) >= TEXT_CONTRAST and contrast(dark(BLUE), night) >= LINE_CONTRAST
 
 
 def test_numbers_in_shaded_cells_are_readable_in_both_themes() -> None:
