@@ -203,10 +203,8 @@ def _closing(source: Path, target: Path, outcome: Outcome) -> list[str]:
         return [*lines, f"  or: {command('export', 'timesketch', '--out', 'timeline.jsonl', place=shown)}"]
     from rlstir_core.evaluation.report.summary import closing_summary
 
-    lines = closing_summary(target, outcome.reports)[:-1]
-    if not outcome.reports:
-        return [f"no report was made; next: {_again(source, target)}"]
-    return [*lines, f"next: {command('ui', place=place)}"]
+    next_step = command("ui", place=place) if outcome.reports else _again(source, target)
+    return closing_summary(target, outcome.reports, next_step)
 
 
 def _again(source: Path, target: Path) -> str:

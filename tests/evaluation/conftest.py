@@ -9,6 +9,7 @@ import pytest
 
 from rlstir_core.evaluation.report.inputs import (
     BadRows,
+    Cause,
     Coverage,
     DataQuality,
     Excluded,
@@ -17,6 +18,7 @@ from rlstir_core.evaluation.report.inputs import (
     LeakProbe,
     LowDiversity,
     Manifest,
+    Rejected,
     ReportInputs,
     SplitDescription,
     SplitSide,
@@ -244,7 +246,14 @@ def sample_inputs(clock: float = 0.24) -> ReportInputs:
             words="whole hosts are held apart: trained on host-t, tested on host-a and host-b",
             train=SplitSide(episodes=120, windows=8000, hosts=("host-t",), samples=("s0", "s1")),
             folds=3,
-            test=SplitSide(episodes=60, windows=1800, hosts=("host-a", "host-b"), samples=("s0", "s3")),
+            test=SplitSide(
+                episodes=60,
+                windows=1800,
+                hosts=("host-a", "host-b"),
+                samples=("s0", "s3"),
+                degraded=15,
+                causes=(Cause(reason="channel.missing", source="netflow", episodes=15),),
+            ),
             excluded=(Excluded(kind="sample", name="s9", reason="rejected, archive.truncated"),),
             coverage=(Coverage(kind="phase", name="dormant", train=60, test=3),),
             checks=("no episode stands on two sides",),
@@ -264,11 +273,24 @@ def sample_inputs(clock: float = 0.24) -> ReportInputs:
                     ok=9,
                     degraded=20,
                     rejected=1,
-                    reasons={"channel.missing": 20, "archive.truncated": 1},
+                    causes=(
+                        Cause(reason="channel.missing", source="netflow", episodes=20),
+                        Cause(reason="archive.truncated", episodes=1),
+                    ),
                 ),
             ),
             low_diversity=(LowDiversity(profile="cpu-saturate", samples=1, episodes=40),),
             bad_rows=(BadRows(host="host-b", source="perf", read=100_000, dropped=12),),
+            rejected=(
+                Rejected(
+                    host="host-b",
+                    path="episodes/host-b/ep-9.tar.zst",
+                    reason="archive.truncated",
+                    detail="the tar ends inside a member; send the file again",
+                ),
+            ),
+            first_wall_ns=1_767_607_200_000_000_000,
+            last_wall_ns=1_769_421_600_000_000_000,
         ),
         probes=(
             LeakProbe(name="stump AUROC", value=0.77, bound=0.8, verdict="ok", detail="the best single feature"),
@@ -277,7 +299,7 @@ def sample_inputs(clock: float = 0.24) -> ReportInputs:
         manifest=Manifest(
             versions={"rlstir": "0.1.0"},
             config={"preset": "smoke", "seed": 0},
-            hashes={"schema": "ab" * 32},
+            hashes={"schema": "ab" * 32, "evaluation_inputs": "cd" * 32},
             counts={"episodes read": 212, "episodes dropped": 1},
         ),
         facts={"preset": "smoke"},
@@ -289,7 +311,7 @@ def sample_inputs(clock: float = 0.24) -> ReportInputs:
     )
 
 
-@pytest.fixture(name="sample_inputs")
+@pytest.fixture(name="sample_inputs", scope="session")
 def _sample_inputs() -> Callable[..., ReportInputs]:
     return sample_inputs
 

@@ -23,6 +23,7 @@ from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.episodes.validation.verdicts import read_validation
 from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe, read_inputs
 from rlstir_core.evaluation.report.comparison import write_comparison
+from rlstir_core.evaluation.report.history import history_path
 from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.lab.leakage.gates import gates
 from rlstir_core.provenance.store import build_graphs
@@ -63,8 +64,33 @@ def test_a_report_that_a_cut_off_run_left_behind_is_made_again(own_driven: Any) 
     earlier = msgspec.structs.replace(result.manifest, hashes=hashes)
     write_bytes(layout.evaluation("host") / "manifest.json", msgspec.json.encode(earlier))
     assert stale(own_driven) == {"comparison_v2"}
+    page = layout.report("host").with_suffix(".html").read_bytes()
+    assert b"First report of this recipe here." in page
     write_comparison(layout, "host")
     assert stale(own_driven) == set()
+    assert layout.report("host").with_suffix(".html").read_bytes() == page  # its own time, and not its own last report
+
+
+def test_the_next_report_says_what_changed_since_the_last_one(own_driven: Any) -> None:
+    layout = own_driven.layout
+    result = read_inputs(layout, "host")
+    assert result is not None
+    text = layout.report("host").read_text()
+    grown = tuple(msgspec.structs.replace(host, ok=host.ok + 5) for host in result.quality.hosts[:1])
+    manifest = msgspec.structs.replace(result.manifest, hashes={"evaluation_inputs": "0" * 64})
+    later = msgspec.structs.replace(
+        result, manifest=manifest, quality=msgspec.structs.replace(result.quality, hosts=grown)
+    )
+    write_bytes(layout.report_inputs("host"), msgspec.json.encode(later))
+    history_path(layout.report("host")).unlink()
+    assert stale(own_driven) >= {"comparison_v2"}  # a report without its record is not whole
+    write_comparison(layout, "host")
+    write_bytes(layout.report_inputs("host"), msgspec.json.encode(result))
+    write_comparison(layout, "host")
+    assert layout.report("host").read_text() == text  # the same evaluation gives the same text
+    page = layout.report("host").with_suffix(".html").read_text()
+    host = result.quality.hosts[0].host
+    assert f"5 episodes fewer ({host} -5)" in page and "before, " in page
 
 
 def test_a_deleted_episode_leaves_every_table_and_makes_the_recipe_stale(own_driven: Any) -> None:

@@ -29,6 +29,7 @@ from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION, scenes
 from rlstir_core.detectors.study import Study, open_study
 from rlstir_core.detectors.training import check_checkpoint, train_checkpoint
+from rlstir_core.episodes.validation.verdicts import read_validation
 from rlstir_core.errors import RlstirError, SplitRefused, UpstreamMissing
 from rlstir_core.evaluation.detectors import detector_eval
 from rlstir_core.evaluation.detectors.context import describe_quality
@@ -263,16 +264,36 @@ def test_column_aurocs_agree_with_scikit_learn() -> None:
 
 def test_the_closing_summary_fits_on_a_screen_and_says_what_comes_next(driven: Any) -> None:
     lines = closing_summary(driven.data, {"host": driven.layout.report("host")})
-    assert len(lines) <= 25
+    assert len(lines) <= 25 and lines[0] == "store: 16 episodes of 2 hosts"
     text = "\n".join(lines)
     for words in ("16 synthetic episodes", "best by validation", "untested", "comparison_v2.md", "next: "):
         assert words in text
+    assert closing_summary(driven.data, {}) == ["store: 16 episodes of 2 hosts", "no report was made"]
 
 
-def test_the_summary_of_many_recipes_still_fits(driven: Any) -> None:
-    path = driven.layout.report("host")
-    lines = closing_summary(driven.data, {"host": path, "sample": path, "time": path})
-    assert len(lines) <= 25
+def test_every_link_of_the_report_leads_to_a_file(driven: Any) -> None:
+    report = driven.layout.report("host")
+    links = re.findall(r"\[[^]]+\]\(([^)]+)\)", report.read_text())
+    assert sum(not link.startswith("plots/") for link in links) == 12 * 3 + 3 * 2 + 3
+    for link in links:
+        assert (report.parent / link).is_file(), link
+    page = report.with_suffix(".html").read_text()
+    assert all(f'href="{link}"' in page for link in links if not link.startswith("plots/"))
+
+
+def test_the_report_says_which_sources_the_test_side_lacks(driven: Any) -> None:
+    inputs = read_inputs(driven.layout, "host")
+    assert inputs is not None
+    rows = [row for row in read_validation(driven.layout.validation(TEST_HOST)) if row.verdict == "degraded"]
+    test = inputs.split.test
+    assert test.degraded == len(rows) > 0
+    assert sum(cause.episodes for cause in test.causes) >= len(rows)
+    missing = {source for row in rows for source in row.missing_sources}
+    assert {cause.source for cause in test.causes if cause.reason == "channel.missing"} == missing
+    times = [(row.t_start_wall_ns, row.t_end_wall_ns) for h in driven.index.hosts
+             for row in read_validation(driven.layout.validation(h))]  # fmt: skip
+    assert inputs.quality.first_wall_ns == min(t[0] for t in times if t[0])
+    assert inputs.quality.last_wall_ns == max(t[1] for t in times if t[1])
 
 
 def test_the_model_that_validation_chose_is_what_the_comparison_reports(own_driven: Any) -> None:

@@ -37,9 +37,11 @@ from rlstir_core.errors import StoreError
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.evaluation.report.document import render_markdown
-from rlstir_core.evaluation.report.html import render_html
+from rlstir_core.evaluation.report.history import Essentials, History, continued, made_lines
+from rlstir_core.evaluation.report.html import convert, render_html
 from rlstir_core.evaluation.report.inputs import (
     BadRows,
+    Cause,
     Coverage,
     Excluded,
     HostQuality,
@@ -47,12 +49,17 @@ from rlstir_core.evaluation.report.inputs import (
     LeakProbe,
     LowDiversity,
     Manifest,
+    Rejected,
     ReportInputs,
 )
+from rlstir_core.evaluation.report.markdown import link
 from rlstir_core.evaluation.report.model_card import render_model_card
 from rlstir_core.evaluation.report.pictures.inline import inline_forest
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation, Stratum, Untested
+from rlstir_core.text import escape_md
+
+MILD = "mild words that are as long as those of a cell that wraps"
 
 # the tests
 
@@ -91,7 +98,7 @@ def test_a_run_over_a_hostile_store_says_everything_as_plain_text(
     assert_tables_hold(markdown, "comparison_v2.md")
     known = rendered(render_markdown(calm)), Page(render_html(calm, {}))
     assert MARK in markdown and MARK in html
-    pictures = {("img", name) for name in ("", "src", "alt")}
+    pictures = {("img", name) for name in ("", "src", "alt")} | {("ul", "class")}
     for page, before in zip((rendered(markdown), Page(html)), known, strict=True):
         before.elements |= pictures
         assert_same_form(page, before, "comparison_v2")
@@ -110,7 +117,8 @@ def poisoned(inputs: ReportInputs, text: str) -> ReportInputs:
     """`inputs` with `text` in every place that holds words from data."""
     replace = msgspec.structs.replace
     quality, split = inputs.quality, inputs.split
-    side = {"hosts": (text, text), "samples": (text, text)}
+    cause = Cause(reason=text, source=text, episodes=2)
+    side = {"hosts": (text, text), "samples": (text, text), "degraded": 2, "causes": (cause,)}
     return replace(
         inputs,
         models=tuple(poisoned_model(model, text) for model in inputs.models),
@@ -134,7 +142,8 @@ def poisoned(inputs: ReportInputs, text: str) -> ReportInputs:
         quality=replace(
             quality,
             index_faults=(IndexFault(line=1, detail=text),),
-            hosts=(HostQuality(host=text, ok=0, degraded=1, rejected=1, reasons={text: 2}),),
+            hosts=(HostQuality(host=text, ok=0, degraded=1, rejected=1, causes=(cause,)),),
+            rejected=(Rejected(host=text, path=text, reason=text, detail=text),),
             low_diversity=(LowDiversity(profile=text, samples=1, episodes=1),),
             bad_rows=(BadRows(host=text, source=text, read=2, dropped=1),),
             notes=(text,),
@@ -166,8 +175,19 @@ def poisoned_model(model: ModelEvaluation, text: str) -> ModelEvaluation:
 @pytest.mark.slow
 @pytest.mark.parametrize("text", PAYLOADS, ids=range(len(PAYLOADS)))
 def test_the_writers_of_reports_and_cards_escape_every_place(sober: ReportInputs, text: str) -> None:
-    hostile, calm = poisoned(sober, text), poisoned(sober, "mild")
-    assert_report_is_safe(render_markdown(hostile), render_html(hostile, {}), calm, "report")
+    hostile, calm = poisoned(sober, text), poisoned(sober, MILD)
+    before = Essentials(
+        evaluation="another",
+        made_s=0,
+        episodes={text: 1},
+        test_episodes=1,
+        model=text,
+        macro_f1=Estimate(value=0.5),
+        settings={text: text},
+    )
+    made = made_lines(continued(History(current=before), hostile, 0))
+    assert sum(MARK in line for line in made) == 1
+    assert_report_is_safe(render_markdown(hostile), render_html(hostile, {}, made), calm, "report")
     one = sober.models[0]
     card = render_model_card(poisoned_model(one, text), {text: text})
     assert MARK in card
@@ -180,6 +200,42 @@ def test_the_writers_of_reports_and_cards_escape_every_place(sober: ReportInputs
     assert {tag for tag, _ in rendered(inline).elements} <= {"p", "img", "table", "thead", "tbody", "tr", "th", "td"}
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "https://evil.example/x.png",
+        "//evil.example/x.png",
+        "javascript:alert(1)//x.md",
+        "file:///etc/passwd.md",
+        "data:text/html,x.md",
+        "/etc/shadow.json",
+        "predictions/../../../../../../etc/passwd.md",
+        "../../../../../etc/passwd.md",
+        "a/../b.md",
+        ".ssh/key.md",
+        "page.html",
+        "run.svg",
+        "a b.md",
+        "a%2e%2e/b.md",
+        "x.md?y=1",
+        "x.md#y",
+        "x\\y.md",
+        "\u202etxt.md",
+        "a" * 200 + ".md",
+    ],
+)
+def test_a_link_that_is_no_plain_relative_path_leads_nowhere(path: str) -> None:
+    assert link("words", path) == link("words", f"{path}\n") == link("words", "x.md\n") == "words"
+    for form in (f"[words]({path})", f"[words](<{path}>)", f"[words][1]\n\n[1]: {path}"):
+        page = Page(convert(f"# Title\n\n{form}\n", {})[0])
+        assert page.links <= {"#"}, form
+
+
+def test_a_path_that_data_writes_becomes_no_link_though_it_could_be_one() -> None:
+    for text in ("[a](predictions/gbt.parquet)", "<predictions/gbt.parquet>", "[a]: predictions/gbt.parquet"):
+        assert Page(convert(f"# Title\n\n{escape_md(text)}\n", {})[0]).links == set()
+
+
 @pytest.mark.slow
 def test_a_report_written_from_a_hostile_context_leaves_nothing_hostile_on_disk(own_driven: Any) -> None:
     layout = own_driven.layout
@@ -190,8 +246,8 @@ def test_a_report_written_from_a_hostile_context_leaves_nothing_hostile_on_disk(
     written = write_comparison(layout, "host")
     assert_report_is_safe(
         re.sub(r"!\[[^]]*\]\(plots/\w+\.png\)", "", written.markdown.read_text()),
-        re.sub(r'<img src="data:image/png;base64,[^"]*"[^>]*>', "", written.html.read_text()),
-        poisoned(inputs, "mild"),
+        re.sub(r'<img src="data:image/[a-z+]+;base64,[^"]*"[^>]*>', "", written.html.read_text()),
+        poisoned(inputs, MILD),
         "comparison_v2",
     )
     for file in (*layout.artifacts("host").glob("*.md"), *path.parent.rglob("*.md"), *path.parent.rglob("*.html")):

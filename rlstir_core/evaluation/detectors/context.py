@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -22,6 +22,7 @@ from rlstir_core.episodes.store.index import load_index
 from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation
 from rlstir_core.evaluation.report.inputs import (
     BadRows,
+    Cause,
     Coverage,
     DataQuality,
     Excluded,
@@ -29,26 +30,28 @@ from rlstir_core.evaluation.report.inputs import (
     IndexFault,
     LowDiversity,
     Manifest,
+    Rejected,
     SplitDescription,
     SplitSide,
 )
 from rlstir_core.results.layout import Layout
 
 _LOW_DIVERSITY = 2  # samples of a profile, below which its score speaks of them alone
+REJECTED_NAMED = 40  # episodes that the report names; a command lists all
 _VERDICT_COUNTS = {"ok": "ok", "degraded": "degraded", "reject": "rejected"}
 _PACKAGES = ("rlstir", "torch", "xgboost", "numpy", "scipy", "pyarrow", "dagster", "msgspec", "zstandard")
 
 
-def describe_split(split: Split) -> SplitDescription:
+def describe_split(layout: Layout, split: Split, registry: Registry) -> SplitDescription:
     """Who is on which side, and what was checked."""
     sides = {"train": split.trained_on, "test": split.tested}
     return SplitDescription(
         recipe=split.recipe,
         words=split.words,
-        train=_side(sides["train"]),
+        train=_side(layout, registry, sides["train"]),
         folds=len(split.rounds[0].folds),
         rounds=len(split.rounds),
-        test=_side(sides["test"]),
+        test=_side(layout, registry, sides["test"]),
         excluded=tuple(
             Excluded(kind="episodes", name=x.what, reason=f"{x.reason} ({x.n_episodes} episodes)")
             for x in split.excluded
@@ -58,13 +61,40 @@ def describe_split(split: Split) -> SplitDescription:
     )
 
 
-def _side(infos: Sequence[EpisodeInfo]) -> SplitSide:
+def _side(layout: Layout, registry: Registry, infos: Sequence[EpisodeInfo]) -> SplitSide:
+    degraded = {(info.host, info.own_id) for info in infos if info.windows and not info.complete}
+    rows = (
+        row
+        for host in sorted({host for host, _ in degraded})
+        for row in read_validation(layout.validation(host))
+        if (host, row.episode_id) in degraded
+    )
     return SplitSide(
         episodes=len(infos),
         windows=sum(sum(info.windows.values()) for info in infos),
         hosts=tuple(sorted({info.host for info in infos})),
         samples=tuple(sorted({info.sample for info in infos})),
+        degraded=len(degraded),
+        causes=_causes(rows, registry),
     )
+
+
+def _causes(rows: Iterable[ValidationRow], registry: Registry) -> tuple[Cause, ...]:
+    """Reasons with the sources that they speak of, by how many episodes have them."""
+    counted = Counter(cause for row in rows for reason in row.reasons for cause in _sources(row, reason, registry))
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Cause(reason=reason, source=source, episodes=n) for (reason, source), n in ordered)
+
+
+def _sources(row: ValidationRow, reason: str, registry: Registry) -> list[tuple[str, str]]:
+    must_have_rows = [name for name, source in registry.sources.items() if source.required and not source.count]
+    found: dict[str, Iterable[str]] = {
+        ReasonCode.CHANNEL_MISSING: row.missing_sources,
+        ReasonCode.CHANNEL_EMPTY: [name for name in must_have_rows if row.rows.get(name) == 0],
+        ReasonCode.JSON_BAD_ROWS: row.bad_rows,
+        ReasonCode.TIME_OUTSIDE: row.outside_rows,
+    }
+    return [(str(reason), source) for source in found.get(reason, ())] or [(str(reason), "")]
 
 
 def _coverage(sides: dict[str, list[EpisodeInfo]]) -> list[Coverage]:
@@ -87,10 +117,12 @@ def describe_quality(layout: Layout, hosts: Sequence[str], registry: Registry) -
     qualities: list[HostQuality] = []
     samples: dict[str, set[str]] = defaultdict(set)
     infected: Counter[str] = Counter()
+    refused: list[Rejected] = []
+    times: list[int] = []  # the first start and the last end so far
     torn = 0
     for host in hosts:
         rows = read_validation(layout.validation(host))
-        qualities.append(_host_quality(host, rows, sampled))
+        qualities.append(_host_quality(host, rows, sampled, registry))
         bad += _bad_rows(host, rows)
         torn += sum(sum(row.torn_lines.values()) for row in rows)
         steps += [
@@ -98,6 +130,10 @@ def describe_quality(layout: Layout, hosts: Sequence[str], registry: Registry) -
             for row in rows
             if ReasonCode.TIME_CLOCK_STEP in row.reasons
         ]
+        refused += [_rejected(row) for row in rows if not row.usable][: REJECTED_NAMED - len(refused)]
+        usable = [row for row in rows if row.t_start_wall_ns is not None and row.t_end_wall_ns is not None]
+        times += [row.t_start_wall_ns or 0 for row in usable] + [row.t_end_wall_ns or 0 for row in usable]
+        times = [min(times), max(times)] if times else []
         for row in rows:
             if row.usable and not row.benign:
                 samples[row.profile].add(row.sample_name)
@@ -120,8 +156,15 @@ def describe_quality(layout: Layout, hosts: Sequence[str], registry: Registry) -
             if len(names) < _LOW_DIVERSITY
         ),
         bad_rows=tuple(bad),
+        rejected=tuple(refused),
+        first_wall_ns=times[0] if times else None,
+        last_wall_ns=times[1] if times else None,
         notes=tuple(notes),
     )
+
+
+def _rejected(row: ValidationRow) -> Rejected:
+    return Rejected(host=row.host, path=row.path, reason=row.reason, detail=row.detail)
 
 
 def _bad_rows(host: str, rows: Sequence[ValidationRow]) -> list[BadRows]:
@@ -134,7 +177,7 @@ def _bad_rows(host: str, rows: Sequence[ValidationRow]) -> list[BadRows]:
     return found
 
 
-def _host_quality(host: str, rows: Sequence[ValidationRow], sampled: set[str]) -> HostQuality:
+def _host_quality(host: str, rows: Sequence[ValidationRow], sampled: set[str], registry: Registry) -> HostQuality:
     verdicts = Counter(row.verdict for row in rows)
     offset_s, drift = _clock(rows, sampled)
     return HostQuality(
@@ -142,7 +185,7 @@ def _host_quality(host: str, rows: Sequence[ValidationRow], sampled: set[str]) -
         ok=verdicts["ok"],
         degraded=verdicts["degraded"],
         rejected=verdicts["reject"],
-        reasons=dict(Counter(reason for row in rows for reason in row.reasons).most_common()),
+        causes=_causes(rows, registry),
         clock_offset_s=offset_s,
         clock_drift_ppm=drift,
     )

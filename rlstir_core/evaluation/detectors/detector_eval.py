@@ -205,7 +205,7 @@ class _Evaluation:
             chance=chance,
             paired=paired_differences(truth, family),
             gaps=tuple(gaps),
-            split=describe_split(study.split),
+            split=describe_split(self.layout, study.split, self.registry),
             untested=untested(truth, profiles=self.registry.profiles),
             quality=describe_quality(self.layout, hosts, self.registry),
             probes=leak_probes(study, self.episodes, held, chance, gaps),

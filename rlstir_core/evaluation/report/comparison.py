@@ -1,11 +1,14 @@
 """The files of the report: markdown, one offline HTML file, pictures, manifest, model cards.
 
-What does not belong here: the words (`sections/`) and the figures (`detectors/detector_eval.py`).
+All are a function of the evaluation, but for the lines on the page that say when it was made and what changed since the
+last one (`history.py`). What does not belong here: the words (`sections/`) and the figures
+(`detectors/detector_eval.py`).
 """
 
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from rlstir_core.detectors.checkpoint import Checkpoint, read_checkpoint
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.detectors.detector_eval import held_for, read_inputs
 from rlstir_core.evaluation.report.document import render_markdown
+from rlstir_core.evaluation.report.history import continued, history_path, made_lines, read_history, write_history
 from rlstir_core.evaluation.report.html import render_html
 from rlstir_core.evaluation.report.inputs import Manifest, ReportInputs
 from rlstir_core.evaluation.report.model_card import render_model_card
@@ -67,9 +71,11 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
         sweep(card.parent, card.name)
         write_text(card, render_model_card(evaluation, _training(checkpoint)))
     html = path.with_suffix(".html")
-    write_text(html, render_html(inputs, plots))
+    history = continued(read_history(path), inputs, time.time())
+    write_text(html, render_html(inputs, plots, made_lines(history)))
     text = render_markdown(inputs)
     write_text(path, text)
+    write_history(path, history)
     write_json(_manifest_path(layout, recipe), _manifest(inputs))
     chosen = chosen_model(inputs)
     return Written(
@@ -93,7 +99,11 @@ def report_is_current(layout: Layout, recipe: str) -> bool:
     path = layout.report(recipe)
     if not path.exists():
         return False
-    files = [path.with_suffix(".html"), *(_card_path(layout, recipe, each.name) for each in inputs.models)]
+    files = [
+        path.with_suffix(".html"),
+        history_path(path),
+        *(_card_path(layout, recipe, each.name) for each in inputs.models),
+    ]
     files += [path.parent / name for name in _PICTURE.findall(path.read_text())]
     return all(each.exists() for each in files)
 

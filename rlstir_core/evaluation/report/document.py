@@ -7,9 +7,6 @@ a section (`sections/`), pictures (`pictures/`).
 from __future__ import annotations
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
-from rlstir_core.evaluation.report.markdown import (
-    plural,
-)
 from rlstir_core.evaluation.report.sections.breakdowns import (
     completeness_section,
     confusion_section,
@@ -18,23 +15,25 @@ from rlstir_core.evaluation.report.sections.breakdowns import (
     start_section,
     strata_section,
 )
+from rlstir_core.evaluation.report.sections.files import files_section
 from rlstir_core.evaluation.report.sections.models import gap_section, models_section, paired_section
+from rlstir_core.evaluation.report.sections.opening import opening
 from rlstir_core.evaluation.report.sections.provenance import (
     manifest_section,
     probes_section,
     quality_section,
     reading_section,
+    setup_section,
     split_section,
     untested_section,
 )
 from rlstir_core.evaluation.report.sections.verdict import verdict_paragraphs
-from rlstir_core.text import escape_md
 
 
-def render_markdown(inputs: ReportInputs) -> str:
-    """The whole report, `comparison_v2.md`."""
+def render_markdown(inputs: ReportInputs, *, page: bool = False) -> str:
+    """The whole report, `comparison_v2.md`; or what the HTML page is made of, which says itself when it was made."""
     sections = [
-        _head(inputs),
+        opening(inputs, page=page),
         "## Verdict\n\n" + "\n\n".join(verdict_paragraphs(inputs)),
         models_section(inputs),
         paired_section(inputs),
@@ -47,27 +46,12 @@ def render_markdown(inputs: ReportInputs) -> str:
         early_section(inputs),
         confusion_section(inputs),
         untested_section(inputs),
+        setup_section(inputs),
         split_section(inputs),
         quality_section(inputs),
         probes_section(inputs),
+        files_section(inputs),
         manifest_section(inputs),
         reading_section(),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
-
-
-def _head(inputs: ReportInputs) -> str:
-    split = inputs.split
-    kind = "synthetic store" if inputs.synthetic else "store"
-    lines = [
-        f"# Detector comparison, recipe `{inputs.recipe}`",
-        "",
-        f"- {kind}: {escape_md(inputs.store)}",
-        f"- split: {escape_md(split.words)}",
-        f"- train {plural(split.train.episodes, 'episode')} in {plural(split.folds, 'fold')} (each in turn is the "
-        f"validation side), test {split.test.episodes:,} ({plural(split.test.windows, 'window')})"
-        + (f", in {split.rounds} rounds: each tests what its models never saw" if split.rounds > 1 else ""),
-        f"- {plural(len(inputs.models), 'model row')}, {plural(len(inputs.baselines), 'baseline')}",
-    ]
-    lines += [f"- {escape_md(name)}: {escape_md(value)}" for name, value in inputs.facts.items()]
-    return "\n".join(lines)

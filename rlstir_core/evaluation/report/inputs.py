@@ -9,11 +9,21 @@ from __future__ import annotations
 from rlstir_core.evaluation.stats.records import ModelEvaluation, PairedDifference, Record, SplitGap, Untested
 
 
+class Cause(Record, frozen=True, kw_only=True):
+    """Why episodes are not ok: a reason code, the source that it speaks of where it speaks of one, how many."""
+
+    reason: str
+    source: str = ""
+    episodes: int
+
+
 class SplitSide(Record, frozen=True, kw_only=True):
     episodes: int
     windows: int
     hosts: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()
+    degraded: int = 0  # episodes that were scored or learnt from, and are not ok
+    causes: tuple[Cause, ...] = ()  # of those, the most frequent first
 
 
 class Excluded(Record, frozen=True, kw_only=True):
@@ -52,7 +62,7 @@ class HostQuality(Record, frozen=True, kw_only=True):
     ok: int
     degraded: int
     rejected: int
-    reasons: dict[str, int] = {}
+    causes: tuple[Cause, ...] = ()
     clock_offset_s: float | None = None
     clock_drift_ppm: float | None = None
 
@@ -79,6 +89,15 @@ class BadRows(Record, frozen=True, kw_only=True):
     dropped: int
 
 
+class Rejected(Record, frozen=True, kw_only=True):
+    """An episode that cannot be trusted; `path` is its place in the store."""
+
+    host: str
+    path: str
+    reason: str
+    detail: str = ""
+
+
 class DataQuality(Record, frozen=True, kw_only=True):
     index_lines: int
     index_records: int
@@ -86,6 +105,9 @@ class DataQuality(Record, frozen=True, kw_only=True):
     hosts: tuple[HostQuality, ...] = ()
     low_diversity: tuple[LowDiversity, ...] = ()
     bad_rows: tuple[BadRows, ...] = ()
+    rejected: tuple[Rejected, ...] = ()  # the first of them
+    first_wall_ns: int | None = None  # when the first usable recording began and the last one ended
+    last_wall_ns: int | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -1,16 +1,22 @@
-"""Writing markdown: the small forms (figures, tables); `text.py` escapes what came from data.
+"""Writing markdown: the small forms (figures, tables, links); `text.py` escapes what came from data.
 
 What does not belong here: what a report says (`sections/`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from rlstir_core.evaluation.stats.intervals import Estimate
 
 MISSING = "–"
 _MAX_PAD = 44
+_LINK = re.compile(
+    r"(?:\.\./){0,4}(?:[A-Za-z0-9][A-Za-z0-9._=-]{0,79}/){0,8}"
+    r"[A-Za-z0-9][A-Za-z0-9._=-]{0,119}\.(?:json|jsonl|parquet|png|md|toml)",
+    re.ASCII,
+)
 
 
 def number(value: float | None, places: int = 3) -> str:
@@ -44,6 +50,19 @@ def p_value(p: float | None) -> str:
     if p is None:
         return MISSING
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def link(words: str, path: str) -> str:
+    """A link to a file beside the report; the words alone where the path is not one that the page would keep.
+
+    The words must be escaped already.
+    """
+    return f"[{words}]({path})" if may_link(path) else words
+
+
+def may_link(path: str) -> bool:
+    """Whether a link may lead there: a relative path of plain names, to a file that runs nothing when it is opened."""
+    return _LINK.fullmatch(path) is not None and ".." not in path.replace("../", "")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rlstir_core.evaluation.report.markdown import figure, percent, plural, table
+from rlstir_core.evaluation.report.rows import time_to_detect
 from rlstir_core.evaluation.stats.intervals import MIN_HOSTS
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.text import escape_md
@@ -47,7 +48,7 @@ def _figures(e: ModelEvaluation) -> str:
         ["attack against the rest, AUROC", figure(e.attack_vs_rest.auroc)],
         *([f"recall at {percent(at.fpr)} false positives", figure(at.recall)] for at in e.recall_at_fpr),
         ["calibration error", figure(e.calibration)],
-        ["time to detect, s", figure(e.time_to_detect.mean_s, 1)],
+        ["time to detect, s", time_to_detect(e)],
         *([f"F1, {escape_md(name)} (n = {s.n_test})", figure(s.f1)] for name, s in e.metrics.per_phase.items()),
     ]
     text = (

@@ -1,13 +1,15 @@
-"""What the report's tables share: which rows in which order, their names, pictures and notes.
+"""What the report's tables share: which rows in which order, their names, cells, pictures and notes.
 
 What does not belong here: the sections themselves (`sections/`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from rlstir_core.evaluation.report.inputs import ReportInputs
+from rlstir_core.contract.reasons import ReasonCode
+from rlstir_core.evaluation.report.inputs import Cause, ReportInputs
+from rlstir_core.evaluation.report.markdown import figure
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.ids import is_safe
@@ -43,3 +45,43 @@ def picture(inputs: ReportInputs, name: str, caption: str) -> list[str]:
 
 def notes(estimates: Iterable[Estimate]) -> list[str]:
     return sorted({estimate.note for estimate in estimates if estimate.lo is None and estimate.note})
+
+
+def column_notes(columns: Mapping[str, Iterable[Estimate]]) -> str:
+    """A list that says why figures of a column have no interval, or are refused; nothing where all have one.
+
+    Each note names the columns that it speaks of; `columns` are titles as the table shows them.
+    """
+    found: dict[str, list[str]] = {}
+    for title, estimates in columns.items():
+        for note in notes(estimates):
+            found.setdefault(note, []).append(title)
+    return "\n".join(f"- {', '.join(titles)}: {escape_md(note)}" for note, titles in found.items())
+
+
+def time_to_detect(model: ModelEvaluation) -> str:
+    """The mean time to detect; a model that detects nothing has none: its mean would be that of the recordings."""
+    found = model.time_to_detect
+    if found.share_detected.value == 0:
+        return f"none of {found.n_episodes}"
+    return figure(found.mean_s, 1)
+
+
+_CAUSES: Mapping[str, str] = {
+    ReasonCode.CHANNEL_MISSING: "missing",
+    ReasonCode.CHANNEL_EMPTY: "empty",
+    ReasonCode.JSON_BAD_ROWS: "with bad rows",
+    ReasonCode.TIME_OUTSIDE: "with rows outside the episode",
+}
+
+
+def causes(found: Iterable[Cause], of: int = 0, most: int = 4) -> str:
+    """`netflow missing 42, time.clock_step 3`; a count that is `of` all goes without saying."""
+    words = []
+    for cause in found:
+        name = escape_md(cause.reason)
+        if cause.source:
+            name = f"{escape_md(cause.source)} {_CAUSES.get(cause.reason, name)}"
+        words.append(name if cause.episodes == of else f"{name} {cause.episodes:,}")
+    more = [f"{len(words) - most} more"] if len(words) > most else []
+    return ", ".join([*words[:most], *more])

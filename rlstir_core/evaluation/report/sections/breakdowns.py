@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import MISSING, figure, listed, number, percent, table
-from rlstir_core.evaluation.report.rows import notes, ordered, picture, row_name
+from rlstir_core.evaluation.report.pictures.plots import early_bands, early_field
+from rlstir_core.evaluation.report.rows import column_notes, notes, ordered, picture, row_name, time_to_detect
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
+from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation, Stratum
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
 from rlstir_core.text import escape_md
@@ -30,9 +33,16 @@ def phases_section(inputs: ReportInputs) -> str:
         score = model.metrics.per_phase.get(name)
         return MISSING if score is None else figure(score.f1, 2)
 
-    return "## Per phase\n\nF1; n counts the test episodes in which the phase stands.\n\n" + _wide(
-        inputs, names, head, cell
-    )
+    def of(name: str) -> list[Estimate]:
+        return [m.metrics.per_phase[name].f1 for m in models if name in m.metrics.per_phase]
+
+    text = "## Per phase\n\nF1; n counts the test episodes in which the phase stands.\n\n"
+    return text + _explained(_wide(inputs, names, head, cell), {escape_md(name): of(name) for name in names})
+
+
+def _explained(tables: str, columns: dict[str, list[Estimate]]) -> str:
+    explained = column_notes(columns)
+    return f"{tables}\n\n{explained}" if explained else tables
 
 
 def strata_section(
@@ -56,7 +66,9 @@ def strata_section(
         for phases, names in over.items()
     ]
     text = "Macro F1; n counts test episodes. The average goes over the phases tested there:"
-    return f"## {title}\n\n{text}\n\n" + "\n".join(averages) + "\n\n" + _wide(inputs, list(found), head, cell)
+    columns = {escape_md(name): [of(m)[name].macro_f1 for m in models if name in of(m)] for name in found}
+    whole = _explained(_wide(inputs, list(found), head, cell), columns)
+    return f"## {title}\n\n{text}\n\n" + "\n".join(averages) + f"\n\n{whole}"
 
 
 def _wide(
@@ -90,7 +102,9 @@ def completeness_section(inputs: ReportInputs) -> str:
         "## Complete and degraded episodes\n\nA degraded episode lacks a source or lost rows. The two are "
         "scored apart; their averages may go over different phases.\n\n"
     )
-    return text + table(head, rows)
+    parts = {"complete": [m.complete for m in models], "degraded": [m.degraded for m in models]}
+    columns = {title: [p.macro_f1 for p in found if p is not None] for title, found in parts.items()}
+    return text + _explained(table(head, rows), columns)
 
 
 def _part(part: Stratum | None) -> list[str]:
@@ -116,7 +130,7 @@ def early_section(inputs: ReportInputs) -> str:
         ]
     )
     if "early" in inputs.pictures:
-        parts += ["The band is the 95 % interval of the first model.", ""]
+        parts += [_caption(inputs), ""]
     for field, title in shown:
         rows = [
             [row_name(model, inputs), *(figure(getattr(p, field), 2) for p in model.early_detection.points)]
@@ -125,7 +139,18 @@ def early_section(inputs: ReportInputs) -> str:
         ]
         if any(cell != MISSING for row in rows for cell in row[1:]):
             head = ["model", *(f"{point.at:g} {'s' if not whole else first.unit}" for point in first.points)]
-            parts += [f"{title}:", "", table(head, rows), ""]
+            explained = column_notes(
+                {
+                    head[i + 1]: [
+                        x
+                        for m in models
+                        for p in m.early_detection.points[i : i + 1]
+                        if (x := getattr(p, field)).value is not None
+                    ]
+                    for i in range(len(first.points))
+                }
+            )
+            parts += [f"{title}:", "", table(head, rows), "", *([explained, ""] if explained else [])]
         else:
             reasons = notes(getattr(p, field) for m in models for p in m.early_detection.points)
             parts += [f"{title}: not given ({escape_md('; '.join(reasons))}).", ""]
@@ -134,12 +159,23 @@ def early_section(inputs: ReportInputs) -> str:
     return "\n".join(parts).rstrip()
 
 
+def _caption(inputs: ReportInputs) -> str:
+    """What the picture of early detection shows; of bands only where it draws some."""
+    text = "Each panel shows one realistic model in blue over the others in grey; the dashed line is the clock."
+    if early_bands(inputs):
+        return f"{text} The band is the 95 % interval of the model in blue."
+    field, _ = early_field(inputs)
+    models = [model for model in inputs.models if model.mode == PRIMARY_MODE]
+    why = notes(getattr(p, field) for m in models for p in m.early_detection.points) if field else []
+    return f"{text} No band is drawn: {escape_md('; '.join(why))}." if why else text
+
+
 def _times(inputs: ReportInputs, models: Sequence[ModelEvaluation]) -> str:
     """Time to detect: mean, median and the share that was detected at all."""
     rows = [
         [
             row_name(model, inputs),
-            figure(model.time_to_detect.mean_s, 1),
+            time_to_detect(model),
             "not reached" if model.time_to_detect.median_s is None else number(model.time_to_detect.median_s, 1),
             figure(model.time_to_detect.share_detected, 2),
         ]
@@ -151,7 +187,11 @@ def _times(inputs: ReportInputs, models: Sequence[ModelEvaluation]) -> str:
         f"Time from the onset to the first alarm at {percent(ALARM_FPR)} false positives, in seconds, over "
         f"{first.n_episodes} attacked episodes{unseen}. The median is not reached where most are missed:"
     )
-    return f"{text}\n\n" + table(["model", "mean, s", "median, s", "share detected"], rows)
+    columns = {
+        "mean, s": [m.time_to_detect.mean_s for m in models],
+        "share detected": [m.time_to_detect.share_detected for m in models],
+    }
+    return f"{text}\n\n" + _explained(table(["model", "mean, s", "median, s", "share detected"], rows), columns)
 
 
 def confusion_section(inputs: ReportInputs) -> str:
@@ -161,19 +201,24 @@ def confusion_section(inputs: ReportInputs) -> str:
     model = chosen[0]
     phases = [escape_md(phase) for phase in model.confusion.phases]
     rows = [
-        [phase, *(f"{count:,}" for count in counts)]
+        [phase, *(_of_row(count, sum(counts)) for count in counts), f"{sum(counts):,}"]
         for phase, counts in zip(phases, model.confusion.counts, strict=True)
     ]
     return "\n".join(
         [
             "## Confusion",
             "",
-            *picture(inputs, "confusion", "Confusion matrices, rows are true phases"),
-            f"Test windows of {row_name(model, inputs)}; rows are true phases, columns predicted ones:",
+            *picture(inputs, "confusion", "Confusion matrices: per cent of the windows of each true phase"),
+            f"Test windows of {row_name(model, inputs)}, and in brackets their share of the windows of the true phase; "
+            "rows are true phases, columns predicted ones:",
             "",
-            table(["true", *phases], rows),
+            table(["true phase", *phases, "all windows"], rows),
         ]
     )
+
+
+def _of_row(count: int, total: int) -> str:
+    return f"{count:,} ({100 * count / total:.0f} %)" if total else "0"
 
 
 def start_section(inputs: ReportInputs) -> str:

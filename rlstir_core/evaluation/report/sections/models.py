@@ -5,66 +5,57 @@ What does not belong here: the strata of the test side (`breakdowns.py`) and the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import MISSING, figure, number, p_value, percent, plural, signed, table
-from rlstir_core.evaluation.report.rows import notes, ordered, picture, row_name
+from rlstir_core.evaluation.report.rows import column_notes, ordered, row_name, time_to_detect
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
 from rlstir_core.text import escape_md
 
+_TIME = "mean time to detect, s"
+
 
 def models_section(inputs: ReportInputs) -> str:
-    rows = []
     models = ordered(inputs)
-    no_new_host = {m.new_host.note for m in models if m.new_host.lo is None and m.new_host.note}
-    for model in models:
-        at = model.recall_at_fpr[0].recall if model.recall_at_fpr else Estimate(value=None)
-        new_host = figure(model.new_host, 2) if model.new_host.lo is not None else MISSING
-        rows.append(
-            [
-                row_name(model, inputs),
-                figure(model.metrics.macro_f1),
-                new_host,
-                figure(model.metrics.accuracy, 2),
-                figure(model.attack_vs_rest.f1, 2),
-                figure(model.attack_vs_rest.auroc, 2),
-                figure(at, 2),
-                figure(model.calibration, 2),
-                figure(model.time_to_detect.mean_s, 1),
-            ]
-        )
+    columns: dict[str, Callable[[ModelEvaluation], Estimate]] = {
+        "macro F1 [95 %]": lambda m: m.metrics.macro_f1,
+        "macro F1, new host": lambda m: m.new_host,
+        "accuracy": lambda m: m.metrics.accuracy,
+        "attack F1": lambda m: m.attack_vs_rest.f1,
+        "attack AUROC": lambda m: m.attack_vs_rest.auroc,
+        f"recall at {percent(ALARM_FPR)} FP": _recall,
+        "calibration error": lambda m: m.calibration,
+        _TIME: lambda m: m.time_to_detect.mean_s,
+    }
+    rows = [[row_name(model, inputs), *(_cell(model, title, of(model)) for title, of in columns.items())]
+            for model in models]  # fmt: skip
     if inputs.chance is not None:
-        rows.append(["guessing by train frequencies", number(inputs.chance), *([MISSING] * 7)])
-    head = [
-        "model",
-        "macro F1 [95 %]",
-        "macro F1, new host",
-        "accuracy",
-        "attack F1",
-        "attack AUROC",
-        f"recall at {percent(ALARM_FPR)} FP",
-        "calibration error",
-        "mean time to detect, s",
-    ]
-    parts = ["## Models", "", *picture(inputs, "forest", "Macro F1 of every model with its 95 % interval")]
-    parts.append(table(head, rows))
-    footnotes = sorted(no_new_host) + notes(
-        estimate
-        for model in models
-        for estimate in (
-            model.metrics.macro_f1,
-            model.attack_vs_rest.f1,
-            *(at.recall for at in model.recall_at_fpr),
-            model.calibration,
-            model.time_to_detect.mean_s,
-        )
-    )
-    parts += ["", *(f"- {escape_md(note)}" for note in dict.fromkeys(footnotes))] if footnotes else []
+        rows.append(["guessing by train frequencies", number(inputs.chance), *([MISSING] * (len(columns) - 1))])
+    parts = ["## Models", "", table(["model", *columns], rows)]
+    explained = column_notes({title: map(of, models) for title, of in columns.items()})
+    undetected = [m for m in models if m.time_to_detect.share_detected.value == 0]
+    if undetected:
+        n = undetected[0].time_to_detect.n_episodes
+        words = f"none of {n} says that no alarm came in any of the {n} attacked episodes"
+        explained += f"\n- {_TIME}: {words}; such a model has no time"
+    parts += ["", explained.strip()] if explained else []
     parts += ["", *_thresholds(inputs, models)]
     return "\n".join(parts).rstrip()
+
+
+def _recall(model: ModelEvaluation) -> Estimate:
+    return model.recall_at_fpr[0].recall if model.recall_at_fpr else Estimate(value=None)
+
+
+def _cell(model: ModelEvaluation, title: str, estimate: Estimate) -> str:
+    if title == _TIME:
+        return time_to_detect(model)
+    if title == "macro F1, new host" and estimate.lo is None:
+        return MISSING
+    return figure(estimate, 3 if title.startswith("macro F1 [") else 2)
 
 
 def _thresholds(inputs: ReportInputs, models: Sequence[ModelEvaluation]) -> list[str]:
@@ -82,7 +73,17 @@ def _thresholds(inputs: ReportInputs, models: Sequence[ModelEvaluation]) -> list
             row += [figure(at.realised_fpr), figure(at.recall)]
         rows.append(row)
     text = "Thresholds for a rate of false positives were set on validation; on the test side they gave:"
-    return [text, "", table(head, rows)]
+    explained = column_notes(
+        {
+            f"at {percent(at.fpr)}": [e for model in given for e in _both(model, i)]
+            for i, at in enumerate(given[0].recall_at_fpr)
+        }
+    )
+    return [text, "", table(head, rows), *(["", explained] if explained else [])]
+
+
+def _both(model: ModelEvaluation, i: int) -> list[Estimate]:
+    return [model.recall_at_fpr[i].realised_fpr, model.recall_at_fpr[i].recall]
 
 
 def paired_section(inputs: ReportInputs) -> str:

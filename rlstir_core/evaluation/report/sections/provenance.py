@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rlstir_core.evaluation.report.inputs import HostQuality, ReportInputs, SplitSide
+from rlstir_core.evaluation.report.inputs import DataQuality, HostQuality, ReportInputs, SplitSide
 from rlstir_core.evaluation.report.markdown import MISSING, number, percent, plural, table
+from rlstir_core.evaluation.report.rows import causes
 from rlstir_core.evaluation.stats.counts import MIN_PHASE_EPISODES
 from rlstir_core.evaluation.stats.intervals import MIN_BOOTSTRAP, MIN_EPISODES, MIN_HOSTS
 from rlstir_core.evaluation.stats.rules import ALARM_FPR, VOID_MARGIN
@@ -31,7 +32,8 @@ _READING = (
     """Attack F1 merges the attack phases against all others, by the most probable phase. AUROC and recall
     use the summed attack probability.""",
     f"""Time to detect counts seconds from the onset to the first alarm at {percent(ALARM_FPR)} false positives. A
-    miss counts the time that was left in the recording, so the mean is a lower bound.""",
+    miss counts the time that was left in the recording, so the mean is a lower bound; a model that detects nothing has
+    no mean.""",
     f"""`majority` says the most frequent phase, `clock` sees the time since the start and nothing else,
     `metadata-only` sees what is known of an episode without its telemetry. Where `clock` beats chance by
     more than {VOID_MARGIN:.2f}, the comparison is void.""",
@@ -48,6 +50,19 @@ def untested_section(inputs: ReportInputs) -> str:
         return text + "None."
     rows = [[row.kind, escape_md(row.name), escape_md(row.reason)] for row in inputs.untested]
     return text + table(["kind", "name", "reason"], rows, align="lll")
+
+
+def setup_section(inputs: ReportInputs) -> str:
+    """What was trained and tested, in a few lines."""
+    split = inputs.split
+    lines = [
+        f"train {plural(split.train.episodes, 'episode')} in {plural(split.folds, 'fold')} (each in turn is the "
+        f"validation side), test {split.test.episodes:,} ({plural(split.test.windows, 'window')})"
+        + (f", in {split.rounds} rounds: each tests what its models never saw" if split.rounds > 1 else ""),
+        f"{plural(len(inputs.models), 'model row')}, {plural(len(inputs.baselines), 'baseline')}",
+        *(f"{escape_md(name)}: {escape_md(value)}" for name, value in inputs.facts.items()),
+    ]
+    return "## Setup\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def split_section(inputs: ReportInputs) -> str:
@@ -94,6 +109,7 @@ def quality_section(inputs: ReportInputs) -> str:
             f"{plural(row.ok + row.degraded + row.rejected, 'episode')} are not ok"
             for row in mostly
         )
+    parts += _rejected(quality)
     parts += _bullets(
         f"profile {escape_md(row.profile)} rests on {plural(row.samples, 'sample')} "
         f"({plural(row.episodes, 'episode')}): its score speaks of them and of little else"
@@ -112,6 +128,21 @@ def quality_section(inputs: ReportInputs) -> str:
         ]
     parts += _bullets(escape_md(note) for note in quality.notes)
     return "\n".join(parts)
+
+
+def _rejected(quality: DataQuality) -> list[str]:
+    """The first episodes that were rejected, by their place in the store, and where all of them stand."""
+    count = sum(host.rejected for host in quality.hosts)
+    if not count:
+        return []
+    named = [
+        f"- {escape_md(row.path)}: {escape_md(row.reason)}" + (f", {escape_md(row.detail)}" if row.detail else "")
+        for row in quality.rejected[:_MANY]
+    ]
+    rest = [f"- and {count - len(named):,} more"] if count > len(named) else []
+    how = "`rlstir validate --store STORE --out verdicts.jsonl` lists all of them, STORE being where the store lies."
+    was = "was" if count == 1 else "were"
+    return ["", f"{plural(count, 'episode')} {was} rejected and used nowhere. {how}", "", *named, *rest]
 
 
 def probes_section(inputs: ReportInputs) -> str:
@@ -162,7 +193,6 @@ def _some(names: Sequence[str], most: int = 12) -> str:
 
 
 def _host_row(row: HostQuality) -> list[str]:
-    top = sorted(row.reasons.items(), key=lambda item: (-item[1], item[0]))[:4]
     return [
         escape_md(row.host),
         f"{row.ok:,}",
@@ -170,7 +200,7 @@ def _host_row(row: HostQuality) -> list[str]:
         f"{row.rejected:,}",
         number(row.clock_offset_s),
         number(row.clock_drift_ppm, 1),
-        ", ".join(f"{escape_md(reason)} {count}" for reason, count in top) or MISSING,
+        causes(row.causes) or MISSING,
     ]
 
 

@@ -1,9 +1,11 @@
 """The verdict: what the figures of a comparison amount to, in plain sentences. Bad results are said as bad.
 
-What does not belong here: tables and layout (`models.py`).
+What does not belong here: tables and layout (`models.py`), and the three sentences of the first screen (`opening.py`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.evaluation.report.inputs import ReportInputs
@@ -16,7 +18,8 @@ from rlstir_core.evaluation.report.markdown import (
     plural,
     signed,
 )
-from rlstir_core.evaluation.report.rows import coded
+from rlstir_core.evaluation.report.rows import causes, coded
+from rlstir_core.evaluation.stats.counts import MIN_PHASE_EPISODES
 from rlstir_core.evaluation.stats.intervals import MIN_HOSTS, Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation, PairedDifference
 from rlstir_core.evaluation.stats.rules import VOID_MARGIN
@@ -25,6 +28,7 @@ from rlstir_core.text import escape_md
 ALPHA = 0.05
 PROBE_VERDICTS_WITHOUT_HARM = ("ok", "not measured")
 _HOSTS_NAMED = 6
+_UNTESTED_NAMED = 8
 
 
 def clock_score(inputs: ReportInputs) -> Estimate | None:
@@ -65,7 +69,7 @@ def highest(models: list[ModelEvaluation]) -> ModelEvaluation:
 
 
 def verdict_paragraphs(inputs: ReportInputs) -> list[str]:
-    """The paragraphs that open the report."""
+    """The paragraphs of the verdict."""
     chosen = chosen_model(inputs)
     paragraphs = [_void(inputs)] if is_void(inputs) else []
     if not inputs.headline:
@@ -77,10 +81,10 @@ def verdict_paragraphs(inputs: ReportInputs) -> list[str]:
         paragraphs.append("**No realistic model could be scored**: no phase stands in enough test episodes.")
     else:
         model, side = chosen
-        paragraphs.append(" ".join([*_best(inputs, model, side), *_against_baselines(inputs, model)]))
+        paragraphs.append(" ".join([*_best(inputs, model, side), *_against(inputs, model)]))
         paragraphs.append(" ".join([*_alarms(model), *_gap(inputs, model)]))
-        paragraphs.append(_reach(inputs, model))
-    paragraphs += [_not_tested(inputs), _leaks(inputs)]
+        paragraphs += [_reach(inputs, model), _degraded(inputs, model)]
+    paragraphs.append(_leaks(inputs))
     if inputs.synthetic:
         paragraphs.append(
             "The store is **synthetic**: its episodes were generated. The figures show that the pipeline "
@@ -104,8 +108,7 @@ def _void(inputs: ReportInputs) -> str:
 
 def _best(inputs: ReportInputs, model: ModelEvaluation, side: str) -> list[str]:
     score = model.metrics.macro_f1
-    names = [escape_md(host) for host in inputs.split.test.hosts]
-    hosts = listed([*names[:_HOSTS_NAMED], f"{len(names) - _HOSTS_NAMED} more"] if len(names) > _HOSTS_NAMED else names)
+    hosts = named(inputs.split.test.hosts)
     by = f" ({number(model.validation_macro_f1.value)} there)" if side == "validation" else ""
     text = [
         f"The best realistic model, chosen on {side}{by}, is **{escape_md(model.model)}**: macro F1 "
@@ -131,20 +134,35 @@ def _best(inputs: ReportInputs, model: ModelEvaluation, side: str) -> list[str]:
     return text
 
 
-def _against_baselines(inputs: ReportInputs, model: ModelEvaluation) -> list[str]:
+def named(hosts: Sequence[str]) -> str:
+    """The hosts, or the first of them and how many more."""
+    names = [escape_md(host) for host in hosts]
+    return listed([*names[:_HOSTS_NAMED], f"{len(names) - _HOSTS_NAMED} more"] if len(names) > _HOSTS_NAMED else names)
+
+
+def against_baselines(
+    inputs: ReportInputs, model: ModelEvaluation
+) -> tuple[list[ModelEvaluation], list[ModelEvaluation], list[ModelEvaluation], list[ModelEvaluation]]:
+    """The baselines that the model beats, cannot be told apart from, does worse than, and was not tested against."""
     rows = {row.reference: row for row in inputs.paired if row.model == model.name}
     beaten, level, losing, unknown = [], [], [], []
     for baseline in inputs.baselines:
         row = rows.get(baseline.name)
-        label = coded(baseline.model)
         if row is None or row.p_holm is None or row.difference.value is None:
-            unknown.append(label)
+            unknown.append(baseline)
         elif row.p_holm >= ALPHA:
-            level.append(_with_gap(label, row))
+            level.append(baseline)
         elif row.difference.value > 0:
-            beaten.append(_with_gap(label, row))
+            beaten.append(baseline)
         else:
-            losing.append(_with_gap(label, row))
+            losing.append(baseline)
+    return beaten, level, losing, unknown
+
+
+def _against(inputs: ReportInputs, model: ModelEvaluation) -> list[str]:
+    rows = {row.reference: row for row in inputs.paired if row.model == model.name}
+    *tested, unknown = against_baselines(inputs, model)
+    beaten, level, losing = ([_with_gap(coded(b.model), rows[b.name]) for b in some] for some in tested)
     text = []
     if losing:
         text.append(f"**It does worse than {listed(losing)}.**")
@@ -153,7 +171,7 @@ def _against_baselines(inputs: ReportInputs, model: ModelEvaluation) -> list[str
     if beaten:
         text.append(f"It beats {listed(beaten)}.")
     if unknown:
-        text.append(f"Against {listed(unknown)} there is no test.")
+        text.append(f"Against {listed([coded(b.model) for b in unknown])} there is no test.")
     if inputs.chance is not None:
         text.append(f"Guessing by the train frequencies gives {number(inputs.chance)}.")
     return text
@@ -216,10 +234,28 @@ def _leaks(inputs: ReportInputs) -> str:
     return f"**Leak probes that failed**: {listed(named)}. What the models learned may be partly that."
 
 
-def _not_tested(inputs: ReportInputs) -> str:
+def _degraded(inputs: ReportInputs, model: ModelEvaluation) -> str:
+    """How far the figures rest on episodes that were not recorded whole."""
+    test = inputs.split.test
+    if not test.degraded:
+        return ""
+    why = causes(test.causes, of=test.degraded, most=8)
+    text = f"{test.degraded:,} of {plural(test.episodes, 'test episode')} were degraded" + (
+        f" ({why})." if why else "."
+    )
+    parts = [
+        f"{figure(part.macro_f1)} on the {plural(part.n_test, f'{name} episode')}"
+        for name, part in (("complete", model.complete), ("degraded", model.degraded))
+        if part is not None and part.macro_f1.value is not None
+    ]
+    return f"{text} Scored apart, it stands at {listed(parts)}." if parts else text
+
+
+def not_tested(inputs: ReportInputs) -> str:
+    """One line: what the test side says too little about."""
     if not inputs.untested:
-        return "Every phase, profile and host of the test side stands in at least 5 test episodes."
+        return f"Every phase, profile and host of the test side stands in at least {MIN_PHASE_EPISODES} test episodes."
     items = [f"{row.kind} {escape_md(row.name)} ({escape_md(row.reason)})" for row in inputs.untested]
-    shown = items[:8]
+    shown = items[:_UNTESTED_NAMED]
     more = f", and {len(items) - len(shown)} more (see Untested)" if len(items) > len(shown) else ""
     return f"**Not tested**, and in no average: {', '.join(shown)}{more}."

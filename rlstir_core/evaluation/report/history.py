@@ -1,0 +1,135 @@
+"""When a report was made, and what changed since the last report of its recipe.
+
+Both differ between two runs of equal inputs, so neither may stand in what is compared: the markdown, whose hash is the
+asset's data version, and the manifest. They stand on the page alone, in one list of its own, and are kept beside the
+report in `_history.json` (like a ledger, no result): the essentials of the report that lies there and of the one before
+it. A report's essentials are on disk before anything of the next one is. The page, once made, stays the same: drawing
+the same evaluation again keeps its record with its time, so that no report is ever the last report of itself. What does
+not belong here: figures, and what a report says otherwise (`sections/`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from rlstir_core.atomic import write_json
+from rlstir_core.evaluation.report.inputs import ReportInputs
+from rlstir_core.evaluation.report.markdown import figure, listed, plural
+from rlstir_core.evaluation.report.sections.verdict import chosen_model
+from rlstir_core.evaluation.stats.intervals import Estimate
+from rlstir_core.evaluation.stats.records import Record
+
+_HOSTS_NAMED = 4
+_SETTINGS_NAMED = 3
+
+
+class Essentials(Record, frozen=True, kw_only=True):
+    """What a later report says of this one."""
+
+    evaluation: str  # the key of the evaluation that it tells of
+    made_s: int  # since 1970, UTC
+    episodes: dict[str, int]  # of each host, those rejected left out
+    test_episodes: int
+    model: str  # the realistic model that it speaks of; empty where none could be scored
+    macro_f1: Estimate
+    settings: dict[str, str]
+
+
+class History(Record, frozen=True, kw_only=True):
+    """The report that lies there, and the one before it."""
+
+    current: Essentials
+    previous: Essentials | None = None
+
+
+def history_path(report: Path) -> Path:
+    return report.with_name("_history.json")
+
+
+def read_history(report: Path) -> History | None:
+    """What was kept of the report at this path; None where nothing was, or nothing that can be understood."""
+    try:
+        return msgspec.json.decode(history_path(report).read_bytes(), type=History)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def write_history(report: Path, history: History) -> None:
+    write_json(history_path(report), history)
+
+
+def continued(kept: History | None, inputs: ReportInputs, now_s: float) -> History:
+    """The history once a report of `inputs` is there: the same one where it tells of the same evaluation."""
+    key = inputs.manifest.hashes.get("evaluation_inputs", "")
+    if kept is not None and kept.current.evaluation == key:
+        return kept
+    chosen = chosen_model(inputs)
+    current = Essentials(
+        evaluation=key,
+        made_s=int(now_s),
+        episodes={host.host: host.ok + host.degraded for host in inputs.quality.hosts},
+        test_episodes=inputs.split.test.episodes,
+        model=chosen[0].model if chosen else "",
+        macro_f1=chosen[0].metrics.macro_f1 if chosen else Estimate(value=None),
+        settings={name: str(value) for name, value in inputs.manifest.config.items()},
+    )
+    return History(current=current, previous=kept.current if kept is not None else None)
+
+
+def made_lines(history: History) -> list[str]:
+    """When the report was made, and what changed: plain lines, whose names come from data."""
+    now, last = history.current, history.previous
+    made = f"Made {_minute(now.made_s)} UTC."
+    if last is None:
+        return [made, "First report of this recipe here."]
+    return [made, f"Since the last report ({_minute(last.made_s)} UTC): {changes(last, now)}."]
+
+
+def changes(last: Essentials, now: Essentials) -> str:
+    """`5 episodes more (host-a +5), 1 host new (host-c); gbt 0.510 before, mlp 0.530 now, on other test episodes`."""
+    said = [*_episodes(last, now), *_hosts(last, now), *_settings(last, now)] or ["the same hosts, as many episodes"]
+    return f"{', '.join(said)}; {_score(last)} before, {_score(now)} now"
+
+
+def _episodes(last: Essentials, now: Essentials) -> list[str]:
+    moved = {
+        host: now.episodes.get(host, 0) - last.episodes.get(host, 0) for host in sorted(last.episodes | now.episodes)
+    }
+    said = []
+    for sign, words in ((1, "more"), (-1, "fewer")):
+        some = {host: n for host, n in moved.items() if n * sign > 0}
+        if some:
+            named = [f"{host} {n:+,}" for host, n in list(some.items())[:_HOSTS_NAMED]]
+            more = [f"{len(some) - _HOSTS_NAMED} more"] if len(some) > _HOSTS_NAMED else []
+            said.append(f"{plural(abs(sum(some.values())), 'episode')} {words} ({', '.join([*named, *more])})")
+    return said
+
+
+def _hosts(last: Essentials, now: Essentials) -> list[str]:
+    said = []
+    for names, words in ((now.episodes.keys() - last.episodes, "new"), (last.episodes.keys() - now.episodes, "gone")):
+        if names:
+            named = sorted(names)
+            more = [f"{len(named) - _HOSTS_NAMED} more"] if len(named) > _HOSTS_NAMED else []
+            said.append(f"{plural(len(named), 'host')} {words} ({listed([*named[:_HOSTS_NAMED], *more])})")
+    return said
+
+
+def _settings(last: Essentials, now: Essentials) -> list[str]:
+    other = [name for name in sorted(last.settings | now.settings) if last.settings.get(name) != now.settings.get(name)]
+    said = [f"{name} {last.settings.get(name, 'none')} -> {now.settings.get(name, 'none')}" for name in other]
+    more = [f"{len(said) - _SETTINGS_NAMED} more settings"] if len(said) > _SETTINGS_NAMED else []
+    return [*said[:_SETTINGS_NAMED], *more]
+
+
+def _score(of: Essentials) -> str:
+    if not of.model:
+        return "no model that could be scored"
+    return f"{of.model} {figure(of.macro_f1)} on {plural(of.test_episodes, 'test episode')}"
+
+
+def _minute(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
