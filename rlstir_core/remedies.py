@@ -17,7 +17,7 @@ DEFAULT_DATA = ".rlstir/data"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Workplace:
     """A store and the data folder that belongs to it, absolute; None where a command says nothing of it."""
 
     store: Path | None = None
@@ -33,21 +33,21 @@ class Place:
         return tuple(said)
 
 
-_ANYWHERE = Place()
-_HERE: ContextVar[Place] = ContextVar("place")
+_ANYWHERE = Workplace()
+_HERE: ContextVar[Workplace] = ContextVar("place")
 
 
 def work_at(store: Path | None = None, data: Path | None = None) -> None:
     """From now on, commands are for this store and this data folder."""
     _HERE.set(
-        Place(
+        Workplace(
             store=store.absolute() if store is not None else _HERE.get(_ANYWHERE).store,
             data=data.absolute() if data is not None else _HERE.get(_ANYWHERE).data,
         )
     )
 
 
-def command(*words: str, place: Place | None = None) -> str:
+def command(*words: str, place: Workplace | None = None) -> str:
     """`rlstir WORDS`, with whatever of `place` (here, where none is given) is not the default."""
     named = next((at for at, word in enumerate(words) if word.startswith("-")), len(words))
     options = () if place is None else place.options
@@ -61,7 +61,7 @@ def materialize(*words: str) -> str:
 
 def on_data(name: str, *words: str) -> str:
     """`rlstir NAME WORDS` for the data folder at hand."""
-    return command(name, *words, place=Place(data=_HERE.get(_ANYWHERE).data))
+    return command(name, *words, place=Workplace(data=_HERE.get(_ANYWHERE).data))
 
 
 def how_to_make(key: str, recipe: str = "") -> str:

@@ -75,7 +75,7 @@ def _recipe(store: Path) -> tuple[str, ...]:
     return ("--recipe", "sample")
 
 
-def place_of(store: Path) -> remedies.Place:
+def place_of(store: Path) -> remedies.Workplace:
     """`store` and its data folder: the one that the environment names, or that was used before, or one beside it."""
     from rlstir_assets import places
 
@@ -86,16 +86,16 @@ def place_of(store: Path) -> remedies.Place:
         data = Path(DEFAULT_DATA).absolute()
     else:
         data = places.data_of(store) or Path(f"{store}-data")
-    return remedies.Place(store=store, data=data)
+    return remedies.Workplace(store=store, data=data)
 
 
-def work_on(data: Path) -> remedies.Place:
+def work_on(data: Path) -> remedies.Workplace:
     """From now on remedies name this data folder, and its store where it is known; gives both."""
     from rlstir_assets import places
 
     store = places.store_of(data)
     remedies.work_at(store, data)
-    return remedies.Place(store=store, data=data)
+    return remedies.Workplace(store=store, data=data)
 
 
 def names(text: str) -> tuple[str, ...]:

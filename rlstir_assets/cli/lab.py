@@ -8,7 +8,7 @@ import click
 
 from rlstir_assets.cli.common import STORE_HELP, as_text, folder, names, next_step, refusing
 from rlstir_assets.console import Console, plain
-from rlstir_core.remedies import DEFAULT_STORE, Place, command
+from rlstir_core.remedies import DEFAULT_STORE, Workplace, command
 
 
 @click.group()
@@ -113,5 +113,5 @@ def lab_tamper(source: Path, operator: str, out: Path, strength: float, seed: in
         click.echo(next_step(out.absolute()))
     else:
         click.echo(plain(f"logs and truth: {out}"))
-        own = Place(store=Path(f"{out.absolute()}-store"))
+        own = Workplace(store=Path(f"{out.absolute()}-store"))
         click.echo(plain(f"next: {command('import', 'logs', str(out), place=own)}"))

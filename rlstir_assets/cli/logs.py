@@ -9,7 +9,7 @@ import click
 
 from rlstir_assets.cli.common import READ_HELP, as_text, folder, refusing, work_on
 from rlstir_assets.console import Console, plain
-from rlstir_core.remedies import DEFAULT_DATA, Place, command
+from rlstir_core.remedies import DEFAULT_DATA, Workplace, command
 
 
 @click.command(short_help="The templates of any text log, as a table.")
@@ -46,7 +46,7 @@ def templates(file: Path, header: str | None, out: Path, as_json: bool) -> None:
     for text, n in made.most:
         click.echo(plain(f"  {n:>7,} {text}"))
     click.echo(plain(f"table: {out}"))
-    own = Place(store=Path(f"{file.absolute()}-store"))
+    own = Workplace(store=Path(f"{file.absolute()}-store"))
     click.echo(plain(f"next: {command('import', 'logs', str(file), place=own)}"))
 
 

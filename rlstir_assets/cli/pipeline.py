@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from rlstir_assets.cli.common import STORE_HELP, fail, folder, names, next_step, refusing
 from rlstir_assets.console import Console, plain
 from rlstir_core.errors import ConfigError
-from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Place, command
+from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command
 
 if TYPE_CHECKING:
     from rlstir_assets.materialize import Outcome
@@ -72,7 +72,7 @@ def validate(files: tuple[Path, ...], store: str | None, out: Path | None, as_js
         if not files:
             click.echo(next_step(source))
         elif usable:
-            click.echo(plain(f"next: {command('add', *usable, place=Place(store=source))}"))
+            click.echo(plain(f"next: {command('add', *usable, place=Workplace(store=source))}"))
     if files and verdicts["reject"]:
         fail(f"{verdicts['reject']} of {len(files)} tarballs would be rejected; docs/episodes.md explains every reason")
 
@@ -188,13 +188,13 @@ def materialize(
 
 def _closing(source: Path, target: Path, outcome: Outcome) -> list[str]:
     """What was found, in at most 25 lines, and how to go on."""
-    place = Place(store=source, data=target)
+    place = Workplace(store=source, data=target)
     if outcome.logs_alone:
         from rlstir_core.evaluation.report.log_summary import log_lines, log_overview
         from rlstir_core.results.layout import Layout
 
         overview = log_overview(Layout(target), outcome.hosts)
-        shown = Place(data=target)
+        shown = Workplace(data=target)
         lines = log_lines(overview)
         if overview.example is not None:
             episode, host = overview.example
@@ -217,7 +217,7 @@ def _again(source: Path, target: Path) -> str:
         if option.name not in left_out and context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
         for word in _as_words(option, context.params[str(option.name)])
     ]
-    return command("materialize", *words, place=Place(store=source, data=target))
+    return command("materialize", *words, place=Workplace(store=source, data=target))
 
 
 def _as_words(option: click.Parameter, value: object) -> list[str]:

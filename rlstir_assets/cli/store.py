@@ -11,7 +11,7 @@ import click
 from rlstir_assets.cli.common import READ_HELP, STORE_HELP, as_text, fail, folder, next_step, place_of, refusing
 from rlstir_assets.console import Console, plain
 from rlstir_core.errors import ConfigError
-from rlstir_core.remedies import DEFAULT_STORE, Place, command
+from rlstir_core.remedies import DEFAULT_STORE, Workplace, command
 
 _NAMED = 8
 
@@ -88,7 +88,7 @@ def list_(what: str, store: str | None, data: str | None, host: str, as_json: bo
         else:
             _print(list_episodes(index, layout, host), as_json, _episode)
     if not as_json:
-        click.echo(plain(f"next: {command('materialize', place=Place(store=source, data=target))}"))
+        click.echo(plain(f"next: {command('materialize', place=Workplace(store=source, data=target))}"))
 
 
 def _print(found: Iterable[Any], as_json: bool, line: Any) -> int:

@@ -263,12 +263,16 @@ def test_column_aurocs_agree_with_scikit_learn() -> None:
 
 
 def test_the_closing_summary_fits_on_a_screen_and_says_what_comes_next(driven: Any) -> None:
-    lines = closing_summary(driven.data, {"host": driven.layout.report("host")})
+    lines = closing_summary(driven.data, {"host": driven.layout.report("host")}, "rlstir ui")
     assert len(lines) <= 25 and lines[0] == "store: 16 episodes of 2 hosts"
     text = "\n".join(lines)
     for words in ("16 synthetic episodes", "best by validation", "untested", "comparison_v2.md", "next: "):
         assert words in text
-    assert closing_summary(driven.data, {}) == ["store: 16 episodes of 2 hosts", "no report was made"]
+    assert closing_summary(driven.data, {}, "rlstir ui") == [
+        "store: 16 episodes of 2 hosts",
+        "no report was made",
+        "next: rlstir ui",
+    ]
 
 
 def test_every_link_of_the_report_leads_to_a_file(driven: Any) -> None:

@@ -102,7 +102,7 @@ def own_folder(store: Path) -> Path:
 
 def command(store: Path, data: Path, *more: str) -> str:
     """`rlstir materialize` for this store and this data folder, to be pasted into a shell."""
-    return remedies.command("materialize", *more, place=remedies.Place(store=store, data=data))
+    return remedies.command("materialize", *more, place=remedies.Workplace(store=store, data=data))
 
 
 def _check_same(store: Path, layout: Layout, known: StoreIdentity | None) -> None:

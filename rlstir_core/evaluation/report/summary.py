@@ -24,7 +24,7 @@ from rlstir_core.results.layout import Layout
 _MOST = 25
 
 
-def closing_summary(data: Path, reports: Mapping[str, Path], next_step: str = "") -> list[str]:
+def closing_summary(data: Path, reports: Mapping[str, Path], next_step: str) -> list[str]:
     """At most 25 lines about the reports that lie in `data`; `next_step` is a whole command, or a whole sentence."""
     layout = Layout(data)
     found = {recipe: (inputs, path) for recipe, path in reports.items() if (inputs := read_inputs(layout, recipe))}
@@ -36,7 +36,7 @@ def closing_summary(data: Path, reports: Mapping[str, Path], next_step: str = ""
 
 
 def closing_lines(
-    found: Mapping[str, tuple[ReportInputs, Path]], *, stored: Mapping[str, int], next_step: str = ""
+    found: Mapping[str, tuple[ReportInputs, Path]], *, stored: Mapping[str, int], next_step: str
 ) -> list[str]:
     """The same from what was read: inputs and path of the report by recipe, episodes in the store by host."""
     lines = [f"store: {plural(sum(stored.values()), 'episode')} of {plural(len(stored), 'host')}"] if stored else []
@@ -45,9 +45,7 @@ def closing_lines(
         lines += [*_of_recipe(inputs, path)[: room - 2], f"report: {path}", f"        {path.with_suffix('.html')}"]
     if not found:
         lines.append("no report was made")
-    else:
-        next_step = next_step or f"open {next(iter(found.values()))[1].with_suffix('.html')} in a browser"
-    return [*lines[: _MOST - 1], *([f"next: {next_step}"] if next_step else [])]
+    return [*lines[: _MOST - 1], f"next: {next_step}"]
 
 
 def _of_recipe(inputs: ReportInputs, path: Path) -> list[str]:
