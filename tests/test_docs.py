@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import io
 import re
 import shlex
+import shutil
+import subprocess
+import tarfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
+import zstandard
 
 from rlstir_assets.cli import cli
 
@@ -162,3 +168,38 @@ def test_nothing_in_the_project_names_the_machine_it_was_written_on() -> None:
     pages = [*MODULES, *PAGES, ROOT / "Makefile", ROOT / "pyproject.toml", ROOT / "dagster.yaml"]
     for path in pages:
         assert not re.search(r"/(?:work|home|root|Users)/\w", path.read_text()), path
+
+
+def block(page: str, language: str) -> str:
+    """The first fenced block in this language."""
+    found = re.search(rf"(?ms)^```{language}\n(.*?)^```$", (ROOT / "docs" / page).read_text())
+    assert found is not None
+    return found[1]
+
+
+def test_the_episode_of_the_page_for_recorders_is_one_that_a_store_takes(
+    invoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exec(compile(block("store.md", "python"), "store.md", "exec"), {})
+    checked = invoke("validate", "ep-0001.tar.zst")
+    assert checked.exit_code == 0
+    assert "ep-0001.tar.zst: degraded (channel.missing): perf.jsonl is missing" in checked.stdout
+    commands = re.findall(r"(?m)^rlstir (.*)$", (ROOT / "docs" / "store.md").read_text())
+    assert len(commands) == 4
+    for line in commands:
+        done = invoke(*shlex.split(line))
+        assert done.exit_code == 0, done.output
+    listed = invoke("list", "episodes", "--store", tmp_path / "my-store")
+    assert "recorder-1" in listed.stdout, listed.output
+    with tarfile.open(fileobj=io.BytesIO(unpacked(tmp_path / "ep-0001.tar.zst"))) as tar:
+        tar.extractall(tmp_path / "recorded", filter="data")
+    monkeypatch.chdir(tmp_path / "recorded")
+    if shutil.which("zstd") is None:
+        pytest.skip("the shell's example needs zstd, which is not installed here")
+    subprocess.run(["sh", "-c", block("store.md", "sh")], check=True, timeout=60)
+    again = invoke("add", "ep-0001.tar.zst", "--store", tmp_path / "second")
+    assert again.exit_code == 0 and "1 episodes added" in again.stdout
+
+
+def unpacked(path: Path) -> bytes:
+    return zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes())
