@@ -22,8 +22,8 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "split": 2,
         "weights": 2,
         "baselines": 1,
-        "evaluation": 2,
-        "report": 1,
+        "evaluation": 3,
+        "report": 2,
     }
 )
 

@@ -22,11 +22,14 @@ from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION, Scored, 
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import check_checkpoint
 from rlstir_core.errors import SplitRefused, UpstreamMissing, how_to_make
+from rlstir_core.evaluation.detectors.chosen import look_closer
 from rlstir_core.evaluation.detectors.context import describe_quality, describe_split, make_manifest
 from rlstir_core.evaluation.detectors.evaluate import ModelEvaluation, evaluate_scores, to_json
 from rlstir_core.evaluation.detectors.pairs import ScoredPair, ScoreReader, read_random_split
 from rlstir_core.evaluation.detectors.probes import leak_probes
 from rlstir_core.evaluation.report.inputs import ReportInputs
+from rlstir_core.evaluation.report.sections.verdict import chosen_model
+from rlstir_core.evaluation.stats.details import Chosen
 from rlstir_core.evaluation.stats.intervals import Estimate, independent_gap
 from rlstir_core.evaluation.stats.metrics import chance_macro_f1, macro_f1, untested
 from rlstir_core.evaluation.stats.paired import Contender, contender, default_family, paired_differences
@@ -194,7 +197,7 @@ class _Evaluation:
         gaps = [self._gap(mode, found[f"gbt_{mode}"].evaluation.metrics.macro_f1, draws) for mode in MODES]
         chance = chance_macro_f1(_train_frequencies(study), truth)
         held = {name: each.evaluation.metrics.macro_f1 for name, each in found.items()}
-        return ReportInputs(
+        inputs = ReportInputs(
             recipe=self.recipe,
             headline=study.split.headline,
             store=self.registry.name,
@@ -211,6 +214,16 @@ class _Evaluation:
             manifest=make_manifest(study, hosts, self.registry, key, list(self.checkpoints.values())),
             facts=_facts(study, list(self.checkpoints.values())),
         )
+        return msgspec.structs.replace(inputs, chosen=self._chosen(inputs, draws))
+
+    def _chosen(self, inputs: ReportInputs, draws: int) -> Chosen | None:
+        chosen = chosen_model(inputs)
+        if chosen is None:
+            return None
+        model = chosen[0]
+        path = self.layout.predictions(self.recipe, model.model, model.mode)
+        pairs = self.reader.read(path, model.name, model.model, model.mode)
+        return look_closer(model.name, pairs[TEST], draws=draws)
 
     def _predict(self) -> None:
         """Writes what every checkpoint says of every scene; what stands beside them has been written already."""
@@ -244,6 +257,7 @@ class _Evaluation:
             profiles=self.registry.profiles,
             prefixes=prefixes,
             as_recorded=pairs.get(AS_RECORDED),
+            stride_s=schema.windowing.length_s if schema.windowing.whole else schema.windowing.stride_s,
             draws=draws,
         )
 

@@ -10,6 +10,7 @@ from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import (
     plural,
 )
+from rlstir_core.evaluation.report.sections.alarms import alarms_section
 from rlstir_core.evaluation.report.sections.breakdowns import (
     completeness_section,
     confusion_section,
@@ -18,6 +19,7 @@ from rlstir_core.evaluation.report.sections.breakdowns import (
     start_section,
     strata_section,
 )
+from rlstir_core.evaluation.report.sections.curves import curves_section, reliability_section
 from rlstir_core.evaluation.report.sections.models import gap_section, models_section, paired_section
 from rlstir_core.evaluation.report.sections.provenance import (
     manifest_section,
@@ -44,7 +46,10 @@ def render_markdown(inputs: ReportInputs) -> str:
         strata_section(inputs, "host", "Per host", lambda m: m.per_host),
         completeness_section(inputs),
         start_section(inputs),
+        alarms_section(inputs),
         early_section(inputs),
+        curves_section(inputs),
+        reliability_section(inputs),
         confusion_section(inputs),
         untested_section(inputs),
         split_section(inputs),

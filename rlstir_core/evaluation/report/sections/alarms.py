@@ -1,0 +1,44 @@
+"""The report on alarms: how many are false by hour, which benign work raises them, which techniques they catch.
+
+What does not belong here: curves over thresholds (`curves.py`) and time to detect (`breakdowns.py`).
+"""
+
+from __future__ import annotations
+
+from rlstir_core.evaluation.report.inputs import ReportInputs
+from rlstir_core.evaluation.report.markdown import MISSING, figure, percent, table
+from rlstir_core.evaluation.report.rows import notes, ordered, row_name
+from rlstir_core.evaluation.stats.rules import ALARM_FPR
+from rlstir_core.text import escape_md
+
+
+def alarms_section(inputs: ReportInputs) -> str:
+    """False alarms by host-hour, with what the same threshold finds."""
+    models = [(model, model.alarms) for model in ordered(inputs) if model.alarms is not None]
+    if not models:
+        return ""
+    rows = [
+        [
+            row_name(model, inputs),
+            figure(alarms.per_hour, 1),
+            f"{alarms.onsets:,}" if alarms.per_hour.value is not None else MISSING,
+            figure(model.time_to_detect.share_detected, 2),
+        ]
+        for model, alarms in models
+    ]
+    first = models[0][1]
+    text = (
+        f"## False alarms\n\nAt the threshold that validation sets for {percent(ALARM_FPR)} false positives. An alarm "
+        "begins in a window whose attack probability reaches the threshold while the window one stride before did "
+        "not, or was not scored; it is false where that window is not under attack. An alarm that goes on counts "
+        "once, and one that outlasts an attack counts as none. Every window without attack stands for one stride, "
+        f"{first.stride_s:g} s: {first.hours:,.2f} host-hours in {first.n_episodes:,} episodes. Test episodes are "
+        "staged, so this is the rate of such work, not of a quiet host. Beside it the share of attacked episodes that "
+        "the same threshold detects, because a model that never alarms has no false alarm either.\n\n"
+    )
+    head = ["model", "false alarms an hour [95 %]", "false alarms", "attacked episodes detected"]
+    parts = [text + table(head, rows)]
+    reasons = notes(alarms.per_hour for _, alarms in models)
+    if reasons:
+        parts.append("\n".join(f"- {escape_md(reason)}" for reason in reasons))
+    return "\n\n".join(parts)

@@ -1,0 +1,111 @@
+"""The shapes of what is looked at closer: the chosen model's alarms and mistakes, members, shares of the train side.
+
+What does not belong here: what every model is scored by (`records.py`) and how any of it is computed.
+"""
+
+from __future__ import annotations
+
+from rlstir_core.evaluation.stats.intervals import Estimate
+from rlstir_core.evaluation.stats.records import Record, ReliabilityBin
+
+
+class FlaggedWork(Record, frozen=True, kw_only=True):
+    """How often benign episodes of one profile or sample raise alarms."""
+
+    kind: str  # profile, sample
+    name: str
+    n_episodes: int
+    n_windows: int
+    windows: Estimate  # the share of windows with an alarm
+    episodes: Estimate  # the share of episodes with one
+
+
+class BenignWork(Record, frozen=True, kw_only=True):
+    """Benign work by profile and sample, the most often flagged first."""
+
+    rows: tuple[FlaggedWork, ...] = ()
+    n_untested: dict[str, int] = {}  # noqa: RUF012 - msgspec gives every instance its own; names by kind, too few episodes
+    n_further: dict[str, int] = {}  # noqa: RUF012 - tested ones that are flagged less often than those in `rows`
+    note: str = ""  # why nothing is given
+
+
+class Confused(Record, frozen=True, kw_only=True):
+    """Windows of one phase that were called another."""
+
+    phase: str
+    called: str
+    n_windows: int
+
+
+class PhaseSpan(Record, frozen=True, kw_only=True):
+    """A stretch of a recording, in seconds since its start."""
+
+    phase: str
+    since_s: float
+    until_s: float
+
+
+class BadEpisode(Record, frozen=True, kw_only=True):
+    """A test episode that the chosen model did badly on, with what it takes to draw it."""
+
+    episode_id: str  # its name among all episodes
+    own_id: str  # its id on its host
+    host: str
+    profile: str
+    sample: str
+    benign: bool
+    verdict: str
+    reasons: tuple[str, ...]
+    log_loss: float  # mean over its windows
+    right: float  # share of its windows whose phase was named
+    n_windows: int
+    confused: tuple[Confused, ...]  # the most frequent first
+    alarm: str  # what became of the alarms, in words
+    threshold: float | None
+    duration_s: float
+    spans: tuple[PhaseSpan, ...]
+    middle_s: tuple[float, ...]  # of windows, thinned where there are many
+    attack: tuple[float, ...]  # their attack probability
+    called: tuple[str, ...]  # their most probable phase
+
+
+class TechniqueRecall(Record, frozen=True, kw_only=True):
+    """In how many of the episodes where a technique ran the chosen model raised an alarm while it ran."""
+
+    technique: str
+    name: str
+    n_episodes: int
+    share: Estimate
+
+
+class Techniques(Record, frozen=True, kw_only=True):
+    rows: tuple[TechniqueRecall, ...] = ()
+    n_episodes: int = 0  # test episodes whose log rows name a technique
+    note: str = ""  # why nothing is given
+
+
+class Chosen(Record, frozen=True, kw_only=True):
+    """What is looked at for the chosen model alone."""
+
+    name: str
+    reliability: tuple[ReliabilityBin, ...] = ()
+    benign: BenignWork = BenignWork()
+    worst: tuple[BadEpisode, ...] = ()
+    techniques: Techniques = Techniques()
+
+
+class MemberSpread(Record, frozen=True, kw_only=True):
+    """Macro F1 on test of the members that left out one fold each, beside that of their mean."""
+
+    name: str
+    together: float
+    members: tuple[float, ...]  # by fold
+
+
+class LearningPoint(Record, frozen=True, kw_only=True):
+    """The score of one model trained on a share of the train episodes."""
+
+    share: float
+    n_episodes: int
+    macro_f1: Estimate
+    attack_recall: Estimate

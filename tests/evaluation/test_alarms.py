@@ -1,0 +1,96 @@
+"""False alarms: what counts as one, per which hours, and which benign work raises them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from rlstir_core.evaluation.detectors.alarms import alarm_rate, onset_windows
+from rlstir_core.evaluation.detectors.detection import Threshold
+from rlstir_core.evaluation.stats.intervals import TAIL, rate_estimate
+from rlstir_core.evaluation.stats.scored import Episodes, Scores, Truth
+
+QUIET, ATTACK = 0, 1
+AT_HALF = Threshold(fpr=0.01, values={0: 0.5}, n_negatives=1000)
+
+
+def world(stories: Sequence[Sequence[tuple[float, int, float]]], **of_episode: object) -> tuple[Truth, Scores]:
+    """Episodes as lists of (window begin, label, attack probability)."""
+    rows = [(e, *window) for e, story in enumerate(stories) for window in story]
+    episode_N, begin_N, y_N, attack_N = (np.array(column) for column in zip(*rows, strict=True))
+    names = np.array([f"ep-{e}" for e in range(len(stories))])
+    known = {
+        "episode_id": names,
+        "host": np.full(len(names), "h"),
+        "profile": np.full(len(names), "io-walk"),
+        "sample": np.full(len(names), "s"),
+        "benign": np.full(len(names), False),
+        "complete": np.full(len(names), True),
+        "duration_s": np.full(len(names), 100.0),
+    } | of_episode
+    truth = Truth(
+        phases=("clean", "infecting"),
+        attack=(False, True),
+        episode_N=episode_N,
+        y_N=y_N,
+        purity_N=np.ones(len(rows)),
+        end_s_N=begin_N + 10,
+        since_onset_s_N=np.full(len(rows), np.nan),
+        episodes=Episodes(**known),  # type: ignore[arg-type]
+        begin_s_N=begin_N,
+    )
+    proba_NK = np.stack([1 - attack_N, attack_N], axis=1)
+    return truth, Scores(name="m", model="m", mode="realistic", proba_NK=proba_NK)
+
+
+def onsets(story: Sequence[tuple[float, int, float]]) -> list[float]:
+    truth, scores = world([story])
+    alarm_N = AT_HALF.alarms(truth, scores)
+    assert alarm_N is not None
+    return truth.time_s_N[onset_windows(truth, alarm_N, 5.0)].tolist()
+
+
+def test_an_alarm_that_goes_on_begins_once() -> None:
+    assert onsets([(0, QUIET, 0.1), (5, QUIET, 0.9), (10, QUIET, 0.8), (15, QUIET, 0.2), (20, QUIET, 0.5)]) == [5, 20]
+
+
+def test_an_alarm_begins_anew_behind_windows_that_were_not_scored_and_in_another_episode() -> None:
+    assert onsets([(0, QUIET, 0.9), (5, QUIET, 0.9), (15, QUIET, 0.9)]) == [0, 15]
+    truth, scores = world([[(0, QUIET, 0.9)], [(5, QUIET, 0.9)]])
+    assert onset_windows(truth, scores.proba_NK[:, 1] > 0.5, 5.0).all()
+
+
+def test_windows_are_taken_in_the_order_of_time_whatever_order_they_were_scored_in() -> None:
+    assert onsets([(10, QUIET, 0.9), (0, QUIET, 0.1), (5, QUIET, 0.9)]) == [5]
+
+
+def test_false_alarms_are_counted_by_hour_without_attack_and_one_that_outlasts_an_attack_is_none() -> None:
+    story = [(0, QUIET, 0.9), (5, QUIET, 0.1), (10, ATTACK, 0.9), (15, QUIET, 0.9), (20, QUIET, 0.1)]
+    attacked = [(0, ATTACK, 0.9)]
+    found = alarm_rate(*world([story] * 24 + [attacked]), AT_HALF, 5.0)
+    assert (found.onsets, found.n_episodes) == (24, 24)
+    assert found.hours == pytest.approx(24 * 4 * 5 / 3600)
+    assert found.per_hour.value == pytest.approx(180.0)  # one in four windows of 5 s
+
+
+def test_without_any_false_alarm_the_rate_has_the_bound_of_one_trial_an_episode() -> None:
+    found = alarm_rate(*world([[(0, QUIET, 0.1)] * 1] * 40), AT_HALF, 3600.0)
+    assert (found.per_hour.value, found.per_hour.lo) == (0.0, 0.0)
+    assert found.per_hour.hi == pytest.approx(1 - TAIL ** (1 / 40))
+    assert alarm_rate(*world([[(0, QUIET, 0.1)]] * 19), AT_HALF, 5.0).per_hour.hi is None
+
+
+def test_a_rate_is_never_below_nothing_and_twice_the_time_halves_it() -> None:
+    events_U = np.zeros(60)
+    events_U[:2] = (1, 3)
+    one, two = rate_estimate(events_U, np.ones(60)), rate_estimate(events_U, np.full(60, 2.0))
+    assert one.value == pytest.approx(4 / 60) and one.lo == 0.0
+    assert (two.value, two.hi) == (pytest.approx(2 / 60), pytest.approx((one.hi or 0) / 2))
+
+
+def test_without_a_threshold_false_alarms_are_refused_with_the_reason() -> None:
+    nothing = Threshold(fpr=0.01, values={}, n_negatives=9, note="validation has 9 non-attack windows")
+    found = alarm_rate(*world([[(0, QUIET, 0.9)]]), nothing, 5.0)
+    assert (found.per_hour.value, found.per_hour.note) == (None, "validation has 9 non-attack windows")
