@@ -223,7 +223,7 @@ class _Evaluation:
         model = chosen[0]
         path = self.layout.predictions(self.recipe, model.model, model.mode)
         pairs = self.reader.read(path, model.name, model.model, model.mode)
-        return look_closer(model.name, pairs[TEST], draws=draws)
+        return look_closer(model.name, pairs, self.episodes, self.layout, draws=draws)
 
     def _predict(self) -> None:
         """Writes what every checkpoint says of every scene; what stands beside them has been written already."""

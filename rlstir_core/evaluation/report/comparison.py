@@ -20,6 +20,7 @@ from rlstir_core.evaluation.report.html import render_html
 from rlstir_core.evaluation.report.inputs import Manifest, ReportInputs
 from rlstir_core.evaluation.report.model_card import render_model_card
 from rlstir_core.evaluation.report.pictures.curves import draw_curves
+from rlstir_core.evaluation.report.pictures.episodes import draw_episodes
 from rlstir_core.evaluation.report.pictures.inline import inline_forest
 from rlstir_core.evaluation.report.pictures.plots import draw_all
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
@@ -57,7 +58,10 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
     path = layout.report(recipe)
     _manifest_path(layout, recipe).unlink(missing_ok=True)
     sweep(path.parent, deep=True)
-    plots = draw_all(inputs) | draw_curves(inputs)
+    plots = draw_all(inputs) | draw_curves(inputs) | draw_episodes(inputs)
+    for old in (path.parent / "plots").glob("*.png"):
+        if old.stem not in plots:
+            old.unlink()
     for name, png in plots.items():
         write_bytes(path.parent / "plots" / f"{name}.png", png)
     inputs = msgspec.structs.replace(inputs, pictures={name: f"plots/{name}.png" for name in plots})

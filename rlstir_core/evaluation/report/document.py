@@ -10,7 +10,7 @@ from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import (
     plural,
 )
-from rlstir_core.evaluation.report.sections.alarms import alarms_section
+from rlstir_core.evaluation.report.sections.alarms import alarms_section, benign_section
 from rlstir_core.evaluation.report.sections.breakdowns import (
     completeness_section,
     confusion_section,
@@ -20,6 +20,7 @@ from rlstir_core.evaluation.report.sections.breakdowns import (
     strata_section,
 )
 from rlstir_core.evaluation.report.sections.curves import curves_section, reliability_section
+from rlstir_core.evaluation.report.sections.episodes import episodes_section
 from rlstir_core.evaluation.report.sections.models import gap_section, models_section, paired_section
 from rlstir_core.evaluation.report.sections.provenance import (
     manifest_section,
@@ -47,10 +48,12 @@ def render_markdown(inputs: ReportInputs) -> str:
         completeness_section(inputs),
         start_section(inputs),
         alarms_section(inputs),
+        benign_section(inputs),
         early_section(inputs),
         curves_section(inputs),
         reliability_section(inputs),
         confusion_section(inputs),
+        episodes_section(inputs),
         untested_section(inputs),
         split_section(inputs),
         quality_section(inputs),

@@ -6,13 +6,13 @@ What does not belong here: what every model is scored by (`records.py`) and how 
 from __future__ import annotations
 
 from rlstir_core.evaluation.stats.intervals import Estimate
-from rlstir_core.evaluation.stats.records import Record, ReliabilityBin
+from rlstir_core.evaluation.stats.records import Record, ReliabilityBin, Untested
 
 
 class FlaggedWork(Record, frozen=True, kw_only=True):
     """How often benign episodes of one profile or sample raise alarms."""
 
-    kind: str  # profile, sample
+    kind: str  # all, profile, sample
     name: str
     n_episodes: int
     n_windows: int
@@ -24,7 +24,8 @@ class BenignWork(Record, frozen=True, kw_only=True):
     """Benign work by profile and sample, the most often flagged first."""
 
     rows: tuple[FlaggedWork, ...] = ()
-    n_untested: dict[str, int] = {}  # noqa: RUF012 - msgspec gives every instance its own; names by kind, too few episodes
+    untested: tuple[Untested, ...] = ()  # at most ten of each kind
+    n_untested: dict[str, int] = {}  # noqa: RUF012 - by kind; msgspec gives every instance its own
     n_further: dict[str, int] = {}  # noqa: RUF012 - tested ones that are flagged less often than those in `rows`
     note: str = ""  # why nothing is given
 

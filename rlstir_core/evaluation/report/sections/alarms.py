@@ -6,8 +6,9 @@ What does not belong here: curves over thresholds (`curves.py`) and time to dete
 from __future__ import annotations
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
-from rlstir_core.evaluation.report.markdown import MISSING, figure, percent, table
+from rlstir_core.evaluation.report.markdown import MISSING, figure, listed, percent, plural, table
 from rlstir_core.evaluation.report.rows import notes, ordered, row_name
+from rlstir_core.evaluation.stats.counts import MIN_PHASE_EPISODES
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
 from rlstir_core.text import escape_md
 
@@ -41,4 +42,49 @@ def alarms_section(inputs: ReportInputs) -> str:
     reasons = notes(alarms.per_hour for _, alarms in models)
     if reasons:
         parts.append("\n".join(f"- {escape_md(reason)}" for reason in reasons))
+    return "\n\n".join(parts)
+
+
+def benign_section(inputs: ReportInputs) -> str:
+    """Which benign work the chosen model raises alarms on."""
+    chosen = inputs.chosen
+    if chosen is None:
+        return ""
+    benign = chosen.benign
+    head = "## Benign work that is flagged\n\n"
+    if benign.note:
+        return f"{head}Not given: {escape_md(benign.note)}."
+    model = next(each for each in inputs.models if each.name == chosen.name)
+    text = (
+        f"How often {row_name(model, inputs)} raises an alarm on benign test episodes, at the threshold for "
+        f"{percent(ALARM_FPR)} false positives; the most often flagged first. That order is by the figures themselves, "
+        f"so the first rows look worse than they are. What stands in fewer than {MIN_PHASE_EPISODES} benign test "
+        "episodes is untested by that rule."
+    )
+    parts = [head + text]
+    for kind in ("all", "profile", "sample"):
+        rows = [
+            [
+                escape_md(row.name),
+                f"{row.n_episodes:,}",
+                f"{row.n_windows:,}",
+                figure(row.windows),
+                figure(row.episodes, 2),
+            ]
+            for row in benign.rows
+            if row.kind == kind
+        ]
+        if rows:
+            first = "" if kind == "all" else kind
+            names = [first, "episodes", "windows", "windows flagged [95 %]", "episodes with a false alarm [95 %]"]
+            parts.append(table(names, rows))
+    lines = []
+    for kind, n in benign.n_untested.items():
+        named = [f"{escape_md(each.name)} ({each.n_test})" for each in benign.untested if each.kind == kind]
+        more = [f"{n - len(named)} more"] if n > len(named) else []
+        lines += [f"untested, with its number of episodes: {kind} {listed([*named, *more])}"] if n else []
+    lines += [f"{plural(n, kind)} more, flagged less often" for kind, n in benign.n_further.items() if n]
+    lines += [escape_md(note) for note in notes(e for row in benign.rows for e in (row.windows, row.episodes))]
+    if lines:
+        parts.append("\n".join(f"- {line}" for line in lines))
     return "\n\n".join(parts)
