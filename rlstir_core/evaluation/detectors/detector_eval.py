@@ -18,18 +18,20 @@ from rlstir_core.detectors.beside import BASELINE, Baselines, kept_baselines
 from rlstir_core.detectors.checkpoint import Checkpoint, load_detector, read_checkpoint
 from rlstir_core.detectors.episode_set import EpisodeSet
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION, Scored, scenes, write_predictions
+from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION, Scored, Spent, scenes, write_predictions
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import check_checkpoint
 from rlstir_core.errors import SplitRefused, UpstreamMissing, how_to_make
 from rlstir_core.evaluation.detectors.chosen import look_closer
 from rlstir_core.evaluation.detectors.context import describe_quality, describe_split, make_manifest
+from rlstir_core.evaluation.detectors.cost import write_costs
 from rlstir_core.evaluation.detectors.evaluate import ModelEvaluation, evaluate_scores, to_json
 from rlstir_core.evaluation.detectors.pairs import ScoredPair, ScoreReader, read_random_split
 from rlstir_core.evaluation.detectors.probes import leak_probes
+from rlstir_core.evaluation.detectors.spread import member_spread
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
-from rlstir_core.evaluation.stats.details import Chosen
+from rlstir_core.evaluation.stats.details import Chosen, MemberSpread
 from rlstir_core.evaluation.stats.intervals import Estimate, independent_gap
 from rlstir_core.evaluation.stats.metrics import chance_macro_f1, macro_f1, untested
 from rlstir_core.evaluation.stats.paired import Contender, contender, default_family, paired_differences
@@ -177,9 +179,10 @@ class _Evaluation:
 
     def run(self, hosts: tuple[str, ...], key: str) -> ReportInputs:
         study, tell, draws = self.study, self.tell, self.study.numbers.bootstrap_draws
-        self._predict()
+        spent = self._predict()
         found: dict[str, _Found] = {}
         truth: Truth | None = None
+        spreads: list[MemberSpread | None] = []
         names = [(f"{model}_{mode}", model, mode) for model, mode in self.checkpoints]
         names += [(name, name, BASELINE) for name in self.baselines.files]
         for name, model, mode in names:
@@ -189,6 +192,8 @@ class _Evaluation:
                 contender=contender(*pairs[TEST]),
             )
             truth = truth or pairs[TEST][0]
+            if name in spent:
+                spreads.append(member_spread(*pairs[TEST], spent.pop(name).called))
             tell(f"{name} scored")
         assert truth is not None  # there are twelve checkpoints
         models = tuple(found[f"{model}_{mode}"].evaluation for model, mode in self.checkpoints)
@@ -214,7 +219,11 @@ class _Evaluation:
             manifest=make_manifest(study, hosts, self.registry, key, list(self.checkpoints.values())),
             facts=_facts(study, list(self.checkpoints.values())),
         )
-        return msgspec.structs.replace(inputs, chosen=self._chosen(inputs, draws))
+        return msgspec.structs.replace(
+            inputs,
+            chosen=self._chosen(inputs, draws),
+            members=tuple(spread for spread in spreads if spread is not None),
+        )
 
     def _chosen(self, inputs: ReportInputs, draws: int) -> Chosen | None:
         chosen = chosen_model(inputs)
@@ -225,15 +234,17 @@ class _Evaluation:
         pairs = self.reader.read(path, model.name, model.model, model.mode)
         return look_closer(model.name, pairs, self.episodes, self.layout, draws=draws)
 
-    def _predict(self) -> None:
+    def _predict(self) -> dict[str, Spent]:
         """Writes what every checkpoint says of every scene; what stands beside them has been written already."""
         scored = []
         for model, mode in self.checkpoints:
             inputs = self.study.input_schema(MODELS[model].kind, mode)
             _, members = load_detector(self.layout.checkpoint(self.recipe, model, mode), inputs)
             path = self.layout.predictions(self.recipe, model, mode)
-            scored.append(Scored(path=path, inputs=inputs, predictor=members))
-        write_predictions(self.study, self.episodes, scored, self.tell)
+            scored.append(Scored(path=path, inputs=inputs, predictor=members, by_member=True))
+        spent = write_predictions(self.study, self.episodes, scored, self.tell)
+        write_costs(self.layout, self.study, zip(self.checkpoints.values(), spent, strict=True))
+        return {f"{c.model}_{c.mode}": each for c, each in zip(self.checkpoints.values(), spent, strict=True)}
 
     def _evaluate(self, pairs: dict[str, ScoredPair], checkpoint: Checkpoint | None, draws: int) -> ModelEvaluation:
         schema, split = self.study.schema, self.study.split

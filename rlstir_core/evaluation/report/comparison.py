@@ -14,6 +14,7 @@ import msgspec
 from rlstir_core.atomic import canonical_sha256, sweep, write_bytes, write_json, write_text
 from rlstir_core.detectors.checkpoint import Checkpoint, read_checkpoint
 from rlstir_core.errors import UpstreamMissing, how_to_make
+from rlstir_core.evaluation.detectors.cost import read_costs
 from rlstir_core.evaluation.detectors.detector_eval import held_for, read_inputs
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.html import render_html
@@ -65,6 +66,8 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
     for name, png in plots.items():
         write_bytes(path.parent / "plots" / f"{name}.png", png)
     inputs = msgspec.structs.replace(inputs, pictures={name: f"plots/{name}.png" for name in plots})
+    sha256 = canonical_sha256(render_markdown(inputs))  # of all that is a function of the inputs, so without costs
+    inputs = msgspec.structs.replace(inputs, costs=read_costs(layout, recipe))
     for evaluation in inputs.models:
         checkpoint = read_checkpoint(layout.checkpoint(recipe, evaluation.model, evaluation.mode))
         card = _card_path(layout, recipe, evaluation.name)
@@ -72,8 +75,7 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
         write_text(card, render_model_card(evaluation, _training(checkpoint)))
     html = path.with_suffix(".html")
     write_text(html, render_html(inputs, plots))
-    text = render_markdown(inputs)
-    write_text(path, text)
+    write_text(path, render_markdown(inputs))
     write_json(_manifest_path(layout, recipe), _manifest(inputs))
     chosen = chosen_model(inputs)
     return Written(
@@ -81,7 +83,7 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
         html=html,
         inline=inline_forest(inputs.models, inputs.chance),
         chosen=chosen[0] if chosen is not None and chosen[1] == "validation" else None,
-        sha256=canonical_sha256(text),
+        sha256=sha256,
     )
 
 

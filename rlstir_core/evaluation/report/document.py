@@ -19,6 +19,7 @@ from rlstir_core.evaluation.report.sections.breakdowns import (
     start_section,
     strata_section,
 )
+from rlstir_core.evaluation.report.sections.cost import cost_section
 from rlstir_core.evaluation.report.sections.curves import curves_section, reliability_section
 from rlstir_core.evaluation.report.sections.episodes import episodes_section
 from rlstir_core.evaluation.report.sections.models import gap_section, models_section, paired_section
@@ -30,6 +31,7 @@ from rlstir_core.evaluation.report.sections.provenance import (
     split_section,
     untested_section,
 )
+from rlstir_core.evaluation.report.sections.training import spread_section
 from rlstir_core.evaluation.report.sections.verdict import verdict_paragraphs
 from rlstir_core.text import escape_md
 
@@ -41,6 +43,7 @@ def render_markdown(inputs: ReportInputs) -> str:
         "## Verdict\n\n" + "\n\n".join(verdict_paragraphs(inputs)),
         models_section(inputs),
         paired_section(inputs),
+        spread_section(inputs),
         gap_section(inputs),
         phases_section(inputs),
         strata_section(inputs, "profile", "Per profile", lambda m: m.per_profile),
@@ -60,6 +63,7 @@ def render_markdown(inputs: ReportInputs) -> str:
         probes_section(inputs),
         manifest_section(inputs),
         reading_section(),
+        cost_section(inputs),  # last: two runs are equal up to here
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 

@@ -1,4 +1,4 @@
-"""The shapes of what is looked at closer: the chosen model's alarms and mistakes, members, shares of the train side.
+"""The shapes of what is looked at closer: the chosen model's alarms and mistakes, members, shares of train, cost.
 
 What does not belong here: what every model is scored by (`records.py`) and how any of it is computed.
 """
@@ -101,6 +101,20 @@ class MemberSpread(Record, frozen=True, kw_only=True):
     name: str
     together: float
     members: tuple[float, ...]  # by fold
+
+
+class ModelCost(Record, frozen=True, kw_only=True):
+    """What scoring with one model took on the machine that did it."""
+
+    name: str
+    device: str
+    members: int
+    parameters: int  # of all members
+    checkpoint_bytes: int  # with the sidecars of all members
+    n_windows: int  # that were scored, of all scenes
+    inputs_cpu_ms: float  # a window
+    predict_cpu_ms: float  # a window
+    windows_per_s: float  # by the clock, inputs and prediction together
 
 
 class LearningPoint(Record, frozen=True, kw_only=True):
