@@ -13,6 +13,7 @@ from rlstir_core.episodes.validation.verdicts import read_validation
 from rlstir_core.evaluation.detectors.alarms import benign_work
 from rlstir_core.evaluation.detectors.detection import choose_threshold
 from rlstir_core.evaluation.detectors.pairs import ScoredPair
+from rlstir_core.evaluation.detectors.techniques import technique_recall
 from rlstir_core.evaluation.detectors.worst import worst_episodes
 from rlstir_core.evaluation.stats.curves import reliability_with_intervals
 from rlstir_core.evaluation.stats.details import Chosen
@@ -40,5 +41,8 @@ def look_closer(name: str, pairs: dict[str, ScoredPair], episodes: EpisodeSet, l
             episodes.recordings,
             episodes.schema,
             lambda host, episode: reasons_of(host).get(episode, ()),
+        ),
+        techniques=technique_recall(
+            truth, scores, threshold, episodes.recordings, layout, episodes.schema, draws=draws
         ),
     )

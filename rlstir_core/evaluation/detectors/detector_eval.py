@@ -39,6 +39,7 @@ from rlstir_core.evaluation.stats.records import SplitGap
 from rlstir_core.evaluation.stats.scored import Truth
 from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
+from rlstir_core.results.ledger import held_sha256
 from rlstir_core.results.lock import holding
 from rlstir_core.results.versions import version
 
@@ -143,8 +144,14 @@ def _evaluation_sha256(study: Study, registry: Registry, checkpoints: Checkpoint
             [(c.model, c.mode, c.input_sha256, c.weights_sha256) for c in checkpoints.values()],
             baselines,
             file_sha256(index) if index.exists() else "",
+            # recall by technique reads the log rows of test episodes
+            [held_sha256(study.layout.log_events(host), "log_rows") for host in _tested_hosts(study)],
         ]
     )
+
+
+def _tested_hosts(study: Study) -> list[str]:
+    return sorted({info.host for info in study.split.tested})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

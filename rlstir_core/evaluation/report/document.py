@@ -10,7 +10,7 @@ from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import (
     plural,
 )
-from rlstir_core.evaluation.report.sections.alarms import alarms_section, benign_section
+from rlstir_core.evaluation.report.sections.alarms import alarms_section, benign_section, techniques_section
 from rlstir_core.evaluation.report.sections.breakdowns import (
     completeness_section,
     confusion_section,
@@ -52,6 +52,7 @@ def render_markdown(inputs: ReportInputs) -> str:
         start_section(inputs),
         alarms_section(inputs),
         benign_section(inputs),
+        techniques_section(inputs),
         early_section(inputs),
         curves_section(inputs),
         reliability_section(inputs),

@@ -76,12 +76,18 @@ class TechniqueRecall(Record, frozen=True, kw_only=True):
     technique: str
     name: str
     n_episodes: int
+    median_s: float  # from its first to its last row
     share: Estimate
 
 
 class Techniques(Record, frozen=True, kw_only=True):
+    """Recall by technique, of those that ran in five or more attacked test episodes."""
+
     rows: tuple[TechniqueRecall, ...] = ()
-    n_episodes: int = 0  # test episodes whose log rows name a technique
+    untested: tuple[Untested, ...] = ()  # at most forty
+    n_untested: int = 0
+    n_episodes: int = 0  # attacked test episodes whose log rows name a technique
+    n_missing: int = 0  # whose log rows are not there
     note: str = ""  # why nothing is given
 
 

@@ -5,10 +5,13 @@ What does not belong here: curves over thresholds (`curves.py`) and time to dete
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rlstir_core.evaluation.report.inputs import ReportInputs
-from rlstir_core.evaluation.report.markdown import MISSING, figure, listed, percent, plural, table
+from rlstir_core.evaluation.report.markdown import MISSING, figure, listed, number, percent, plural, table
 from rlstir_core.evaluation.report.rows import notes, ordered, row_name
 from rlstir_core.evaluation.stats.counts import MIN_PHASE_EPISODES
+from rlstir_core.evaluation.stats.intervals import MIN_EPISODES, Estimate
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
 from rlstir_core.text import escape_md
 
@@ -84,7 +87,57 @@ def benign_section(inputs: ReportInputs) -> str:
         more = [f"{n - len(named)} more"] if n > len(named) else []
         lines += [f"untested, with its number of episodes: {kind} {listed([*named, *more])}"] if n else []
     lines += [f"{plural(n, kind)} more, flagged less often" for kind, n in benign.n_further.items() if n]
-    lines += [escape_md(note) for note in notes(e for row in benign.rows for e in (row.windows, row.episodes))]
+    lines += _few(e for row in benign.rows for e in (row.windows, row.episodes))
     if lines:
         parts.append("\n".join(f"- {line}" for line in lines))
     return "\n\n".join(parts)
+
+
+def techniques_section(inputs: ReportInputs) -> str:
+    """Which techniques the chosen model's alarms fall into."""
+    chosen = inputs.chosen
+    if chosen is None:
+        return ""
+    found = chosen.techniques
+    head = "## Recall by technique\n\n"
+    if found.note:
+        return f"{head}Not given: {escape_md(found.note)}."
+    model = next(each for each in inputs.models if each.name == chosen.name)
+    text = (
+        f"For the {found.n_episodes:,} attacked test episodes whose log rows name a technique: in what share of those "
+        f"where it ran {row_name(model, inputs)} raised an alarm in a window that touches the time from the "
+        f"technique's first log row to its last, at the threshold for {percent(ALARM_FPR)} false positives. "
+        "Techniques overlap in time and an alarm names none, so this tells what alarms coincide with. A technique in "
+        f"fewer than {MIN_PHASE_EPISODES} such episodes is untested by that rule."
+    )
+    parts = [head + text]
+    if found.rows:
+        rows = [
+            [
+                escape_md(row.technique),
+                escape_md(row.name),
+                f"{row.n_episodes:,}",
+                number(row.median_s, 1),
+                figure(row.share, 2),
+            ]
+            for row in found.rows
+        ]
+        names = ["technique", "name", "episodes", "median time, s", "episodes with an alarm in it [95 %]"]
+        parts.append(table(names, rows, "llrrr"))
+    named = [f"{escape_md(each.name)} ({each.n_test})" for each in found.untested]
+    more = [f"{found.n_untested - len(named)} more"] if found.n_untested > len(named) else []
+    lines = [f"untested, with its number of episodes: {listed([*named, *more])}"] if named else []
+    lines += (
+        [f"log rows of {plural(found.n_missing, 'attacked test episode')} are not there"] if found.n_missing else []
+    )
+    lines += _few(row.share for row in found.rows)
+    if lines:
+        parts.append("\n".join(f"- {line}" for line in lines))
+    return "\n\n".join(parts)
+
+
+def _few(estimates: Iterable[Estimate]) -> list[str]:
+    """Why figures have no interval; one line for all that stand in too few episodes, whose number is in their row."""
+    reasons = notes(estimates)
+    lines = [escape_md(reason) for reason in reasons if not reason.startswith("n = ")]
+    return lines + [f"no interval below {MIN_EPISODES} episodes"] * (len(lines) < len(reasons))
