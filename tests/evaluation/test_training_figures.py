@@ -1,4 +1,4 @@
-"""The spread of members, the cost of scoring, and how both stand in the report."""
+"""The spread of members, the learning curve, the cost of scoring, and how they stand in the report."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import pytest
 from rlstir_core.atomic import write_json
 from rlstir_core.detectors.checkpoint import Members
 from rlstir_core.evaluation.detectors.cost import read_costs
-from rlstir_core.evaluation.detectors.spread import member_spread
+from rlstir_core.evaluation.detectors.spread import learning_points, member_spread
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.inputs import ReportInputs
-from rlstir_core.evaluation.report.sections.training import spread_section
+from rlstir_core.evaluation.report.pictures.curves import learning_curve
+from rlstir_core.evaluation.report.sections.training import learning_section, spread_section
 from rlstir_core.evaluation.stats.details import MemberSpread, ModelCost
 from rlstir_core.evaluation.stats.metrics import macro_f1
 from rlstir_core.evaluation.stats.scored import Scores, Truth
@@ -95,3 +96,33 @@ def test_what_scoring_took_is_the_reports_last_section_and_changes_nothing_befor
     before, section, after = shown.partition("\n## Cost\n")
     assert before.rstrip() == without.rstrip() and section and "\n## " not in after
     assert "0.25 |" in after and "3,000 |" in after and "2 |" in after
+
+
+def test_a_learning_curve_gives_each_share_its_score_and_its_gain_on_the_same_resamples(
+    make_truth: Callable[..., Truth], make_scores: Callable[..., Scores]
+) -> None:
+    truth = make_truth(episodes=60)
+    poor, good = (make_scores(truth, "gbt", "realistic", skill) for skill in (0.3, 2.0))
+    named = [(0.25, 5, poor.predicted_N), (0.5, 10, good.predicted_N), (1.0, 20, good.predicted_N)]
+    first, second, third = learning_points(truth, named, draws=300)
+    assert first.gain is None and (first.share, first.n_episodes) == (0.25, 5)
+    assert first.macro_f1 == macro_f1(truth, poor, draws=300)
+    assert second.gain is not None and second.gain.value == pytest.approx(
+        (second.macro_f1.value or 0) - (first.macro_f1.value or 0)
+    )
+    assert (second.gain.lo or 0) > 0
+    assert third.gain is not None and (third.gain.value, third.gain.lo, third.gain.hi) == (0, 0, 0)
+
+
+def test_the_learning_curve_is_drawn_and_told(
+    sample_inputs: Callable[..., ReportInputs], make_truth: Callable[..., Truth], make_scores: Callable[..., Scores]
+) -> None:
+    inputs = sample_inputs()
+    assert learning_section(inputs) == "" and learning_curve(inputs) == b""
+    truth = make_truth(episodes=30)
+    called_N = make_scores(truth, "gbt", "realistic", 1.0).predicted_N
+    points = learning_points(truth, [(0.125, 8, called_N), (1.0, 50, called_N)], draws=50)
+    inputs = msgspec.structs.replace(inputs, learning=points)
+    assert learning_curve(inputs) == learning_curve(inputs) != b""
+    text = learning_section(inputs)
+    assert "| 12.5 %" in text and "| 100 %" in text and "+0.000 [" in text

@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 
+from rlstir_core.arrays import Ints
 from rlstir_core.atomic import canonical_sha256, file_sha256, sweep, write_json
 from rlstir_core.contract.registry import MODES, PRIMARY_MODE, Registry
+from rlstir_core.detectors import learning_curve
 from rlstir_core.detectors.beside import BASELINE, Baselines, kept_baselines
 from rlstir_core.detectors.checkpoint import Checkpoint, load_detector, read_checkpoint
 from rlstir_core.detectors.episode_set import EpisodeSet
@@ -28,10 +31,10 @@ from rlstir_core.evaluation.detectors.cost import write_costs
 from rlstir_core.evaluation.detectors.evaluate import ModelEvaluation, evaluate_scores, to_json
 from rlstir_core.evaluation.detectors.pairs import ScoredPair, ScoreReader, read_random_split
 from rlstir_core.evaluation.detectors.probes import leak_probes
-from rlstir_core.evaluation.detectors.spread import member_spread
+from rlstir_core.evaluation.detectors.spread import learning_points, member_spread
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
-from rlstir_core.evaluation.stats.details import Chosen, MemberSpread
+from rlstir_core.evaluation.stats.details import Chosen, LearningPoint, MemberSpread
 from rlstir_core.evaluation.stats.intervals import Estimate, independent_gap
 from rlstir_core.evaluation.stats.metrics import chance_macro_f1, macro_f1, untested
 from rlstir_core.evaluation.stats.paired import Contender, contender, default_family, paired_differences
@@ -190,6 +193,7 @@ class _Evaluation:
         found: dict[str, _Found] = {}
         truth: Truth | None = None
         spreads: list[MemberSpread | None] = []
+        first_members = np.empty(0, np.int64)
         names = [(f"{model}_{mode}", model, mode) for model, mode in self.checkpoints]
         names += [(name, name, BASELINE) for name in self.baselines.files]
         for name, model, mode in names:
@@ -200,7 +204,10 @@ class _Evaluation:
             )
             truth = truth or pairs[TEST][0]
             if name in spent:
-                spreads.append(member_spread(*pairs[TEST], spent.pop(name).called))
+                called = spent.pop(name).called
+                spreads.append(member_spread(*pairs[TEST], called))
+                if (model, mode) == (learning_curve.MODEL, PRIMARY_MODE):
+                    first_members = np.concatenate([block[learning_curve.FOLD] for block in called]).astype(np.int64)
             tell(f"{name} scored")
         assert truth is not None  # there are twelve checkpoints
         models = tuple(found[f"{model}_{mode}"].evaluation for model, mode in self.checkpoints)
@@ -230,7 +237,20 @@ class _Evaluation:
             inputs,
             chosen=self._chosen(inputs, draws),
             members=tuple(spread for spread in spreads if spread is not None),
+            learning=self._learning(truth, first_members, draws),
         )
+
+    def _learning(self, truth: Truth, called_N: Ints, draws: int) -> tuple[LearningPoint, ...]:
+        """The shares that were fitted beside the baselines, and the whole: the checkpoint's own first member."""
+        named = []
+        for of in self.baselines.learning:
+            name = learning_curve.share_name(of.part)
+            path = self.layout.predictions(self.recipe, name, BASELINE)
+            _, scores = self.reader.read(path, name, learning_curve.MODEL, PRIMARY_MODE)[TEST]
+            named.append((1 / of.part, of.n_episodes, scores.predicted_N))
+        rounds = self.study.split.rounds
+        n_episodes = round(sum(len(self.episodes.select(each.train)) for each in rounds) / len(rounds))
+        return learning_points(truth, [*named, (1.0, n_episodes, called_N)], draws=draws)
 
     def _chosen(self, inputs: ReportInputs, draws: int) -> Chosen | None:
         chosen = chosen_model(inputs)

@@ -31,7 +31,7 @@ from rlstir_core.evaluation.report.sections.provenance import (
     split_section,
     untested_section,
 )
-from rlstir_core.evaluation.report.sections.training import spread_section
+from rlstir_core.evaluation.report.sections.training import learning_section, spread_section
 from rlstir_core.evaluation.report.sections.verdict import verdict_paragraphs
 from rlstir_core.text import escape_md
 
@@ -44,6 +44,7 @@ def render_markdown(inputs: ReportInputs) -> str:
         models_section(inputs),
         paired_section(inputs),
         spread_section(inputs),
+        learning_section(inputs),
         gap_section(inputs),
         phases_section(inputs),
         strata_section(inputs, "profile", "Per profile", lambda m: m.per_profile),

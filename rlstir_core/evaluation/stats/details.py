@@ -124,9 +124,9 @@ class ModelCost(Record, frozen=True, kw_only=True):
 
 
 class LearningPoint(Record, frozen=True, kw_only=True):
-    """The score of one model trained on a share of the train episodes."""
+    """The score of one model that learnt from a share of the train episodes."""
 
     share: float
-    n_episodes: int
+    n_episodes: int  # of a round, those among them that it was stopped on
     macro_f1: Estimate
-    attack_recall: Estimate
+    gain: Estimate | None = None  # over the share before, on the same resamples

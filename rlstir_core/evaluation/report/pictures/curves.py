@@ -32,7 +32,11 @@ _MOST = 8
 
 def draw_curves(inputs: ReportInputs) -> dict[str, bytes]:
     """Every picture of this kind that the inputs have figures for, by the name that the report uses. PNG bytes."""
-    drawn = {"curves": roc_and_precision(inputs), "reliability": reliability(inputs)}
+    drawn = {
+        "curves": roc_and_precision(inputs),
+        "reliability": reliability(inputs),
+        "learning": learning_curve(inputs),
+    }
     return {name: picture for name, picture in drawn.items() if picture}
 
 
@@ -109,6 +113,29 @@ def reliability(inputs: ReportInputs) -> bytes:
     _plain_axes(lower, "attack probability", "windows")
     lower.set_xlim(0, 1)
     _legend(figure, upper)
+    return png(figure)
+
+
+def learning_curve(inputs: ReportInputs) -> bytes:
+    """Macro F1 by number of train episodes with its band, and the line of guessing."""
+    points = [each for each in inputs.learning if each.macro_f1.value is not None]
+    if len(points) < 2:
+        return b""
+    figure = canvas(2.7, "constrained")
+    axes: Any = figure.add_subplot()
+    at = [each.n_episodes for each in points]
+    axes.plot(at, [each.macro_f1.value for each in points], color=_COLOURS[0], marker="o", markersize=4, linewidth=1.6)
+    band = [(n, p.macro_f1.lo, p.macro_f1.hi) for n, p in zip(at, points, strict=True) if p.macro_f1.lo is not None]
+    if band:
+        axes.fill_between(*zip(*band, strict=True), color=_COLOURS[0], alpha=0.16, linewidth=0)
+    if inputs.chance is not None:
+        axes.axhline(inputs.chance, color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
+        axes.text(at[-1], inputs.chance, "guessing ", color=FAINT, ha="right", va="bottom", fontsize=7.5)
+    axes.set_xscale("log", base=2)
+    axes.minorticks_off()
+    axes.set_xticks(at, [f"{n:,}" for n in at])
+    axes.set_ylim(0, 1)
+    _plain_axes(axes, "train episodes, logarithmic", "macro F1 on test")
     return png(figure)
 
 

@@ -6,8 +6,9 @@ What does not belong here: differences between models (`models.py`).
 from __future__ import annotations
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
-from rlstir_core.evaluation.report.markdown import number, table
-from rlstir_core.evaluation.report.rows import ordered, row_name
+from rlstir_core.evaluation.report.markdown import MISSING, figure, number, signed, table
+from rlstir_core.evaluation.report.rows import notes, ordered, picture, row_name
+from rlstir_core.text import escape_md
 
 
 def spread_section(inputs: ReportInputs) -> str:
@@ -36,3 +37,32 @@ def spread_section(inputs: ReportInputs) -> str:
     )
     head = ["model", "together, macro F1", "lowest member", "highest member", "spread", "members"]
     return text + table(head, rows, "lrrrrl")
+
+
+def learning_section(inputs: ReportInputs) -> str:
+    """Macro F1 by share of the train episodes."""
+    points = inputs.learning
+    if not points:
+        return ""
+    rows = [
+        [
+            f"{100 * point.share:g} %",
+            f"{point.n_episodes:,}",
+            figure(point.macro_f1),
+            MISSING if point.gain is None else signed(point.gain),
+        ]
+        for point in points
+    ]
+    text = (
+        "`gbt` realistic, one member, on nested shares of the train episodes: whole episodes, spread over hosts, "
+        "profiles and benign twins, drawn once and without a look at the test side. Its validation fold shrinks with "
+        "the share; the last row is the first member of the checkpoint. Intervals resample test episodes; which train "
+        "episodes a share holds is one draw and adds to them. A gain is taken on the same resamples."
+    )
+    caption = "Macro F1 by number of train episodes, with its 95 % interval"
+    head = ["share", "train episodes", "macro F1 [95 %]", "gain over the share before"]
+    parts = ["## Learning curve", "", *picture(inputs, "learning", caption), text, "", table(head, rows)]
+    reasons = notes(point.macro_f1 for point in points)
+    if reasons:
+        parts += ["", *(f"- {escape_md(reason)}" for reason in reasons)]
+    return "\n".join(parts)
