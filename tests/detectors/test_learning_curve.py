@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,7 +37,7 @@ def recordings(found: list[EpisodeInfo]) -> list[Any]:
 def test_a_smaller_share_is_contained_in_every_larger_one_and_none_is_empty() -> None:
     shares = [[r.info.episode_id for r in share_of(recordings(infos()), part)] for part in (*PARTS, 1)]
     assert [len(share) for share in shares] == [12, 24, 48, 96]
-    for small, large in zip(shares, shares[1:], strict=False):
+    for small, large in pairwise(shares):
         assert large[: len(small)] == small
     assert len(share_of(recordings(infos(3)), 8)) == 1
 

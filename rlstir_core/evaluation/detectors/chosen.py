@@ -16,12 +16,14 @@ from rlstir_core.evaluation.detectors.pairs import ScoredPair
 from rlstir_core.evaluation.detectors.techniques import technique_recall
 from rlstir_core.evaluation.detectors.worst import worst_episodes
 from rlstir_core.evaluation.stats.curves import reliability_with_intervals
-from rlstir_core.evaluation.stats.details import Chosen
+from rlstir_core.evaluation.stats.details import CloserLook
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
 from rlstir_core.results.layout import Layout
 
 
-def look_closer(name: str, pairs: dict[str, ScoredPair], episodes: EpisodeSet, layout: Layout, *, draws: int) -> Chosen:
+def look_closer(
+    name: str, pairs: dict[str, ScoredPair], episodes: EpisodeSet, layout: Layout, *, draws: int
+) -> CloserLook:
     """Everything about one model that its evaluation does not hold."""
     truth, scores = pairs[TEST]
     threshold = choose_threshold(pairs.get(VALIDATION), ALARM_FPR)
@@ -30,7 +32,7 @@ def look_closer(name: str, pairs: dict[str, ScoredPair], episodes: EpisodeSet, l
     def reasons_of(host: str) -> dict[str, tuple[str, ...]]:
         return {row.episode_id: row.reasons for row in read_validation(layout.validation(host))}
 
-    return Chosen(
+    return CloserLook(
         name=name,
         reliability=reliability_with_intervals(truth, scores, draws=draws) if truth.is_attack_N.any() else (),
         benign=benign_work(truth, scores, threshold, draws=draws),

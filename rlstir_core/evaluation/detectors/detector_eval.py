@@ -34,7 +34,7 @@ from rlstir_core.evaluation.detectors.probes import leak_probes
 from rlstir_core.evaluation.detectors.spread import learning_points, member_spread
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
-from rlstir_core.evaluation.stats.details import Chosen, LearningPoint, MemberSpread
+from rlstir_core.evaluation.stats.details import CloserLook, LearningPoint, MemberSpread
 from rlstir_core.evaluation.stats.intervals import Estimate, independent_gap
 from rlstir_core.evaluation.stats.metrics import chance_macro_f1, macro_f1, untested
 from rlstir_core.evaluation.stats.paired import Contender, contender, default_family, paired_differences
@@ -252,7 +252,7 @@ class _Evaluation:
         n_episodes = round(sum(len(self.episodes.select(each.train)) for each in rounds) / len(rounds))
         return learning_points(truth, [*named, (1.0, n_episodes, called_N)], draws=draws)
 
-    def _chosen(self, inputs: ReportInputs, draws: int) -> Chosen | None:
+    def _chosen(self, inputs: ReportInputs, draws: int) -> CloserLook | None:
         chosen = chosen_model(inputs)
         if chosen is None:
             return None

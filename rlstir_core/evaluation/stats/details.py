@@ -91,7 +91,7 @@ class Techniques(Record, frozen=True, kw_only=True):
     note: str = ""  # why nothing is given
 
 
-class Chosen(Record, frozen=True, kw_only=True):
+class CloserLook(Record, frozen=True, kw_only=True):
     """What is looked at for the chosen model alone."""
 
     name: str

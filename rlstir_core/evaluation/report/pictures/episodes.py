@@ -31,7 +31,8 @@ def episode_strip(episode: BadEpisode, phases: tuple[str, ...]) -> bytes:
     figure = canvas(_TALL_IN)
     axes = figure.add_axes((0.06, 0.36, 0.93, 0.5))
     strip = figure.add_axes((0.06, 0.25, 0.93, 0.09))
-    colour = {phase: _COLOURS[at % len(_COLOURS)] for at, phase in enumerate(phases)}
+    named = dict.fromkeys([*phases, *(span.phase for span in episode.spans), *episode.called])
+    colour = {phase: _COLOURS[at % len(_COLOURS)] for at, phase in enumerate(named)}
     for span in episode.spans:
         axes.axvspan(span.since_s, span.until_s, color=colour[span.phase], linewidth=0, zorder=0)
         if span.until_s - span.since_s > 0.08 * episode.duration_s:

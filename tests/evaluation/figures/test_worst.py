@@ -11,50 +11,14 @@ import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from test_alarms import AT_HALF, ATTACK, QUIET, world
+from small_world import AT_HALF, ATTACK, QUIET, Schema, recording, world
 
-from rlstir_core.contract.registry import Windowing
-from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.detectors.episode_set import Recording
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.detectors.worst import episode_losses, worst_episodes
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.pictures.episodes import draw_episodes
 from rlstir_core.evaluation.report.sections.episodes import episodes_section, show_command
-from rlstir_core.evaluation.stats.details import BadEpisode, Chosen
-from rlstir_core.telemetry.windows import window_grid
-
-WINDOWING = Windowing(bin_hz=10.0, length_s=10.0, stride_s=5.0)
-
-
-class Schema:
-    windowing = WINDOWING
-    phases = ("clean", "infecting")
-
-
-def recording(name: str, labels: list[int], **changes: Any) -> Recording:
-    info = EpisodeInfo(
-        episode_id=name,
-        host="host-a",
-        profile="io-walk",
-        sample="s1",
-        benign=False,
-        complete=False,
-        t_start_wall_ns=0,
-        t_end_wall_ns=1,
-        content_sha256="",
-    )
-    n_bins = 50 * len(labels) + 50
-    return Recording(
-        info=msgspec.structs.replace(info, **changes),
-        n_bins=n_bins,
-        grid=window_grid(n_bins, WINDOWING),
-        known_C=np.ones(1, bool),
-        label_W=np.array(labels),
-        purity_W=np.ones(len(labels), np.float32),
-        since_onset_W=np.full(len(labels), np.nan),
-        open=lambda: np.empty((0, 0), np.float32),
-    )
+from rlstir_core.evaluation.stats.details import BadEpisode, CloserLook
 
 
 def story(labels: list[int], attack: list[float]) -> list[tuple[float, int, float]]:
@@ -125,7 +89,7 @@ def test_ten_pictures_are_small_the_same_each_time_and_stand_in_the_report(
 ) -> None:
     inputs = sample_inputs()
     assert draw_episodes(inputs) == {} and episodes_section(inputs) == ""
-    chosen = Chosen(name="gbt_realistic", worst=found([BAD] * 10))
+    chosen = CloserLook(name="gbt_realistic", worst=found([BAD] * 10))
     inputs = msgspec.structs.replace(inputs, chosen=chosen)
     drawn = draw_episodes(inputs)
     assert list(drawn) == [f"worst-{n:02}" for n in range(1, 11)] and drawn == draw_episodes(inputs)

@@ -14,7 +14,7 @@ from rlstir_core.evaluation.report.pictures.curves import draw_curves
 from rlstir_core.evaluation.report.sections.curves import curves_section, reliability_section
 from rlstir_core.evaluation.stats import counts
 from rlstir_core.evaluation.stats.curves import MOST_POINTS, curves, reliability_with_intervals, threshold_counts
-from rlstir_core.evaluation.stats.details import Chosen
+from rlstir_core.evaluation.stats.details import CloserLook
 from rlstir_core.evaluation.stats.records import Curves
 from rlstir_core.evaluation.stats.scored import Scores, Truth
 
@@ -92,7 +92,7 @@ def test_curves_are_drawn_and_told_of_the_models_that_have_them(
     inputs = sample_inputs()
     assert draw_curves(inputs) == {} and curves_section(inputs) == reliability_section(inputs) == ""
     models = tuple(msgspec.structs.replace(each, curves=of(*pair)) for each in inputs.models)
-    chosen = Chosen(name="gbt_realistic", reliability=reliability_with_intervals(*pair, draws=100))
+    chosen = CloserLook(name="gbt_realistic", reliability=reliability_with_intervals(*pair, draws=100))
     inputs = msgspec.structs.replace(inputs, models=models, chosen=chosen)
     drawn = draw_curves(inputs)
     assert set(drawn) == {"curves", "reliability"} and drawn == draw_curves(inputs)

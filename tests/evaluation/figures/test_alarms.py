@@ -8,46 +8,15 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 import pytest
+from small_world import AT_HALF, ATTACK, QUIET, world
 
 from rlstir_core.evaluation.detectors.alarms import alarm_rate, benign_work, onset_windows
 from rlstir_core.evaluation.detectors.detection import Threshold
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.alarms import alarms_section, benign_section
-from rlstir_core.evaluation.stats.details import Chosen
+from rlstir_core.evaluation.stats.details import CloserLook
 from rlstir_core.evaluation.stats.intervals import TAIL, rate_estimate
-from rlstir_core.evaluation.stats.scored import Episodes, Scores, Truth
-
-QUIET, ATTACK = 0, 1
-AT_HALF = Threshold(fpr=0.01, values={0: 0.5}, n_negatives=1000)
-
-
-def world(stories: Sequence[Sequence[tuple[float, int, float]]], **of_episode: object) -> tuple[Truth, Scores]:
-    """Episodes as lists of (window begin, label, attack probability)."""
-    rows = [(e, *window) for e, story in enumerate(stories) for window in story]
-    episode_N, begin_N, y_N, attack_N = (np.array(column) for column in zip(*rows, strict=True))
-    names = np.array([f"ep-{e}" for e in range(len(stories))])
-    known = {
-        "episode_id": names,
-        "host": np.full(len(names), "h"),
-        "profile": np.full(len(names), "io-walk"),
-        "sample": np.full(len(names), "s"),
-        "benign": np.full(len(names), False),
-        "complete": np.full(len(names), True),
-        "duration_s": np.full(len(names), 100.0),
-    } | of_episode
-    truth = Truth(
-        phases=("clean", "infecting"),
-        attack=(False, True),
-        episode_N=episode_N,
-        y_N=y_N,
-        purity_N=np.ones(len(rows)),
-        end_s_N=begin_N + 10,
-        since_onset_s_N=np.full(len(rows), np.nan),
-        episodes=Episodes(**known),  # type: ignore[arg-type]
-        begin_s_N=begin_N,
-    )
-    proba_NK = np.stack([1 - attack_N, attack_N], axis=1)
-    return truth, Scores(name="m", model="m", mode="realistic", proba_NK=proba_NK)
+from rlstir_core.evaluation.stats.scored import Scores, Truth
 
 
 def onsets(story: Sequence[tuple[float, int, float]]) -> list[float]:
@@ -147,7 +116,7 @@ def test_the_report_tells_what_is_false_and_which_benign_work_it_is(
     assert alarms_section(inputs) == benign_section(inputs) == ""
     pair = benign_world(["a|b"] * 6 + ["rare"] * 4, [1] * 10)
     models = tuple(msgspec.structs.replace(m, alarms=alarm_rate(*pair, AT_HALF, 5.0)) for m in inputs.models)
-    chosen = Chosen(name="gbt_realistic", benign=benign_work(*pair, AT_HALF, draws=100))
+    chosen = CloserLook(name="gbt_realistic", benign=benign_work(*pair, AT_HALF, draws=100))
     inputs = msgspec.structs.replace(inputs, models=models, chosen=chosen)
     # 11 onsets in 41 windows of 5 s
     assert re.search(r"\| gbt realistic +\| +193\.2 +\| +11 \|", alarms_section(inputs))

@@ -10,14 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_alarms import AT_HALF, ATTACK, QUIET, world
-from test_worst import Schema, recording
+from small_world import AT_HALF, ATTACK, QUIET, Schema, recording, world
 
 from rlstir_core.evaluation.detectors.detection import Threshold
 from rlstir_core.evaluation.detectors.techniques import technique_recall, technique_spans
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.alarms import techniques_section
-from rlstir_core.evaluation.stats.details import Chosen, Techniques
+from rlstir_core.evaluation.stats.details import CloserLook, Techniques
 from rlstir_core.results.layout import Layout
 
 S = 1_000_000_000
@@ -98,7 +97,7 @@ def test_the_report_names_the_technique_with_its_share(
 ) -> None:
     hit = rows((12, ("T1041",)))
     tables = [rows((12, ("T1041", "T1486"))), hit, hit, hit, rows((2, ("T1041",)))]
-    chosen = Chosen(name="gbt_realistic", techniques=found(*tables))
+    chosen = CloserLook(name="gbt_realistic", techniques=found(*tables))
     text = techniques_section(msgspec.structs.replace(sample_inputs(), chosen=chosen))
     line = next(line for line in text.splitlines() if line.startswith("| T1041"))
     assert [cell.strip() for cell in line.split("|")[1:-1]] == [
