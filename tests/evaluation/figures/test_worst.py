@@ -92,11 +92,11 @@ def test_ten_pictures_are_small_the_same_each_time_and_stand_in_the_report(
     chosen = CloserLook(name="gbt_realistic", worst=found([BAD] * 10))
     inputs = msgspec.structs.replace(inputs, chosen=chosen)
     drawn = draw_episodes(inputs)
-    assert list(drawn) == [f"worst-{n:02}" for n in range(1, 11)] and drawn == draw_episodes(inputs)
+    assert list(drawn) == [f"worst_{n:02}" for n in range(1, 11)] and drawn == draw_episodes(inputs)
     assert max(len(png) for png in drawn.values()) < 20_000
     pictures = inputs.pictures | {name: f"plots/{name}.png" for name in drawn}
     text = episodes_section(msgspec.structs.replace(inputs, pictures=pictures))
-    assert text.count("](plots/worst-") == 10 and "clean called infecting in 3" in text
+    assert text.count("](plots/worst_") == 10 and "clean called infecting in 3" in text
 
 
 @pytest.mark.slow

@@ -19,11 +19,11 @@ _BREAK_STEPS = 1.5
 
 
 def draw_episodes(inputs: ReportInputs) -> dict[str, bytes]:
-    """A picture for each of the worst episodes, `worst-01` and so on. PNG bytes."""
+    """A picture for each of the worst episodes, `worst_01` and so on. PNG bytes."""
     if inputs.chosen is None:
         return {}
     phases = next(each for each in inputs.models if each.name == inputs.chosen.name).confusion.phases
-    return {f"worst-{place:02}": episode_strip(each, phases) for place, each in enumerate(inputs.chosen.worst, 1)}
+    return {f"worst_{place:02}": episode_strip(each, phases) for place, each in enumerate(inputs.chosen.worst, 1)}
 
 
 def episode_strip(episode: BadEpisode, phases: tuple[str, ...]) -> bytes:

@@ -12,6 +12,7 @@ from rlstir_core.evaluation.report.markdown import listed, number, percent, plur
 from rlstir_core.evaluation.report.rows import coded, picture, row_name
 from rlstir_core.evaluation.stats.details import BadEpisode
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
+from rlstir_core.ids import is_safe
 from rlstir_core.text import escape_md
 
 _REASONS = 2
@@ -49,7 +50,9 @@ def episodes_section(inputs: ReportInputs) -> str:
     parts = [text, table(head, rows, "rlllllrrll")]
     for place, each in enumerate(chosen.worst, 1):
         caption = f"{place}. {escape_md(each.episode_id)}: phases, attack probability and threshold"
-        parts.append("\n".join([*picture(inputs, f"worst-{place:02}", caption), f"{place}. `{show_command(each)}`"]))
+        parts += picture(inputs, f"worst_{place:02}", caption)[:1]
+        if is_safe(each.own_id) and is_safe(each.host):  # nothing else may stand in a command
+            parts.append(f"Episode {place}: `{show_command(each)}`")
     parts.append(
         "The commands draw telemetry, logs and processes of an episode; run them in the folder of this report."
     )
