@@ -49,10 +49,10 @@ def episodes_section(inputs: ReportInputs) -> str:
     )
     parts = [text, table(head, rows, "rlllllrrll")]
     for place, each in enumerate(chosen.worst, 1):
-        caption = f"{place}. {escape_md(each.episode_id)}: phases, attack probability and threshold"
-        parts += picture(inputs, f"worst_{place:02}", caption)[:1]
-        if is_safe(each.own_id) and is_safe(each.host):  # nothing else may stand in a command
-            parts.append(f"Episode {place}: `{show_command(each)}`")
+        # nothing but safe ids may stand in a command
+        command = f": `{show_command(each)}`" if is_safe(each.own_id) and is_safe(each.host) else ""
+        parts.append(f"Episode {place}{command}")
+        parts += picture(inputs, f"worst_{place:02}", f"Episode {place}: phases, attack probability, threshold")[:1]
     parts.append(
         "The commands draw telemetry, logs and processes of an episode; run them in the folder of this report."
     )
