@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.evaluation.report.inputs import ReportInputs
-from rlstir_core.evaluation.report.markdown import MISSING, figure, number, percent, table
+from rlstir_core.evaluation.report.markdown import MISSING, figure, listed, number, percent, table
 from rlstir_core.evaluation.report.rows import notes, ordered, picture, row_name
 from rlstir_core.evaluation.stats.records import Curves
 from rlstir_core.evaluation.stats.rules import FPRS
@@ -19,24 +19,29 @@ def curves_section(inputs: ReportInputs) -> str:
     models = [(model, model.curves) for model in ordered(inputs) if model.curves is not None]
     if not models:
         return ""
+    given = {each.asked_fpr for _, curves in models for each in curves.operating}
+    fprs = [fpr for fpr in FPRS if fpr in given]
     rows = [
         [
             row_name(model, inputs),
             figure(model.attack_vs_rest.auroc),
             figure(curves.average_precision),
-            *(cell for fpr in FPRS for cell in _operating(curves, fpr)),
+            *(cell for fpr in fprs for cell in _operating(curves, fpr)),
         ]
         for model, curves in models
     ]
     head = ["model", "AUROC [95 %]", "average precision [95 %]"]
-    head += [f"at {percent(fpr)}: {what}" for fpr in FPRS for what in ("recall", "precision")]
+    head += [f"at {percent(fpr)}: {what}" for fpr in fprs for what in ("recall", "precision")]
     caption = f"ROC and precision-recall curves of the {PRIMARY_MODE} models, with their thresholds"
     share = models[0][1].attack_share
+    marks = (
+        f"Marks are the thresholds that validation chose for {listed([percent(fpr) for fpr in fprs])} false positives, "
+        "where the test side puts them; recall there has its interval in the table of thresholds above. "
+    )
     text = (
-        "Attack against the rest, by the summed attack probability of a window. Marks are the thresholds that "
-        f"validation chose for {' and '.join(percent(fpr) for fpr in FPRS)} false positives, where the test side puts "
-        "them: recall there has its interval in the table of thresholds above. Average precision must be read against "
-        f"{number(share, 2)}, the share of test windows under attack, which calling everything an attack would give."
+        f"Attack against the rest, by the summed attack probability of a window. {marks if fprs else ''}Average "
+        f"precision must be read against {number(share, 2)}, the share of test windows under attack, which calling "
+        "everything an attack would give."
     )
     parts = ["## ROC and precision-recall", "", *picture(inputs, "curves", caption), text, "", table(head, rows)]
     reasons = notes(curves.average_precision for _, curves in models)

@@ -34,24 +34,22 @@ def episodes_section(inputs: ReportInputs) -> str:
             _verdict(each),
             number(each.log_loss, 2),
             f"{round(each.right * each.n_windows)} of {each.n_windows}",
-            _wrong(each),
-            escape_md(each.alarm),
         ]
         for place, each in enumerate(chosen.worst, 1)
     ]
-    head = ["", "episode", "host", "profile", "sample", "verdict", "log loss", "windows right", "confused", "alarms"]
+    head = ["", "episode", "host", "profile", "sample", "verdict", "log loss", "windows right"]
     text = (
         f"## Worst episodes\n\nThe {plural(len(rows), 'test episode')} on which {row_name(model, inputs)} has the "
         "highest mean log loss: the negative logarithm of the probability that it gave the true phase, averaged over "
-        f"the episode's windows. Alarms are those at the threshold for {percent(ALARM_FPR)} false positives. In each "
-        "picture the colours are the true phases, the strip below them those that the model named, the line is the "
-        "attack probability and the dashes are the threshold."
+        "the episode's windows. In each picture the colours are the true phases, the strip below them those that the "
+        f"model named, the line is the attack probability and the dashes are the threshold for {percent(ALARM_FPR)} "
+        "false positives, at which alarms are counted."
     )
-    parts = [text, table(head, rows, "rlllllrrll")]
+    parts = [text, table(head, rows, "rlllllrr")]
     for place, each in enumerate(chosen.worst, 1):
         # nothing but safe ids may stand in a command
-        command = f": `{show_command(each)}`" if is_safe(each.own_id) and is_safe(each.host) else ""
-        parts.append(f"Episode {place}{command}")
+        command = f". `{show_command(each)}`" if is_safe(each.own_id) and is_safe(each.host) else ""
+        parts.append(f"Episode {place}: {_wrong(each)}; alarms: {escape_md(each.alarm)}{command}")
         parts += picture(inputs, f"worst_{place:02}", f"Episode {place}: phases, attack probability, threshold")[:1]
     parts.append(
         "The commands draw telemetry, logs and processes of an episode; run them in the folder of this report."
@@ -74,4 +72,4 @@ def _verdict(episode: BadEpisode) -> str:
 
 def _wrong(episode: BadEpisode) -> str:
     words = [f"{escape_md(c.phase)} called {escape_md(c.called)} in {c.n_windows}" for c in episode.confused]
-    return listed(words) or "nothing"
+    return listed(words) or "every phase named"
