@@ -4,6 +4,7 @@ import dagster as dg
 
 from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.detectors import baselines, checkpoint_key
+from rlstir_assets.assets.logs import log_events
 from rlstir_assets.declarations import recipe_asset
 from rlstir_assets.reporting import refusals, table, teller
 from rlstir_assets.resources import Settings
@@ -17,7 +18,12 @@ GROUP = "evaluation"
     group=GROUP,
     stage="evaluation",
     kind="json",
-    deps=[split, *(checkpoint_key(model, mode) for mode in MODES for model in MODELS), baselines],
+    deps=[
+        split,
+        *(checkpoint_key(model, mode) for mode in MODES for model in MODELS),
+        baselines,
+        dg.AssetDep(log_events, partition_mapping=dg.AllPartitionMapping()),  # for recall by technique
+    ],
     description="Predictions first, labels afterwards: every checkpoint and baseline on the held-out episodes, each "
     "figure with its interval.",
     check_specs=[

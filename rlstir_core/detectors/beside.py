@@ -1,7 +1,8 @@
 """What stands beside the detectors in the table: fitted on the same folds, its predictions written, labels unread.
 
-The baselines, `gbt` on all channels where train hosts differ in channels, and `gbt` on a random split of windows to
-show what holding out costs. What does not belong here: the baselines themselves (`baselines.py`).
+The baselines, `gbt` on all channels where train hosts differ in channels, `gbt` on a random split of windows to
+show what holding out costs, and on shares of the train episodes. What does not belong here: the baselines themselves
+(`baselines.py`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rlstir_core.detectors.baselines import Majority, MiniRocketBaseline, clock,
 from rlstir_core.detectors.blocks import Blocks
 from rlstir_core.detectors.checkpoint import Members
 from rlstir_core.detectors.inputs import InputSchema
+from rlstir_core.detectors.learning_curve import LearntFrom, fit_shares, share_name
 from rlstir_core.detectors.models.gbt import GradientBoostedTrees
 from rlstir_core.detectors.random_split import write_random_split
 from rlstir_core.detectors.scenes import Scored, write_predictions
@@ -38,6 +40,7 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
     input_sha256: str
     files: dict[str, str]  # name: sha256 of its predictions
     random_split: dict[str, str]  # mode: sha256 of the predictions of `gbt` on a random split
+    learning: tuple[LearntFrom, ...]  # `gbt` on shares of the train episodes
 
 
 def fit_baselines(layout: Layout, options: StudyOptions, tell: Tell) -> tuple[Baselines, bool]:
@@ -56,7 +59,8 @@ def fit_baselines(layout: Layout, options: StudyOptions, tell: Tell) -> tuple[Ba
             scored[name] = Scored(
                 path=layout.predictions(options.recipe, name, BASELINE), inputs=inputs, predictor=predictor
             )
-        write_predictions(study, episodes, list(scored.values()), tell)
+        shares = list(fit_shares(study, layout, tell))
+        write_predictions(study, episodes, [*scored.values(), *(each for _, each in shares)], tell)
         random = {}
         for mode in MODES:
             tell(f"gbt {mode} on a random split")
@@ -65,6 +69,7 @@ def fit_baselines(layout: Layout, options: StudyOptions, tell: Tell) -> tuple[Ba
             input_sha256=study.baselines_sha256,
             files={name: file_sha256(each.path) for name, each in scored.items()},
             random_split={mode: file_sha256(file) for mode, file in random.items()},
+            learning=tuple(msgspec.structs.replace(of, sha256=file_sha256(each.path)) for of, each in shares),
         )
         write_json(path, made)
         return made, True
@@ -83,6 +88,7 @@ def kept_baselines(study: Study) -> Baselines | None:
 def _whole(layout: Layout, recipe: str, kept: Baselines) -> bool:
     files: list[tuple[Path, str]] = [(layout.predictions(recipe, n, BASELINE), sha) for n, sha in kept.files.items()]
     files += [(layout.predictions(recipe, "gbt-random-split", mode), sha) for mode, sha in kept.random_split.items()]
+    files += [(layout.predictions(recipe, share_name(of.part), BASELINE), of.sha256) for of in kept.learning]
     return all(path.is_file() and file_sha256(path) == sha for path, sha in files)
 
 

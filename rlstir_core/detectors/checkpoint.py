@@ -81,8 +81,12 @@ class Members:
 
     def predict_round(self, place: int, inputs: Inputs) -> NDArray[np.float64]:
         """Mean probability of the members of one round, (N, K): what its test episodes are scored with."""
-        parts = [detector.predict_proba(inputs) for r, _, detector in self.members if r == place]
-        return np.asarray(np.mean(parts, axis=0))
+        return np.asarray(np.mean(self.predict_members(place, inputs), axis=0))
+
+    def predict_members(self, place: int, inputs: Inputs) -> list[NDArray[np.float64]]:
+        """Probabilities by each member of one round, (N, K) each, in the order of the folds that they left out."""
+        ordered = sorted(((r, f, detector) for r, f, detector in self.members if r == place), key=lambda m: m[1])
+        return [detector.predict_proba(inputs) for *_, detector in ordered]
 
     def predict_fold(self, place: int, fold: int, inputs: Inputs) -> NDArray[np.float64]:
         """Probabilities by the member that left this fold out, (N, K): what validation is scored with."""

@@ -6,8 +6,9 @@ What does not belong here: joining predictions with labels, and any figure made 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -63,6 +64,8 @@ class RoundPredictor(Protocol):
 
     def predict_round(self, place: int, inputs: Inputs) -> NDArray[np.float64]: ...
 
+    def predict_members(self, place: int, inputs: Inputs) -> list[NDArray[np.float64]]: ...
+
     def predict_fold(self, place: int, fold: int, inputs: Inputs) -> NDArray[np.float64]: ...
 
 
@@ -73,31 +76,80 @@ class Scored:
     path: Path
     inputs: InputSchema
     predictor: RoundPredictor
+    shown: tuple[str, ...] = ()  # the scenes that it is shown; all of them where none is named
+    by_member: bool = False  # whether to keep what each member names on the test side
 
 
-def write_predictions(study: Study, episodes: EpisodeSet, scored: Sequence[Scored], tell: Tell) -> None:
+@dataclass(kw_only=True, eq=False)
+class Spent:
+    """What scoring one predictor took, and what its members named: nothing of it goes into a prediction file."""
+
+    n_windows: int = 0
+    inputs_cpu_s: float = 0.0  # making its inputs, as if no other predictor shared them
+    inputs_wall_s: float = 0.0
+    predict_cpu_s: float = 0.0
+    predict_wall_s: float = 0.0
+    called: list[NDArray[np.int8]] = field(default_factory=list)  # (M, n) by block of the test scene, in its order
+
+
+def write_predictions(study: Study, episodes: EpisodeSet, scored: Sequence[Scored], tell: Tell) -> list[Spent]:
     """Shows every scene of every round to every predictor, a block of episodes at a time, and writes what they say."""
     schemas = {each.inputs.sha256: each.inputs for each in scored}
+    spent = [Spent() for _ in scored]
     with contextlib.ExitStack() as held:
         writers = [held.enter_context(_writing(each.path, study.schema.phases)) for each in scored]
         for scene, place, fold, recordings in _parts(study, episodes):
+            asked = [at for at, each in enumerate(scored) if not each.shown or scene.name in each.shown]
             ordered = sorted(recordings, key=episodes.place)  # type: ignore[arg-type]
             blocks = {
-                key: in_blocks(episodes, ordered, inputs, scene.view, block=_BLOCK) for key, inputs in schemas.items()
+                key: in_blocks(episodes, ordered, schemas[key], scene.view, block=_BLOCK)
+                for key in dict.fromkeys(scored[at].inputs.sha256 for at in asked)
             }
-            n = len(next(iter(blocks.values())))
+            n = len(next(iter(blocks.values()))) if blocks else 0
             for k in range(n):
                 for key, of_schema in blocks.items():
+                    began = _now()
                     inputs = of_schema.inputs(k)
-                    for each, write in zip(scored, writers, strict=True):
-                        if each.inputs.sha256 == key:
-                            proba_NK = (
-                                each.predictor.predict_round(place, inputs)
-                                if fold is None
-                                else each.predictor.predict_fold(place, fold, inputs)
-                            )
-                            write(scene, place, inputs.windows, proba_NK)
+                    made = _since(began)
+                    for at in asked:
+                        if scored[at].inputs.sha256 == key:
+                            began = _now()
+                            proba_NK = _said(scored[at], scene, place, fold, inputs, spent[at])
+                            _add(spent[at], len(proba_NK), made, _since(began))
+                            writers[at](scene, place, inputs.windows, proba_NK)
                 tell(f"{scene.name}, round {place + 1} of {len(study.split.rounds)}: {k + 1}/{n} blocks of episodes")
+    return spent
+
+
+def _said(
+    scored: Scored, scene: Scene, place: int, fold: int | None, inputs: Inputs, spent: Spent
+) -> NDArray[np.float64]:
+    """What a predictor says of a block; on the test scene what its members name is kept where that was asked for."""
+    if fold is not None:
+        return scored.predictor.predict_fold(place, fold, inputs)
+    if not (scored.by_member and scene.name == TEST):
+        return scored.predictor.predict_round(place, inputs)
+    parts = scored.predictor.predict_members(place, inputs)
+    spent.called.append(np.stack([part.argmax(axis=1).astype(np.int8) for part in parts]))
+    return np.asarray(np.mean(parts, axis=0))
+
+
+def _now() -> tuple[float, float]:
+    return time.process_time(), time.perf_counter()
+
+
+def _since(began: tuple[float, float]) -> tuple[float, float]:
+    """Seconds of CPU and of the clock."""
+    cpu, wall = _now()
+    return cpu - began[0], wall - began[1]
+
+
+def _add(spent: Spent, n: int, inputs: tuple[float, float], predict: tuple[float, float]) -> None:
+    spent.n_windows += n
+    spent.inputs_cpu_s += inputs[0]
+    spent.inputs_wall_s += inputs[1]
+    spent.predict_cpu_s += predict[0]
+    spent.predict_wall_s += predict[1]
 
 
 def _parts(study: Study, episodes: EpisodeSet) -> Iterator[tuple[Scene, int, int | None, list[Recording]]]:

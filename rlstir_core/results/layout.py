@@ -108,5 +108,9 @@ class Layout:
         """Everything that the report is made of."""
         return self.evaluation(recipe) / "comparison_inputs.json"
 
+    def costs(self, recipe: str) -> Path:
+        """What scoring took on this machine: measured anew each time, so no result and in no hash."""
+        return self.evaluation(recipe) / "cost.json"
+
     def report(self, recipe: str) -> Path:
         return self.evaluation(recipe) / "comparison_v2.md"

@@ -21,7 +21,7 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "lab_checks": 1,
         "split": 2,
         "weights": 2,
-        "baselines": 1,
+        "baselines": 2,
         "evaluation": 3,
         "report": 2,
     }

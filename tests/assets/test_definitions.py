@@ -135,7 +135,7 @@ def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -
     assert parents("lab_checks") == {"log_events"}
     assert parents("split") == {"validation", "window_tensors"}
     assert all(parents(name) == {"split", "window_features", "lab_checks"} for name in (*CHECKPOINTS, "baselines"))
-    assert parents("detector_eval") == {"split", *CHECKPOINTS, "baselines"}
+    assert parents("detector_eval") == {"split", *CHECKPOINTS, "baselines", "log_events"}
     assert parents("comparison_v2") == {"detector_eval"}
 
 

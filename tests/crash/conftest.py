@@ -20,15 +20,29 @@ HOOK = Path(__file__).parent / "hook"
 
 
 def contents(data: Path) -> dict[str, str]:
-    """{path: hash} of every result. Ledgers, locks and the store's stamp are none: they hold inodes of this machine.
+    """{path: hash} of every result.
 
-    A page counts without the list that says when it was made.
+    Ledgers, locks and the store's stamp are none: they hold inodes of this machine. Nor is what scoring took: it has a
+    file of its own, and the last section of the report. A page counts without the list that says when it was made.
     """
     return {
-        str(path.relative_to(data)): hashlib.sha256(re.sub(MADE, b"", path.read_bytes())).hexdigest()
+        str(path.relative_to(data)): hashlib.sha256(_without_cost(path)).hexdigest()
         for path in sorted(data.rglob("*"))
-        if path.is_file() and not path.name.startswith("_") and path.name != "store.json" and ".locks" not in path.parts
+        if path.is_file()
+        and not path.name.startswith("_")
+        and path.name not in ("store.json", "cost.json")
+        and ".locks" not in path.parts
     }
+
+
+def _without_cost(path: Path) -> bytes:
+    """What a file holds; of a report what comes before the section that tells what scoring took."""
+    held = re.sub(MADE, b"", path.read_bytes())
+    if not path.name.startswith("comparison_v2."):
+        return held
+    before, section, after = held.rpartition(b"\n## Cost\n" if path.suffix == ".md" else b"<h2>Cost</h2>")
+    assert section and after.count(b"\n## ") == after.count(b"<h2") == 0, f"{path.name} does not end with its cost"
+    return before
 
 
 @dataclass(frozen=True)

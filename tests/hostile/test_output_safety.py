@@ -34,6 +34,7 @@ from plain_text import (
 from rlstir_assets import console
 from rlstir_assets.reporting import refusals, table
 from rlstir_core.errors import StoreError
+from rlstir_core.evaluation.detectors.cost import read_costs
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.evaluation.report.document import render_markdown
@@ -55,6 +56,14 @@ from rlstir_core.evaluation.report.inputs import (
 from rlstir_core.evaluation.report.markdown import link
 from rlstir_core.evaluation.report.model_card import render_model_card
 from rlstir_core.evaluation.report.pictures.inline import inline_forest
+from rlstir_core.evaluation.stats.details import (
+    BenignWork,
+    CloserLook,
+    Confused,
+    FlaggedWork,
+    TechniqueRecall,
+    Techniques,
+)
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation, Stratum, Untested
 from rlstir_core.text import escape_md
@@ -96,6 +105,7 @@ def test_a_run_over_a_hostile_store_says_everything_as_plain_text(
     assert any(MARK in fault.detail for fault in inputs.quality.index_faults)
     markdown, html = report.read_text(), report.with_suffix(".html").read_text()
     assert_tables_hold(markdown, "comparison_v2.md")
+    calm = msgspec.structs.replace(calm, costs=read_costs(driven.layout, "host"))
     known = rendered(render_markdown(calm)), Page(render_html(calm, {}))
     assert MARK in markdown and MARK in html
     pictures = {("img", name) for name in ("", "src", "alt")} | {("ul", "class")}
@@ -148,6 +158,27 @@ def poisoned(inputs: ReportInputs, text: str) -> ReportInputs:
             bad_rows=(BadRows(host=text, source=text, read=2, dropped=1),),
             notes=(text,),
         ),
+        chosen=None if inputs.chosen is None else poisoned_look(inputs.chosen, text),
+    )
+
+
+def poisoned_look(look: CloserLook, text: str) -> CloserLook:
+    """`look` with benign work, episodes and techniques that are called `text`."""
+    replace = msgspec.structs.replace
+    share = Estimate(value=0.5, note=text)
+    few = (Untested(kind="sample", name=text, n_test=1, reason=text),)
+    work = FlaggedWork(kind="sample", name=text, n_episodes=5, n_windows=9, windows=share, episodes=share)
+    technique = TechniqueRecall(technique=text, name=text, n_episodes=5, median_s=1.0, share=share)
+    named = {"profile": text, "sample": text, "reasons": (text, text), "alarm": text}
+    of_episode = {"episode_id": text, "own_id": text, "host": text, "called": (text,) * len(look.worst[0].called)}
+    confused = (Confused(phase=text, called=text, n_windows=2),)
+    spans = tuple(replace(span, phase=text) for span in look.worst[0].spans)
+    return replace(
+        look,
+        reliability=tuple(replace(each, share=share) for each in look.reliability),
+        benign=BenignWork(rows=(work,), untested=few, n_untested={"sample": 1}),
+        worst=(replace(look.worst[0], **named, **of_episode, confused=confused, spans=spans),),
+        techniques=Techniques(rows=(technique,), untested=few, n_untested=1, n_episodes=5),
     )
 
 
@@ -247,7 +278,7 @@ def test_a_report_written_from_a_hostile_context_leaves_nothing_hostile_on_disk(
     assert_report_is_safe(
         re.sub(r"!\[[^]]*\]\(plots/\w+\.png\)", "", written.markdown.read_text()),
         re.sub(r'<img src="data:image/[a-z+]+;base64,[^"]*"[^>]*>', "", written.html.read_text()),
-        poisoned(inputs, MILD),
+        msgspec.structs.replace(poisoned(inputs, MILD), costs=read_costs(layout, "host")),
         "comparison_v2",
     )
     for file in (*layout.artifacts("host").glob("*.md"), *path.parent.rglob("*.md"), *path.parent.rglob("*.html")):

@@ -11,22 +11,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 
+from rlstir_core.arrays import Ints
 from rlstir_core.atomic import canonical_sha256, file_sha256, sweep, write_json
 from rlstir_core.contract.registry import MODES, PRIMARY_MODE, Registry
+from rlstir_core.detectors import learning_curve
 from rlstir_core.detectors.beside import BASELINE, Baselines, kept_baselines
 from rlstir_core.detectors.checkpoint import Checkpoint, load_detector, read_checkpoint
 from rlstir_core.detectors.episode_set import EpisodeSet
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION, Scored, scenes, write_predictions
+from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION, Scored, Spent, scenes, write_predictions
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import check_checkpoint
 from rlstir_core.errors import SplitRefused, UpstreamMissing
+from rlstir_core.evaluation.detectors.chosen import look_closer
 from rlstir_core.evaluation.detectors.context import describe_quality, describe_split, make_manifest
+from rlstir_core.evaluation.detectors.cost import write_costs
 from rlstir_core.evaluation.detectors.evaluate import ModelEvaluation, evaluate_scores, to_json
 from rlstir_core.evaluation.detectors.pairs import ScoredPair, ScoreReader, read_random_split
 from rlstir_core.evaluation.detectors.probes import leak_probes
+from rlstir_core.evaluation.detectors.spread import learning_points, member_spread
 from rlstir_core.evaluation.report.inputs import ReportInputs
+from rlstir_core.evaluation.report.sections.verdict import chosen_model
+from rlstir_core.evaluation.stats.details import CloserLook, LearningPoint, MemberSpread
 from rlstir_core.evaluation.stats.intervals import Estimate, independent_gap
 from rlstir_core.evaluation.stats.metrics import chance_macro_f1, macro_f1, untested
 from rlstir_core.evaluation.stats.paired import Contender, contender, default_family, paired_differences
@@ -35,6 +43,7 @@ from rlstir_core.evaluation.stats.scored import Truth
 from rlstir_core.progress import Tell
 from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
+from rlstir_core.results.ledger import held_sha256
 from rlstir_core.results.lock import holding
 from rlstir_core.results.versions import version
 
@@ -139,8 +148,14 @@ def _evaluation_sha256(study: Study, registry: Registry, checkpoints: Checkpoint
             [(c.model, c.mode, c.input_sha256, c.weights_sha256) for c in checkpoints.values()],
             baselines,
             file_sha256(index) if index.exists() else "",
+            # recall by technique reads the log rows of test episodes
+            [held_sha256(study.layout.log_events(host), "log_rows") for host in _tested_hosts(study)],
         ]
     )
+
+
+def _tested_hosts(study: Study) -> list[str]:
+    return sorted({info.host for info in study.split.tested})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -175,9 +190,11 @@ class _Evaluation:
 
     def run(self, hosts: tuple[str, ...], key: str) -> ReportInputs:
         study, tell, draws = self.study, self.tell, self.study.numbers.bootstrap_draws
-        self._predict()
+        spent = self._predict()
         found: dict[str, _Found] = {}
         truth: Truth | None = None
+        spreads: list[MemberSpread | None] = []
+        first_members = np.empty(0, np.int64)
         names = [(f"{model}_{mode}", model, mode) for model, mode in self.checkpoints]
         names += [(name, name, BASELINE) for name in self.baselines.files]
         for name, model, mode in names:
@@ -187,6 +204,11 @@ class _Evaluation:
                 contender=contender(*pairs[TEST]),
             )
             truth = truth or pairs[TEST][0]
+            if name in spent:
+                called = spent.pop(name).called
+                spreads.append(member_spread(*pairs[TEST], called))
+                if (model, mode) == (learning_curve.MODEL, PRIMARY_MODE):
+                    first_members = np.concatenate([block[learning_curve.FOLD] for block in called]).astype(np.int64)
             tell(f"{name} scored")
         assert truth is not None  # there are twelve checkpoints
         models = tuple(found[f"{model}_{mode}"].evaluation for model, mode in self.checkpoints)
@@ -195,7 +217,7 @@ class _Evaluation:
         gaps = [self._gap(mode, found[f"gbt_{mode}"].evaluation.metrics.macro_f1, draws) for mode in MODES]
         chance = chance_macro_f1(_train_frequencies(study), truth)
         held = {name: each.evaluation.metrics.macro_f1 for name, each in found.items()}
-        return ReportInputs(
+        inputs = ReportInputs(
             recipe=self.recipe,
             headline=study.split.headline,
             store=self.registry.name,
@@ -212,16 +234,45 @@ class _Evaluation:
             manifest=make_manifest(study, hosts, self.registry, key, list(self.checkpoints.values())),
             facts=_facts(study, list(self.checkpoints.values())),
         )
+        return msgspec.structs.replace(
+            inputs,
+            chosen=self._chosen(inputs, draws),
+            members=tuple(spread for spread in spreads if spread is not None),
+            learning=self._learning(truth, first_members, draws),
+        )
 
-    def _predict(self) -> None:
+    def _learning(self, truth: Truth, called_N: Ints, draws: int) -> tuple[LearningPoint, ...]:
+        """The shares that were fitted beside the baselines, and the whole: the checkpoint's own first member."""
+        named = []
+        for of in self.baselines.learning:
+            name = learning_curve.share_name(of.part)
+            path = self.layout.predictions(self.recipe, name, BASELINE)
+            _, scores = self.reader.read(path, name, learning_curve.MODEL, PRIMARY_MODE)[TEST]
+            named.append((1 / of.part, of.n_episodes, scores.predicted_N))
+        rounds = self.study.split.rounds
+        n_episodes = round(sum(len(self.episodes.select(each.train)) for each in rounds) / len(rounds))
+        return learning_points(truth, [*named, (1.0, n_episodes, called_N)], draws=draws)
+
+    def _chosen(self, inputs: ReportInputs, draws: int) -> CloserLook | None:
+        chosen = chosen_model(inputs)
+        if chosen is None:
+            return None
+        model = chosen[0]
+        path = self.layout.predictions(self.recipe, model.model, model.mode)
+        pairs = self.reader.read(path, model.name, model.model, model.mode)
+        return look_closer(model.name, pairs, self.episodes, self.layout, draws=draws)
+
+    def _predict(self) -> dict[str, Spent]:
         """Writes what every checkpoint says of every scene; what stands beside them has been written already."""
         scored = []
         for model, mode in self.checkpoints:
             inputs = self.study.input_schema(MODELS[model].kind, mode)
             _, members = load_detector(self.layout.checkpoint(self.recipe, model, mode), inputs)
             path = self.layout.predictions(self.recipe, model, mode)
-            scored.append(Scored(path=path, inputs=inputs, predictor=members))
-        write_predictions(self.study, self.episodes, scored, self.tell)
+            scored.append(Scored(path=path, inputs=inputs, predictor=members, by_member=True))
+        spent = write_predictions(self.study, self.episodes, scored, self.tell)
+        write_costs(self.layout, self.study, zip(self.checkpoints.values(), spent, strict=True))
+        return {f"{c.model}_{c.mode}": each for c, each in zip(self.checkpoints.values(), spent, strict=True)}
 
     def _evaluate(self, pairs: dict[str, ScoredPair], checkpoint: Checkpoint | None, draws: int) -> ModelEvaluation:
         schema, split = self.study.schema, self.study.split
@@ -245,6 +296,7 @@ class _Evaluation:
             profiles=self.registry.profiles,
             prefixes=prefixes,
             as_recorded=pairs.get(AS_RECORDED),
+            stride_s=schema.windowing.length_s if schema.windowing.whole else schema.windowing.stride_s,
             draws=draws,
         )
 

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlstir_core.evaluation.detectors import detection
+from rlstir_core.evaluation.detectors.alarms import alarm_rate
 from rlstir_core.evaluation.stats import metrics
+from rlstir_core.evaluation.stats.curves import curves
 from rlstir_core.evaluation.stats.intervals import DRAWS, refused
 from rlstir_core.evaluation.stats.records import ModelEvaluation, Stratum, evaluation_from_json, to_json
-from rlstir_core.evaluation.stats.rules import FPRS
+from rlstir_core.evaluation.stats.rules import ALARM_FPR, FPRS
 from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth, check_pair
 
 __all__ = ["ModelEvaluation", "evaluate_scores", "evaluation_from_json", "to_json"]
@@ -33,20 +35,23 @@ def evaluate_scores(
     prefixes: Sequence[tuple[float, Truth, Scores]] = (),
     prefix_unit: str = "steps",
     as_recorded: tuple[Truth, Scores] | None = None,
+    stride_s: float | None = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> ModelEvaluation:
     """Everything that the test predictions of one model say.
 
-    `validation` chooses the thresholds. `profiles` are all that the registry knows, so that those without
-    a test episode are listed. With `prefixes` the early-detection curve is that of whole runs. `as_recorded`
-    are the same episodes scored from the recording's own start.
+    `validation` chooses the thresholds. `stride_s` is what one window stands for; without, alarms are not counted.
+    `profiles` are all that the registry knows, so that those without a test episode are listed. With `prefixes` the
+    early-detection curve is that of whole runs. `as_recorded` are the same episodes scored from the recording's own
+    start.
     """
     check_pair(truth, scores)
     if not len(truth):
         raise ValueError("there are no test windows to evaluate; the split must have a test side")
     every_E = truth.scored_E
     complete_E = truth.episodes.complete
+    thresholds = {fpr: detection.choose_threshold(validation, fpr) for fpr in FPRS}
     early = (
         detection.prefix_curve(prefixes, unit=prefix_unit, draws=draws, seed=seed)
         if prefixes
@@ -83,6 +88,16 @@ def evaluate_scores(
         as_recorded=None if as_recorded is None else _whole(as_recorded, draws, seed),
         schema_sha256=schema_sha256,
         checkpoint_sha256=checkpoint_sha256,
+        alarms=None
+        if stride_s is None
+        else alarm_rate(truth, scores, thresholds[ALARM_FPR], stride_s, draws=draws, seed=seed),
+        curves=curves(
+            truth,
+            scores,
+            [(fpr, threshold.alarms(truth, scores)) for fpr, threshold in thresholds.items()],
+            draws=draws,
+            seed=seed,
+        ),
     )
 
 

@@ -34,6 +34,8 @@ class TruthTable:
         self.label_W = np.concatenate([np.empty(0, np.int64), *(r.label_W for r in recordings)])
         self.purity_W = np.concatenate([np.empty(0, np.float32), *(r.purity_W for r in recordings)])
         self.since_W = np.concatenate([np.empty(0), *(r.since_onset_W for r in recordings)])
+        starts = np.concatenate([np.empty(0, np.int64), *(r.grid.start_W for r in recordings)])
+        self.begin_s_W = starts / schema.windowing.bin_hz
 
     def truth(
         self,
@@ -54,6 +56,7 @@ class TruthTable:
             since_onset_s_N=self.since_W[at_N],
             episodes=self.episodes,
             round_N=round_N,
+            begin_s_N=self.begin_s_W[at_N],
         )
 
 

@@ -17,12 +17,15 @@ import msgspec
 from rlstir_core.atomic import canonical_sha256, sweep, write_bytes, write_json, write_text
 from rlstir_core.detectors.checkpoint import Checkpoint, read_checkpoint
 from rlstir_core.errors import UpstreamMissing
+from rlstir_core.evaluation.detectors.cost import read_costs
 from rlstir_core.evaluation.detectors.detector_eval import held_for, read_inputs
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.history import continued, history_path, made_lines, read_history, write_history
 from rlstir_core.evaluation.report.html import render_html
 from rlstir_core.evaluation.report.inputs import Manifest, ReportInputs
 from rlstir_core.evaluation.report.model_card import render_model_card
+from rlstir_core.evaluation.report.pictures.curves import draw_curves
+from rlstir_core.evaluation.report.pictures.episodes import draw_episodes
 from rlstir_core.evaluation.report.pictures.inline import inline_forest
 from rlstir_core.evaluation.report.pictures.plots import draw_all
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
@@ -61,10 +64,15 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
     path = layout.report(recipe)
     _manifest_path(layout, recipe).unlink(missing_ok=True)
     sweep(path.parent, deep=True)
-    plots = draw_all(inputs)
+    plots = draw_all(inputs) | draw_curves(inputs) | draw_episodes(inputs)
+    for old in (path.parent / "plots").glob("*.png"):
+        if old.stem not in plots:
+            old.unlink()
     for name, png in plots.items():
         write_bytes(path.parent / "plots" / f"{name}.png", png)
     inputs = msgspec.structs.replace(inputs, pictures={name: f"plots/{name}.png" for name in plots})
+    sha256 = canonical_sha256(render_markdown(inputs))  # of all that is a function of the inputs, so without costs
+    inputs = msgspec.structs.replace(inputs, costs=read_costs(layout, recipe))
     for evaluation in inputs.models:
         checkpoint = read_checkpoint(layout.checkpoint(recipe, evaluation.model, evaluation.mode))
         card = _card_path(layout, recipe, evaluation.name)
@@ -73,8 +81,7 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
     html = path.with_suffix(".html")
     history = continued(read_history(path), inputs, time.time())
     write_text(html, render_html(inputs, plots, made_lines(history)))
-    text = render_markdown(inputs)
-    write_text(path, text)
+    write_text(path, render_markdown(inputs))
     write_history(path, history)
     write_json(_manifest_path(layout, recipe), _manifest(inputs))
     chosen = chosen_model(inputs)
@@ -83,7 +90,7 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
         html=html,
         inline=inline_forest(inputs.models, inputs.chance),
         chosen=chosen[0] if chosen is not None and chosen[1] == "validation" else None,
-        sha256=canonical_sha256(text),
+        sha256=sha256,
     )
 
 

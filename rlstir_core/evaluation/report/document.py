@@ -7,6 +7,7 @@ a section (`sections/`), pictures (`pictures/`).
 from __future__ import annotations
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
+from rlstir_core.evaluation.report.sections.alarms import alarms_section, benign_section, techniques_section
 from rlstir_core.evaluation.report.sections.breakdowns import (
     completeness_section,
     confusion_section,
@@ -15,6 +16,9 @@ from rlstir_core.evaluation.report.sections.breakdowns import (
     start_section,
     strata_section,
 )
+from rlstir_core.evaluation.report.sections.cost import cost_section
+from rlstir_core.evaluation.report.sections.curves import curves_section, reliability_section
+from rlstir_core.evaluation.report.sections.episodes import episodes_section
 from rlstir_core.evaluation.report.sections.files import files_section
 from rlstir_core.evaluation.report.sections.models import gap_section, models_section, paired_section
 from rlstir_core.evaluation.report.sections.opening import opening
@@ -27,6 +31,7 @@ from rlstir_core.evaluation.report.sections.provenance import (
     split_section,
     untested_section,
 )
+from rlstir_core.evaluation.report.sections.training import learning_section, spread_section
 from rlstir_core.evaluation.report.sections.verdict import verdict_paragraphs
 
 
@@ -37,14 +42,22 @@ def render_markdown(inputs: ReportInputs, *, page: bool = False) -> str:
         "## Verdict\n\n" + "\n\n".join(verdict_paragraphs(inputs)),
         models_section(inputs),
         paired_section(inputs),
+        spread_section(inputs),
+        learning_section(inputs),
         gap_section(inputs),
         phases_section(inputs),
         strata_section(inputs, "profile", "Per profile", lambda m: m.per_profile),
         strata_section(inputs, "host", "Per host", lambda m: m.per_host),
         completeness_section(inputs),
         start_section(inputs),
+        alarms_section(inputs),
+        benign_section(inputs),
+        techniques_section(inputs),
         early_section(inputs),
+        curves_section(inputs),
+        reliability_section(inputs),
         confusion_section(inputs),
+        episodes_section(inputs),
         untested_section(inputs),
         setup_section(inputs),
         split_section(inputs),
@@ -53,5 +66,6 @@ def render_markdown(inputs: ReportInputs, *, page: bool = False) -> str:
         files_section(inputs),
         manifest_section(inputs),
         reading_section(),
+        cost_section(inputs),  # last: two runs are equal up to here
     ]
     return "\n\n".join(section for section in sections if section) + "\n"

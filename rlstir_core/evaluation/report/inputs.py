@@ -6,6 +6,7 @@ What does not belong here: computing any of it, and any wording.
 # ruff: noqa: RUF012 - msgspec gives every instance its own empty dict
 from __future__ import annotations
 
+from rlstir_core.evaluation.stats.details import CloserLook, LearningPoint, MemberSpread, ModelCost
 from rlstir_core.evaluation.stats.records import ModelEvaluation, PairedDifference, Record, SplitGap, Untested
 
 
@@ -149,3 +150,7 @@ class ReportInputs(Record, frozen=True, kw_only=True):
     manifest: Manifest
     facts: dict[str, str] = {}  # further lines of the head: preset, device, window
     pictures: dict[str, str] = {}  # relative path by name: forest, confusion, early
+    chosen: CloserLook | None = None  # a closer look at the model that the verdict speaks of
+    members: tuple[MemberSpread, ...] = ()
+    learning: tuple[LearningPoint, ...] = ()  # one member of `gbt` on growing shares of the train episodes
+    costs: tuple[ModelCost, ...] = ()  # read from beside the evaluation: never part of it, nor of any hash

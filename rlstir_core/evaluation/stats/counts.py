@@ -75,7 +75,33 @@ def share_statistic(truth: Truth, hit_N: Bools, among_N: Bools) -> Statistic:
 
 
 def auroc_statistic(truth: Truth, scores: Scores) -> Statistic:
-    """AUROC of the attack probability: the Mann-Whitney statistic from histograms, a tie counts half.
+    """AUROC of the attack probability: the Mann-Whitney statistic from histograms, a tie counts half."""
+    sums, B = attack_histogram(truth, scores)
+
+    def area(s: Floats) -> Floats:
+        rest, attack = s[..., :B], s[..., B:]
+        below = np.cumsum(rest, axis=-1) - rest
+        wins = (attack * (below + 0.5 * rest)).sum(axis=-1)
+        return ratio(wins, attack.sum(axis=-1) * rest.sum(axis=-1))
+
+    return Statistic(sums_US=sums, of=area)
+
+
+def average_precision_statistic(truth: Truth, scores: Scores) -> Statistic:
+    """Average precision of the attack probability: the precision at each threshold, weighted by the recall it adds."""
+    sums, B = attack_histogram(truth, scores)
+
+    def area(s: Floats) -> Floats:
+        rest, attack = s[..., B - 1 :: -1], s[..., : B - 1 : -1]  # from the highest probability down
+        hits = np.cumsum(attack, axis=-1)
+        precision = np.nan_to_num(ratio(hits, hits + np.cumsum(rest, axis=-1)))
+        return ratio((attack * precision).sum(axis=-1), attack.sum(axis=-1))
+
+    return Statistic(sums_US=sums, of=area)
+
+
+def attack_histogram(truth: Truth, scores: Scores) -> tuple[Floats, int]:
+    """Windows by bin of the attack probability, first those without attack, (E, 2*B), and B.
 
     Exact while the probability takes at most 1,024 values; above that, in 1,024 bins of equally many values (fewer
     beyond 4,096 episodes).
@@ -87,15 +113,7 @@ def auroc_statistic(truth: Truth, scores: Scores) -> Statistic:
         values = np.unique(np.quantile(values, np.linspace(0, 1, most + 1)[:-1]))
     B = len(values)
     bin_N = np.searchsorted(values, attack_N, side="right") - 1
-    sums = episode_sums(truth, truth.is_attack_N * B + bin_N, 2 * B)
-
-    def area(s: Floats) -> Floats:
-        rest, attack = s[..., :B], s[..., B:]
-        below = np.cumsum(rest, axis=-1) - rest
-        wins = (attack * (below + 0.5 * rest)).sum(axis=-1)
-        return ratio(wins, attack.sum(axis=-1) * rest.sum(axis=-1))
-
-    return Statistic(sums_US=sums, of=area)
+    return episode_sums(truth, truth.is_attack_N * B + bin_N, 2 * B), B
 
 
 def calibration_statistic(truth: Truth, scores: Scores) -> Statistic:

@@ -22,6 +22,7 @@ from scipy import special
 
 from rlstir_core.arrays import Floats, Ints
 from rlstir_core.evaluation.stats.scored import Texts
+from rlstir_core.learning.scores import ratio
 
 Unit = Literal["episode", "host"]
 
@@ -130,6 +131,20 @@ def estimate(statistic: Statistic, *, draws: int = DRAWS, seed: int = 0, jackkni
         return Estimate(value=value, note=f"undefined in {100 * share:.0f} % of the resamples, no interval")
     lo, hi = np.quantile(kept, [TAIL, 1 - TAIL])
     return Estimate(value=value, lo=float(lo), hi=float(hi), method="percentile bootstrap")
+
+
+def rate_estimate(events_U: Floats, exposure_U: Floats, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
+    """Events by exposure with an interval over episodes; without any event the bound of one that has at most one."""
+    units = len(events_U)
+    if units >= MIN_EPISODES and exposure_U.sum() > 0 and not events_U.any():
+        edge = _edge(0.0, units, "episode")
+        assert edge.hi is not None
+        return msgspec.structs.replace(edge, hi=edge.hi * units / float(exposure_U.sum()))
+    rate = Statistic(
+        sums_US=np.stack([events_U, exposure_U], axis=1), of=lambda s: ratio(s[..., 0], s[..., 1]), bounded=False
+    )
+    found = estimate(rate, draws=draws, seed=seed)
+    return found if found.lo is None else msgspec.structs.replace(found, lo=max(0.0, found.lo))
 
 
 def new_host_estimate(statistic: Statistic, host_U: Texts) -> Estimate:

@@ -100,7 +100,7 @@ def untested(truth: Truth, *, profiles: Sequence[str] = (), hosts: Sequence[str]
         "host": dict.fromkeys(hosts, 0) | _sizes(truth, "host"),
     }
     return tuple(
-        Untested(kind=kind, name=name, n_test=size, reason=_reason(size))
+        Untested(kind=kind, name=name, n_test=size, reason=too_few_episodes(size))
         for kind, known in sizes.items()
         for name, size in known.items()
         if size < MIN_PHASE_EPISODES
@@ -167,7 +167,8 @@ def _sizes(truth: Truth, kind: str) -> dict[str, int]:
     return {str(name): int((truth.scored_E & (value_E == name)).sum()) for name in np.unique(value_E)}
 
 
-def _reason(size: int) -> str:
+def too_few_episodes(size: int) -> str:
+    """Why something is untested."""
     if size == 0:
         return "no test episode"
     return f"{size} test episode{'' if size == 1 else 's'}, {MIN_PHASE_EPISODES} needed"

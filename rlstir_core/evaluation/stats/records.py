@@ -90,6 +90,53 @@ class EarlyCurve(Record, frozen=True, kw_only=True):
     points: tuple[EarlyPoint, ...]
 
 
+class AlarmRate(Record, frozen=True, kw_only=True):
+    """False alarms: alarms that begin in a window without attack, by hour of scored time without attack."""
+
+    fpr: float
+    stride_s: float  # what one window stands for
+    onsets: int
+    hours: float
+    n_episodes: int  # with windows without attack
+    per_hour: Estimate
+
+
+class CurvePoint(Record, frozen=True, kw_only=True):
+    """What calling an attack from some probability up gives; `precision` is null where nothing is called one."""
+
+    fpr: float
+    recall: float
+    precision: float | None
+
+
+class OperatingPoint(Record, frozen=True, kw_only=True):
+    """Where the threshold that validation chose for a rate of false positives lies on the test side's curves."""
+
+    asked_fpr: float
+    at: CurvePoint
+
+
+class ReliabilityBin(Record, frozen=True, kw_only=True):
+    """The windows whose attack probability lies in one bin, and the share of them that are under attack."""
+
+    low: float
+    high: float
+    n_windows: int
+    n_episodes: int
+    mean_probability: float
+    share: Estimate  # with an interval for the chosen model only
+
+
+class Curves(Record, frozen=True, kw_only=True):
+    """Attack against the rest at every threshold; the points are thinned, the figures are not."""
+
+    attack_share: float  # of the test windows: the precision of calling everything an attack
+    points: tuple[CurvePoint, ...]
+    operating: tuple[OperatingPoint, ...]
+    average_precision: Estimate
+    reliability: tuple[ReliabilityBin, ...]
+
+
 class Confusion(Record, frozen=True, kw_only=True):
     """Counts of windows, true phase by predicted phase."""
 
@@ -127,6 +174,8 @@ class ModelEvaluation(Record, frozen=True, kw_only=True):
     selected_on: str = "validation"
     schema_sha256: str = ""
     checkpoint_sha256: str = ""
+    alarms: AlarmRate | None = None
+    curves: Curves | None = None  # None where the registry names no attack phase, or one side has no window
 
 
 class PairedDifference(Record, frozen=True, kw_only=True):

@@ -59,6 +59,7 @@ class Truth:
     since_onset_s_N: Floats  # window end minus onset; NaN before the onset and where there is none
     episodes: Episodes
     round_N: Ints | None = None  # of the split, whose members scored the window; None where there is one round
+    begin_s_N: Floats | None = None  # window begin, seconds since the recording's own start; None where unknown
 
     def __post_init__(self) -> None:
         for name in ("episode_N", "y_N"):
@@ -70,6 +71,8 @@ class Truth:
         for name in ("y_N", "purity_N", "end_s_N", "since_onset_s_N"):
             if getattr(self, name).shape != self.episode_N.shape or self.episode_N.ndim != 1:
                 raise ValueError(f"Truth.{name} has shape {getattr(self, name).shape}, not {self.episode_N.shape}")
+        if self.begin_s_N is not None and self.begin_s_N.shape != self.episode_N.shape:
+            raise ValueError(f"Truth.begin_s_N has shape {self.begin_s_N.shape}, not {self.episode_N.shape}")
         if len(self) and not (self.y_N.min() >= 0 and self.y_N.max() < self.n_phases):
             raise ValueError(f"Truth.y_N runs from {self.y_N.min()} to {self.y_N.max()} with {self.n_phases} phases")
         if len(self) and not (self.episode_N.min() >= 0 and self.episode_N.max() < len(self.episodes)):
@@ -81,6 +84,11 @@ class Truth:
     @property
     def n_phases(self) -> int:
         return len(self.phases)
+
+    @property
+    def time_s_N(self) -> Floats:
+        """What orders the windows of an episode: the recording's own time where it is known. (N,)"""
+        return self.end_s_N if self.begin_s_N is None else self.begin_s_N
 
     @cached_property
     def attack_K(self) -> Bools:
@@ -125,6 +133,7 @@ class Truth:
             end_s_N=self.end_s_N[mask_N],
             since_onset_s_N=self.since_onset_s_N[mask_N],
             round_N=None if self.round_N is None else self.round_N[mask_N],
+            begin_s_N=None if self.begin_s_N is None else self.begin_s_N[mask_N],
         )
 
 

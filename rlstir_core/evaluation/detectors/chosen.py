@@ -1,0 +1,50 @@
+"""What is looked at for the model that validation chose, and for no other: where it can be believed and where it fails.
+
+What does not belong here: choosing it (`report/sections/verdict.py`), and each of the looks.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from rlstir_core.detectors.episode_set import EpisodeSet
+from rlstir_core.detectors.scenes import TEST, VALIDATION
+from rlstir_core.episodes.validation.verdicts import read_validation
+from rlstir_core.evaluation.detectors.alarms import benign_work
+from rlstir_core.evaluation.detectors.detection import choose_threshold
+from rlstir_core.evaluation.detectors.pairs import ScoredPair
+from rlstir_core.evaluation.detectors.techniques import technique_recall
+from rlstir_core.evaluation.detectors.worst import worst_episodes
+from rlstir_core.evaluation.stats.curves import reliability_with_intervals
+from rlstir_core.evaluation.stats.details import CloserLook
+from rlstir_core.evaluation.stats.rules import ALARM_FPR
+from rlstir_core.results.layout import Layout
+
+
+def look_closer(
+    name: str, pairs: dict[str, ScoredPair], episodes: EpisodeSet, layout: Layout, *, draws: int
+) -> CloserLook:
+    """Everything about one model that its evaluation does not hold."""
+    truth, scores = pairs[TEST]
+    threshold = choose_threshold(pairs.get(VALIDATION), ALARM_FPR)
+
+    @functools.cache
+    def reasons_of(host: str) -> dict[str, tuple[str, ...]]:
+        return {row.episode_id: row.reasons for row in read_validation(layout.validation(host))}
+
+    return CloserLook(
+        name=name,
+        reliability=reliability_with_intervals(truth, scores, draws=draws) if truth.is_attack_N.any() else (),
+        benign=benign_work(truth, scores, threshold, draws=draws),
+        worst=worst_episodes(
+            truth,
+            scores,
+            threshold,
+            episodes.recordings,
+            episodes.schema,
+            lambda host, episode: reasons_of(host).get(episode, ()),
+        ),
+        techniques=technique_recall(
+            truth, scores, threshold, episodes.recordings, layout, episodes.schema, draws=draws
+        ),
+    )

@@ -1,0 +1,132 @@
+"""The shapes of what is looked at closer: the chosen model's alarms and mistakes, members, shares of train, cost.
+
+What does not belong here: what every model is scored by (`records.py`) and how any of it is computed.
+"""
+
+from __future__ import annotations
+
+from rlstir_core.evaluation.stats.intervals import Estimate
+from rlstir_core.evaluation.stats.records import Record, ReliabilityBin, Untested
+
+
+class FlaggedWork(Record, frozen=True, kw_only=True):
+    """How often benign episodes of one profile or sample raise alarms."""
+
+    kind: str  # all, profile, sample
+    name: str
+    n_episodes: int
+    n_windows: int
+    windows: Estimate  # the share of windows with an alarm
+    episodes: Estimate  # the share of episodes with one
+
+
+class BenignWork(Record, frozen=True, kw_only=True):
+    """Benign work by profile and sample, the most often flagged first."""
+
+    rows: tuple[FlaggedWork, ...] = ()
+    untested: tuple[Untested, ...] = ()  # at most ten of each kind
+    n_untested: dict[str, int] = {}  # noqa: RUF012 - by kind; msgspec gives every instance its own
+    n_further: dict[str, int] = {}  # noqa: RUF012 - tested ones that are flagged less often than those in `rows`
+    note: str = ""  # why nothing is given
+
+
+class Confused(Record, frozen=True, kw_only=True):
+    """Windows of one phase that were called another."""
+
+    phase: str
+    called: str
+    n_windows: int
+
+
+class PhaseSpan(Record, frozen=True, kw_only=True):
+    """A stretch of a recording, in seconds since its start."""
+
+    phase: str
+    since_s: float
+    until_s: float
+
+
+class BadEpisode(Record, frozen=True, kw_only=True):
+    """A test episode that the chosen model did badly on, with what it takes to draw it."""
+
+    episode_id: str  # its name among all episodes
+    own_id: str  # its id on its host
+    host: str
+    profile: str
+    sample: str
+    benign: bool
+    verdict: str
+    reasons: tuple[str, ...]
+    log_loss: float  # mean over its windows
+    right: float  # share of its windows whose phase was named
+    n_windows: int
+    confused: tuple[Confused, ...]  # the most frequent first
+    alarm: str  # what became of the alarms, in words
+    threshold: float | None
+    duration_s: float
+    spans: tuple[PhaseSpan, ...]
+    middle_s: tuple[float, ...]  # of windows, thinned where there are many
+    attack: tuple[float, ...]  # their attack probability
+    called: tuple[str, ...]  # their most probable phase
+
+
+class TechniqueRecall(Record, frozen=True, kw_only=True):
+    """In how many of the episodes where a technique ran the chosen model raised an alarm while it ran."""
+
+    technique: str
+    name: str
+    n_episodes: int
+    median_s: float  # from its first to its last row
+    share: Estimate
+
+
+class Techniques(Record, frozen=True, kw_only=True):
+    """Recall by technique, of those that ran in five or more attacked test episodes."""
+
+    rows: tuple[TechniqueRecall, ...] = ()
+    untested: tuple[Untested, ...] = ()  # at most forty
+    n_untested: int = 0
+    n_episodes: int = 0  # attacked test episodes whose log rows name a technique
+    n_missing: int = 0  # whose log rows are not there
+    note: str = ""  # why nothing is given
+
+
+class CloserLook(Record, frozen=True, kw_only=True):
+    """What is looked at for the chosen model alone."""
+
+    name: str
+    reliability: tuple[ReliabilityBin, ...] = ()
+    benign: BenignWork = BenignWork()
+    worst: tuple[BadEpisode, ...] = ()
+    techniques: Techniques = Techniques()
+
+
+class MemberSpread(Record, frozen=True, kw_only=True):
+    """Macro F1 on test of the members that left out one fold each, beside that of their mean."""
+
+    name: str
+    together: float
+    members: tuple[float, ...]  # by fold
+
+
+class ModelCost(Record, frozen=True, kw_only=True):
+    """What scoring with one model took on the machine that did it."""
+
+    name: str
+    device: str
+    members: int
+    parameters: int  # of all members
+    checkpoint_bytes: int  # with the sidecars of all members
+    n_windows: int  # that were scored, of all scenes
+    inputs_cpu_ms: float  # a window
+    predict_cpu_ms: float  # a window
+    windows_per_s: float  # by the clock, inputs and prediction together
+
+
+class LearningPoint(Record, frozen=True, kw_only=True):
+    """The score of one model that learnt from a share of the train episodes."""
+
+    share: float
+    n_episodes: int  # of a round, those among them that it was stopped on
+    macro_f1: Estimate
+    gain: Estimate | None = None  # over the share before, on the same resamples
