@@ -66,7 +66,12 @@ def on_data(name: str, *words: str) -> str:
 
 def how_to_make(key: str, recipe: str = "") -> str:
     """The command that makes one asset (of one recipe): the remedy that a refusal names."""
-    return materialize(*(["--recipe", recipe] if recipe else []), "--select", f"key:{key}")
+    return how_to_make_all(f"key:{key}", recipe)
+
+
+def how_to_make_all(selection: str, recipe: str = "") -> str:
+    """The command that makes every asset of a selection."""
+    return materialize(*(["--recipe", recipe] if recipe else []), "--select", selection)
 
 
 def program() -> str:

@@ -39,7 +39,7 @@ from rlstir_core.evaluation.detectors.probes import best_stump, feature_aurocs
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.report.summary import closing_summary
-from rlstir_core.remedies import how_to_make
+from rlstir_core.remedies import how_to_make, how_to_make_all
 from rlstir_core.results.layout import Layout
 
 pytestmark = pytest.mark.slow
@@ -159,7 +159,22 @@ def test_a_checkpoint_of_another_split_is_refused_with_the_command_that_trains_i
     assert stale(own_driven, other) == EVERY - {"split"}
     with pytest.raises(UpstreamMissing, match=r"another split") as refusal:
         evaluated(own_driven, other)
-    assert how_to_make("checkpoint/gbt_realistic", "host") in str(refusal.value)
+    sentence = str(refusal.value)
+    assert all(name in sentence for name in ("gbt_realistic", "checkpoint/transformer_oracle", "baselines"))
+    assert sentence.endswith(f"make these 13 with: {how_to_make_all('group:detectors', 'host')}")
+
+
+def test_all_that_is_missing_is_named_at_once_with_one_command(own_driven: Any) -> None:
+    for model in ("gru", "lstm"):
+        own_driven.layout.checkpoint("host", model, "oracle").unlink()
+    with pytest.raises(UpstreamMissing, match=r"gru_oracle\.ckpt\.json is missing, .*lstm_oracle; ") as refusal:
+        evaluated(own_driven)
+    selection = "key:checkpoint/gru_oracle or key:checkpoint/lstm_oracle"
+    assert str(refusal.value).endswith(f"make these 2 with: {how_to_make_all(selection, 'host')}")
+    own_driven.layout.split("host").unlink()
+    with pytest.raises(UpstreamMissing, match="is missing") as refusal:
+        evaluated(own_driven)
+    assert str(refusal.value).endswith(how_to_make_all("+key:detector_eval", "host"))
 
 
 def test_a_missing_checkpoint_is_named_with_the_command_that_makes_it(own_driven: Any) -> None:

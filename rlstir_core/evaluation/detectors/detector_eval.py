@@ -24,7 +24,7 @@ from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION, Scored, Spent, scenes, write_predictions
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import check_checkpoint
-from rlstir_core.errors import SplitRefused, UpstreamMissing
+from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
 from rlstir_core.evaluation.detectors.chosen import look_closer
 from rlstir_core.evaluation.detectors.context import describe_quality, describe_split, make_manifest
 from rlstir_core.evaluation.detectors.cost import write_costs
@@ -41,7 +41,7 @@ from rlstir_core.evaluation.stats.paired import Contender, contender, default_fa
 from rlstir_core.evaluation.stats.records import SplitGap
 from rlstir_core.evaluation.stats.scored import Truth
 from rlstir_core.progress import Tell
-from rlstir_core.remedies import how_to_make
+from rlstir_core.remedies import how_to_make_all
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import held_sha256
 from rlstir_core.results.lock import holding
@@ -49,6 +49,7 @@ from rlstir_core.results.versions import version
 
 # N windows, K phases
 Checkpoints = dict[tuple[str, str], Checkpoint]
+_NAMED = 3  # assets that one selection names; more are made as a group
 
 
 def evaluate_recipe(
@@ -56,7 +57,7 @@ def evaluate_recipe(
 ) -> tuple[ReportInputs, bool]:
     """Scores every checkpoint of the recipe; (inputs of the report, False) where nothing had changed since."""
     with held_for(layout, options.recipe, tell):
-        study = open_study(layout, options)
+        study = _opened(layout, options)
         checkpoints, baselines = _upstream(study)
         key = _evaluation_sha256(study, registry, checkpoints, baselines)
         kept = read_inputs(layout, options.recipe)
@@ -109,32 +110,59 @@ def _still_tells(layout: Layout, recipe: str, kept: ReportInputs, key: str) -> b
     return kept.manifest.hashes.get("evaluation_inputs") == key and all(path.exists() for path in files)
 
 
+def _opened(layout: Layout, options: StudyOptions) -> Study:
+    try:
+        return open_study(layout, options)
+    except UpstreamMissing as error:
+        every = how_to_make_all("+key:detector_eval", options.recipe)
+        raise UpstreamMissing(f"{error}, or all that stands before detector_eval with: {every}") from None
+
+
 def _upstream(study: Study) -> tuple[Checkpoints, Baselines]:
-    """Checkpoints and baselines of this very split; others may have seen what is the test side now."""
+    """Checkpoints and baselines of this very split; others may have seen what is the test side now.
+
+    UpstreamMissing names all that cannot be used, and one command that makes it.
+    """
     recipe = study.options.recipe
-    checkpoints = {}
+    checkpoints: Checkpoints = {}
+    faults: dict[str, str] = {}  # by asset
     for mode in MODES:
         for model in MODELS:
-            checkpoint = read_checkpoint(study.layout.checkpoint(recipe, model, mode))
-            if checkpoint.input_sha256 != study.training_sha256(model, mode):
-                raise UpstreamMissing(
-                    f"checkpoint {model}_{mode} was trained on other data, another split or another preset than "
-                    f"today's; train it again with: {how_to_make(f'checkpoint/{model}_{mode}', recipe)}"
-                )
-            for check in check_checkpoint(study, checkpoint):
-                if not check.holds:
-                    raise UpstreamMissing(
-                        f"checkpoint {model}_{mode} fails its check {check.name!r} ({check.detail}), so nothing is "
-                        f"concluded from it; train it again with: {how_to_make(f'checkpoint/{model}_{mode}', recipe)}"
-                    )
-            checkpoints[model, mode] = checkpoint
+            try:
+                checkpoints[model, mode] = _believed(study, model, mode)
+            except (UpstreamMissing, CheckpointError) as error:
+                faults[f"checkpoint/{model}_{mode}"] = str(error)
     baselines = kept_baselines(study)
     if baselines is None:
-        raise UpstreamMissing(
-            "the baselines are missing, or were fitted on other data, another split or another preset than today's; "
-            f"fit them with: {how_to_make('baselines', recipe)}"
+        faults["baselines"] = (
+            "the baselines are missing, or were fitted on other data, another split or another preset than today's"
         )
+    if faults or baselines is None:
+        some = "key:" + " or key:".join(faults) if len(faults) <= _NAMED else "group:detectors"
+        first = next(iter(faults.values())).partition("; ")[0]
+        more = f", and so it is with {', '.join(list(faults)[1:])}" if len(faults) > 1 else ""
+        raise UpstreamMissing(f"{first}{more}; make {_them(faults)} with: {how_to_make_all(some, recipe)}")
     return checkpoints, baselines
+
+
+def _them(faults: dict[str, str]) -> str:
+    return "it" if len(faults) == 1 else f"these {len(faults)}"
+
+
+def _believed(study: Study, model: str, mode: str) -> Checkpoint:
+    """The checkpoint, which was trained on today's data and whose checks hold."""
+    checkpoint = read_checkpoint(study.layout.checkpoint(study.options.recipe, model, mode))
+    if checkpoint.input_sha256 != study.training_sha256(model, mode):
+        raise UpstreamMissing(
+            f"checkpoint {model}_{mode} was trained on other data, another split or another preset than today's"
+        )
+    for check in check_checkpoint(study, checkpoint):
+        if not check.holds:
+            raise UpstreamMissing(
+                f"checkpoint {model}_{mode} fails its check {check.name!r} ({check.detail}), so nothing is concluded "
+                "from it"
+            )
+    return checkpoint
 
 
 def _evaluation_sha256(study: Study, registry: Registry, checkpoints: Checkpoints, baselines: Baselines) -> str:
