@@ -11,6 +11,7 @@ from rlstir_assets.cli.imports import import_group
 from rlstir_assets.cli.lab import lab
 from rlstir_assets.cli.logs import export, templates
 from rlstir_assets.cli.pipeline import materialize, validate
+from rlstir_assets.cli.score import score
 from rlstir_assets.cli.show import show
 
 
@@ -23,7 +24,7 @@ def cli() -> None:
     """
 
 
-for _command in (lab, import_group, templates, export, show, validate, materialize):
+for _command in (lab, import_group, templates, export, show, score, validate, materialize):
     cli.add_command(_command)
 
 

@@ -22,7 +22,7 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "split": 2,
         "weights": 2,
         "baselines": 1,
-        "evaluation": 2,
+        "evaluation": 3,
         "report": 1,
     }
 )
