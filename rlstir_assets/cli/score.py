@@ -17,11 +17,11 @@ import click
 
 from rlstir_assets.cli.common import DATA_HELP, STORE_HELP, as_text, folder, refusing
 from rlstir_assets.console import Console, plain
-from rlstir_core.errors import RlstirError
+from rlstir_core.errors import ConfigError, RlstirError
 from rlstir_core.results.layout import DEFAULT_DATA, DEFAULT_STORE
 
 if TYPE_CHECKING:
-    from rlstir_core.detectors.single import Claims
+    from rlstir_core.detectors.single import IndexClaim
     from rlstir_core.evaluation.detectors.scoring import EpisodeScore, ModelSays
     from rlstir_core.results.layout import Layout
 
@@ -82,17 +82,19 @@ def score(
         sys.exit(2)
 
 
-def _tarball(name: str, store: Path, host: str) -> tuple[Path, Claims]:
+def _tarball(name: str, store: Path, host: str) -> tuple[Path, IndexClaim]:
     """The tarball that `name` means, and what the store's index says of it where it is an id."""
-    from rlstir_core.detectors.single import Claims
+    from rlstir_core.detectors.single import IndexClaim
     from rlstir_core.episodes.store.index import SUFFIX, named_entries
     from rlstir_core.episodes.store.lookup import find_entry
 
     path = Path(name)
     if name.endswith(SUFFIX) or len(path.parts) > 1 or path.is_file():
-        return path.absolute(), Claims(host_id=host or None)
+        if host:
+            raise ConfigError(f"--host {host} goes with an id of the store, not with the tarball {name}; leave it out")
+        return path.absolute(), IndexClaim()
     entry = find_entry(named_entries(store), name, host, f"store {store}")
-    claims = Claims(host_id=entry.host_id, episode_id=entry.episode_id, sha256=entry.sha256, n_bytes=entry.n_bytes)
+    claims = IndexClaim(host_id=entry.host_id, episode_id=entry.episode_id, sha256=entry.sha256, n_bytes=entry.n_bytes)
     return store / entry.path, claims
 
 

@@ -34,7 +34,7 @@ from rlstir_core.telemetry.windows import window_grid
 # C channels, T bins, W windows, F feature columns, N windows that are scored, K phases
 
 
-class Claims(msgspec.Struct, frozen=True, kw_only=True):
+class IndexClaim(msgspec.Struct, frozen=True, kw_only=True):
     """What an index says of a tarball; without an index, nothing."""
 
     host_id: str | None = None
@@ -62,7 +62,7 @@ class SingleEpisode:
         return np.asarray(ends_W / windowing.bin_hz, np.float64)
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Where a checkpoint knows an episode from; `members` are the rounds and folds that may speak of it."""
 
     side: Literal["test", "train", "none", "unknown"]
@@ -75,7 +75,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return rounds.pop() if len(rounds) == 1 else None
 
 
-def open_single(path: Path, claims: Claims, registry: Registry, schema: FeatureSchema) -> SingleEpisode:
+def open_single(path: Path, claims: IndexClaim, registry: Registry, schema: FeatureSchema) -> SingleEpisode:
     """The episode in a tarball; StoreError in one sentence where it cannot be read or has no window."""
     reading = read_episode(path, registry=registry, truth=False, **msgspec.structs.asdict(claims))
     episode, verdict = reading.episode, reading.verdict
@@ -125,7 +125,7 @@ def same_schema(checkpoint: Checkpoint, schema: FeatureSchema) -> InputSchema:
     return trained
 
 
-def place_of(checkpoint: Checkpoint, split: Split | None, content_sha256: str) -> Place:
+def standing_of(checkpoint: Checkpoint, split: Split | None, content_sha256: str) -> Standing:
     """Which members may speak of an episode with this content: those that were trained without it.
 
     An episode of the train side has, in each round, one that left it out. What the split says counts where the
@@ -133,16 +133,18 @@ def place_of(checkpoint: Checkpoint, split: Split | None, content_sha256: str) -
     """
     every = tuple((member.round, member.fold) for member in checkpoint.members)
     if split is None or split.train_sha256 != checkpoint.train_sha256:
-        return Place(side="unknown", members=every)
+        return Standing(side="unknown", members=every)
     names = {info.episode_id for info in split.episodes if info.content_sha256 == content_sha256}
     for place, each in enumerate(split.rounds):
         if names.intersection(each.test):
-            return Place(side="test", members=tuple(member for member in every if member[0] == place))
+            return Standing(side="test", members=tuple(member for member in every if member[0] == place))
     left_out = tuple((m.round, m.fold) for m in checkpoint.members if names.intersection(m.validation_episodes))
-    return Place(side="train", members=left_out) if left_out else Place(side="none", members=every)
+    return Standing(side="train", members=left_out) if left_out else Standing(side="none", members=every)
 
 
-def predict_single(members: Members, inputs: InputSchema, single: SingleEpisode, place: Place) -> NDArray[np.float64]:
+def predict_single(
+    members: Members, inputs: InputSchema, single: SingleEpisode, place: Standing
+) -> NDArray[np.float64]:
     """Mean probability of the members that may speak, (N, K): every window of the recording, in its order."""
     shown = in_blocks(single.episodes, [single.recording], inputs, RECORDED).inputs(0)
     spoken = [d.predict_proba(shown) for r, f, d in members.members if (r, f) in place.members]

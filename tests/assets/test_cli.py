@@ -31,6 +31,7 @@ COMMANDS = (
     ("import", "knowledge"),
     ("templates",),
     ("export",),
+    ("score",),
     ("show",),
     ("validate",),
     ("materialize",),

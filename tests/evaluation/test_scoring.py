@@ -16,7 +16,7 @@ from host_run import NAMES, TEST_HOST, TRAIN_HOST, silent
 
 from rlstir_core.detectors.checkpoint import load_detector
 from rlstir_core.detectors.scenes import AS_RECORDED
-from rlstir_core.detectors.single import Claims, Place, open_single, place_of, predict_single, same_schema
+from rlstir_core.detectors.single import IndexClaim, Standing, open_single, predict_single, same_schema, standing_of
 from rlstir_core.detectors.unusual import TrainRange, train_range, unusual
 from rlstir_core.errors import ConfigError, SchemaMismatch, StoreError, UpstreamMissing
 from rlstir_core.evaluation.detectors import scoring
@@ -61,7 +61,7 @@ def test_a_test_episode_scored_from_its_tarball_has_the_probabilities_of_the_pip
     driven: Any, scorer: Scorer
 ) -> None:
     path = tarballs(driven, TEST_HOST)[0]
-    single = open_single(path, Claims(), scorer.registry, scorer.schema)
+    single = open_single(path, IndexClaim(), scorer.registry, scorer.schema)
     for each in scorer.loaded:
         table = (
             pq.ParquetFile(driven.layout.predictions("host", each.checkpoint.model, each.checkpoint.mode))
@@ -73,7 +73,7 @@ def test_a_test_episode_scored_from_its_tarball_has_the_probabilities_of_the_pip
             for row in table
             if row["scene"] == AS_RECORDED and row["episode_id"] == path.name.removesuffix(".tar.zst")
         }
-        place = place_of(each.checkpoint, scorer.split, single.decoded.content_sha256)
+        place = standing_of(each.checkpoint, scorer.split, single.decoded.content_sha256)
         assert place.side == "test"
         mine = predict_single(each.members, each.checkpoint.input_schema, single, place)
         theirs = np.array([[rows[w][f"p_{phase}"] for phase in scorer.schema.phases] for w in sorted(rows)])
@@ -84,11 +84,11 @@ def test_a_test_episode_scored_from_its_tarball_has_the_probabilities_of_the_pip
 @pytest.mark.slow
 def test_labels_are_not_read_so_none_and_lies_change_nothing(driven: Any, scorer: Scorer, tmp_path: Path) -> None:
     path = tarballs(driven, TEST_HOST)[0]
-    told = scorer.score(path, Claims(), silent)
+    told = scorer.score(path, IndexClaim(), silent)
     for labels in (None, b"no JSON at all"):
-        other = scorer.score(repacked(path, tmp_path / "copy.tar.zst", labels=labels), Claims(), silent)
+        other = scorer.score(repacked(path, tmp_path / "copy.tar.zst", labels=labels), IndexClaim(), silent)
         assert msgspec.structs.replace(other, path=told.path) == told
-    assert [says.name for says in told.models][0] == scorer.chosen and told.models[0].chosen
+    assert told.models[0].name == scorer.chosen and [says.chosen for says in told.models] == [True] + [False] * 11
     assert sorted(says.name for says in told.models) == sorted(NAMES)
 
 
@@ -98,13 +98,13 @@ def test_a_train_episode_is_spoken_of_by_the_member_that_left_it_out_and_the_out
 ) -> None:
     copy = tmp_path / "renamed.tar.zst"
     copy.write_bytes(tarballs(driven, TRAIN_HOST)[0].read_bytes())  # its content gives it away
-    told = scorer.score(copy, Claims(), silent)
+    told = scorer.score(copy, IndexClaim(), silent)
     assert "train side of recipe host: 1 of 3 members" in told.side and "do not take this for a test" in told.side
     first = scorer.loaded[0]
-    place = place_of(
+    place = standing_of(
         first.checkpoint,
         scorer.split,
-        open_single(copy, Claims(), scorer.registry, scorer.schema).decoded.content_sha256,
+        open_single(copy, IndexClaim(), scorer.registry, scorer.schema).decoded.content_sha256,
     )
     ((_, fold),) = place.members
     assert told.episode_id in next(m.validation_episodes for m in first.checkpoint.members if m.fold == fold)
@@ -124,10 +124,12 @@ def test_the_first_window_over_the_threshold_that_validation_chose_is_the_alarm(
     proba = np.zeros((4, len(scorer.schema.phases)))
     at = scorer.schema.phases.index(scorer.schema.attack_phases[0])
     proba[:, at], proba[:, at - 1] = [0.1, 0.4, 0.6, 0.9], [0.9, 0.6, 0.4, 0.1]
-    seconds, place = np.array([10.0, 14.0, 20.0, 25.0]), Place(side="test", members=((0, 0), (0, 1)))
+    seconds, place = np.array([10.0, 14.0, 20.0, 25.0]), Standing(side="test", members=((0, 0), (0, 1)))
     said = scorer._says(judged(scorer, {"1": 0.4}), place, seconds, proba)
     assert (said.first_alarm_s, said.alarm) == (14.0, "first alarm 14 s after the start")
-    assert "1 % false positives on validation" in said.threshold_from and f"{said.name}_eval.json" in said.threshold_from
+    assert (
+        "1 % false positives on validation" in said.threshold_from and f"{said.name}_eval.json" in said.threshold_from
+    )
     assert (said.highest, said.highest_at_s) == (0.9, 25.0)
     assert scorer._says(judged(scorer, {"1": 0.95}), place, seconds, proba).alarm == "no alarm"
     none = scorer._says(judged(scorer, {}), place, seconds, proba)
@@ -139,7 +141,7 @@ def test_the_thresholds_are_those_of_the_evaluation(driven: Any, scorer: Scorer)
     inputs = read_inputs(driven.layout, "host")
     assert inputs is not None
     chosen = {each.name: each.recall_at_fpr[0] for each in inputs.models}
-    for says in scorer.score(tarballs(driven, TEST_HOST)[0], Claims(), silent).models:
+    for says in scorer.score(tarballs(driven, TEST_HOST)[0], IndexClaim(), silent).models:
         assert says.threshold == chosen[says.name].threshold
         if says.threshold is None:  # too few windows on validation, and it says how many
             assert says.threshold_from == chosen[says.name].recall.note
@@ -148,26 +150,28 @@ def test_the_thresholds_are_those_of_the_evaluation(driven: Any, scorer: Scorer)
 @pytest.mark.slow
 def test_a_threshold_of_a_round_counts_for_its_episodes_and_of_another_checkpoint_for_none(scorer: Scorer) -> None:
     rounds = judged(scorer, {"1": 0.5, "2": 0.75})
-    second = scorer._threshold(rounds, Place(side="test", members=((1, 0), (1, 1))))
+    second = scorer._threshold(rounds, Standing(side="test", members=((1, 0), (1, 1))))
     assert second[0] == 0.75 and "of round 2" in second[1]
-    assert scorer._threshold(rounds, Place(side="none", members=((0, 0), (1, 0))))[0] is None
+    assert scorer._threshold(rounds, Standing(side="none", members=((0, 0), (1, 0))))[0] is None
     stale = scoring._Loaded(checkpoint=rounds.checkpoint, members=rounds.members, evaluation=None, stale=True)
-    value, why = scorer._threshold(stale, Place(side="test", members=((0, 0),)))
+    value, why = scorer._threshold(stale, Standing(side="test", members=((0, 0),)))
     assert value is None and why.startswith("the evaluation is of another checkpoint; make it with: dagster")
 
 
 @pytest.mark.slow
 def test_a_split_made_again_since_leaves_the_side_unknown(scorer: Scorer) -> None:
     checkpoint = scorer.loaded[0].checkpoint
-    assert place_of(msgspec.structs.replace(checkpoint, train_sha256="other"), scorer.split, "x").side == "unknown"
-    place = place_of(checkpoint, scorer.split, "nobody knows it")
+    assert standing_of(msgspec.structs.replace(checkpoint, train_sha256="other"), scorer.split, "x").side == "unknown"
+    place = standing_of(checkpoint, scorer.split, "nobody knows it")
     assert place.side == "none" and len(place.members) == 3
 
 
 @pytest.mark.slow
 def test_what_a_recording_lacks_is_told(driven: Any, scorer: Scorer, tmp_path: Path) -> None:
-    whole = next(path for path in tarballs(driven, TEST_HOST) if scorer.score(path, Claims(), silent).verdict == "ok")
-    told = scorer.score(repacked(whole, tmp_path / "less.tar.zst", perf=None), Claims(), silent)
+    whole = next(
+        path for path in tarballs(driven, TEST_HOST) if scorer.score(path, IndexClaim(), silent).verdict == "ok"
+    )
+    told = scorer.score(repacked(whole, tmp_path / "less.tar.zst", perf=None), IndexClaim(), silent)
     assert told.verdict == "degraded" and told.missing_sources == ("perf",)
     assert told.reasons == {"channel.missing": "a source that the registry requires is absent"}
     assert "perf.cycles" in told.missing_channels
@@ -178,10 +182,10 @@ def test_what_cannot_be_scored_is_refused_in_one_sentence(driven: Any, scorer: S
     path = tarballs(driven, TEST_HOST)[0]
     (tmp_path / "bad.tar.zst").write_bytes(b"nothing")
     with pytest.raises(StoreError, match=r"cannot be scored: its verdict is reject \(archive.not_zstd\)"):
-        scorer.score(tmp_path / "bad.tar.zst", Claims(), silent)
+        scorer.score(tmp_path / "bad.tar.zst", IndexClaim(), silent)
     sources = dict.fromkeys(driven.registry.sources)
     with pytest.raises(StoreError, match="holds no telemetry"):
-        scorer.score(repacked(path, tmp_path / "bare.tar.zst", **sources), Claims(), silent)
+        scorer.score(repacked(path, tmp_path / "bare.tar.zst", **sources), IndexClaim(), silent)
     with pytest.raises(ConfigError, match="recipe 'nonsense' is unknown; choose one of host"):
         Scorer(driven.layout, driven.store, "nonsense", silent)
     with pytest.raises(UpstreamMissing, match="--recipe loho"):

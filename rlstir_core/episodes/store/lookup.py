@@ -8,12 +8,21 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from rlstir_core.episodes.store.index import IndexEntry
-from rlstir_core.errors import ConfigError
+from rlstir_core.episodes.store.index import IndexEntry, load_index
+from rlstir_core.errors import ConfigError, StoreError
+from rlstir_core.results.layout import Layout
 from rlstir_core.text import shown
 
 _MOST_HOSTS = 20
 _NEAR = 3
+
+
+def known_entries(layout: Layout) -> tuple[IndexEntry, ...]:
+    """The episodes that a data folder was made from; StoreError where the folder is no data folder."""
+    if not layout.processed.is_dir():
+        what = "holds nothing that RL-STIR made" if layout.data.is_dir() else "is not a folder"
+        raise StoreError(f"{layout.data} {what}; name the data folder of a `rlstir materialize` with --data")
+    return load_index(layout.index).entries
 
 
 def find_entry(entries: Sequence[IndexEntry], episode: str, host: str, where: str) -> IndexEntry:

@@ -22,13 +22,13 @@ from rlstir_core.datasets.store import read_split
 from rlstir_core.detectors.checkpoint import Checkpoint, Members, load_detector
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.single import (
-    Claims,
-    Place,
+    IndexClaim,
     SingleEpisode,
+    Standing,
     open_single,
-    place_of,
     predict_single,
     same_schema,
+    standing_of,
 )
 from rlstir_core.detectors.unusual import RULE, TrainRange, Unusual, train_range, unusual
 from rlstir_core.episodes.store.binding import command
@@ -176,7 +176,7 @@ class Scorer:
         """The hosts of the train side."""
         return () if self.split is None else tuple(sorted({info.host for info in self.split.trained_on}))
 
-    def score(self, path: Path, claims: Claims, tell: Tell) -> EpisodeScore:
+    def score(self, path: Path, claims: IndexClaim, tell: Tell) -> EpisodeScore:
         """What every checkpoint says of the episode in a tarball; StoreError where it cannot be read."""
         tell(f"reading {path.name}")
         single = open_single(path, claims, self.registry, self.schema)
@@ -184,7 +184,7 @@ class Scorer:
         says = []
         for each in self.loaded:
             tell(f"{each.name} on {decoded.meta.episode_id}")
-            place = place_of(each.checkpoint, self.split, decoded.content_sha256)
+            place = standing_of(each.checkpoint, self.split, decoded.content_sha256)
             proba_NK = predict_single(each.members, each.checkpoint.input_schema, single, place)
             says.append(self._says(each, place, single.seconds_W, proba_NK))
         used = {channel for each in self.loaded for channel in each.checkpoint.input_schema.channels}
@@ -207,7 +207,7 @@ class Scorer:
         )
 
     def _says(
-        self, each: _Loaded, place: Place, seconds_N: NDArray[np.float64], proba_NK: NDArray[np.float64]
+        self, each: _Loaded, place: Standing, seconds_N: NDArray[np.float64], proba_NK: NDArray[np.float64]
     ) -> ModelSays:
         phases = self.schema.phases
         attack_N = attack_probability(proba_NK, phases, self.schema.attack_phases)
@@ -230,7 +230,7 @@ class Scorer:
             first_alarm_s=float(seconds_N[int(alarm_N.argmax())]) if alarm_N.any() else None,
         )
 
-    def _threshold(self, each: _Loaded, place: Place) -> tuple[float | None, str]:
+    def _threshold(self, each: _Loaded, place: Standing) -> tuple[float | None, str]:
         """The threshold of the round that speaks, and where it came from; or None, and why."""
         if each.evaluation is None:
             why = "the evaluation is of another checkpoint" if each.stale else "this checkpoint was not evaluated"
