@@ -4,7 +4,7 @@ import dagster as dg
 
 from rlstir_assets.assets.ingest import validation
 from rlstir_assets.assets.telemetry import window_tensors
-from rlstir_assets.declarations import recipe_asset
+from rlstir_assets.declarations import recipe_asset, recipe_check
 from rlstir_assets.reporting import refusals, table
 from rlstir_assets.resources import Settings
 
@@ -22,13 +22,13 @@ GROUP = "datasets"
     description="Who trains, who validates and who tests, by which rule, what was left out, and the checks. Everything "
     "after it reads this and opens its own side only.",
     check_specs=[
-        dg.AssetCheckSpec(
+        recipe_check(
             "split_overlap",
             asset="split",
             blocking=True,
             description="No episode, content, near-duplicate, host, sample, corpus or time stands on both sides.",
         ),
-        dg.AssetCheckSpec(
+        recipe_check(
             "class_coverage",
             asset="split",
             blocking=True,
@@ -51,7 +51,7 @@ def split(context: dg.AssetExecutionContext, settings: Settings) -> dg.Materiali
             "test": len(each.test),
             "held out": ", ".join(each.held_out[:8]),
         }
-        for place, each in enumerate(made.rounds)
+        for place, each in enumerate(made.rounds, 1)
     ]
     coverage = next(check for check in made.checks if check.name == "class_coverage")
     apart = [check for check in made.checks if check is not coverage]

@@ -4,7 +4,7 @@ import dagster as dg
 
 from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.detectors import baselines, checkpoint_key
-from rlstir_assets.declarations import recipe_asset
+from rlstir_assets.declarations import recipe_asset, recipe_check
 from rlstir_assets.reporting import refusals, table, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.contract.registry import MODES
@@ -21,12 +21,12 @@ GROUP = "evaluation"
     description="Predictions first, labels afterwards: every checkpoint and baseline on the held-out episodes, each "
     "figure with its interval.",
     check_specs=[
-        dg.AssetCheckSpec(
+        recipe_check(
             "leak_probes",
             asset="detector_eval",
             description="Nothing that should say nothing gives the answer away.",
         ),
-        dg.AssetCheckSpec(
+        recipe_check(
             "untested",
             asset="detector_eval",
             description="Phases, profiles and hosts that the test side says too little about.",
@@ -60,13 +60,13 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
                 check_name="leak_probes",
                 passed=all(probe.verdict in ("ok", "not measured") for probe in result.probes),
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={"probes": table(probes)},
+                metadata={"recipe": context.partition_key, "probes": table(probes)},
             ),
             dg.AssetCheckResult(
                 check_name="untested",
                 passed=not untested,
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={"untested": table(untested)},
+                metadata={"recipe": context.partition_key, "untested": table(untested)},
             ),
         ],
     )

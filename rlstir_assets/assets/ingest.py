@@ -6,7 +6,7 @@ import dagster as dg
 
 from rlstir_assets import checks
 from rlstir_assets.declarations import host_asset, opened_hosts, plain_asset
-from rlstir_assets.partition_results import Events, Part, partition_results
+from rlstir_assets.partition_results import Events, Part, partition_checks, partition_results
 from rlstir_assets.partitions import register_hosts
 from rlstir_assets.reporting import counter, failing, refusals, table
 from rlstir_assets.resources import Settings
@@ -78,9 +78,10 @@ def validation(context: dg.AssetExecutionContext, settings: Settings) -> Events:
         return _told(made)
 
     yield from partition_results(context, validate)
-    check = checks.hosts_are_believable(found, refused)
-    yield check
-    if not check.passed:
+    results = {each.host: checks.host_is_believable(each.host, each) for each in found}
+    results |= {host: checks.host_is_believable(host, None, sentence) for host, sentence in refused.items()}
+    yield from partition_checks(context, results, checks.together(checks.verdict_rates, results))
+    if not all(result.passed for result in results.values()):
         raise failing(
             [*refused.values(), *(f"verdict_rates: {each.sentence}" for each in found if not each.believable)]
         )

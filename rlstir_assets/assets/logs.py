@@ -8,7 +8,7 @@ from rlstir_assets import checks
 from rlstir_assets.assets.ingest import validation
 from rlstir_assets.console import plain
 from rlstir_assets.declarations import host_asset, opened_hosts, plain_asset
-from rlstir_assets.partition_results import Events, Part, partition_results
+from rlstir_assets.partition_results import Events, Part, partition_checks, partition_results
 from rlstir_assets.reporting import counter, failing, png, refusals, table
 from rlstir_assets.resources import Settings
 from rlstir_core.atomic import canonical_sha256
@@ -40,7 +40,8 @@ def log_events(context: dg.AssetExecutionContext, settings: Settings) -> Events:
         return _rows_told(found[host], held_sha256(opened.layout.log_events(host), "log_rows"))
 
     yield from partition_results(context, build)
-    yield checks.rows_were_parsed(found)
+    results = {host: checks.rows_were_parsed(host, summary) for host, summary in found.items()}
+    yield from partition_checks(context, results, checks.together(checks.parse_failures, results))
 
 
 def _rows_told(summary: LogSummary, data_version: str) -> Part:

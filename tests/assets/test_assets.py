@@ -182,6 +182,9 @@ def test_a_finished_checkpoint_is_kept_and_its_checks_are_made_again(
     assert result.success
     assert metadata(result, checkpoints[0])["trained now"] is False
     assert checks(result) == dict.fromkeys(("schema_hash", "leaked_fits"), True)
+    assert {each.partition for each in result.get_asset_check_evaluations()} == {"host"}
+    members = [(row.data["round"], row.data["fold"]) for row in metadata(result, checkpoints[0])["members"].records]
+    assert members == [(1, 1), (1, 2), (1, 3)]
 
 
 def test_a_split_that_is_current_is_shown_again_with_its_checks(own_driven: Any, instance: dg.DagsterInstance) -> None:
@@ -189,6 +192,8 @@ def test_a_split_that_is_current_is_shown_again_with_its_checks(own_driven: Any,
     result = make([split], settings, instance, "host")
     assert result.success and metadata(result, split)["split now"] is False
     assert checks(result) == dict.fromkeys(("split_overlap", "class_coverage"), True)
+    assert {each.partition for each in result.get_asset_check_evaluations()} == {"host"}
+    assert [row.data["round"] for row in metadata(result, split)["rounds"].records] == [1]
 
 
 def test_an_evaluation_that_is_current_is_shown_again_with_its_warnings(
@@ -199,6 +204,8 @@ def test_an_evaluation_that_is_current_is_shown_again_with_its_warnings(
     assert result.success  # the checks warn and do not block
     assert metadata(result, detector_eval)["scored now"] is False
     assert checks(result)["untested"] is False
+    for each in result.get_asset_check_evaluations():  # so that no recipe's result replaces another's
+        assert each.partition == each.metadata["recipe"].value == "host"
     scores = str(metadata(result, detector_eval)["scores"])
     assert all(name in scores for name in ("gbt_realistic", "lstm_oracle", "majority", "clock", "metadata-only"))
 

@@ -112,6 +112,7 @@ def test_blocking_checks_stop_a_run_that_would_lie_and_the_others_report() -> No
     for definition in defs.get_repository_def().assets_defs_by_key.values():
         for check in definition.check_specs:
             assert check.description, check.name
+            assert check.partitions_def == definition.partitions_def, check.name
             kind = blocking if check.blocking else reporting
             kind.setdefault(name_of(check.asset_key), set()).add(check.name)
     assert blocking == BLOCKING
