@@ -11,6 +11,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -86,6 +87,20 @@ def table(rows: Sequence[Mapping[str, str | int | float | bool | None]]) -> dg.T
     if not records:
         return dg.MetadataValue.table([], schema=dg.TableSchema([dg.TableColumn("nothing")]))
     return dg.MetadataValue.table(records)
+
+
+def column_schema(columns: Mapping[str, str], words: Mapping[str, str]) -> dict[str, dg.TableSchema]:
+    """The definition metadata by which the UI lists an asset's columns; {column: type} and {column: description}."""
+    listed = [dg.TableColumn(name, type=kind, description=words[name]) for name, kind in columns.items()]
+    return {"dagster/column_schema": dg.TableSchema(listed)}
+
+
+def types_of(schema: Any) -> dict[str, str]:
+    """{column: type} of an Arrow schema."""
+    return {
+        field.name: str(field.type).replace("dictionary<values=string, indices=int32, ordered=0>", "string")
+        for field in schema
+    }
 
 
 def _cell(value: str | int | float | bool | None) -> str | int | float | bool | None:
