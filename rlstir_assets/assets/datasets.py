@@ -37,12 +37,13 @@ GROUP = "datasets"
     ],
 )
 def split(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
-    from rlstir_core.datasets.store import build_split
+    from rlstir_core.datasets.store import build_split, refused_recipes
 
     recipe = context.partition_key
     with refusals():
         layout, hosts = settings.opened().layout, settings.validated_hosts()
         made, is_new = build_split(layout, recipe, hosts, settings.split_settings())
+        refused = refused_recipes(layout, hosts, settings.split_settings())
     rounds: list[dict[str, str | int]] = [
         {
             "round": place,
@@ -58,6 +59,9 @@ def split(context: dg.AssetExecutionContext, settings: Settings) -> dg.Materiali
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(made.episodes),
+            # The partitions stay all recipes, so that `--partition host` works from CI before anything was read; which
+            # ones are missing and which cannot be, Dagster cannot tell apart, so it is said here.
+            "recipes": table([{"recipe": name, "possible": not why, "why not": why} for name, why in refused.items()]),
             "rounds": table(rounds[:50]),
             "left out": table([{"what": x.what, "reason": x.reason, "episodes": x.n_episodes} for x in made.excluded]),
             "checks": table([{"check": c.name, "holds": c.holds, "detail": c.detail} for c in made.checks]),
