@@ -99,7 +99,10 @@ def test_the_preset_of_the_environment_is_used_and_refused_alike(
     invoke: Any, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RLSTIR_PRESET", "huge")
-    refused(invoke("materialize", "--store", store), "'huge'")
+    refused(invoke("materialize", "--store", store), "environment variable RLSTIR_PRESET", "'huge'")
+    monkeypatch.setenv("RLSTIR_PRESET", "")
+    monkeypatch.setenv("RLSTIR_NORMALISE", "loud")
+    refused(invoke("materialize", "--store", store), "environment variable RLSTIR_NORMALISE", "'loud'", "ewma")
 
 
 @pytest.mark.parametrize("text", ["nonsense", "key:nonsense", "(((", "key:", "+comparison_v2", "group:nobody"])

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from rlstir_assets.definitions import build_defs, defs
+from rlstir_assets.resources import Settings
 from rlstir_core.contract.registry import MODES
 from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.detectors.models import MODELS
@@ -90,6 +91,25 @@ def test_hosts_are_a_dynamic_dimension_and_recipes_a_static_one(nodes: dict[str,
             assert partitions.get_partition_keys() == list(RECIPES)
         else:
             assert partitions is None, name
+
+
+def test_no_two_nodes_of_the_graph_read_the_same(nodes: dict[str, object]) -> None:
+    shown = [name.split("/")[-1] for name in nodes]  # the graph shows the last part of a key
+    assert len(set(shown)) == len(shown) and "gru_realistic" in shown
+
+
+def test_tables_list_their_columns_with_descriptions(specs: dict[str, dg.AssetSpec]) -> None:
+    for name in ("validation", "window_features", "log_events", "provenance_graphs"):
+        columns = specs[name].metadata["dagster/column_schema"].columns
+        assert len(columns) > 20
+        assert all(column.type and column.description for column in columns), name
+
+
+def test_every_setting_of_the_launchpad_is_described() -> None:
+    fields = Settings.model_fields
+    assert {name for name, field in fields.items() if not field.description} == set()
+    for variable in ("STORE", "DATA", "PRESET", "SET", "TRAIN_HOSTS", "NORMALISE"):
+        assert any(f"RLSTIR_{variable}" in str(field.description) for field in fields.values()), variable
 
 
 def test_a_range_of_hosts_is_one_run(nodes: dict[str, object]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow.parquet as pq
 import pytest
 
 from rlstir_assets.assets.ingest import episode_index, validation
@@ -18,6 +19,7 @@ from rlstir_assets.resources import Settings
 from rlstir_core.errors import RlstirError
 from rlstir_core.lab.leakage import gates as leakage
 from rlstir_core.results import versions
+from rlstir_core.results.layout import Layout
 from rlstir_core.staleness import stale_host_stages
 
 pytestmark = pytest.mark.slow
@@ -92,6 +94,11 @@ def test_a_range_tells_of_each_host_what_is_its_own(settings: Settings, instance
     rows = [told(instance, log_events, host)[0].metadata["dagster/row_count"].value for host in HOSTS]
     assert rows[0] != rows[1]
     assert told(instance, validation, HOSTS[0])[0].metadata["decoded"].value == 2
+    for host in HOSTS:
+        files = Layout(Path(settings.data)).features(host).glob("*.parquet")
+        n = sum(pq.ParquetFile(path).metadata.num_rows for path in files)
+        for asset in (window_tensors, window_features):
+            assert told(instance, asset, host)[0].metadata["dagster/row_count"].value == n > 0
     upstream = (told(instance, window_features, HOSTS[1])[0].tags or {})["dagster/input_data_version/window_tensors"]
     assert upstream == data_version(instance, window_tensors, HOSTS[1])
     for asset, name in ((validation, "verdict_rates"), (log_events, "parse_failures")):
