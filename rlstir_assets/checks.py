@@ -55,7 +55,7 @@ def index_was_read(index: StoreIndex) -> dg.AssetCheckResult:
 def host_is_believable(host: str, found: HostValidation | None, refused: str = "") -> dg.AssetCheckResult:
     """`verdict_rates` of one host: its share, or what was refused so that good verdicts stay."""
     sentence = refused if found is None else "" if found.believable else found.sentence
-    metadata: dict[str, str | int | float] = {"host": host, "limit": MAX_REJECTED}
+    metadata: dict[str, str | int] = {"host": host, "limit": f"{MAX_REJECTED:.0%} of the episodes"}  # no plot of it
     if found is not None:
         metadata |= {"rejected": found.count("reject"), "episodes": len(found.rows)}
     if sentence:
@@ -73,7 +73,7 @@ def rows_were_parsed(host: str, summary: LogSummary) -> dg.AssetCheckResult:
         metadata={
             "host": host,
             "channels over the limit": plain(", ".join(bad[:20])) or "none",
-            "limit": MAX_UNPARSED,
+            "limit": f"{MAX_UNPARSED:.0%} of a channel's rows",
         },
     )
 

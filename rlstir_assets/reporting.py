@@ -18,7 +18,7 @@ import dagster as dg
 
 # An error that brings what is shown of it has no public name.
 from dagster._core.errors import DagsterUserCodeProcessError
-from dagster_shared.error import SerializableErrorInfo
+from dagster._utils.error import SerializableErrorInfo  # type: ignore[attr-defined]
 
 from rlstir_assets.console import plain
 from rlstir_core.errors import ConfigError, RlstirError, SplitRefused

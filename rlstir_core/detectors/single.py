@@ -6,7 +6,8 @@ alarms, which validation chooses (`evaluation/`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,11 +28,13 @@ from rlstir_core.episodes.reading.read import read_episode
 from rlstir_core.episodes.schema import Episode, Verdict
 from rlstir_core.errors import StoreError
 from rlstir_core.telemetry.channels import bin_channels, episode_bins
-from rlstir_core.telemetry.features import episode_features
+from rlstir_core.telemetry.features import episode_features, pad_to
+from rlstir_core.telemetry.normalise import normalise
 from rlstir_core.telemetry.schema import FeatureSchema
-from rlstir_core.telemetry.windows import window_grid
+from rlstir_core.telemetry.windows import WindowGrid, window_grid
 
 # C channels, T bins, W windows, F feature columns, N windows that are scored, K phases
+_WINDOWS_AT_ONCE = 512
 
 
 class IndexClaim(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +114,7 @@ def open_single(path: Path, claims: IndexClaim, registry: Registry, schema: Feat
     episodes = EpisodeSet(
         schema=schema,
         recordings={meta.episode_id: recording},
-        features=lambda columns: lambda _: _features(x_CT, schema, recording, columns),
+        features=_features(x_CT, schema, grid),
         place=lambda _: "",
     )
     return SingleEpisode(path=path, verdict=verdict, decoded=episode, episodes=episodes, recording=recording, x_CT=x_CT)
@@ -152,12 +155,30 @@ def predict_single(
 
 
 def _features(
-    x_CT: NDArray[np.float32], schema: FeatureSchema, recording: Recording, columns: Sequence[str]
-) -> NDArray[np.float32]:
-    """The columns of every window, made as those on disk are, (C, T) -> (W, F)."""
+    x_CT: NDArray[np.float32], schema: FeatureSchema, grid: WindowGrid
+) -> Callable[[Sequence[str]], Callable[[Recording], NDArray[np.float32]]]:
+    """Columns of every window, made as those on disk are, once for all detectors; (C, T) -> (W, F)."""
     place = {name: at for at, name in enumerate(schema.columns)}
-    x_WF = episode_features(x_CT, schema, recording.grid)
-    return np.asarray(x_WF[:, [place[column] for column in columns]], np.float32)
+    every = functools.cache(lambda: _all_features(x_CT, schema, grid))
+
+    def columns_of(columns: Sequence[str]) -> Callable[[Recording], NDArray[np.float32]]:
+        chosen = [place[column] for column in columns]
+        return lambda _: np.asarray(every()[:, chosen], np.float32)
+
+    return columns_of
+
+
+def _all_features(x_CT: NDArray[np.float32], schema: FeatureSchema, grid: WindowGrid) -> NDArray[np.float32]:
+    """Every column of every window, some hundred windows at a time: a recording may last a day."""
+    x_CT = pad_to(x_CT, grid)
+    z_CT = normalise(x_CT, schema.normalise, schema.windowing.bin_hz)
+    parts = []
+    for at in range(0, len(grid.start_W), _WINDOWS_AT_ONCE):
+        start_W = grid.start_W[at : at + _WINDOWS_AT_ONCE]
+        bins = slice(int(start_W[0]), int(start_W[-1]) + grid.length)
+        part = WindowGrid(start_W - start_W[0], grid.length)
+        parts.append(episode_features(x_CT[:, bins], schema, part, z_CT[:, bins]))
+    return np.concatenate(parts)
 
 
 def _info(episode: Episode) -> EpisodeInfo:

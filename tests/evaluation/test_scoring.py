@@ -14,6 +14,7 @@ import pytest
 import zstandard
 from host_run import NAMES, TEST_HOST, TRAIN_HOST, silent
 
+from rlstir_core.detectors import single as single_module
 from rlstir_core.detectors.checkpoint import load_detector
 from rlstir_core.detectors.scenes import AS_RECORDED
 from rlstir_core.detectors.single import IndexClaim, Standing, open_single, predict_single, same_schema, standing_of
@@ -23,6 +24,7 @@ from rlstir_core.evaluation.detectors import scoring
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.detectors.scoring import Scorer, default_recipe, phase_runs
 from rlstir_core.results.layout import Layout
+from rlstir_core.telemetry.features import episode_features
 from rlstir_core.telemetry.windows import WindowGrid
 
 PHASES = ("clean", "armed", "infecting")
@@ -79,6 +81,18 @@ def test_a_test_episode_scored_from_its_tarball_has_the_probabilities_of_the_pip
         theirs = np.array([[rows[w][f"p_{phase}"] for phase in scorer.schema.phases] for w in sorted(rows)])
         assert len(rows) > 3 and np.abs(mine[sorted(rows)] - theirs).max() < 1e-6, each.name
         assert [rows[w]["seconds_seen"] for w in sorted(rows)] == single.seconds_W[sorted(rows)].tolist()
+
+
+@pytest.mark.slow
+def test_features_made_a_few_windows_at_a_time_are_those_of_the_whole_recording(
+    driven: Any, scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_module, "_WINDOWS_AT_ONCE", 2)
+    single = open_single(tarballs(driven, TEST_HOST)[0], IndexClaim(), scorer.registry, scorer.schema)
+    columns = scorer.schema.columns
+    made = single.episodes.features(columns)(single.recording)
+    whole = episode_features(single.x_CT, scorer.schema, single.recording.grid)
+    assert len(made) > 4 and np.array_equal(made, whole, equal_nan=True)
 
 
 @pytest.mark.slow
