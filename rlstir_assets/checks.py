@@ -1,16 +1,19 @@
-"""Asset checks: what each asks, whether it blocks, and what it shows; results name the partition in their metadata.
+"""Asset checks: what each asks, whether it blocks, and what it shows.
 
-A check that blocks stops a run that would lie; what it protects is refused by the core as well, because a later run
+Every host and every recipe has a result of its own: checks have the partitions of their assets, which works in Dagster
+1.13.27 for runs of one partition, and for ranges by `partition_results.py`; each result names its partition besides. A
+check that blocks stops a run that would lie; what it protects is refused by the core as well, because a later run
 knows nothing of a check that failed. What does not belong here: the verdicts themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import dagster as dg
 
 from rlstir_assets.console import plain
+from rlstir_assets.declarations import host_check
 from rlstir_assets.reporting import table
 from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.episodes.store.index import StoreIndex
@@ -20,13 +23,14 @@ from rlstir_core.hostlogs.store import LogSummary
 from rlstir_core.lab.leakage.gate import GATES, Gate
 
 MAX_UNPARSED = 0.01  # of a log channel's rows; more says that a parser does not know the format
+MOST_HOSTS = 200  # in a table
 _SMALL_FAULTS = (ReasonCode.INDEX_TORN, ReasonCode.INDEX_REPEATED)  # no record was lost by them
 
 index_readable = dg.AssetCheckSpec("index_readable", asset="episode_index", description="No index line was lost.")
-verdict_rates = dg.AssetCheckSpec(
+verdict_rates = host_check(
     "verdict_rates", asset="validation", blocking=True, description="At most half of a host's episodes are rejected."
 )
-parse_failures = dg.AssetCheckSpec(
+parse_failures = host_check(
     "parse_failures",
     asset="log_events",
     description="At most one row in a hundred of a log channel could not be parsed.",
@@ -48,45 +52,49 @@ def index_was_read(index: StoreIndex) -> dg.AssetCheckResult:
     )
 
 
-def hosts_are_believable(found: Sequence[HostValidation], refused: Mapping[str, str]) -> dg.AssetCheckResult:
-    """`verdict_rates`: the share of every host, and what was refused so that good verdicts stay."""
-    hosts: list[dict[str, str | int | None]] = [
-        {
-            "host": each.host,
-            "rejected": each.count("reject"),
-            "episodes": len(each.rows),
-            "message": each.sentence if not each.believable else "",
-        }
-        for each in found
-    ]
-    hosts += [
-        {"host": host, "rejected": None, "episodes": None, "message": sentence} for host, sentence in refused.items()
-    ]
-    return dg.AssetCheckResult(
-        check_name=verdict_rates.name,
-        passed=not refused and all(each.believable for each in found),
-        metadata={"hosts": table(hosts), "limit": MAX_REJECTED},
-    )
+def host_is_believable(host: str, found: HostValidation | None, refused: str = "") -> dg.AssetCheckResult:
+    """`verdict_rates` of one host: its share, or what was refused so that good verdicts stay."""
+    sentence = refused if found is None else "" if found.believable else found.sentence
+    metadata: dict[str, str | int] = {"host": host, "limit": f"{MAX_REJECTED:.0%} of the episodes"}  # no plot of it
+    if found is not None:
+        metadata |= {"rejected": found.count("reject"), "episodes": len(found.rows)}
+    if sentence:
+        metadata["detail"] = plain(sentence)
+    return dg.AssetCheckResult(check_name=verdict_rates.name, passed=not sentence, metadata=metadata)
 
 
-def rows_were_parsed(found: Mapping[str, LogSummary]) -> dg.AssetCheckResult:
-    """`parse_failures`: the channels of every host whose parser does not know the format."""
-    bad = [
-        f"{host} {channel}"
-        for host, summary in found.items()
-        for channel, n in summary.rows.items()
-        if summary.unparsed.get(channel, 0) > MAX_UNPARSED * n
-    ]
+def rows_were_parsed(host: str, summary: LogSummary) -> dg.AssetCheckResult:
+    """`parse_failures` of one host: the channels whose parser does not know the format."""
+    bad = [channel for channel, n in summary.rows.items() if summary.unparsed.get(channel, 0) > MAX_UNPARSED * n]
     return dg.AssetCheckResult(
         check_name=parse_failures.name,
         passed=not bad,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "hosts": ", ".join(found),
-            "channels over the limit": ", ".join(bad[:20]) or "none",
-            "limit": MAX_UNPARSED,
+            "host": host,
+            "channels over the limit": plain(", ".join(bad[:20])) or "none",
+            "limit": f"{MAX_UNPARSED:.0%} of a channel's rows",
         },
     )
+
+
+def together(check: dg.AssetCheckSpec, found: Mapping[str, dg.AssetCheckResult]) -> dg.AssetCheckResult:
+    """What the results of several hosts come to: it passes where all do."""
+    rows: list[dict[str, str | bool]] = [
+        {"host": host, "passed": result.passed, "detail": _detail(result)} for host, result in found.items()
+    ]
+    worst = [result.severity for result in found.values() if not result.passed]
+    return dg.AssetCheckResult(
+        check_name=check.name,
+        passed=not worst,
+        severity=worst[0] if worst else dg.AssetCheckSeverity.ERROR,
+        metadata={"hosts": table(rows[:MOST_HOSTS])},
+    )
+
+
+def _detail(result: dg.AssetCheckResult) -> str:
+    told = (result.metadata or {}).get("detail")
+    return str(getattr(told, "value", told) or "")
 
 
 def gate_holds(gate: Gate) -> dg.AssetCheckResult:
@@ -96,7 +104,7 @@ def gate_holds(gate: Gate) -> dg.AssetCheckResult:
     if figure is None:
         metadata["figure"] = "not a generated store" if not gate.n else "nothing to tell apart"
     else:
-        metadata |= {"figure": round(figure.value, 3), "lo": round(figure.lo, 3), "hi": round(figure.hi, 3)}
+        metadata |= {"figure": round(figure.value, 4), "lo": round(figure.lo, 4), "hi": round(figure.hi, 4)}
     if not gate.judged:
         metadata["not judged"] = "too few generated episodes"
     return dg.AssetCheckResult(check_name=gate.name, passed=gate.passed, metadata=metadata)

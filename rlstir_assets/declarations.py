@@ -1,11 +1,13 @@
 """How assets are declared: what those of one partition dimension have in common, so that each says what is its own.
 
 `kind` is what the UI shows of the output, `stage` the asset's line in the table of versions; whatever else is named
-goes to `dagster.asset`. What does not belong here: the partitions themselves, and what an asset does.
+goes to `dagster.asset`. A check has the partitions of its asset, so that the result of one host or recipe does not
+replace another's. What does not belong here: the partitions themselves, and what an asset does.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +37,25 @@ def host_asset(*, group: str, stage: str, kind: str, **own: Any) -> Decorator:
 def recipe_asset(*, group: str, stage: str, kind: str, **own: Any) -> Decorator:
     """An asset of every split recipe; one run makes one."""
     return plain_asset(group=group, stage=stage, kind=kind, partitions_def=recipes, **own)
+
+
+def host_check(name: str, *, asset: str, description: str, blocking: bool = False) -> dg.AssetCheckSpec:
+    """A check that every host has a result of."""
+    return _partitioned(name, dg.AssetKey(asset), hosts, description, blocking)
+
+
+def recipe_check(name: str, *, asset: str | dg.AssetKey, description: str, blocking: bool = False) -> dg.AssetCheckSpec:
+    """A check that every split recipe has a result of."""
+    key = dg.AssetKey(asset) if isinstance(asset, str) else asset
+    return _partitioned(name, key, recipes, description, blocking)
+
+
+def _partitioned(
+    name: str, key: dg.AssetKey, partitions: dg.PartitionsDefinition, description: str, blocking: bool
+) -> dg.AssetCheckSpec:
+    with warnings.catch_warnings():  # partitions of checks are a preview in 1.13, which is no news to whoever runs this
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return dg.AssetCheckSpec(name, asset=key, description=description, blocking=blocking, partitions_def=partitions)
 
 
 def opened_hosts(context: dg.AssetExecutionContext, settings: Settings) -> Workspace:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlstir_assets.console import Console
+from rlstir_assets.environment import blaming
 from rlstir_core.errors import ConfigError, SplitRefused
 
 if TYPE_CHECKING:
@@ -74,9 +75,10 @@ def materialize(request: Request, console: Console) -> Outcome:
         _need_two_hosts(index, seems_logs_alone(request.store, index, registry))
     unknown = sorted(set(request.train_hosts) - set(index.hosts))
     if unknown:
-        raise SplitRefused(
-            f"train host {unknown[0]!r} is not in the store; its hosts are {', '.join(index.hosts) or '(none)'}"
-        )
+        with blaming("RLSTIR_TRAIN_HOSTS", request.train_hosts):
+            raise SplitRefused(
+                f"train host {unknown[0]!r} is not in the store; its hosts are {', '.join(index.hosts) or '(none)'}"
+            )
     console.say(f"store {request.store}: {len(index.entries)} episodes of {len(index.hosts)} hosts")
     for fault in index.faults:
         console.say(f"  index {fault.detail}")

@@ -1,4 +1,4 @@
-"""Results of partitions: each has metadata and a data version of its own, though one run makes a range of them.
+"""Results of partitions: each has metadata, a data version and checks of its own, though one run makes a range of them.
 
 What does not belong here: what is made.
 """
@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
+
+# What Dagster notes beside a check's result of one partition has no public name.
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
 Metadata = Mapping[str, dg.MetadataValue | dg.TableMetadataValue | str | int | float | bool]
 if TYPE_CHECKING:
@@ -50,6 +53,40 @@ def partition_results(context: dg.AssetExecutionContext, make: Callable[[str], P
             context.asset_key, partition=key, metadata=part.metadata, tags=_versions(context, key, part.data_version)
         )
     yield dg.MaterializeResult(metadata={_TOLD_ALREADY: True})
+
+
+def partition_checks(
+    context: dg.AssetExecutionContext, found: Mapping[str, dg.AssetCheckResult], together: dg.AssetCheckResult
+) -> Iterator[dg.AssetCheckResult]:
+    """The result of a check for every partition of the run.
+
+    Dagster knows one result a check and step, of the one partition that the step has. Those of a range are told one
+    by one, and `together`, which Dagster asks for, stands beside them for no partition.
+    """
+    if len(context.partition_keys) == 1:
+        yield next(iter(found.values()), together)
+        return
+    for partition, result in found.items():
+        made = _latest(context.instance, context.asset_key, partition)
+        context.log_event(
+            dg.AssetCheckEvaluation(
+                asset_key=context.asset_key,
+                check_name=str(result.check_name),
+                passed=result.passed,
+                metadata=result.metadata,
+                severity=result.severity,
+                blocking=context.assets_def.get_spec_for_check_key(
+                    dg.AssetCheckKey(context.asset_key, str(result.check_name))
+                ).blocking,
+                partition=partition,
+                target_materialization_data=None
+                if made is None
+                else AssetCheckEvaluationTargetMaterializationData(
+                    storage_id=made.storage_id, run_id=made.run_id, timestamp=made.timestamp
+                ),
+            )
+        )
+    yield together
 
 
 def _versions(context: dg.AssetExecutionContext, partition: str, data_version: str) -> dict[str, str]:

@@ -9,17 +9,57 @@ import base64
 import contextlib
 import errno
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 
+# An error that brings what is shown of it has no public name.
+from dagster._core.errors import DagsterUserCodeProcessError
+from dagster._utils.error import SerializableErrorInfo  # type: ignore[attr-defined]
+
 from rlstir_assets.console import plain
-from rlstir_core.errors import RlstirError
+from rlstir_core.errors import ConfigError, RlstirError, SplitRefused
 
 OWNERS = ["team:rlstir"]
+# The command that `how_to_make` names, as a click.
+_MAKE = re.compile(r"--select 'key:(?P<key>[\w/]+)'(?: --partition (?P<partition>[\w.-]+))?")
+_LAUNCHPAD = (
+    "hold Shift while you click Materialize: that opens the launchpad, where they stand under "
+    "resources > settings > config"
+)
 _FULL = os.strerror(errno.ENOSPC)
+_SHOWN_IN_PLACE = 1_000  # characters of markdown; the UI makes a link of more
 _QUIET_S = 1.5  # at most one progress line per step in this time
+
+
+class Refusal(DagsterUserCodeProcessError, dg.Failure):
+    """A step failure that says one sentence: what the UI shows of it has no stack trace, and links to what is to be
+    made first."""
+
+    def __init__(self, sentence: str, remedy: Mapping[str, dg.MetadataValue]) -> None:
+        super().__init__(  # type: ignore[no-untyped-call]
+            user_code_process_error_infos=[SerializableErrorInfo(f"{sentence}\n", stack=[], cls_name=None)],
+            description=sentence,
+            metadata=dict(remedy),
+            allow_retries=False,
+        )
+
+
+def refusal(error: object) -> Refusal:
+    """The failure of a step that was refused with this error or sentence."""
+    sentence = plain(error)
+    found = _MAKE.search(sentence)
+    remedy: dict[str, dg.MetadataValue] = {}
+    if found is not None:
+        remedy["click Materialize on"] = dg.MetadataValue.asset(dg.AssetKey(found["key"].split("/")))
+        if found["partition"]:
+            remedy["for partition"] = dg.MetadataValue.text(found["partition"])
+    if isinstance(error, ConfigError | SplitRefused):
+        remedy["to change settings"] = dg.MetadataValue.text(_LAUNCHPAD)
+    return Refusal(sentence, remedy)
 
 
 @contextlib.contextmanager
@@ -33,26 +73,21 @@ def refusals(but: type[RlstirError] | tuple[()] = ()) -> Iterator[None]:
     except but:
         raise
     except RlstirError as error:
-        raise dg.Failure(description=plain(error), allow_retries=False) from None
+        raise refusal(error) from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        raise dg.Failure(
-            description=plain(f"{error.strerror or error}{where}: free space or fix the folder, then run again"),
-            allow_retries=False,
-        ) from None
+        raise refusal(f"{error.strerror or error}{where}: free space or fix the folder, then run again") from None
     except Exception as error:
         if _FULL not in str(error):
             raise
         # Writers of other languages (safetensors, XGBoost) have exceptions of their own for a full disk.
-        raise dg.Failure(
-            description=f"{_FULL} while writing the outputs: free space, then run again", allow_retries=False
-        ) from None
+        raise refusal(f"{_FULL} while writing the outputs: free space, then run again") from None
 
 
-def failing(sentences: Sequence[str]) -> dg.Failure:
+def failing(sentences: Sequence[str]) -> Refusal:
     """The failure of a step that has told what it found: the first sentence, and how many there are more."""
     more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
-    return dg.Failure(description=plain(f"{sentences[0]}{more}"), allow_retries=False)
+    return refusal(f"{sentences[0]}{more}")
 
 
 def teller(context: dg.AssetExecutionContext, what: str = "") -> Callable[[str], None]:
@@ -80,12 +115,40 @@ def png(data: bytes, words: str) -> str:
     return f"![{words}](data:image/png;base64,{base64.b64encode(data).decode()})"
 
 
+def opening(report: str) -> str:
+    """The paragraphs that a report in markdown opens with, as many as the UI shows in place."""
+    kept = ""
+    for block in report.split("\n\n"):
+        if block.startswith("#") and kept:
+            break
+        if block.lstrip().startswith(("#", "-", "|", "!", "<", ">", "`")):
+            continue
+        if len(kept) + len(block) + 2 >= _SHOWN_IN_PLACE:
+            break
+        kept += f"\n\n{block}" if kept else block
+    return kept
+
+
 def table(rows: Sequence[Mapping[str, str | int | float | bool | None]]) -> dg.TableMetadataValue:
     """Rows as table metadata: floats rounded, text on one line without control characters."""
     records = [dg.TableRecord({key: _cell(value) for key, value in row.items()}) for row in rows]
     if not records:
         return dg.MetadataValue.table([], schema=dg.TableSchema([dg.TableColumn("nothing")]))
     return dg.MetadataValue.table(records)
+
+
+def column_schema(columns: Mapping[str, str], words: Mapping[str, str]) -> dict[str, dg.TableSchema]:
+    """The definition metadata by which the UI lists an asset's columns; {column: type} and {column: description}."""
+    listed = [dg.TableColumn(name, type=kind, description=words[name]) for name, kind in columns.items()]
+    return {"dagster/column_schema": dg.TableSchema(listed)}
+
+
+def types_of(schema: Any) -> dict[str, str]:
+    """{column: type} of an Arrow schema."""
+    return {
+        field.name: str(field.type).replace("dictionary<values=string, indices=int32, ordered=0>", "string")
+        for field in schema
+    }
 
 
 def _cell(value: str | int | float | bool | None) -> str | int | float | bool | None:

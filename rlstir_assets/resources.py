@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
+from rlstir_assets.environment import check_choices, from_environment
 from rlstir_core.contract.registry import Registry, load_registry
 from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.episodes.store.binding import command, opened_index
@@ -26,10 +27,6 @@ from rlstir_core.results.layout import Layout
 
 if TYPE_CHECKING:  # it brings torch, which a code location should not have to load
     from rlstir_core.detectors.study import StudyOptions
-
-
-def _named(variable: str) -> list[str]:
-    return [name for name in os.environ.get(variable, "").split(",") if name]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,23 +53,52 @@ class Workspace:
 class Settings(dg.ConfigurableResource):
     """Store, data folder, preset and split; from the environment unless a run says otherwise."""
 
-    store: str = os.environ.get("RLSTIR_STORE") or DEFAULT_STORE
-    data: str = os.environ.get("RLSTIR_DATA") or DEFAULT_DATA
-    preset: str = os.environ.get("RLSTIR_PRESET") or next(iter(PRESETS))
-    overrides: list[str] = Field(
-        default_factory=lambda: os.environ.get("RLSTIR_SET", "").split(),
-        description='Numbers of the preset, like "train.batch=64".',
+    store: str = Field(
+        default=os.environ.get("RLSTIR_STORE") or DEFAULT_STORE,
+        description="The store of raw episodes: the folder with index.jsonl (RLSTIR_STORE).",
     )
-    train_hosts: list[str] = Field(default_factory=lambda: _named("RLSTIR_TRAIN_HOSTS"))
-    test_hosts: list[str] = Field(default_factory=list)
-    train_corpora: list[str] = Field(default_factory=list)
-    folds: int = SplitSettings().folds
-    seed: int = Field(default=SplitSettings().seed, ge=0, lt=2**31)
-    normalise: str = os.environ.get("RLSTIR_NORMALISE") or "ewma"
+    data: str = Field(
+        default=os.environ.get("RLSTIR_DATA") or DEFAULT_DATA,
+        description="The data folder, where all outputs go; it belongs to one store (RLSTIR_DATA).",
+    )
+    preset: str = Field(
+        default=os.environ.get("RLSTIR_PRESET") or next(iter(PRESETS)),
+        description=f"Sizes of models and training: {', '.join(PRESETS)} (RLSTIR_PRESET).",
+    )
+    overrides: list[str] = Field(
+        default_factory=lambda: from_environment("RLSTIR_SET"),
+        description='Numbers of the preset, like "train.batch=64" (RLSTIR_SET, separated by blanks).',
+    )
+    train_hosts: list[str] = Field(
+        default_factory=lambda: from_environment("RLSTIR_TRAIN_HOSTS"),
+        description="Recipe host: the hosts to train on; empty: chosen by coverage (RLSTIR_TRAIN_HOSTS).",
+    )
+    test_hosts: list[str] = Field(
+        default_factory=list, description="Recipes host and loho: the hosts to test on; empty: chosen by the recipe."
+    )
+    train_corpora: list[str] = Field(
+        default_factory=list, description="Recipe corpus: the corpora to train on; empty: chosen by the recipe."
+    )
+    folds: int = Field(
+        default=SplitSettings().folds, description="Members of a detector: each leaves one fold of the train side out."
+    )
+    seed: int = Field(
+        default=SplitSettings().seed, ge=0, lt=2**31, description="Of splits, of weights and of what is drawn."
+    )
+    normalise: str = Field(
+        default=os.environ.get("RLSTIR_NORMALISE") or "ewma",
+        description="What stands beside plain levels: none, ewma, runq, self or dyn (RLSTIR_NORMALISE).",
+    )
     prune: bool = Field(
         default=False,
         description="Take away results though more than half of the hosts or episodes are gone.",
     )
+
+    def check(self) -> None:
+        """ConfigError for a choice that cannot be, which names the variable where the environment made it."""
+        check_choices(
+            preset=self.preset, overrides=self.overrides, train_hosts=self.train_hosts, normalise=self.normalise
+        )
 
     @property
     def store_path(self) -> Path:
@@ -89,6 +115,7 @@ class Settings(dg.ConfigurableResource):
     def opened(self) -> Workspace:
         """What every asset but the index asks for first: nothing is written where this refuses."""
         self.name_place()
+        self.check()
         index = opened_index(self.store_path, self.layout)
         return Workspace(
             store=self.store_path, layout=self.layout, index=index, registry=load_registry(self.store_path)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
+import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ import dagster as dg
 
 # What the `dagster` command line does to run a selection of assets has no public name.
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from rlstir_assets.console import Console
 from rlstir_assets.executor import GPU_POOL
@@ -37,7 +40,6 @@ _COUNTED = re.compile(r"(\d{1,9})/(\d{1,9})$")  # how progress ends what a step 
 _PARTITION = "dagster/partition"
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 _IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-_INTERRUPTED = "DagsterExecutionInterruptedError"
 _MODULE = "rlstir_assets.definitions"
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -68,19 +70,37 @@ def run_assets(
         "resources": {"settings": {"config": dict(config)}},
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
     }
-    with _stderr_to(_records() / "driver.log"), _alive(watcher.name), watcher:
-        result = dg.execute_job(
-            ReconstructableJob(repository, job.name),
-            instance=instance,
-            asset_selection=list(keys),
-            run_config=run_config,
-            tags={**_partition_tags(partitions), watcher.tag: watcher.name},
-        )
+    try:
+        with (
+            _driver_log(),
+            _alive(watcher.name),
+            watcher,
+            _noticing_interrupts() as interrupted,
+        ):
+            result = dg.execute_job(
+                ReconstructableJob(repository, job.name),
+                instance=instance,
+                asset_selection=list(keys),
+                run_config=run_config,
+                tags={**_partition_tags(partitions), watcher.tag: watcher.name},
+            )
+    except (KeyboardInterrupt, DagsterExecutionInterruptedError):
+        _report_cancelled(instance, watcher.name)
+        raise KeyboardInterrupt from None
+    if not result.success and interrupted():
+        _report_cancelled(instance, watcher.name)
+        raise KeyboardInterrupt
     if not result.success:
         failures = _failures(instance, result.run_id)
-        if any(failure.error is not None and _INTERRUPTED in str(failure.error) for _, failure in failures):
-            raise KeyboardInterrupt
-        raise RunFailed(_sentence(result.run_id, failures))
+        raise RunFailed(_sentence(result.run_id, failures, _failed_checks(instance, result.run_id)))
+
+
+def _report_cancelled(instance: dg.DagsterInstance, name: str) -> None:
+    """Says of the run with this tag that a person stopped it: Dagster takes an interrupt that it did not send for a
+    failure."""
+    for run in instance.get_runs(dg.RunsFilter(tags={_Watcher.tag: name})):
+        if run.status not in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED):
+            instance.report_run_canceled(run, "Interrupted by Ctrl-C; what was finished is kept.")
 
 
 def clear_dead_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -98,6 +118,27 @@ def clear_dead_runs(instance: dg.DagsterInstance) -> list[str]:
         if holder is None or holder.is_finished:
             instance.event_log_storage.free_concurrency_slots_for_run(run_id)
     return dead
+
+
+@contextlib.contextmanager
+def _noticing_interrupts() -> Iterator[Callable[[], bool]]:
+    """Tells afterwards whether somebody interrupted this process: Dagster handles the signal itself, and where it
+    hits a step or the fork server first, all that is left of it is an error of theirs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        came = bytearray()  # the numbers of the signals
+        try:
+            yield lambda: signal.SIGINT in came or signal.SIGTERM in came
+        finally:
+            signal.set_wakeup_fd(before)
+            with contextlib.suppress(BlockingIOError):
+                came += ours.recv(4096)
 
 
 @contextlib.contextmanager
@@ -121,8 +162,9 @@ def _records() -> Path:
 
 
 @contextlib.contextmanager
-def _stderr_to(path: Path) -> Iterator[None]:
+def _driver_log() -> Iterator[None]:
     """Sends what this process and its steps write to standard error into a file: the events say it better."""
+    path = _records() / "driver.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     sys.stderr.flush()
     kept = os.dup(2)
@@ -168,12 +210,29 @@ def _failures(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, Step
     return found
 
 
-def _sentence(run_id: str, failures: Sequence[tuple[str, StepFailureData]]) -> str:
+def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> dict[str, list[str]]:
+    """{step: what each of its blocking checks found}, of the checks that do not hold."""
+    found: dict[str, list[str]] = {}
+    for record in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        if record.dagster_event is None:
+            continue
+        check = record.dagster_event.asset_check_evaluation_data
+        if check.passed or not check.blocking or check.severity != dg.AssetCheckSeverity.ERROR:
+            continue
+        detail = check.metadata.get("detail")
+        words = f"{check.asset_key.to_user_string()} fails its check {check.check_name}"
+        found.setdefault(record.step_key or "", []).append(f"{words}: {detail.value}" if detail else words)
+    return found
+
+
+def _sentence(run_id: str, failures: Sequence[tuple[str, StepFailureData]], checks: Mapping[str, Sequence[str]]) -> str:
     """What the failed steps said: refusals first, in full; anything else with the place to look."""
     sentences: list[str] = []
     for step, failure in failures:
         if failure.user_failure_data is not None and failure.user_failure_data.description:
             sentences.insert(0, failure.user_failure_data.description)
+        elif step in checks:
+            sentences += [f"{words}; `make ui` shows run {run_id[:8]}" for words in checks[step]]
         elif failure.error is not None:
             cause = failure.error.cause or failure.error
             sentences.append(f"{step} failed: {cause.message.strip()[:600]}; `make ui` shows run {run_id[:8]}")

@@ -4,7 +4,7 @@ import dagster as dg
 
 from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.telemetry import window_features
-from rlstir_assets.declarations import recipe_asset
+from rlstir_assets.declarations import recipe_asset, recipe_check
 from rlstir_assets.executor import GPU_POOL
 from rlstir_assets.reporting import refusals, table, teller
 from rlstir_assets.resources import Settings
@@ -39,7 +39,7 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
         description=f"{spec.words}, mode `{mode}`. Cross-fitted on the train side of the recipe; the schema's hash is "
         "part of the checkpoint.",
         check_specs=[
-            dg.AssetCheckSpec(name, asset=key, blocking=True, description=words) for name, words in _CHECKS.items()
+            recipe_check(name, asset=key, blocking=True, description=words) for name, words in _CHECKS.items()
         ],
     )
     def checkpoint(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
@@ -52,12 +52,12 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
         facts = [member.facts for member in made.members]
         return dg.MaterializeResult(
             metadata={
-                "validation_macro_f1": sum(f.best_validation_macro_f1 for f in facts) / len(facts),
+                "validation_macro_f1": round(sum(f.best_validation_macro_f1 for f in facts) / len(facts), 4),
                 "members": table(
                     [
                         {
-                            "round": member.round,
-                            "fold": member.fold,
+                            "round": member.round + 1,
+                            "fold": member.fold + 1,
                             member.facts.unit: member.facts.done,
                             "best": member.facts.best,
                             "validation macro F1": member.facts.best_validation_macro_f1,

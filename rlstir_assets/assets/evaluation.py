@@ -1,15 +1,20 @@
 """Group `evaluation`: the held-out scores of every detector and the report."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.detectors import baselines, checkpoint_key
 from rlstir_assets.assets.logs import log_events
-from rlstir_assets.declarations import recipe_asset
-from rlstir_assets.reporting import refusals, table, teller
+from rlstir_assets.declarations import recipe_asset, recipe_check
+from rlstir_assets.reporting import opening, refusals, table, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.contract.registry import MODES
 from rlstir_core.detectors.models import MODELS
+
+if TYPE_CHECKING:  # it brings torch
+    from rlstir_core.evaluation.report.inputs import ReportInputs
 
 GROUP = "evaluation"
 
@@ -27,12 +32,12 @@ GROUP = "evaluation"
     description="Predictions first, labels afterwards: every checkpoint and baseline on the held-out episodes, each "
     "figure with its interval.",
     check_specs=[
-        dg.AssetCheckSpec(
+        recipe_check(
             "leak_probes",
             asset="detector_eval",
             description="Nothing that should say nothing gives the answer away.",
         ),
-        dg.AssetCheckSpec(
+        recipe_check(
             "untested",
             asset="detector_eval",
             description="Phases, profiles and hosts that the test side says too little about.",
@@ -46,36 +51,41 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
         opened, options = settings.opened(), settings.options(context.partition_key)
         hosts = settings.validated_hosts()
         result, is_new = evaluate_recipe(opened.layout, options, hosts, opened.registry, teller(context))
-    rows = [
-        {
-            "model": e.name,
-            "macro F1": e.metrics.macro_f1.value,
-            "lo": e.metrics.macro_f1.lo,
-            "hi": e.metrics.macro_f1.hi,
-            "accuracy": e.metrics.accuracy.value,
-        }
-        for e in (*result.models, *result.baselines)
-    ]
     probes = [{"probe": p.name, "value": p.value, "bound": p.bound, "verdict": p.verdict} for p in result.probes]
     untested = [{"kind": u.kind, "name": u.name, "reason": u.reason} for u in result.untested]
     return dg.MaterializeResult(
-        metadata={"scores": table(rows), "scored now": is_new},
+        metadata={"scores": table(_scores(result)), "scored now": is_new},
         data_version=dg.DataVersion(result.manifest.hashes["evaluation_inputs"]),
         check_results=[
             dg.AssetCheckResult(
                 check_name="leak_probes",
                 passed=all(probe.verdict in ("ok", "not measured") for probe in result.probes),
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={"probes": table(probes)},
+                metadata={"recipe": context.partition_key, "probes": table(probes)},
             ),
             dg.AssetCheckResult(
                 check_name="untested",
                 passed=not untested,
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={"untested": table(untested)},
+                metadata={"recipe": context.partition_key, "untested": table(untested)},
             ),
         ],
     )
+
+
+def _scores(inputs: "ReportInputs") -> list[dict[str, str | float | None]]:
+    """A row a model and baseline; narrow, so that the page need not be scrolled sideways."""
+    found = [(each.name, each.metrics.macro_f1) for each in (*inputs.models, *inputs.baselines)]
+    return [
+        {
+            "model": name,
+            "macro F1": score.value,
+            "95 %": f"{score.lo:.4f} to {score.hi:.4f}"
+            if score.lo is not None and score.hi is not None
+            else score.note,
+        }
+        for name, score in found
+    ]
 
 
 @recipe_asset(
@@ -87,21 +97,25 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     "card beside each checkpoint.",
 )
 def comparison_v2(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    from rlstir_core.evaluation.detectors.detector_eval import read_inputs
     from rlstir_core.evaluation.report.comparison import write_comparison
 
     with refusals():
-        written = write_comparison(settings.opened().layout, context.partition_key, teller(context))
+        layout, recipe = settings.opened().layout, context.partition_key
+        written, inputs = write_comparison(layout, recipe, teller(context)), read_inputs(layout, recipe)
     chosen = written.chosen
-    best: dict[str, str | float] = {"chosen_on_validation": "no realistic model has a figure on every side"}
+    best: dict[str, str | float] = {"chosen": "no realistic model has a figure on every side"}
     if chosen is not None:
-        best = {"chosen_on_validation": chosen.name}
+        best = {"chosen": chosen.name}
         if chosen.metrics.macro_f1.value is not None:
-            best["chosen_realistic_macro_f1"] = round(chosen.metrics.macro_f1.value, 4)
+            best["macro_f1"] = round(chosen.metrics.macro_f1.value, 4)
     return dg.MaterializeResult(
         metadata={
+            "answer": dg.MetadataValue.md(opening(written.markdown.read_text())),
             "models": dg.MetadataValue.md(written.inline),
-            "report": dg.MetadataValue.path(str(written.markdown)),
-            "html": dg.MetadataValue.path(str(written.html)),
+            "scores": table(_scores(inputs) if inputs is not None else []),
+            "report": dg.MetadataValue.text(str(written.markdown)),  # a text is broken into lines, a path is not
+            "html": dg.MetadataValue.text(str(written.html)),
             **best,
         },
         data_version=dg.DataVersion(written.sha256),

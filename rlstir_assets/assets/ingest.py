@@ -6,14 +6,16 @@ import dagster as dg
 
 from rlstir_assets import checks
 from rlstir_assets.declarations import host_asset, opened_hosts, plain_asset
-from rlstir_assets.partition_results import Events, Part, partition_results
+from rlstir_assets.partition_results import Events, Part, partition_checks, partition_results
 from rlstir_assets.partitions import register_hosts
-from rlstir_assets.reporting import counter, failing, refusals, table
+from rlstir_assets.reporting import column_schema, counter, failing, refusals, table, types_of
 from rlstir_assets.resources import Settings
 from rlstir_core.atomic import canonical_sha256
+from rlstir_core.contract import columns
 from rlstir_core.episodes.store.binding import refresh_index
 from rlstir_core.episodes.validation.gate import VerdictsRefused
 from rlstir_core.episodes.validation.validate import HostValidation, validate_host
+from rlstir_core.episodes.validation.verdicts import VALIDATION_SCHEMA
 from rlstir_core.results.versions import version
 
 GROUP = "ingest"
@@ -30,6 +32,7 @@ GROUP = "ingest"
 def episode_index(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
     settings.name_place()
     with refusals():
+        settings.check()
         made = refresh_index(settings.store_path, settings.layout, prune=settings.prune, progress=counter(context))
     index = made.index
     register_hosts(context.instance, index.hosts, made.departed)
@@ -54,6 +57,7 @@ def episode_index(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     deps=[episode_index],
     description="One verdict per episode (ok, degraded, reject) with its reason, and the typed rows of every usable "
     "one. Only new and changed tarballs are decoded, and verdicts that reject most of a host never replace good ones.",
+    metadata=column_schema(types_of(VALIDATION_SCHEMA), columns.VALIDATION),
     check_specs=[checks.verdict_rates],
 )
 def validation(context: dg.AssetExecutionContext, settings: Settings) -> Events:
@@ -79,9 +83,10 @@ def validation(context: dg.AssetExecutionContext, settings: Settings) -> Events:
         return _told(made)
 
     yield from partition_results(context, validate)
-    check = checks.hosts_are_believable(found, refused)
-    yield check
-    if not check.passed:
+    results = {each.host: checks.host_is_believable(each.host, each) for each in found}
+    results |= {host: checks.host_is_believable(host, None, sentence) for host, sentence in refused.items()}
+    yield from partition_checks(context, results, checks.together(checks.verdict_rates, results))
+    if not all(result.passed for result in results.values()):
         raise failing(
             [*refused.values(), *(f"verdict_rates: {each.sentence}" for each in found if not each.believable)]
         )

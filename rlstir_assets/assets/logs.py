@@ -8,13 +8,16 @@ from rlstir_assets import checks
 from rlstir_assets.assets.ingest import validation
 from rlstir_assets.console import plain
 from rlstir_assets.declarations import host_asset, opened_hosts, plain_asset
-from rlstir_assets.partition_results import Events, Part, partition_results
-from rlstir_assets.reporting import counter, failing, png, refusals, table
+from rlstir_assets.partition_results import Events, Part, partition_checks, partition_results
+from rlstir_assets.reporting import column_schema, counter, failing, png, refusals, table, types_of
 from rlstir_assets.resources import Settings
 from rlstir_core.atomic import canonical_sha256
+from rlstir_core.contract import columns
 from rlstir_core.hostlogs.store import LogSummary, build_log_events
+from rlstir_core.hostlogs.table import SCHEMA
 from rlstir_core.lab.leakage.gate import PRINTED
 from rlstir_core.provenance.store import build_graphs, largest_tree
+from rlstir_core.provenance.tables import SCHEMAS
 from rlstir_core.results.lab_outcome import lab_inputs_sha256
 from rlstir_core.results.ledger import held_sha256
 
@@ -28,6 +31,7 @@ GROUP = "logs"
     deps=[validation],
     description="A row per event of the host logs (auditd, auth, journald, Sysmon, EVTX), with templates, labels and "
     "tamper spans by the episode's truth.",
+    metadata=column_schema(types_of(SCHEMA), columns.LOG_EVENTS),
     check_specs=[checks.parse_failures],
 )
 def log_events(context: dg.AssetExecutionContext, settings: Settings) -> Events:
@@ -40,7 +44,8 @@ def log_events(context: dg.AssetExecutionContext, settings: Settings) -> Events:
         return _rows_told(found[host], held_sha256(opened.layout.log_events(host), "log_rows"))
 
     yield from partition_results(context, build)
-    yield checks.rows_were_parsed(found)
+    results = {host: checks.rows_were_parsed(host, summary) for host, summary in found.items()}
+    yield from partition_checks(context, results, checks.together(checks.parse_failures, results))
 
 
 def _rows_told(summary: LogSummary, data_version: str) -> Part:
@@ -77,6 +82,10 @@ def _rows_told(summary: LogSummary, data_version: str) -> Part:
     deps=[log_events],
     description="Processes, files and sockets of every episode with logs, and who made, read, wrote or called whom: "
     "four Parquet tables per episode, every edge with the log rows behind it.",
+    metadata=column_schema(
+        {f"{name}.{column}": kind for name, schema in SCHEMAS.items() for column, kind in types_of(schema).items()},
+        {f"{name}.{column}": words for name, of_table in columns.GRAPHS.items() for column, words in of_table.items()},
+    ),
 )
 def provenance_graphs(context: dg.AssetExecutionContext, settings: Settings) -> Events:
     opened = opened_hosts(context, settings)

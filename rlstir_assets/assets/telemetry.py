@@ -8,12 +8,14 @@ import dagster as dg
 from rlstir_assets.assets.ingest import episode_index, validation
 from rlstir_assets.declarations import host_asset, opened_hosts, plain_asset
 from rlstir_assets.partition_results import Events, Part, partition_results
-from rlstir_assets.reporting import counter, refusals, table
+from rlstir_assets.reporting import column_schema, counter, refusals, table
 from rlstir_assets.resources import Settings
+from rlstir_core.contract import columns
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import held_sha256
 from rlstir_core.telemetry.schema import make_schema, write_schema
-from rlstir_core.telemetry.store import BuildSummary, build_features, build_tensors
+from rlstir_core.telemetry.store import WINDOW_TYPES, BuildSummary, build_features, build_tensors
+from rlstir_core.telemetry.window_table import TABLE, count_windows
 
 GROUP = "telemetry"
 
@@ -62,7 +64,12 @@ def window_tensors(context: dg.AssetExecutionContext, settings: Settings) -> Eve
     stage="features",
     kind="parquet",
     deps=[window_tensors],
-    description="A row per window: keys, labels, purity, summary statistics and missingness.",
+    description="A row per window: keys, labels, purity, summary statistics and missingness. The columns of statistics "
+    "are `<series>|<statistic>`; `feature_schema` lists the channels that series are made of.",
+    metadata=column_schema(
+        {**WINDOW_TYPES, **{f"<series>|{statistic}": "float" for statistic in columns.STATISTICS}},
+        {**columns.WINDOW_KEYS, **{f"<series>|{name}": words for name, words in columns.STATISTICS.items()}},
+    ),
 )
 def window_features(context: dg.AssetExecutionContext, settings: Settings) -> Events:
     yield from _build(context, settings, build_features, Layout.features, "features")
@@ -80,6 +87,7 @@ def _build(
     def build_one(host: str) -> Part:
         with refusals():
             summary = build(opened.layout, host, opened.registry, counter(context))
-        return Part(metadata=summary, data_version=held_sha256(folder(opened.layout, host), stage))
+        metadata = {"dagster/row_count": count_windows(opened.layout.tensors(host) / TABLE), **summary}
+        return Part(metadata=metadata, data_version=held_sha256(folder(opened.layout, host), stage))
 
     return partition_results(context, build_one)

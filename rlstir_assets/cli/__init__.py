@@ -11,6 +11,7 @@ from rlstir_assets.cli.imports import import_group
 from rlstir_assets.cli.lab import lab
 from rlstir_assets.cli.logs import export, templates
 from rlstir_assets.cli.pipeline import materialize, validate
+from rlstir_assets.cli.score import score
 from rlstir_assets.cli.show import show
 from rlstir_assets.cli.store import add, list_
 from rlstir_assets.cli.ui import ui
@@ -25,7 +26,7 @@ def cli() -> None:
     """
 
 
-for _command in (lab, add, import_group, validate, materialize, list_, show, export, ui, templates):
+for _command in (lab, add, import_group, validate, materialize, list_, show, score, export, ui, templates):
     cli.add_command(_command)
 
 

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from rlstir_assets.cli.common import STORE_HELP, fail, folder, names, next_step, refusing
 from rlstir_assets.console import Console, plain
+from rlstir_assets.environment import check_choices
 from rlstir_core.errors import ConfigError
 from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command
 
@@ -148,6 +149,7 @@ def materialize(
     """
     given = click.get_current_context().get_parameter_source("train_hosts") is ParameterSource.COMMANDLINE
     _require_heeded(recipe, train_hosts if given else "", test_hosts, train_corpora)
+    check_choices(preset=preset, overrides=overrides, train_hosts=names(train_hosts))
     source, target = folder(store, "RLSTIR_STORE", DEFAULT_STORE), folder(data, "RLSTIR_DATA", DEFAULT_DATA)
     with Console(quiet=as_json) as console:
         console.say(f"materializing {source} into {target}")

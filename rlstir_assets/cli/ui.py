@@ -30,6 +30,7 @@ def ui(store: str | None, data: str | None, port: int) -> None:
     source, target = _place(store, data)
     with Console() as console:
         console.say(f"opening http://{_LOOPBACK}:{port} for {source} and {target}; Ctrl-C closes it")
+        console.say(f"  the report: http://{_LOOPBACK}:{port}/assets/comparison_v2")
         _refuse_busy(port)
         console.state("loading Dagster")
         from rlstir_assets.executor import size_gpu_pool

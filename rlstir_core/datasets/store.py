@@ -13,6 +13,7 @@ from rlstir_core.atomic import canonical_sha256, sweep, write_json
 from rlstir_core.datasets.checks import check_split
 from rlstir_core.datasets.duplicates import Twins
 from rlstir_core.datasets.episodes import episode_table, host_inputs
+from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.datasets.recipes.base import SplitCheck, SplitSettings
 from rlstir_core.datasets.split import FORMAT, Split, heeded, make_split, recipe_spec
 from rlstir_core.errors import SplitRefused, UpstreamMissing
@@ -48,6 +49,20 @@ def try_split(layout: Layout, recipe: str, hosts: Sequence[str], settings: Split
     split, twins = make_split(recipe, episode_table(layout, hosts), heeded(recipe_spec(recipe), settings), twins={})
     _checked(split, twins)
     return split
+
+
+def refused_recipes(layout: Layout, hosts: Sequence[str], settings: SplitSettings) -> dict[str, str]:
+    """Every recipe, and why it cannot be applied to the episodes of `hosts`; empty where it can be."""
+    episodes = episode_table(layout, hosts)
+    found = {}
+    for name, spec in RECIPES.items():
+        try:
+            split, twins = make_split(name, episodes, heeded(spec, settings), twins={})
+            _checked(split, twins)
+            found[name] = ""
+        except SplitRefused as error:
+            found[name] = str(error)
+    return found
 
 
 def _checked(split: Split, twins: Twins) -> tuple[SplitCheck, ...]:

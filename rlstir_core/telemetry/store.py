@@ -47,6 +47,13 @@ from rlstir_core.telemetry.window_table import (
 
 KEY_COLUMNS = ("host_id", "episode_id", "window", "t_start_wall_ns", "t_end_wall_ns")
 LABEL_COLUMNS = ("phase", "purity", "since_onset_s")
+WINDOW_TYPES = dict(
+    zip(
+        (*KEY_COLUMNS, *LABEL_COLUMNS),
+        ("string", "string", "int32", "int64", "int64", "string", "float", "double"),
+        strict=True,
+    )
+)
 
 
 class BuildSummary(dict[str, int]):

@@ -125,6 +125,15 @@ def read_window_table(path: Path) -> dict[str, EpisodeWindows]:
     return found
 
 
+def count_windows(path: Path) -> int:
+    """How many windows the episodes of the table have together; 0 where there is none to read."""
+    try:
+        labels = pq.ParquetFile(path).read(columns=["label"], use_threads=False)["label"]
+    except (OSError, pa.ArrowException, KeyError):
+        return 0
+    return sum(len(chunk.flatten()) for chunk in labels.chunks)
+
+
 def holds_rows(path: Path, n: int) -> bool:
     """Whether the table is there, can be read and has `n` rows; its rows are not read to tell."""
     try:

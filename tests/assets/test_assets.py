@@ -18,9 +18,10 @@ from rlstir_assets.assets.evaluation import comparison_v2, detector_eval
 from rlstir_assets.assets.ingest import episode_index, validation
 from rlstir_assets.assets.logs import lab_checks, log_events
 from rlstir_assets.assets.telemetry import feature_schema, window_features, window_tensors
-from rlstir_assets.reporting import refusals, table
+from rlstir_assets.reporting import opening, refusals, table
 from rlstir_assets.resources import Settings
-from rlstir_core.errors import StoreError, UpstreamMissing
+from rlstir_core.datasets.recipes import RECIPES
+from rlstir_core.errors import ConfigError, StoreError, UpstreamMissing
 from rlstir_core.results.layout import Layout
 
 pytestmark = pytest.mark.slow
@@ -58,6 +59,12 @@ def step_failure(result: dg.ExecuteInProcessResult) -> str:
     data = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     assert data and data[0].user_failure_data is not None
     return str(data[0].user_failure_data.description)
+
+
+def failure(result: dg.ExecuteInProcessResult) -> Any:
+    """All that Dagster keeps of the failed step."""
+    (event,) = [event for event in result.all_events if event.is_step_failure]
+    return event.step_failure_data
 
 
 def metadata(result: dg.ExecuteInProcessResult, asset: Any) -> dict[str, Any]:
@@ -149,6 +156,44 @@ def test_an_asset_without_its_upstream_fails_with_the_command_that_makes_it(
     assert "\n" not in sentence
 
 
+def test_a_refusal_shows_no_stack_trace_and_links_to_what_is_to_be_made_first(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    assert make([episode_index], settings, instance).success
+    kept = failure(make([comparison_v2], settings, instance, "host"))
+    assert kept.error is not None and kept.error.stack == [] and kept.error.cause is None
+    assert kept.error.message.strip() == kept.user_failure_data.description
+    shown = kept.user_failure_data.metadata
+    assert shown["click Materialize on"].asset_key == detector_eval.key
+    assert shown["for partition"].value == "host"
+    wrong = Settings(store=settings.store, data=settings.data, preset="huge")
+    shown = failure(make([feature_schema], wrong, instance)).user_failure_data.metadata
+    assert "opens the launchpad" in shown["to change settings"].value
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("RLSTIR_PRESET", "huge", "preset 'huge' is unknown; choose one of smoke"),
+        ("RLSTIR_NORMALISE", "loud", "normaliser 'loud' is unknown; choose one of none"),
+        ("RLSTIR_SET", "train.batch=many", "'train.batch=many' needs a value like 64"),
+        ("RLSTIR_TRAIN_HOSTS", "../x", "'../x' is not a safe identifier"),
+    ],
+)
+def test_a_variable_of_the_environment_with_a_bad_value_is_refused_by_its_name_in_every_run(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    field = {"RLSTIR_PRESET": "preset", "RLSTIR_NORMALISE": "normalise"}.get(variable)
+    given = {field: value} if field else {}  # those two are read when the code location loads
+    with pytest.raises(ConfigError, match=f"^environment variable {variable}: .*{re.escape(says)}"):
+        Settings(store=settings.store, data=settings.data, **given).opened()
+    monkeypatch.delenv(variable)
+    if field:  # the launchpad's own value is not the environment's
+        with pytest.raises(ConfigError, match=f"^{re.escape(says)}"):
+            Settings(store=settings.store, data=settings.data, **given).opened()
+
+
 def test_a_report_without_its_evaluation_names_the_command_that_makes_it(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
@@ -184,6 +229,9 @@ def test_a_finished_checkpoint_is_kept_and_its_checks_are_made_again(
     assert result.success
     assert metadata(result, checkpoints[0])["trained now"] is False
     assert checks(result) == dict.fromkeys(("schema_hash", "leaked_fits"), True)
+    assert {each.partition for each in result.get_asset_check_evaluations()} == {"host"}
+    members = [(row.data["round"], row.data["fold"]) for row in metadata(result, checkpoints[0])["members"].records]
+    assert members == [(1, 1), (1, 2), (1, 3)]
 
 
 def test_a_split_that_is_current_is_shown_again_with_its_checks(own_driven: Any, instance: dg.DagsterInstance) -> None:
@@ -191,6 +239,11 @@ def test_a_split_that_is_current_is_shown_again_with_its_checks(own_driven: Any,
     result = make([split], settings, instance, "host")
     assert result.success and metadata(result, split)["split now"] is False
     assert checks(result) == dict.fromkeys(("split_overlap", "class_coverage"), True)
+    assert {each.partition for each in result.get_asset_check_evaluations()} == {"host"}
+    assert [row.data["round"] for row in metadata(result, split)["rounds"].records] == [1]
+    recipes = {row.data["recipe"]: row.data for row in metadata(result, split)["recipes"].records}
+    assert list(recipes) == list(RECIPES) and recipes["host"]["possible"] is True
+    assert recipes["corpus"]["possible"] is False and "every usable episode is of" in str(recipes["corpus"]["why not"])
 
 
 def test_an_evaluation_that_is_current_is_shown_again_with_its_warnings(
@@ -201,8 +254,26 @@ def test_an_evaluation_that_is_current_is_shown_again_with_its_warnings(
     assert result.success  # the checks warn and do not block
     assert metadata(result, detector_eval)["scored now"] is False
     assert checks(result)["untested"] is False
+    for each in result.get_asset_check_evaluations():  # so that no recipe's result replaces another's
+        assert each.partition == each.metadata["recipe"].value == "host"
     scores = str(metadata(result, detector_eval)["scores"])
     assert all(name in scores for name in ("gbt_realistic", "lstm_oracle", "majority", "clock", "metadata-only"))
+
+
+def test_the_report_shows_its_answer_its_picture_and_its_figures_on_its_page(
+    own_driven: Any, instance: dg.DagsterInstance
+) -> None:
+    settings = Settings(store=str(own_driven.store), data=str(own_driven.data), train_hosts=[])
+    shown = metadata(make([comparison_v2], settings, instance, "host"), comparison_v2)
+    assert "realistic model" in shown["answer"] and len(shown["answer"]) < 1_000
+    assert shown["models"].startswith("![macro F1](data:image/svg+xml,") and len(shown["models"]) < 1_000
+    assert len(shown["scores"].records) == 15 and Path(shown["html"]).is_file()
+
+
+def test_the_opening_of_a_report_is_its_first_paragraphs() -> None:
+    text = "# Title\n\n- a list\n\n## Answer\n\nOne.\n\n![p](x.png)\n\nTwo.\n\n## More\n\nThree."
+    assert opening(text) == "One.\n\nTwo."
+    assert opening(f"# T\n\nOne.\n\n{'long ' * 300}") == "One."
 
 
 def test_train_hosts_of_the_settings_reach_recipe_host_alone(driven: Any) -> None:

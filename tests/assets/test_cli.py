@@ -31,6 +31,7 @@ COMMANDS = (
     ("import", "knowledge"),
     ("templates",),
     ("export",),
+    ("score",),
     ("show",),
     ("validate",),
     ("materialize",),
@@ -101,7 +102,10 @@ def test_the_preset_of_the_environment_is_used_and_refused_alike(
     invoke: Any, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RLSTIR_PRESET", "huge")
-    refused(invoke("materialize", "--store", store), "'huge'")
+    refused(invoke("materialize", "--store", store), "environment variable RLSTIR_PRESET", "'huge'")
+    monkeypatch.setenv("RLSTIR_PRESET", "")
+    monkeypatch.setenv("RLSTIR_NORMALISE", "loud")
+    refused(invoke("materialize", "--store", store), "environment variable RLSTIR_NORMALISE", "'loud'", "ewma")
 
 
 @pytest.mark.parametrize("text", ["nonsense", "key:nonsense", "(((", "key:", "+comparison_v2", "group:nobody"])

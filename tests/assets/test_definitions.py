@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from rlstir_assets.definitions import build_defs, defs
+from rlstir_assets.resources import Settings
 from rlstir_core.contract.registry import MODES
 from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.detectors.models import MODELS
@@ -92,6 +93,25 @@ def test_hosts_are_a_dynamic_dimension_and_recipes_a_static_one(nodes: dict[str,
             assert partitions is None, name
 
 
+def test_no_two_nodes_of_the_graph_read_the_same(nodes: dict[str, object]) -> None:
+    shown = [name.split("/")[-1] for name in nodes]  # the graph shows the last part of a key
+    assert len(set(shown)) == len(shown) and "gru_realistic" in shown
+
+
+def test_tables_list_their_columns_with_descriptions(specs: dict[str, dg.AssetSpec]) -> None:
+    for name in ("validation", "window_features", "log_events", "provenance_graphs"):
+        columns = specs[name].metadata["dagster/column_schema"].columns
+        assert len(columns) > 20
+        assert all(column.type and column.description for column in columns), name
+
+
+def test_every_setting_of_the_launchpad_is_described() -> None:
+    fields = Settings.model_fields
+    assert {name for name, field in fields.items() if not field.description} == set()
+    for variable in ("STORE", "DATA", "PRESET", "SET", "TRAIN_HOSTS", "NORMALISE"):
+        assert any(f"RLSTIR_{variable}" in str(field.description) for field in fields.values()), variable
+
+
 def test_a_range_of_hosts_is_one_run(nodes: dict[str, object]) -> None:
     for name in HOST_ASSETS:
         assert nodes[name].backfill_policy == dg.BackfillPolicy.single_run()
@@ -112,6 +132,7 @@ def test_blocking_checks_stop_a_run_that_would_lie_and_the_others_report() -> No
     for definition in defs.get_repository_def().assets_defs_by_key.values():
         for check in definition.check_specs:
             assert check.description, check.name
+            assert check.partitions_def == definition.partitions_def, check.name
             kind = blocking if check.blocking else reporting
             kind.setdefault(name_of(check.asset_key), set()).add(check.name)
     assert blocking == BLOCKING

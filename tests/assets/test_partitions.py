@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow.parquet as pq
 import pytest
 
 from rlstir_assets.assets.ingest import episode_index, validation
@@ -18,6 +19,7 @@ from rlstir_assets.resources import Settings
 from rlstir_core.errors import RlstirError
 from rlstir_core.lab.leakage import gates as leakage
 from rlstir_core.results import versions
+from rlstir_core.results.layout import Layout
 from rlstir_core.staleness import stale_host_stages
 
 pytestmark = pytest.mark.slow
@@ -92,10 +94,21 @@ def test_a_range_tells_of_each_host_what_is_its_own(settings: Settings, instance
     rows = [told(instance, log_events, host)[0].metadata["dagster/row_count"].value for host in HOSTS]
     assert rows[0] != rows[1]
     assert told(instance, validation, HOSTS[0])[0].metadata["decoded"].value == 2
+    for host in HOSTS:
+        files = Layout(Path(settings.data)).features(host).glob("*.parquet")
+        n = sum(pq.ParquetFile(path).metadata.num_rows for path in files)
+        for asset in (window_tensors, window_features):
+            assert told(instance, asset, host)[0].metadata["dagster/row_count"].value == n > 0
     upstream = (told(instance, window_features, HOSTS[1])[0].tags or {})["dagster/input_data_version/window_tensors"]
     assert upstream == data_version(instance, window_tensors, HOSTS[1])
-    (check,) = [each for each in result.get_asset_check_evaluations() if each.check_name == "verdict_rates"]
-    assert [row.data["host"] for row in check.metadata["hosts"].value.records] == HOSTS  # type: ignore[union-attr]
+    for asset, name in ((validation, "verdict_rates"), (log_events, "parse_failures")):
+        found = {each.partition: each for each in result.get_asset_check_evaluations() if each.check_name == name}
+        assert found.keys() == {*HOSTS, None}
+        assert [found[host].metadata["host"].value for host in HOSTS] == HOSTS
+        assert [row.data["host"] for row in found[None].metadata["hosts"].value.records] == HOSTS  # type: ignore[union-attr]
+        check_key = dg.AssetCheckKey(asset.key, name)
+        for info in instance.event_log_storage.get_asset_check_partition_info([check_key], partition_keys=HOSTS):
+            assert info.is_current, info  # it speaks of what was made last
 
 
 def test_a_data_version_says_what_is_there_and_not_how_it_was_made(
@@ -145,10 +158,10 @@ def test_a_host_that_is_refused_does_not_keep_the_others_of_the_range(
     result = make([validation], settings, instance, HOSTS)
     assert not result.success
     assert [len(told(instance, validation, host)) for host in HOSTS] == [1, 2]
-    (check,) = result.get_asset_check_evaluations()
-    assert not check.passed
-    rows = {row.data["host"]: row.data for row in check.metadata["hosts"].value.records}  # type: ignore[union-attr]
-    assert rows[HOSTS[1]]["rejected"] == 0 and "index.bytes 2" in str(rows[HOSTS[0]]["message"])
+    found = {each.partition: each for each in result.get_asset_check_evaluations()}
+    assert {host: each.passed for host, each in found.items()} == {HOSTS[0]: False, HOSTS[1]: True, None: False}
+    assert found[HOSTS[1]].metadata["rejected"].value == 0
+    assert "index.bytes 2" in str(found[HOSTS[0]].metadata["detail"].value)
 
 
 def test_every_code_version_is_the_one_of_the_table() -> None:

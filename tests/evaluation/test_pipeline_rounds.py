@@ -15,11 +15,13 @@ from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.store import build_split
 from rlstir_core.detectors.beside import BASELINE, fit_baselines
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.detectors.scenes import TEST, VALIDATION
+from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION
+from rlstir_core.detectors.single import IndexClaim
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import train_checkpoint
 from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe
 from rlstir_core.evaluation.detectors.pairs import ScoreReader
+from rlstir_core.evaluation.detectors.scoring import Scorer
 from rlstir_core.evaluation.report.comparison import Written, write_comparison
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
@@ -118,6 +120,21 @@ def test_alarms_over_rounds_have_thresholds_of_each_round_or_say_why_not(loho: A
         for figure in evaluation.recall_at_fpr:
             assert figure.threshold is None
             assert figure.recall.value is not None or "non-attack windows" in figure.recall.note
+
+
+def test_an_episode_scored_from_its_tarball_is_spoken_of_by_the_round_that_holds_its_host_out(
+    tiny: Tiny, loho: Any
+) -> None:
+    scorer = Scorer(tiny.layout, tiny.store, "loho", silent)
+    path = tiny.store / "episodes" / "host-b" / "ep-11.tar.zst"
+    told = scorer.score(path, IndexClaim(), silent)
+    assert "test side of recipe loho" in told.side and scorer.trained_on == (*HOSTS, "web")
+    for says in told.models:
+        table = pq.ParquetFile(tiny.layout.predictions("loho", says.model, says.mode)).read().to_pylist()
+        rows = [row for row in table if row["scene"] == AS_RECORDED and row["episode_id"] == "ep-11"]
+        assert {row["round"] for row in rows} == {1} and says.n_members == 2
+        theirs = [sum(row[f"p_{phase}"] for phase in scorer.schema.attack_phases) for row in rows]
+        assert np.allclose([says.attack[row["window"]] for row in rows], theirs, rtol=0, atol=1e-6)
 
 
 def test_the_model_that_validation_chose_is_what_the_comparison_reports(loho: Any) -> None:

@@ -226,7 +226,7 @@ def test_the_writers_of_reports_and_cards_escape_every_place(sober: ReportInputs
     assert_tables_hold(card, "card")
     assert_same_form(rendered(card), rendered(render_model_card(poisoned_model(one, "mild"), {"mild": "mild"})), "card")
     models = [msgspec.structs.replace(model, model=text, mode=text) for model in sober.models[:2]]
-    inline = inline_forest(models, 0.2)
+    inline = inline_forest(models)
     assert_plain(inline, "inline")
     assert {tag for tag, _ in rendered(inline).elements} <= {"p", "img", "table", "thead", "tbody", "tr", "th", "td"}
 

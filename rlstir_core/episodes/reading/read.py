@@ -55,12 +55,16 @@ def read_episode(
     sha256: str | None = None,
     n_bytes: int | None = None,
     limits: Limits | None = None,
+    truth: bool = True,
 ) -> Reading:
-    """The verdict on the tarball at `path`, and its content; what is given must agree with the file."""
+    """The verdict on the tarball at `path`, and its content; what is given must agree with the file.
+
+    Without `truth` no label is read, and nothing that says what happened (labels, profile) counts for the verdict.
+    """
     limits = limits or Limits()
     try:
         with open_plain(path) as handle:
-            episode, notes = _read(handle, registry, limits, (host_id, episode_id, sha256, n_bytes))
+            episode, notes = _read(handle, registry, limits, (host_id, episode_id, sha256, n_bytes), truth)
     except EpisodeRejected as error:
         return Reading(Verdict("reject", error.reason, printable(error.detail), (error.reason,)))
     if not notes:
@@ -92,6 +96,7 @@ def _read(
     registry: Registry,
     limits: Limits,
     claims: Claims,
+    truth: bool,
 ) -> tuple[Episode, list[Note]]:
     _, _, sha256, n_bytes = claims
     size = os.fstat(handle.fileno()).st_size
@@ -100,7 +105,7 @@ def _read(
             ReasonCode.INDEX_BYTES, f"the file has {size} bytes, the index says {n_bytes}; send it again"
         )
     frames = FrameReader(handle, limits)
-    found = _members(members(frames, limits), registry, limits)
+    found = _members(members(frames, limits), registry, limits, truth)
     if sha256 is not None and frames.sha256 != sha256:
         raise EpisodeRejected(
             ReasonCode.INDEX_SHA256, f"the file's sha256 is {frames.sha256}, not the index's; send it again"
@@ -110,7 +115,7 @@ def _read(
         raise EpisodeRejected(ReasonCode.META_MISSING, "meta.json is missing; send it in the tarball")
     _check_identity(meta, claims)
     notes: list[Note] = []
-    labels = _labels(found, meta, registry, notes)
+    labels = _labels(found, meta, registry, notes) if truth else ()
     sources, steps, offsets = {}, {}, {}
     for name, source in registry.sources.items():
         reader = found.rows.pop(name, None)  # and with it the blocks it was made of
@@ -129,7 +134,7 @@ def _read(
     if step > limits.step_ns:
         where = max(steps, key=lambda name: steps[name])
         notes.append((ReasonCode.TIME_CLOCK_STEP, f"the wall clock steps by {step / 1e9:.3f} s in {where}"))
-    if meta.profile not in registry.profiles:
+    if truth and meta.profile not in registry.profiles:
         notes.append(
             (ReasonCode.META_UNKNOWN_PROFILE, f"the registry does not know profile {meta.profile}; add it there")
         )
@@ -153,7 +158,9 @@ def _read(
     )
 
 
-def _members(tape: Iterator[tuple[str, int, Iterator[bytes]]], registry: Registry, limits: Limits) -> _Found:
+def _members(
+    tape: Iterator[tuple[str, int, Iterator[bytes]]], registry: Registry, limits: Limits, truth: bool
+) -> _Found:
     """Streams every member into its reader; they may come in any order."""
     found, budget = _Found(), Budget.of(limits)
     for name, size, chunks in tape:
@@ -164,7 +171,7 @@ def _members(tape: Iterator[tuple[str, int, Iterator[bytes]]], registry: Registr
                     ReasonCode.META_TOO_LARGE, f"meta.json has {size} bytes, over {limits.meta_bytes}; trim it"
                 )
             found.meta = parse_meta(b"".join(chunks), limits)
-        elif name == LABELS:
+        elif name == LABELS and truth:
             if size > limits.labels_bytes:
                 raise EpisodeRejected(
                     ReasonCode.LABEL_TOO_LARGE,

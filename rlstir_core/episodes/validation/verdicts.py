@@ -59,7 +59,7 @@ class ValidationRow(msgspec.Struct, frozen=True, kw_only=True):
 def read_validation(path: Path) -> list[ValidationRow]:
     """The rows of a host's verdicts; UpstreamMissing when they were never made."""
     try:
-        table = pq.ParquetFile(path).read(use_threads=False).select(list(_TYPES)).cast(pa.schema(_TYPES))
+        table = pq.ParquetFile(path).read(use_threads=False).select(list(_TYPES)).cast(VALIDATION_SCHEMA)
         columns = {name: table[name].to_pylist() for name in _TYPES}
         for name in _MAPS:
             columns[name] = [_counts(text) for text in columns[name]]
@@ -119,6 +119,7 @@ _TYPES: dict[str, pa.DataType] = {
     "clock_step_ns": pa.int64(),
     "clock_drift_ppm": pa.float64(),
 }
+VALIDATION_SCHEMA = pa.schema(_TYPES)
 _MAPS = ("rows", "bad_rows", "outside_rows", "torn_lines", "log_bytes", "clock_offset_ns")
 _LISTS = tuple(name for name, kind in _TYPES.items() if pa.types.is_list(kind))
 

@@ -103,6 +103,7 @@ def recall_at_fpr(
         n_validation_negatives=threshold.n_negatives,
         recall=recall,
         realised_fpr=realised,
+        of_rounds={str(place + 1): value for place, value in sorted(threshold.values.items())},
     )
 
 

@@ -88,7 +88,7 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
     return Written(
         markdown=path,
         html=html,
-        inline=inline_forest(inputs.models, inputs.chance),
+        inline=inline_forest(inputs.models, inputs.baselines),
         chosen=chosen[0] if chosen is not None and chosen[1] == "validation" else None,
         sha256=sha256,
     )

@@ -60,6 +60,7 @@ class RecallAtFpr(Record, frozen=True, kw_only=True):
     n_validation_negatives: int
     recall: Estimate
     realised_fpr: Estimate
+    of_rounds: dict[str, float] = {}  # the thresholds by round of the split, counted from 1
 
 
 class TimeToDetect(Record, frozen=True, kw_only=True):

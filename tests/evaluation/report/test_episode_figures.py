@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from rlstir_core.contract.registry import default_registry
@@ -12,6 +14,7 @@ from rlstir_core.episodes.store.writer import write_episode, write_index
 from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.report.pictures.episode_figures import portrait
+from rlstir_core.evaluation.report.pictures.phases import PhaseTrack, Stretch, draw_phases
 from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.lab.generate import make_episode
 from rlstir_core.lab.plan import LabOptions, plan_store
@@ -76,3 +79,30 @@ def test_without_tensors_the_logs_are_drawn(made: tuple[Layout, str, str], tmp_p
 def test_an_episode_that_nobody_knows_is_refused_with_the_remedy(made: tuple[Layout, str, str]) -> None:
     with pytest.raises(UpstreamMissing, match="look at the id"):
         portrait(made[0], made[1], "ep-none")
+
+
+@pytest.mark.slow
+def test_an_evaluated_episode_shows_what_the_chosen_detector_said_beside_the_truth(driven: Any) -> None:
+    for host, side in (("k-gamingcom", "test side, as recorded"), ("elliott-thinkpad", "train side, by the member")):
+        episode = driven.index.of_host(host)[0].episode_id
+        found = portrait(driven.layout, host, episode)
+        assert "predictions" in found.pictures
+        assert "realistic, chosen on validation; recipe host" in found.predicted and side in found.predicted
+
+
+def test_phases_are_drawn_with_and_without_truth_and_threshold() -> None:
+    said = (Stretch(phase="clean", start_s=0, end_s=30), Stretch(phase="new one", start_s=30, end_s=60))
+    whole = PhaseTrack(
+        title="gru realistic",
+        duration_s=60.0,
+        phases=("clean", "armed"),
+        true=said[:1],
+        predicted=said,
+        seconds=(10.0, 60.0),
+        attack=(0.1, 0.9),
+        threshold=0.8,
+    )
+    pictures = {draw_phases(whole), draw_phases(whole)}  # equal tracks, equal bytes
+    for less in ({"true": ()}, {"threshold": None}, {"true": (), "threshold": 0.1}):
+        pictures.add(draw_phases(msgspec.structs.replace(whole, **less)))
+    assert len(pictures) == 4 and all(png.startswith(PNG) for png in pictures)

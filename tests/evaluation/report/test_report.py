@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote
 
 import msgspec
 import pytest
@@ -165,7 +165,7 @@ def test_a_report_full_of_hostile_names_makes_no_markup(sample_inputs: SampleInp
     plain, page = Page(render_html(inputs, {})), Page(render_html(hostile, {}))
     assert {tag for tag, _ in page.tags} <= {tag for tag, _ in plain.tags} | {"th"}
     assert not any(key.startswith("on") for _, attributes in page.tags for key in attributes)
-    assert len(inline_forest(hostile.models, 0.2)) < LIMIT
+    assert len(inline_forest(hostile.models)) < LIMIT
     assert "<script" not in render_model_card(hostile.models[0], {name: name})
 
 
@@ -197,23 +197,33 @@ def twelve(sample_evaluation: SampleEvaluation, width: float = 0.2) -> list[Mode
 def test_twelve_models_with_intervals_and_picture_fit_under_1000_characters(
     sample_evaluation: SampleEvaluation, width: float
 ) -> None:
-    text = inline_forest(twelve(sample_evaluation, width), chance=0.22)
+    beside = [sample_evaluation(name, "baseline", 0.2) for name in ("clock", "majority", "metadata-only")]
+    text = inline_forest(twelve(sample_evaluation, width), beside)
     assert len(text) < LIMIT
-    assert len(re.findall(r"\.\d\d \[\.\d\d \d?\.\d+\]", text)) == 12
-    encoded = re.search(r"!\[macro F1\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)", text)
-    assert encoded is not None
-    svg = base64.b64decode(encoded[1]).decode()
+    svg = drawn(text)
     page = Page(svg)
-    assert [tag for tag, _ in page.tags].count("text") == 6
-    assert svg.count("M") == 13 and "transformer" in svg  # twelve intervals and chance
+    assert [tag for tag, _ in page.tags].count("path") == 4  # scale, two modes, baselines
+    for word in ("transformer", "clock", "metadata", ">0<", ">.5<", ">1<", ">realistic<", ">oracle<"):
+        assert word in svg
+    assert svg.count("-2v4") == 15  # a figure with its interval each
 
 
-def test_the_inline_table_stands_alone_where_the_picture_does_not_fit(
-    sample_evaluation: SampleEvaluation,
-) -> None:
-    many = [sample_evaluation(f"a-rather-long-model-{i}", "realistic", 0.5) for i in range(14)]
-    text = inline_forest(many)
-    assert len(text) < LIMIT and "data:" not in text and text.count("[") == 14
+def drawn(text: str) -> str:
+    """The SVG in the markdown's data URI."""
+    found = re.fullmatch(r"!\[macro F1\]\(data:image/svg\+xml,([^\s()\\]+)\)", text)
+    assert found is not None, text
+    return unquote(found[1])
+
+
+def test_what_does_not_fit_inline_is_left_out_from_the_least_on(sample_evaluation: SampleEvaluation) -> None:
+    beside = [sample_evaluation(f"baseline-{i}", "baseline", 0.2) for i in range(3)]
+    models = [sample_evaluation(f"a-long-model-{i}", mode, 0.5) for i in range(8) for mode in ("realistic", "oracle")]
+    less = drawn(inline_forest(models, beside))
+    assert "baseline" not in less and ">realistic<" in less and ">oracle<" in less
+    more = [sample_evaluation(f"a-long-model-{i}", mode, 0.5) for i in range(11) for mode in ("realistic", "oracle")]
+    assert ">oracle<" not in drawn(inline_forest(more, beside))
+    text = inline_forest([sample_evaluation(f"a-rather-long-model-{i}", "realistic", 0.5) for i in range(16)])
+    assert len(text) < LIMIT and "data:" not in text and text.count("[") == 16
     crowd = [sample_evaluation(f"a-rather-long-model-{i}", "realistic", 0.5) for i in range(60)]
     assert len(inline_forest(crowd)) < LIMIT and "more in the report" in inline_forest(crowd)
 

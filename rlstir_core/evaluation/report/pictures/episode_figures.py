@@ -1,7 +1,8 @@
-"""Three pictures of one episode: telemetry with phases, the log's timeline with what was tampered with, process trees.
+"""Pictures of one episode: telemetry with phases, what the chosen detector said, the log's timeline, process trees.
 
 Drawn from what the pipeline made of it, on the truth's colours: orange where a technique ran, red where a log was
-tampered with. What does not belong here: the drawing of trees (`provenance/picture.py`) and of the report (`plots.py`).
+tampered with. What does not belong here: the drawing of trees (`provenance/picture.py`), of phases beside predictions
+(`phases.py`) and of the report (`plots.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from rlstir_core.drawing import FAINT, GRID, INK, canvas, png
 from rlstir_core.episodes.schema import Episode
 from rlstir_core.episodes.validation.rows import read_rows
 from rlstir_core.errors import UpstreamMissing
+from rlstir_core.evaluation.detectors.recorded import chosen_said
+from rlstir_core.evaluation.report.pictures.phases import PhaseTrack, Stretch, draw_phases, phase_colour
 from rlstir_core.provenance.picture import tree_picture
 from rlstir_core.provenance.store import read_graph
 from rlstir_core.remedies import how_to_make
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
 _NS = 1_000_000_000
 _MOST_CHANNELS = 5
 _ATTACK, _TAMPER, _PLAIN = "#c8611a", "#c2334d", "#5b7a99"
-_PHASE_COLOURS = ("#ffffff", "#fdf3dc", "#f9e3d0", "#f6d0c0", "#e9e4f0", "#e2ede8")
 # One of each kind of cost, in the order in which they are looked for.
 _TELLING = ("utime", "write_bytes", "tx_bytes", "bytes", "exec", "cache_misses", "rss")
 
@@ -47,6 +49,7 @@ class Portrait(msgspec.Struct, frozen=True, kw_only=True):
     phases: tuple[str, ...]
     techniques: tuple[str, ...]
     tampered: dict[str, int]  # rows by kind of tampering
+    predicted: str = ""  # whose predictions stand beside the truth
 
 
 def portrait(layout: Layout, host: str, episode: str) -> Portrait:
@@ -65,6 +68,8 @@ def portrait(layout: Layout, host: str, episode: str) -> Portrait:
     schema = _schema(layout)
     phases = schema.phases if schema else ()
     pictures = {"telemetry": _telemetry(layout, host, known, schema) if schema else b""}
+    track = _track(layout, host, known, schema) if schema else None
+    pictures["predictions"] = draw_phases(track) if track is not None else b""
     if logs is not None and len(logs):
         marked = np.flatnonzero(_filled(logs, "label_ttp")).tolist()
         pictures["timeline"] = _timeline(known, logs, phases)
@@ -75,6 +80,7 @@ def portrait(layout: Layout, host: str, episode: str) -> Portrait:
         phases=tuple(label.phase for label in known.labels),
         techniques=tuple(sorted(_spans_of(logs, "label_ttp"))) if logs is not None else (),
         tampered=_counted(logs, "tamper_tag") if logs is not None else {},
+        predicted=track.title if track is not None else "",
     )
 
 
@@ -90,6 +96,34 @@ def _schema(layout: Layout) -> FeatureSchema | None:
         return read_schema(layout.feature_schema)
     except UpstreamMissing:
         return None
+
+
+def _track(layout: Layout, host: str, known: Episode, schema: FeatureSchema) -> PhaseTrack | None:
+    """The true phases and what the chosen detector said of them; None where no evaluation knows the episode."""
+    duration_s = (known.meta.t_end_wall_ns - known.meta.t_start_wall_ns) / _NS
+    said = chosen_said(layout, schema, host, known.meta.episode_id, duration_s)
+    if said is None:
+        return None
+    return PhaseTrack(
+        title=said.title,
+        duration_s=duration_s,
+        phases=schema.phases,
+        true=_stretches(known),
+        predicted=tuple(Stretch(phase=run.phase, start_s=run.start_s, end_s=run.end_s) for run in said.runs),
+        seconds=tuple(said.seconds_N.tolist()),
+        attack=tuple(said.attack_N.tolist()),
+        threshold=said.threshold,
+    )
+
+
+def _stretches(known: Episode) -> tuple[Stretch, ...]:
+    """The phases as the labels say them."""
+    start, end = known.meta.t_start_wall_ns, known.meta.t_end_wall_ns
+    begins = [*((label.t_wall_ns - start) / _NS for label in known.labels), (end - start) / _NS]
+    return tuple(
+        Stretch(phase=label.phase, start_s=since, end_s=until)
+        for label, since, until in zip(known.labels, begins, begins[1:], strict=False)
+    )
 
 
 def _telemetry(layout: Layout, host: str, known: Episode, schema: FeatureSchema) -> bytes:
@@ -208,15 +242,12 @@ def _counted(logs: pa.Table, column: str) -> dict[str, int]:
 
 def _phases(axes: Any, known: Episode, phases: tuple[str, ...], *, named: bool) -> None:
     """Bands in the colours of the phases."""
-    start, end = known.meta.t_start_wall_ns, known.meta.t_end_wall_ns
-    order = {phase: at for at, phase in enumerate(phases)}
-    begins = [*((label.t_wall_ns - start) / _NS for label in known.labels), (end - start) / _NS]
-    for label, since, until in zip(known.labels, begins, begins[1:], strict=False):
-        colour = _PHASE_COLOURS[order.setdefault(label.phase, len(order)) % len(_PHASE_COLOURS)]
-        axes.axvspan(since, until, color=colour, linewidth=0, zorder=0)
-        if named and until - since > 0.07 * begins[-1]:
+    stretches = _stretches(known)
+    for each in stretches:
+        axes.axvspan(each.start_s, each.end_s, color=phase_colour(each.phase, phases), linewidth=0, zorder=0)
+        if named and each.end_s - each.start_s > 0.07 * stretches[-1].end_s:
             place = {"transform": axes.get_xaxis_transform(), "fontsize": 6.5, "color": FAINT, "ha": "center"}
-            axes.text((since + until) / 2, 1.03, drawable(label.phase, 18), **place)
+            axes.text((each.start_s + each.end_s) / 2, 1.03, drawable(each.phase, 18), **place)
 
 
 def _bare(axes: Any, *, last: bool) -> None:

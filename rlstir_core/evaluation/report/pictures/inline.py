@@ -1,46 +1,94 @@
-"""The picture and table of all models for one metadata entry of the Dagster UI: under 1,000 characters.
+"""The picture of all models for one metadata entry of the Dagster UI: under 1,000 characters, with scale and legend.
 
-The UI shows markdown of 1,000 characters or more as a link, renders no raw SVG, and does render a data URI.
-What does not belong here: the report's own pictures (`plots.py`).
+The UI shows markdown of 1,000 characters or more as a link, renders no raw SVG, and does render a data URI. In one,
+percent signs for what markdown or an address cannot hold cost less than base64. The figures themselves stand in a table
+beside it. What does not belong here: the report's own pictures (`plots.py`).
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.text import drawable, escape_md
 
 LIMIT = 1000
-_ROW_PX = 13
+_ROW_PX = 12
 _NAME_PX = 70
-_SCALE_PX = 225  # macro F1 0 to 1; with the names 300 px less a margin, the width of an image that names none
+_SCALE_PX = 220  # macro F1 0 to 1; with the names less than 300 px, the width of an image that names none
+_HIGH_PX = 150  # that of an image that names none
+_COLOURS = ("teal", "coral", "olive", "plum")  # words, since a # would need a percent sign
+_KEPT = "<>=:/',;-+!"  # what needs no percent sign in an address that markdown reads
 
 
-def inline_forest(models: Sequence[ModelEvaluation], chance: float | None = None) -> str:
-    """Markdown of fewer than 1,000 characters: every model's macro F1 and interval, as numbers and picture.
+def inline_forest(models: Sequence[ModelEvaluation], baselines: Sequence[ModelEvaluation] = ()) -> str:
+    """Markdown of fewer than 1,000 characters: every model's macro F1 and interval, a row a model, on one scale.
 
-    Modes stand side by side, one row per model. The picture goes first when space is short, then the last rows.
+    Modes stand side by side in colours that the legend names, baselines below in grey. What does not fit is left out:
+    the baselines first, then modes but the primary one; then a table has as many rows as fit.
     """
     modes = sorted({m.mode for m in models}, key=lambda mode: (mode != PRIMARY_MODE, mode))
+    for shown, beside in ((modes, baselines), (modes, ()), (modes[:1], ())):
+        picture = _picture([m for m in models if m.mode in shown], shown, beside)
+        if len(picture) < LIMIT:
+            return picture
     names = list(dict.fromkeys(m.model for m in models))
-    cells = {(m.model, m.mode): _numbers(m) for m in models}
-    rows = ["|".join([escape_md(name, 24), *(cells.get((name, mode), "") for mode in modes)]) for name in names]
-    head = [
-        "|".join(["macro F1", *(escape_md(mode, 24) for mode in modes)]),
-        "|".join(["-"] * (len(modes) + 1)),
+    return _table([m for m in models if m.mode == modes[0]], len(names))
+
+
+def _picture(models: Sequence[ModelEvaluation], modes: Sequence[str], baselines: Sequence[ModelEvaluation]) -> str:
+    """A row a name, a bar a mode with a gap at the figure; relative path commands keep it short."""
+    names = list(dict.fromkeys(m.model for m in (*models, *baselines)))
+    short = {each.model: each.model.partition("-")[0] for each in baselines}  # `metadata-only`
+    low = _ROW_PX * len(names) + 2
+    bars = dict.fromkeys(modes, "")
+    for model in models:
+        bars[model.mode] += _bar(model, _ROW_PX * names.index(model.model) + 5 + 4 * modes.index(model.mode))
+    paths = [(_COLOURS[at % len(_COLOURS)], bars[mode]) for at, mode in enumerate(modes)]
+    paths.append(("gray", "".join(_bar(each, _ROW_PX * names.index(each.model) + 6) for each in baselines)))
+    half = _SCALE_PX // 2
+    scale = f"M{_NAME_PX},0v{low}m{half},0v-{low}m{half},0v{low}M{_NAME_PX},{low}h{_SCALE_PX}"
+    drawn = "".join(f"<path stroke='{colour}' d='{bar}'/>" for colour, bar in paths if bar)
+    texts = "".join(
+        f"<text y='{_ROW_PX * at + 10}'>{_xml(short.get(name, name))}</text>" for at, name in enumerate(names)
+    )
+    marks = [(_NAME_PX, "", "0"), (_NAME_PX + half - 4, "", ".5"), (_NAME_PX + _SCALE_PX - 4, "", "1")]
+    marks += [
+        (_NAME_PX + 14 + 125 * at, f" fill='{_COLOURS[at % len(_COLOURS)]}'", _xml(mode))
+        for at, mode in enumerate(modes)
     ]
-    table = "\n".join([*head, *rows])
-    pictured = f"{_picture(models, names, modes, chance)}\n\n{table}"
-    if len(pictured) < LIMIT:
-        return pictured
+    below = "".join(f"<tspan x='{x}'{colour}>{words}</tspan>" for x, colour, words in marks)
+    texts += f"<text y='{low + 11}'>{below}</text>"
+    height = f" height='{low + 14}'" if low + 14 > _HIGH_PX else ""
+    svg = (
+        f"<svg xmlns='http://www.w3.org/2000/svg'{height} font-size='11' fill='gray'>"
+        f"<path stroke='silver' d='{scale}'/>{drawn}{texts}</svg>"
+    )
+    return f"![macro F1](data:image/svg+xml,{quote(svg, safe=_KEPT)})"
+
+
+def _bar(model: ModelEvaluation, y: int) -> str:
+    """The interval as a thin line, the figure as a tick across it; nothing without a figure."""
+    score = model.metrics.macro_f1
+    if score.value is None:
+        return ""
+    at = _x(score.value)
+    lo, hi = (at - 1, at + 1) if score.lo is None or score.hi is None else (_x(score.lo), _x(score.hi))
+    return f"M{lo},{y}h{hi - lo}m{at - hi}-2v4"
+
+
+def _table(models: Sequence[ModelEvaluation], n_names: int) -> str:
+    """Figures in words, as many rows as fit."""
+    rows = [f"{escape_md(m.model, 24)}|{_numbers(m)}" for m in models]
     kept = len(rows)
-    while len(table) >= LIMIT and kept:
+    while True:
+        more = [f"and {n_names - kept} more in the report"] if kept < n_names else []
+        table = "\n".join(["macro F1|", "-|-", *rows[:kept], *more])
+        if len(table) < LIMIT or not kept:
+            return table
         kept -= 1
-        table = "\n".join([*head, *rows[:kept], f"and {len(rows) - kept} more in the report"])
-    return table
 
 
 def _numbers(model: ModelEvaluation) -> str:
@@ -56,30 +104,6 @@ def _two(value: float) -> str:
     """`.61`, `1.0`: two places without the leading zero."""
     text = f"{value:.2f}"
     return "1.0" if text == "1.00" else text.removeprefix("0")
-
-
-def _picture(
-    models: Sequence[ModelEvaluation], names: Sequence[str], modes: Sequence[str], chance: float | None
-) -> str:
-    """One row per model, one bar per mode with a gap at the figure; relative path commands keep it short."""
-    height = _ROW_PX * len(names) + 2
-    bars = dict.fromkeys(modes, "")
-    for model in models:
-        score = model.metrics.macro_f1
-        if score.value is None:
-            continue
-        at = _x(score.value)
-        lo, hi = (at - 1, at + 1) if score.lo is None or score.hi is None else (_x(score.lo), _x(score.hi))
-        y = _ROW_PX * names.index(model.model) + 5 + 4 * modes.index(model.mode)
-        # the interval as a thin line, the figure as a tick across it
-        bars[model.mode] += f"M{lo} {y}h{hi - lo}m{at - hi}-2v4"
-    colours = ("#27b", "#c61", "#293", "#84a")
-    paths = "".join(f"<path stroke='{colours[i % 4]}' d='{bars[mode]}'/>" for i, mode in enumerate(modes) if bars[mode])
-    if chance is not None:
-        paths += f"<path stroke='#999' d='M{_x(chance)} 0v{height}'/>"
-    texts = "".join(f"<text y='{_ROW_PX * i + 10}'>{_xml(name)}</text>" for i, name in enumerate(names))
-    svg = f"<svg xmlns='http://www.w3.org/2000/svg' height='{height}' font-size='11' fill='#888'>{texts}{paths}</svg>"
-    return f"![macro F1](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
 
 
 def _x(value: float) -> int:

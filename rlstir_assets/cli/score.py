@@ -1,0 +1,193 @@
+"""`rlstir score`: what the detectors say of episodes that nobody has labelled.
+
+What does not belong here: scoring, and which thresholds count.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rlstir_assets.cli.common import READ_HELP, STORE_HELP, as_text, folder, refusing
+from rlstir_assets.console import Console, plain
+from rlstir_assets.places import store_of
+from rlstir_core.errors import ConfigError, RlstirError
+from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command, work_at
+
+if TYPE_CHECKING:
+    from rlstir_core.detectors.single import IndexClaim
+    from rlstir_core.evaluation.detectors.scoring import EpisodeScore, ModelSays
+    from rlstir_core.results.layout import Layout
+
+_BARS = " ▁▂▃▄▅▆▇█"
+_MOST_RUNS = 12  # of phases on a terminal; --json has them all
+_MOST_CHANNELS = 5
+_WIDTH = 60
+
+
+@click.command(short_help="What the detectors say of an episode.")
+@click.argument("episodes", nargs=-1, required=True, metavar="EPISODE...")
+@click.option("--data", default=None, help=READ_HELP)
+@click.option("--store", default=None, help=STORE_HELP)
+@click.option("--recipe", default="", help="Whose checkpoints: host, loho, sample ... [the first that has a report]")
+@click.option("--host", default="", help="The host that recorded it, where an id of the store is not enough.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON document.")
+@refusing
+def score(
+    episodes: tuple[str, ...], data: str | None, store: str | None, recipe: str, host: str, as_json: bool
+) -> None:
+    """What every detector says of an episode, labelled or not: phases, P(attack), the first alarm.
+
+    EPISODE is a tarball (.tar.zst), wherever it lies, or the id of an episode of the store. Labels are not read.
+
+    Example: rlstir score /media/usb/ep-0123456789ab.tar.zst
+    """
+    target = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
+    known = store_of(target) if store is None else None
+    source = known or folder(store, "RLSTIR_STORE", DEFAULT_STORE)
+    work_at(source, target)
+    found, refused = [], []
+    with Console(quiet=as_json) as console:
+        console.say(f"scoring {episodes[0]}" + (f" and {len(episodes) - 1} more" if len(episodes) > 1 else ""))
+        from rlstir_core.evaluation.detectors.scoring import Scorer, default_recipe
+        from rlstir_core.results.layout import Layout
+
+        layout = Layout(target)
+        scorer = Scorer(layout, source, recipe or default_recipe(layout, source), console.state)
+        for name in episodes:
+            try:
+                path, claims = _tarball(name, source, host)
+                found.append(scorer.score(path, claims, console.state))
+            except RlstirError as error:
+                if len(episodes) == 1:
+                    raise
+                refused.append(str(error))
+        console.state("")
+    following = _next(found, layout, source, scorer.recipe) if found else ""
+    if as_json:
+        head = {"recipe": scorer.recipe, "trained_on": scorer.trained_on, "chosen": scorer.chosen}
+        click.echo(as_text(head | {"episodes": found, "refused": refused, "next": following}))
+    else:
+        click.echo(plain(f"recipe {scorer.recipe}, trained on {', '.join(scorer.trained_on) or 'hosts not known'}"))
+        for each in found:
+            for line in _lines(each):
+                click.echo(plain(line))
+        for sentence in refused:
+            click.echo(plain(f"not scored: {sentence}"))
+        click.echo(plain(f"next: {following}"))
+    if refused:
+        sys.exit(2)
+
+
+def _tarball(name: str, store: Path, host: str) -> tuple[Path, IndexClaim]:
+    """The tarball that `name` means, and what the store's index says of it where it is an id."""
+    from rlstir_core.detectors.single import IndexClaim
+    from rlstir_core.episodes.store.index import SUFFIX, named_entries
+    from rlstir_core.episodes.store.lookup import find_entry
+
+    path = Path(name)
+    if name.endswith(SUFFIX) or len(path.parts) > 1 or path.is_file():
+        if host:
+            raise ConfigError(f"--host {host} goes with an id of the store, not with the tarball {name}; leave it out")
+        return path.absolute(), IndexClaim()
+    entry = find_entry(named_entries(store), name, host, f"store {store}")
+    claims = IndexClaim(host_id=entry.host_id, episode_id=entry.episode_id, sha256=entry.sha256, n_bytes=entry.n_bytes)
+    return store / entry.path, claims
+
+
+def _next(found: Sequence[EpisodeScore], layout: Layout, store: Path, recipe: str) -> str:
+    """A command that goes on: the episode's pictures where the data folder knows it, else all figures."""
+    first = found[0]
+    if layout.rows(first.host_id, first.episode_id).exists():
+        words = ("show", first.episode_id, "--host", first.host_id, "--out", "pictures")
+        return command(*words, place=Workplace(data=layout.data))
+    here = Workplace(store=store, data=layout.data)
+    return command("score", first.path, "--recipe", recipe, "--json", place=here)
+
+
+def _lines(episode: EpisodeScore) -> Iterator[str]:
+    n, last = len(episode.window_end_s), episode.window_end_s[-1]
+    yield ""
+    yield f"{episode.episode_id} of {episode.host_id}: {episode.duration_s:g} s, {n} windows up to {last:g} s"
+    yield from _wrapped(episode.side, 2)
+    yield from _recording(episode)
+    for place, says in enumerate(episode.models):
+        if place == 0:
+            yield from _first(says, episode.window_end_s)
+            if len(episode.models) > 1:
+                yield f"  {'others':<22}{'alarm':>9}{'threshold':>11}{'P(attack)':>11}  most of the time"
+        else:
+            yield _row(says)
+
+
+def _recording(episode: EpisodeScore) -> Iterator[str]:
+    """What was missing in the recording, and what lies outside of what was trained on."""
+    yield f"  recording: {episode.verdict}"
+    for reason, words in episode.reasons.items():
+        yield from _wrapped(f"{reason}: {words}", 4)
+    if episode.detail:
+        yield from _wrapped(episode.detail, 4)
+    if episode.missing_sources:
+        yield from _wrapped(f"sources absent: {', '.join(episode.missing_sources)}", 4)
+    if episode.missing_channels:
+        yield from _wrapped(f"channels without a value: {_some(episode.missing_channels)}", 4)
+    if episode.unusual is None:
+        yield from _wrapped("whether channels lie outside what was trained on: no checkpoint of a network tells", 2)
+    for each in (episode.unusual or ())[:_MOST_CHANNELS]:
+        yield from _wrapped(
+            f"warning: {each.channel} lies outside what was trained on in {each.share:.0%} of the windows "
+            f"({each.distance:+.1f} standard deviations)",
+            2,
+        )
+    if episode.unusual:
+        more = len(episode.unusual) - _MOST_CHANNELS
+        yield from _wrapped((f"and {more} channels more; " if more > 0 else "") + episode.rule, 4)
+
+
+def _first(says: ModelSays, ends_s: Sequence[float]) -> Iterator[str]:
+    """The detector to speak of, in full."""
+    yield f"  {says.model} {says.mode}" + (", chosen on validation" if says.chosen else "")
+    for run in says.phases[:_MOST_RUNS]:
+        yield f"    {run.start_s:7g} to {run.end_s:7g} s  {run.phase:<18} P {run.probability:.2f}"
+    if len(says.phases) > _MOST_RUNS:
+        yield f"    and {len(says.phases) - _MOST_RUNS} more stretches; --json has them all"
+    columns = _columns(says.attack)
+    yield f"    P(attack) |{''.join(_BARS[round(p * (len(_BARS) - 1))] for p in columns)}| up to {ends_s[-1]:g} s"
+    yield f"    highest {says.highest:.4f} at {says.highest_at_s:g} s"
+    threshold = "none" if says.threshold is None else f"{says.threshold:.4f}"
+    yield from _wrapped(f"threshold {threshold}: {says.threshold_from}", 4)
+    yield f"    {says.alarm}"
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    """Lines that fit a terminal of 80 columns."""
+    return textwrap.wrap(plain(text), 79, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))
+
+
+def _columns(attack: Sequence[float]) -> list[float]:
+    """The highest value of each of at most sixty stretches of equal length."""
+    n = min(_WIDTH, len(attack))
+    edges = [len(attack) * at // n for at in range(n + 1)]
+    return [max(attack[begin:end]) for begin, end in pairwise(edges)]
+
+
+def _row(says: ModelSays) -> str:
+    seconds: dict[str, float] = {}
+    for run in says.phases:
+        seconds[run.phase] = seconds.get(run.phase, 0.0) + run.end_s - run.start_s
+    phase = max(seconds, key=lambda name: seconds[name])
+    share = seconds[phase] / max(sum(seconds.values()), 1e-9)
+    alarm = "?" if says.threshold is None else "none" if says.first_alarm_s is None else f"{says.first_alarm_s:g} s"
+    threshold = "none" if says.threshold is None else f"{says.threshold:.4f}"
+    name = f"{says.model} {says.mode}"
+    return f"  {name:<22}{alarm:>9}{threshold:>11}{says.highest:>11.4f}  {phase} {share:.0%}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

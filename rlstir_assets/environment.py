@@ -1,0 +1,58 @@
+"""What a user may set about training, checked before anything is made; a refusal names the variable that it came from.
+
+What does not belong here: folders (`resources.py`, `cli/common.py`), and what any of the values does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+from rlstir_core.errors import ConfigError, RlstirError
+from rlstir_core.ids import host_id
+from rlstir_core.learning.presets import preset as preset_of
+
+_SPLIT: dict[str, Callable[[str], list[str]]] = {  # how each variable is read
+    "RLSTIR_PRESET": lambda text: [text],
+    "RLSTIR_SET": str.split,
+    "RLSTIR_NORMALISE": lambda text: [text],
+    "RLSTIR_TRAIN_HOSTS": lambda text: [name.strip() for name in text.split(",") if name.strip()],
+}
+
+
+def from_environment(variable: str) -> list[str]:
+    """What a variable lists; nothing where it is not set or empty."""
+    text = os.environ.get(variable, "")
+    return _SPLIT[variable](text) if text else []
+
+
+def check_choices(
+    *, preset: str, overrides: Sequence[str], train_hosts: Sequence[str], normalise: str | None = None
+) -> None:
+    """ConfigError for a value that cannot be; without `normalise`, that of the environment is looked at."""
+    with blaming("RLSTIR_PRESET", [preset]):
+        preset_of(preset)
+    with blaming("RLSTIR_SET", overrides):
+        preset_of(preset, overrides)
+    with blaming("RLSTIR_TRAIN_HOSTS", train_hosts):
+        for name in train_hosts:
+            host_id(name)
+    named = [normalise] if normalise else from_environment("RLSTIR_NORMALISE")
+    if named and named != ["ewma"]:  # that one is known to be right, and numpy need not be loaded to tell
+        from rlstir_core.telemetry.normalise import NORMALISERS
+
+        with blaming("RLSTIR_NORMALISE", named):
+            if named[0] not in NORMALISERS:
+                raise ConfigError(f"normaliser {named[0]!r} is unknown; choose one of {', '.join(NORMALISERS)}")
+
+
+@contextlib.contextmanager
+def blaming(variable: str, value: Sequence[str]) -> Iterator[None]:
+    """Puts the variable's name before a refusal of a value that is the environment's."""
+    try:
+        yield
+    except RlstirError as error:
+        if list(value) == from_environment(variable):
+            raise ConfigError(f"environment variable {variable}: {error}") from None
+        raise

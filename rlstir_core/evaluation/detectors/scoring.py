@@ -1,0 +1,318 @@
+"""What every checkpoint of a recipe says of one episode: phases, P(attack), and the alarm at validation's threshold.
+
+What does not belong here: probabilities (`rlstir_core/detectors/single.py`) and how any of it is shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from rlstir_core.atomic import file_sha256
+from rlstir_core.contract.registry import MODES, PRIMARY_MODE, Registry, load_registry
+from rlstir_core.datasets.recipes import RECIPES
+from rlstir_core.datasets.split import Split
+from rlstir_core.datasets.store import read_split
+from rlstir_core.detectors.checkpoint import Checkpoint, Members, load_detector
+from rlstir_core.detectors.models import MODELS
+from rlstir_core.detectors.single import (
+    IndexClaim,
+    SingleEpisode,
+    Standing,
+    open_single,
+    predict_single,
+    same_schema,
+    standing_of,
+)
+from rlstir_core.detectors.unusual import RULE, TrainRange, Unusual, train_range, unusual
+from rlstir_core.episodes.store.binding import command
+from rlstir_core.errors import ConfigError, SchemaMismatch, UpstreamMissing
+from rlstir_core.evaluation.detectors.detector_eval import read_inputs
+from rlstir_core.evaluation.report.sections.verdict import chosen_model
+from rlstir_core.evaluation.stats.records import ModelEvaluation
+from rlstir_core.evaluation.stats.rules import ALARM_FPR
+from rlstir_core.progress import Tell
+from rlstir_core.remedies import how_to_make
+from rlstir_core.results.layout import Layout
+from rlstir_core.results.lock import holding
+from rlstir_core.telemetry.schema import FeatureSchema, read_schema
+
+# N windows, K phases
+
+
+class PhaseRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of windows of one most probable phase; a window speaks for what it adds to the one before."""
+
+    phase: str
+    start_s: float
+    end_s: float
+    probability: float  # of that phase, the mean over the windows
+
+
+class ModelSays(msgspec.Struct, frozen=True, kw_only=True):
+    """What one detector says of one episode."""
+
+    name: str
+    model: str
+    mode: str
+    chosen: bool  # by validation, to be the one to speak of
+    side: str  # of the split the episode was on, for this checkpoint: test, train, none, unknown
+    n_members: int  # that may speak of it
+    phases: tuple[PhaseRun, ...]
+    attack: tuple[float, ...]  # its probability, by window
+    highest: float
+    highest_at_s: float
+    threshold: float | None
+    threshold_from: str  # where it came from, or why there is none
+    first_alarm_s: float | None
+
+    @property
+    def alarm(self) -> str:
+        if self.threshold is None:
+            return "no threshold, so no alarm can be told"
+        return "no alarm" if self.first_alarm_s is None else f"first alarm {self.first_alarm_s:g} s after the start"
+
+
+class EpisodeScore(msgspec.Struct, frozen=True, kw_only=True):
+    """One episode as all detectors of a recipe see it; the chosen one stands first."""
+
+    path: str
+    episode_id: str
+    host_id: str
+    duration_s: float
+    verdict: str
+    reasons: dict[str, str]  # why it is not ok, in words
+    detail: str
+    missing_sources: tuple[str, ...]
+    missing_channels: tuple[str, ...]  # that some detector uses and this recording never has
+    side: str  # in words
+    rule: str  # when a channel counts as unusual
+    unusual: tuple[Unusual, ...] | None  # None: no checkpoint keeps what it takes to tell
+    window_end_s: tuple[float, ...]
+    models: tuple[ModelSays, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Loaded:
+    """A checkpoint with its detector and its evaluation, where that is of this very checkpoint."""
+
+    checkpoint: Checkpoint
+    members: Members
+    evaluation: ModelEvaluation | None
+    stale: bool = False  # an evaluation is there, but of another checkpoint
+
+    @property
+    def name(self) -> str:
+        return f"{self.checkpoint.model}_{self.checkpoint.mode}"
+
+
+def default_recipe(layout: Layout, store: Path) -> str:
+    """The recipe that speaks for a data folder: the first with a report, else with a checkpoint.
+
+    UpstreamMissing with the command that makes one where there is none.
+    """
+    reported = [recipe for recipe in RECIPES if layout.report(recipe).exists()]
+    trained = [recipe for recipe in RECIPES if _checkpoints(layout, recipe)]
+    for recipe in (*reported, *trained):
+        return recipe
+    raise UpstreamMissing(f"no checkpoint is under {layout.data}; train some with: {command(store, layout.data)}")
+
+
+def _checkpoints(layout: Layout, recipe: str) -> list[Path]:
+    paths = [layout.checkpoint(recipe, model, mode) for mode in MODES for model in MODELS]
+    return [path for path in paths if path.exists()]
+
+
+class Scorer:
+    """Every checkpoint of a recipe, opened once for as many episodes as are asked for."""
+
+    def __init__(self, layout: Layout, store: Path, recipe: str, tell: Tell) -> None:
+        if recipe not in RECIPES:
+            raise ConfigError(f"recipe {recipe!r} is unknown; choose one of {', '.join(RECIPES)}")
+        paths = _checkpoints(layout, recipe)
+        if not paths:
+            with_recipe = command(store, layout.data, "--recipe", recipe)
+            raise UpstreamMissing(f"no checkpoint is under {layout.artifacts(recipe)}; train some with: {with_recipe}")
+        self.layout, self.recipe = layout, recipe
+        self.schema: FeatureSchema = read_schema(layout.feature_schema)
+        self.registry: Registry = load_registry(store)
+        if self.registry.sha256 != self.schema.registry_sha256:
+            raise SchemaMismatch(
+                f"{layout.feature_schema} was made for registry {self.schema.registry!r} as it was then, which is not "
+                f"that of {store}; name the store that {layout.data} was made from with --store"
+            )
+        self.split = _split(layout, recipe)
+        inputs = read_inputs(layout, recipe)
+        evaluated = {} if inputs is None else {each.name: each for each in inputs.models}
+        chosen = None if inputs is None else chosen_model(inputs)
+        self.chosen = chosen[0].name if chosen is not None and chosen[1] == "validation" else ""
+        self.loaded: list[_Loaded] = []
+        for path in paths:
+            tell(f"opening {path.name.removesuffix('.ckpt.json')}")
+            with holding(path_lock(layout, recipe, path), shared=True, waiting=tell):
+                checkpoint, members = load_detector(path)
+                sha256 = file_sha256(path)
+            same_schema(checkpoint, self.schema)
+            evaluation = evaluated.get(f"{checkpoint.model}_{checkpoint.mode}")
+            is_its = evaluation is not None and evaluation.checkpoint_sha256 == sha256
+            self.loaded.append(
+                _Loaded(
+                    checkpoint=checkpoint,
+                    members=members,
+                    evaluation=evaluation if is_its else None,
+                    stale=evaluation is not None and not is_its,
+                )
+            )
+        self.loaded.sort(key=lambda each: (each.name != self.chosen, each.checkpoint.mode != PRIMARY_MODE))
+        self.range = _widest(self.loaded)
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """The hosts of the train side."""
+        return () if self.split is None else tuple(sorted({info.host for info in self.split.trained_on}))
+
+    def score(self, path: Path, claims: IndexClaim, tell: Tell) -> EpisodeScore:
+        """What every checkpoint says of the episode in a tarball; StoreError where it cannot be read."""
+        tell(f"reading {path.name}")
+        single = open_single(path, claims, self.registry, self.schema)
+        decoded, names = single.decoded, self.schema.channel_names
+        says = []
+        for each in self.loaded:
+            tell(f"{each.name} on {decoded.meta.episode_id}")
+            place = standing_of(each.checkpoint, self.split, decoded.content_sha256)
+            proba_NK = predict_single(each.members, each.checkpoint.input_schema, single, place)
+            says.append(self._says(each, place, single.seconds_W, proba_NK))
+        used = {channel for each in self.loaded for channel in each.checkpoint.input_schema.channels}
+        known = dict(zip(names, single.recording.known_C.tolist(), strict=True))
+        return EpisodeScore(
+            path=str(path),
+            episode_id=decoded.meta.episode_id,
+            host_id=decoded.meta.host_id,
+            duration_s=(decoded.meta.t_end_wall_ns - decoded.meta.t_start_wall_ns) / 1e9,
+            verdict=single.verdict.verdict,
+            reasons={str(reason): reason.meaning for reason in single.verdict.reasons},
+            detail=single.verdict.detail,
+            missing_sources=tuple(name for name in self.registry.sources if not _recorded(single, name)),
+            missing_channels=tuple(name for name in names if name in used and not known[name]),
+            side=self._side_in_words(says[0]),
+            rule=RULE,
+            unusual=None if self.range is None else unusual(self.range, single.x_CT, single.recording.grid, names),
+            window_end_s=tuple(single.seconds_W.tolist()),
+            models=tuple(says),
+        )
+
+    def _says(
+        self, each: _Loaded, place: Standing, seconds_N: NDArray[np.float64], proba_NK: NDArray[np.float64]
+    ) -> ModelSays:
+        phases = self.schema.phases
+        attack_N = attack_probability(proba_NK, phases, self.schema.attack_phases)
+        threshold, came_from = self._threshold(each, place)
+        alarm_N = attack_N >= (np.inf if threshold is None else threshold)
+        top = int(attack_N.argmax())
+        return ModelSays(
+            name=each.name,
+            model=each.checkpoint.model,
+            mode=each.checkpoint.mode,
+            chosen=each.name == self.chosen,
+            side=place.side,
+            n_members=len(place.members),
+            phases=phase_runs(proba_NK, seconds_N, phases),
+            attack=tuple(attack_N.tolist()),
+            highest=float(attack_N[top]),
+            highest_at_s=float(seconds_N[top]),
+            threshold=threshold,
+            threshold_from=came_from,
+            first_alarm_s=float(seconds_N[int(alarm_N.argmax())]) if alarm_N.any() else None,
+        )
+
+    def _threshold(self, each: _Loaded, place: Standing) -> tuple[float | None, str]:
+        """The threshold of the round that speaks, and where it came from; or None, and why."""
+        if each.evaluation is None:
+            why = "the evaluation is of another checkpoint" if each.stale else "this checkpoint was not evaluated"
+            return None, f"{why}; make it with: {how_to_make('detector_eval', self.recipe)}"
+        found = next((r for r in each.evaluation.recall_at_fpr if r.fpr == ALARM_FPR), None)
+        if found is None or not found.of_rounds:
+            return None, "validation gave none" if found is None else found.recall.note or "validation gave none"
+        if place.round is None:
+            return None, (
+                f"recipe {self.recipe} has a threshold for each of its {len(found.of_rounds)} rounds, and this episode "
+                "is in the test of none"
+            )
+        of_round = f" of round {place.round + 1}" if len(found.of_rounds) > 1 else ""
+        words = (
+            f"{100 * ALARM_FPR:g} % false positives on validation{of_round} ({found.n_validation_negatives} windows)"
+        )
+        return found.of_rounds.get(str(place.round + 1)), f"{words}, {each.name}_eval.json"
+
+    def _side_in_words(self, first: ModelSays) -> str:
+        every = len(self.loaded[0].members.members)
+        if first.side == "test":
+            return f"this episode was on the test side of recipe {self.recipe}: no member was trained on it"
+        if first.side == "train":
+            return (
+                f"this episode was on the train side of recipe {self.recipe}: {first.n_members} of {every} members, "
+                "trained without it but stopped by it, speak of it here; do not take this for a test"
+            )
+        if first.side == "none":
+            return f"this episode is on no side of recipe {self.recipe}: no member was trained on it"
+        return (
+            f"which side of recipe {self.recipe} this episode was on is not known, because the split is another than "
+            "the one trained on: members may have been trained on it"
+        )
+
+
+def path_lock(layout: Layout, recipe: str, path: Path) -> Path:
+    """The lock of the checkpoint at `path`."""
+    model, _, mode = path.name.removesuffix(".ckpt.json").partition("_")
+    return layout.checkpoint_lock(recipe, model, mode)
+
+
+def attack_probability(
+    proba_NK: NDArray[np.float64], phases: Sequence[str], attack: Sequence[str]
+) -> NDArray[np.float64]:
+    """P(attack): the sum over the phases that are one, (N, K) -> (N,)."""
+    return np.asarray(proba_NK[:, [phase in attack for phase in phases]].sum(axis=1))
+
+
+def phase_runs(
+    proba_NK: NDArray[np.float64], seconds_N: NDArray[np.float64], phases: Sequence[str]
+) -> tuple[PhaseRun, ...]:
+    """Runs of equal most probable phase; the first begins with the recording."""
+    best_N = proba_NK.argmax(axis=1)
+    cuts = np.flatnonzero(np.diff(best_N)) + 1
+    begins, ends = [0, *cuts.tolist()], [*cuts.tolist(), len(best_N)]
+    return tuple(
+        PhaseRun(
+            phase=phases[best_N[begin]],
+            start_s=0.0 if not begin else float(seconds_N[begin - 1]),
+            end_s=float(seconds_N[end - 1]),
+            probability=float(proba_NK[begin:end, best_N[begin]].mean()),
+        )
+        for begin, end in zip(begins, ends, strict=True)
+    )
+
+
+def _split(layout: Layout, recipe: str) -> Split | None:
+    with contextlib.suppress(UpstreamMissing):
+        return read_split(layout, recipe)
+    return None
+
+
+def _recorded(single: SingleEpisode, source: str) -> bool:
+    """Whether the source is there; one that counts events may be there and have no row."""
+    return source in single.decoded.sources
+
+
+def _widest(loaded: Sequence[_Loaded]) -> TrainRange | None:
+    """The train statistics of most channels, of window means where some checkpoint keeps them."""
+    able = sorted(
+        loaded,
+        key=lambda each: (each.checkpoint.input_schema.kind != "summary", -len(each.checkpoint.input_schema.channels)),
+    )
+    return next((found for each in able if (found := train_range(each.checkpoint, each.members)) is not None), None)
