@@ -25,7 +25,7 @@ from rlstir_core.errors import ConfigError, RlstirError, SplitRefused
 
 OWNERS = ["team:rlstir"]
 # The command that `how_to_make` names, as a click.
-_MAKE = re.compile(r"--select 'key:(?P<key>[\w/]+)'(?: --partition (?P<partition>[\w.-]+))?")
+_MAKE = re.compile(r"(?:--recipe (?P<partition>[\w.-]+) )?--select key:(?P<key>[\w/]+)")
 _LAUNCHPAD = (
     "hold Shift while you click Materialize: that opens the launchpad, where they stand under "
     "resources > settings > config"

@@ -48,7 +48,7 @@ def _told(kind: type[BaseException], error: BaseException, trace: TracebackType 
 
 def _of_selection(select: str) -> str:
     """Why the selection names nothing, where that is the trouble."""
-    from rlstir_assets.materialize import selected
+    from rlstir_assets.driver.materialize import selected
 
     try:
         selected(select)

@@ -47,6 +47,11 @@ def work_at(store: Path | None = None, data: Path | None = None) -> None:
     )
 
 
+def forget_place() -> None:
+    """Commands say nothing of a store again."""
+    _HERE.set(_ANYWHERE)
+
+
 def command(*words: str, place: Workplace | None = None) -> str:
     """`rlstir WORDS`, with whatever of `place` (here, where none is given) is not the default."""
     named = next((at for at, word in enumerate(words) if word.startswith("-")), len(words))

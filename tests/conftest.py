@@ -28,6 +28,7 @@ from rlstir_core.contract.registry import Registry, load_registry
 from rlstir_core.episodes.store.index import StoreIndex, read_index
 from rlstir_core.lab.generate import generate_store
 from rlstir_core.lab.plan import LabOptions
+from rlstir_core.remedies import forget_place
 from rlstir_core.results.layout import Layout
 
 if TYPE_CHECKING:
@@ -75,6 +76,12 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("RLSTIR_", "DAGSTER_", "PYTEST_"))}
     few = {"RLSTIR_SET": " ".join(FEW_PASSES)}
     return {**kept, "DAGSTER_HOME": str(home), "OMP_NUM_THREADS": "1", **few, **more}
+
+
+@pytest.fixture(autouse=True)
+def nowhere() -> None:
+    """No test's remedies name the store that another worked at."""
+    forget_place()
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from rlstir_core.errors import ConfigError
 from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command
 
 if TYPE_CHECKING:
-    from rlstir_assets.materialize import Outcome
+    from rlstir_assets.driver.materialize import Outcome
 
 _RECIPES = ("host", "loho", "sample", "time", "corpus", "random")  # a test holds it to the core's own
 
@@ -153,8 +153,8 @@ def materialize(
     source, target = folder(store, "RLSTIR_STORE", DEFAULT_STORE), folder(data, "RLSTIR_DATA", DEFAULT_DATA)
     with Console(quiet=as_json) as console:
         console.say(f"materializing {source} into {target}")
-        from rlstir_assets.materialize import Request
-        from rlstir_assets.materialize import materialize as run
+        from rlstir_assets.driver.materialize import Request
+        from rlstir_assets.driver.materialize import materialize as run
 
         request = Request(
             store=source,

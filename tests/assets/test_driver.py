@@ -179,7 +179,7 @@ def test_a_new_episode_reruns_its_host_and_the_recipe_and_leaves_the_other_host_
     small_store: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from rlstir_assets import runs
+    from rlstir_assets.driver import runs
 
     other = small_store(tmp_path / "other", episodes=2, seed=99)
     new = next((other / "episodes" / TEST_HOST).iterdir())
@@ -223,7 +223,7 @@ def test_a_new_episode_reruns_its_host_and_the_recipe_and_leaves_the_other_host_
 def test_a_selection_of_early_assets_asks_nothing_of_later_ones(
     invoke: Any, tmp_path: Path, small_store: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rlstir_assets import runs
+    from rlstir_assets.driver import runs
 
     store = small_store(tmp_path / "store", episodes=2)
     asked: list[set[str]] = []
@@ -253,7 +253,7 @@ def test_hosts_that_an_instance_does_not_know_are_made_all_the_same(
 
 
 def test_hosts_that_are_neighbours_are_one_range_and_others_are_not() -> None:
-    from rlstir_assets.plan import ranges
+    from rlstir_assets.driver.plan import ranges
 
     assert ranges(["a", "b", "c", "d"], ["a", "b", "d"]) == [("a", "b"), ("d",)]
     assert ranges(["c", "a"], ["a", "c"]) == [("c", "a")]

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from rlstir_core.remedies import program
+
 pytestmark = pytest.mark.slow
 TEST_HOST, TRAIN_HOST = "k-gamingcom", "elliott-thinkpad"
 
@@ -18,7 +20,7 @@ TEST_HOST, TRAIN_HOST = "k-gamingcom", "elliott-thinkpad"
 def following(result: Result) -> list[str]:
     """The arguments of the command that an output ends with."""
     name, *arguments = shlex.split(result.stdout.splitlines()[-1].removeprefix("next: "))
-    assert name == "rlstir"
+    assert name == program()
     return arguments
 
 
@@ -57,7 +59,7 @@ def test_a_tarball_from_elsewhere_is_scored_as_one_json_document(
     assert [says["chosen"] for says in episode["models"]] == [True] + [False] * 11
     assert len(episode["models"][0]["attack"]) == len(episode["window_end_s"])
     assert "its verdict is reject (archive." in told["refused"][0]
-    assert told["next"].startswith("rlstir show")
+    assert told["next"].startswith(f"{program()} show")
     assert "--host goes" in invoke("score", copy, "--host", "x", *where).stderr.replace("--host x", "--host")
 
 
@@ -94,7 +96,7 @@ def test_a_wrong_id_or_host_is_told_with_what_there_is(
 
 def test_a_folder_without_results_is_told_as_such(driven: Any, invoke: Callable[..., Result], tmp_path: Path) -> None:
     scored = invoke("score", "any", "--data", tmp_path, "--store", driven.store)
-    assert scored.exit_code == 2 and f"no checkpoint is under {tmp_path}; train some with: rlstir" in scored.stderr
+    assert scored.exit_code == 2 and f"no checkpoint is under {tmp_path}; train some with: {program()}" in scored.stderr
     for folder, what in ((tmp_path, "holds nothing that RL-STIR made"), (tmp_path / "none", "is not a folder")):
         shown = invoke("show", "any", "--data", folder, "--out", "pictures")
         assert shown.exit_code == 2 and f"{folder} {what}; name the data folder" in shown.stderr

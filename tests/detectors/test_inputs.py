@@ -288,7 +288,7 @@ def test_tensors_that_are_out_of_date_are_refused_with_the_command(tmp_path: Pat
     infos = episode_table(layout, tiny.hosts)
     tiny.add("ep-2", seed=3)
     tiny.validate()
-    says = r"out of date for 1 episodes \(ep-2\); make them with: .*key:window_tensors' --partition host-a"
+    says = r"out of date for 1 episodes \(ep-2\); make them with: .*--select key:window_tensors"
     with pytest.raises(UpstreamMissing, match=says):
         episode_table(layout, tiny.hosts)
     (layout.tensors("host-a") / "ep-1.safetensors").unlink()

@@ -169,7 +169,7 @@ def test_a_threshold_of_a_round_counts_for_its_episodes_and_of_another_checkpoin
     assert scorer._threshold(rounds, Standing(side="none", members=((0, 0), (1, 0))))[0] is None
     stale = scoring._Loaded(checkpoint=rounds.checkpoint, members=rounds.members, evaluation=None, stale=True)
     value, why = scorer._threshold(stale, Standing(side="test", members=((0, 0),)))
-    assert value is None and why.startswith("the evaluation is of another checkpoint; make it with: dagster")
+    assert value is None and why.startswith("the evaluation is of another checkpoint; make it with: ")
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from rlstir_assets.environment import blaming
 from rlstir_core.errors import ConfigError, SplitRefused
 
 if TYPE_CHECKING:
-    from rlstir_assets.plan import Todo, Wanted
+    from rlstir_assets.driver.plan import Todo, Wanted
     from rlstir_assets.resources import Settings
     from rlstir_core.episodes.store.index import StoreIndex
 
@@ -86,7 +86,7 @@ def materialize(request: Request, console: Console) -> Outcome:
     console.state("loading Dagster")
     if request.dry_run:
         return foresee(request, index, console)
-    from rlstir_assets.runs import storage_refusals
+    from rlstir_assets.driver.runs import storage_refusals
 
     with storage_refusals(), holding(Layout(request.data).lock("materialization"), waiting=console.state):
         return _Driver(request, console).run()
@@ -94,7 +94,7 @@ def materialize(request: Request, console: Console) -> Outcome:
 
 def foresee(request: Request, index: StoreIndex, console: Console) -> Outcome:
     """Says what `materialize` would make, and why; writes nothing and asks no instance."""
-    from rlstir_assets import plan
+    from rlstir_assets.driver import plan
 
     settings, wanted = settings_of(request), selected(request.select)
     console.state("looking for what is new")
@@ -160,9 +160,9 @@ def selected(text: str) -> Wanted:
 class _Driver:
     def __init__(self, request: Request, console: Console) -> None:
         from rlstir_assets import places
+        from rlstir_assets.driver.runs import clear_dead_runs
         from rlstir_assets.executor import size_gpu_pool
         from rlstir_assets.instance import open_instance
-        from rlstir_assets.runs import clear_dead_runs
 
         self.request, self.console = request, console
         self.wanted = selected(request.select)
@@ -175,7 +175,7 @@ class _Driver:
         self.made: list[str] = []
 
     def run(self) -> Outcome:
-        from rlstir_assets import plan
+        from rlstir_assets.driver import plan
         from rlstir_core.episodes.store.index import read_index
         from rlstir_core.episodes.validation.kinds import has_telemetry, seems_logs_alone
 
@@ -203,7 +203,7 @@ class _Driver:
         )
 
     def _of_hosts(self, index: StoreIndex, *, logs_alone: bool = False) -> None:
-        from rlstir_assets import plan
+        from rlstir_assets.driver import plan
         from rlstir_assets.partitions import register_hosts
 
         self.console.state("looking for what is new")
@@ -221,7 +221,7 @@ class _Driver:
     def _make(self, todo: Todo | None) -> None:
         import dagster as dg
 
-        from rlstir_assets.runs import run_assets
+        from rlstir_assets.driver.runs import run_assets
 
         if todo is None:
             return
@@ -268,7 +268,7 @@ def _asks_for_hosts(wanted: Wanted) -> bool:
 
 
 def _asks_for_recipes(wanted: Wanted, logs_alone: bool) -> bool:
-    from rlstir_assets.plan import INDEX_ASSETS, LAB_ASSETS
+    from rlstir_assets.driver.plan import INDEX_ASSETS, LAB_ASSETS
     from rlstir_core.staleness import HOST_STAGES
 
     if wanted is None:
@@ -278,7 +278,7 @@ def _asks_for_recipes(wanted: Wanted, logs_alone: bool) -> bool:
 
 def _of_recipe(settings: Settings, request: Request, recipe: str, wanted: Wanted, console: Console) -> Todo | None:
     """What is to be made of a recipe; one of several that cannot be applied is left out and named."""
-    from rlstir_assets.plan import plan_recipe
+    from rlstir_assets.driver.plan import plan_recipe
 
     try:
         return plan_recipe(settings, recipe, wanted)
