@@ -297,6 +297,45 @@ def test_validate_gives_one_line_of_json_for_every_tarball(invoke: Any, store: P
     assert [json.loads(line) for line in as_json.stdout.splitlines()] == rows
 
 
+def test_files_are_validated_without_a_store_and_a_rejected_one_is_no_success(
+    invoke: Any, store: Path, tmp_path: Path
+) -> None:
+    good = next((store / "episodes").rglob("*.tar.zst"))
+    (tmp_path / "bad.tar.zst").write_bytes(b"no archive")
+    done = invoke("validate", good, "--json")
+    assert done.exit_code == 0 and json.loads(done.stdout)["verdict"] in ("ok", "degraded")
+    both = invoke("validate", good, tmp_path / "bad.tar.zst")
+    assert both.exit_code == 2 and "1 of 2 tarballs would be rejected" in both.stderr
+    assert f"{tmp_path / 'bad.tar.zst'}: reject (archive.not_zstd): the file does not begin as zstd" in both.stdout
+    assert re.search(rf"(?m)^next: \S*rlstir add {re.escape(str(good))}$", both.stdout)
+    refused(invoke("validate", tmp_path / "none.tar.zst"), "none.tar.zst is not a file")
+
+
+def test_what_there_is_is_listed_in_words_and_as_json(invoke: Any, store: Path) -> None:
+    hosts = [json.loads(line) for line in invoke("list", "--store", store, "--json").stdout.splitlines()]
+    assert [(each["host"], each["episodes"]) for each in hosts] == [("elliott-thinkpad", 1), ("k-gamingcom", 1)]
+    assert hosts[0]["verdicts"] == {"not validated": 1}
+    one = invoke("list", "episodes", "--store", store, "--host", "k-gamingcom").stdout.splitlines()
+    assert len(one) == 2 and one[0].startswith("k-gamingcom") and one[1].startswith("next: ")
+    assert "no results in" in invoke("list", "results", "--store", store).stdout
+    refused(invoke("list", "episodes", "--store", store, "--host", "zoe"), "'zoe'", "elliott-thinkpad, k-gamingcom")
+    refused(invoke("list", "hosts", "--store", store, "--host", "zoe"), "--host goes with `episodes`")
+
+
+def test_the_help_of_every_group_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for group in ([], ["lab"], ["import"]):
+        text = CliRunner().invoke(cli, [*group, "--help"], terminal_width=80).output
+        assert "..." not in text.split("Commands:")[1], text
+
+
+def test_a_train_host_of_the_environment_is_refused_by_the_variables_name(
+    invoke: Any, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RLSTIR_TRAIN_HOSTS", "zoe")
+    refused(invoke("materialize", "--store", store), "environment variable RLSTIR_TRAIN_HOSTS: train host 'zoe'")
+
+
 def test_generate_says_what_it_made_in_words_and_in_json(invoke: Any, tmp_path: Path) -> None:
     result = invoke("lab", "generate", "--store", tmp_path / "a", "--episodes", 2, "--json")
     assert json.loads(result.stdout)["episodes"] == 2

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from rlstir_assets.resources import Settings
 
 pytestmark = pytest.mark.slow
 MATERIALIZE = ("dagster", "asset", "materialize", "-m", "rlstir_assets.definitions", "--select")
@@ -41,3 +44,53 @@ def test_a_checkpoint_is_trained_from_a_bare_shell(shell: Any, own_driven: Any) 
     done = shell(*MATERIALIZE, "key:checkpoint/gbt_realistic", "--partition", "host", home=own_driven.home, env=env)
     assert done.returncode == 0, done.stderr
     assert path.read_bytes() == before
+
+
+def test_a_partition_that_is_none_is_one_sentence_that_lists_those_there_are(shell: Any, driven: Any) -> None:
+    env = {"RLSTIR_STORE": str(driven.store), "RLSTIR_DATA": str(driven.data)}
+    done = shell(*MATERIALIZE, "key:validation", "--partition", "nobody", home=driven.home, env=env)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    said = done.stderr.splitlines()[-1]
+    for words in ("rlstir: --select 'key:validation' --partition 'nobody'", "elliott-thinkpad, k-gamingcom", "loho"):
+        assert words in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--select", "key:validation or key:split", "--partition", "host"], "materialize --select 'key:validation or"),
+        (
+            ["--select", "key:validation"],
+            "assets of hosts take one of elliott-thinkpad, k-gamingcom, assets of",
+        ),
+        (["--select=key:splitt", "--partition=host"], "--select 'key:splitt' names no asset; write for example"),
+    ],
+)
+def test_a_selection_that_one_call_cannot_make_is_one_sentence(
+    words: list[str], said: str, driven: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dagster_shared.check import CheckError
+
+    from rlstir_assets import shell as own
+
+    codes: list[int] = []
+    monkeypatch.setattr(own.os, "_exit", codes.append)
+    monkeypatch.setattr(sys, "argv", ["/x/dagster", "asset", "materialize", "-m", "rlstir_assets.definitions", *words])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(own, "Settings", lambda: Settings(store=str(driven.store), data=str(driven.data)))
+    own.tell_refusals_plainly()
+    error = CheckError("Failure condition: what Dagster says")
+    sys.excepthook(CheckError, error, None)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert codes == [2] and line.startswith("rlstir: ") and said in line
+    sys.excepthook(ValueError, ValueError("a defect"), None)
+    assert "ValueError: a defect" in capsys.readouterr().err and codes == [2]
+
+
+def test_other_programs_keep_their_own_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rlstir_assets import shell as own
+
+    before = sys.excepthook
+    monkeypatch.setattr(sys, "argv", ["/x/dagster", "dev"])
+    own.tell_refusals_plainly()
+    assert sys.excepthook is before

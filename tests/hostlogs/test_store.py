@@ -12,7 +12,7 @@ import pytest
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.hostlogs import store as store_module
 from rlstir_core.hostlogs.attack.truth import read_truth
-from rlstir_core.hostlogs.store import build_log_events, log_changes, read_counts
+from rlstir_core.hostlogs.store import build_log_events, host_counts, log_changes, read_counts
 from rlstir_core.hostlogs.table import SCHEMA
 
 T0 = 1_714_564_800 * 10**9
@@ -46,6 +46,16 @@ def test_the_truth_labels_rows_by_time_pid_and_channel(logs: Any) -> None:
     assert [row["tamper_tag"] for row in found] == [None, "drop-channel", "drop-channel", "drop-channel", None, None]
     counts = read_counts(logs.layout.log_events("web1") / "ep-1.parquet")
     assert counts.bad_truth == 1 and counts.aliases == {"web1": ("WEB1.lab.local",)}
+    assert counts.techniques == {"T1105": 1, "T1685": 6}
+
+
+def test_where_the_first_rows_stood_that_could_not_be_parsed_is_kept(logs: Any) -> None:
+    logs.build()
+    (counts,) = host_counts(logs.layout, "web1").values()
+    assert counts.unparsed == {"auth": 1}
+    assert counts.unparsed_at == ("logs/auth.log line 3: no syslog header",)
+    (logs.layout.log_events("web1") / "_counts.json").write_text("{")
+    assert host_counts(logs.layout, "web1")["ep-1"].rows == counts.rows
 
 
 def test_an_episode_without_logs_has_no_file_and_is_never_read_again(
