@@ -64,9 +64,10 @@ def seeds_section(inputs: ReportInputs) -> str:
         "episodes and windows, the same random starts and gains, the same fold to stop on. What a seed decides is "
         "which rows and columns a tree is grown on, and a network's first weights, its dropout and the order of its "
         "batches. The first seed is the checkpoint's own. Macro F1 is on the same test episodes, so this is what luck "
-        "in training alone does to a figure; no interval of a score contains it. A standard deviation over so few seeds "
-        "is a rough one: its interval takes the seeds for independent and their figures for normal. A range grows with "
-        "the number of fits, so ranges over seeds and over members compare where there are as many of both.\n\n"
+        "in training alone does to a figure; no interval of a score contains it. A standard deviation over so few "
+        "seeds is a rough one: its interval takes the seeds for independent and their figures for normal. A "
+        "range grows with the number of fits, so ranges over seeds and over members compare where there are as many "
+        "of both.\n\n"
     )
     head = ["model", "seeds", "lowest", "highest", "spread", "standard deviation [95 %]", "spread of members"]
     reasons = notes(spread.deviation for spread in inputs.seeds)
