@@ -94,7 +94,8 @@ checkpoints = [_checkpoint_asset(model, mode) for mode in MODES for model in MOD
     deps=[split, _EVERY_HOST, "lab_checks"],
     op_tags={"dagster/priority": "4"},
     description="What stands in the same table as the detectors: `majority`, `clock`, `metadata-only`, and `gbt` on a "
-    "random split of windows. Fitted on the same folds; predictions only, labels unread.",
+    "random split of windows and on shares of the train episodes, and members from other seeds. Fitted on the same "
+    "folds; predictions only, labels unread.",
 )
 def baselines(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
     from rlstir_core.detectors.beside import fit_baselines

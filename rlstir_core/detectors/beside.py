@@ -1,8 +1,8 @@
 """What stands beside the detectors in the table: fitted on the same folds, its predictions written, labels unread.
 
 The baselines, `gbt` on all channels where train hosts differ in channels, `gbt` on a random split of windows to
-show what holding out costs, and on shares of the train episodes. What does not belong here: the baselines themselves
-(`baselines.py`).
+show what holding out costs and on shares of the train episodes, and members from other seeds. What does not belong
+here: the baselines themselves (`baselines.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from rlstir_core.detectors.inputs import InputSchema
 from rlstir_core.detectors.learning_curve import LearntFrom, fit_shares, share_name
 from rlstir_core.detectors.models.gbt import GradientBoostedTrees
 from rlstir_core.detectors.random_split import write_random_split
-from rlstir_core.detectors.scenes import Scored, write_predictions
+from rlstir_core.detectors.reseeding import Reseeded, fit_reseeded
+from rlstir_core.detectors.scenes import BASELINE, Scored, write_predictions
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import member_sides, training_blocks, validation_blocks
 from rlstir_core.detectors.views import View, training_views
@@ -29,7 +30,6 @@ from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
 
-BASELINE = "baseline"  # stands where a mode stands for the detectors
 _DROP_ALL_CHANNELS = 0.5
 _Fit = Callable[[list[Blocks], Blocks], object]
 
@@ -41,6 +41,7 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, str]  # name: sha256 of its predictions
     random_split: dict[str, str]  # mode: sha256 of the predictions of `gbt` on a random split
     learning: tuple[LearntFrom, ...]  # `gbt` on shares of the train episodes
+    reseeded: tuple[Reseeded, ...]
 
 
 def fit_baselines(layout: Layout, options: StudyOptions, tell: Tell) -> tuple[Baselines, bool]:
@@ -60,7 +61,9 @@ def fit_baselines(layout: Layout, options: StudyOptions, tell: Tell) -> tuple[Ba
                 path=layout.predictions(options.recipe, name, BASELINE), inputs=inputs, predictor=predictor
             )
         shares = list(fit_shares(study, layout, tell))
-        write_predictions(study, episodes, [*scored.values(), *(each for _, each in shares)], tell)
+        reseeded = list(fit_reseeded(study, layout, tell))
+        single = [each for _, each in (*shares, *reseeded)]
+        write_predictions(study, episodes, [*scored.values(), *single], tell)
         random = {}
         for mode in MODES:
             tell(f"gbt {mode} on a random split")
@@ -70,6 +73,7 @@ def fit_baselines(layout: Layout, options: StudyOptions, tell: Tell) -> tuple[Ba
             files={name: file_sha256(each.path) for name, each in scored.items()},
             random_split={mode: file_sha256(file) for mode, file in random.items()},
             learning=tuple(msgspec.structs.replace(of, sha256=file_sha256(each.path)) for of, each in shares),
+            reseeded=tuple(msgspec.structs.replace(of, sha256=file_sha256(each.path)) for of, each in reseeded),
         )
         write_json(path, made)
         return made, True
@@ -89,6 +93,7 @@ def _whole(layout: Layout, recipe: str, kept: Baselines) -> bool:
     files: list[tuple[Path, str]] = [(layout.predictions(recipe, n, BASELINE), sha) for n, sha in kept.files.items()]
     files += [(layout.predictions(recipe, "gbt-random-split", mode), sha) for mode, sha in kept.random_split.items()]
     files += [(layout.predictions(recipe, share_name(of.part), BASELINE), of.sha256) for of in kept.learning]
+    files += [(layout.predictions(recipe, of.name, BASELINE), of.sha256) for of in kept.reseeded]
     return all(path.is_file() and file_sha256(path) == sha for path, sha in files)
 
 

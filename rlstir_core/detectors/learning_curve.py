@@ -18,7 +18,7 @@ from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.detectors.checkpoint import Members
 from rlstir_core.detectors.episode_set import Recording
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.detectors.scenes import TEST, Scored
+from rlstir_core.detectors.scenes import BASELINE, TEST, Scored
 from rlstir_core.detectors.study import Study
 from rlstir_core.detectors.training import member_sides, training_blocks, validation_blocks
 from rlstir_core.progress import Tell
@@ -27,7 +27,6 @@ from rlstir_core.results.layout import Layout
 MODEL = "gbt"
 PARTS = (8, 4, 2)  # one in so many
 FOLD = 0  # the one that is left out
-_BASELINE = "baseline"  # stands where a mode stands, as for the baselines
 
 
 class LearntFrom(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +57,7 @@ def fit_shares(study: Study, layout: Layout, tell: Tell) -> Iterator[tuple[Learn
             detector.fit(blocks, [validation_blocks(study, held, inputs)], n_phases, study.numbers, lambda _: None)
             members.append((place, FOLD, detector))
             sizes.append(len(train) + len(held))
-        path = layout.predictions(study.options.recipe, share_name(part), _BASELINE)
+        path = layout.predictions(study.options.recipe, share_name(part), BASELINE)
         scored = Scored(path=path, inputs=inputs, predictor=Members(members), shown=(TEST,))
         yield LearntFrom(part=part, n_episodes=round(sum(sizes) / len(sizes))), scored
 

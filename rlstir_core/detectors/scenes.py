@@ -30,6 +30,7 @@ from rlstir_core.telemetry.schema import FeatureSchema
 # N windows, K phases
 VALIDATION = "validation"
 TEST = "test"
+BASELINE = "baseline"  # stands in a file's name where a mode stands for the detectors
 AS_RECORDED = "test-as-recorded"
 _PREFIX = "test-first-"
 

@@ -81,8 +81,10 @@ class Study:
 
     def training_sha256(self, model: str, mode: str) -> str:
         """The hash of everything that decides a checkpoint."""
+        deciding = msgspec.to_builtins(self.numbers)
+        del deciding["seeds"]  # trained beside the checkpoints
         return canonical_sha256(
-            [version("weights"), model, mode, self.numbers, self.split.train_sha256, self.schema_sha256]
+            [version("weights"), model, mode, deciding, self.split.train_sha256, self.schema_sha256]
         )
 
     @cached_property

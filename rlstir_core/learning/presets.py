@@ -105,9 +105,11 @@ class Preset:
     net: Net = Net()
     train: Training = Training()
     bootstrap_draws: int = 2000
+    seeds: int = 3  # that a member is trained from to see how much of its score is luck; the first is `seed`
 
     def __post_init__(self) -> None:
         _between("Preset.bootstrap_draws", self.bootstrap_draws, 200, 1_000_000)
+        _between("Preset.seeds", self.seeds, 2, 20)
 
 
 def smoke() -> Preset:

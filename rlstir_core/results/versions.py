@@ -21,9 +21,9 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "lab_checks": 1,
         "split": 2,
         "weights": 2,
-        "baselines": 2,
-        "evaluation": 3,
-        "report": 2,
+        "baselines": 3,
+        "evaluation": 4,
+        "report": 3,
     }
 )
 

@@ -212,6 +212,7 @@ def test_an_override_beyond_its_bounds_is_refused_with_the_rule() -> None:
         lambda: Training(max_train_windows=1),
         lambda: Training(cache_mib=-1),
         lambda: Preset(name="x", bootstrap_draws=10),
+        lambda: Preset(name="x", seeds=1),
     ],
 )
 def test_a_preset_that_cannot_work_is_refused_with_the_rule(make: Any) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from rlstir_core.evaluation.report.inputs import (
     BadRows,
-    Cause,
     Coverage,
     DataQuality,
     Excluded,
@@ -23,6 +22,7 @@ from rlstir_core.evaluation.report.inputs import (
     SplitDescription,
     SplitSide,
 )
+from rlstir_core.evaluation.stats.details import Cause
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import (
     AttackVsRest,

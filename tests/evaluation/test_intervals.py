@@ -12,6 +12,7 @@ from rlstir_core.evaluation.stats import counts
 from rlstir_core.evaluation.stats.intervals import (
     Estimate,
     Statistic,
+    deviation_estimate,
     draw_indices,
     draw_weights,
     estimate,
@@ -123,3 +124,15 @@ def test_the_gap_of_independent_figures_is_wider_than_either() -> None:
 
 def test_the_same_seed_gives_the_same_interval() -> None:
     assert estimate(share(mixed(60)), seed=4) == estimate(share(mixed(60)), seed=4)
+
+
+def test_the_interval_of_a_deviation_covers_it_in_95_percent_of_normal_samples() -> None:
+    samples = np.random.default_rng(5).normal(0.5, 0.02, (2000, 3))
+    found = [deviation_estimate(sample, "seed") for sample in samples.tolist()]
+    assert np.mean([(e.lo or 0) <= 0.02 <= (e.hi or 0) for e in found]) == pytest.approx(0.95, abs=0.015)
+
+
+def test_figures_that_do_not_move_and_a_single_one_get_no_interval_of_their_deviation() -> None:
+    still, one = deviation_estimate((0.5, 0.5, 0.5), "seed"), deviation_estimate((0.5,), "seed")
+    assert (still.value, still.lo, still.hi) == (0, None, None) and "the same with every seed" in still.note
+    assert one.value is None and "below 2" in one.note

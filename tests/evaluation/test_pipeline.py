@@ -21,12 +21,12 @@ from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.split import make_split
 from rlstir_core.datasets.store import build_split
-from rlstir_core.detectors.beside import BASELINE, fit_baselines
+from rlstir_core.detectors.beside import fit_baselines
 from rlstir_core.detectors.blocks import in_blocks
 from rlstir_core.detectors.checkpoint import load_detector, read_checkpoint
 from rlstir_core.detectors.episode_set import EpisodeSet, Recording
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION, scenes
+from rlstir_core.detectors.scenes import AS_RECORDED, BASELINE, TEST, VALIDATION, scenes
 from rlstir_core.detectors.study import Study, open_study
 from rlstir_core.detectors.training import check_checkpoint, train_checkpoint
 from rlstir_core.episodes.validation.verdicts import read_validation

@@ -13,9 +13,9 @@ from tiny_store import Tiny
 from rlstir_core.contract.registry import MODES
 from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.store import build_split
-from rlstir_core.detectors.beside import BASELINE, fit_baselines
+from rlstir_core.detectors.beside import fit_baselines
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION
+from rlstir_core.detectors.scenes import AS_RECORDED, BASELINE, TEST, VALIDATION
 from rlstir_core.detectors.single import IndexClaim
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import train_checkpoint
@@ -29,7 +29,8 @@ from rlstir_core.staleness import stale_recipe_assets
 
 pytestmark = pytest.mark.slow
 SMALL = ("trees.rounds=10", "train.epochs=1", "train.min_epoch_steps=1", "train.views=1", "net.width=8", "net.layers=1",
-         "train.device=cpu", "net.heads=2", "bootstrap_draws=200", "train.max_train_windows=100")  # fmt: skip
+         "train.device=cpu", "net.heads=2", "bootstrap_draws=200", "train.max_train_windows=100",
+         "seeds=2")  # fmt: skip
 HOSTS = ("host-a", "host-b", "host-c")
 
 

@@ -42,7 +42,6 @@ from rlstir_core.evaluation.report.history import Essentials, History, continued
 from rlstir_core.evaluation.report.html import convert, render_html
 from rlstir_core.evaluation.report.inputs import (
     BadRows,
-    Cause,
     Coverage,
     Excluded,
     HostQuality,
@@ -58,6 +57,7 @@ from rlstir_core.evaluation.report.model_card import render_model_card
 from rlstir_core.evaluation.report.pictures.inline import inline_forest
 from rlstir_core.evaluation.stats.details import (
     BenignWork,
+    Cause,
     CloserLook,
     Confused,
     FlaggedWork,
@@ -159,6 +159,7 @@ def poisoned(inputs: ReportInputs, text: str) -> ReportInputs:
             notes=(text,),
         ),
         chosen=None if inputs.chosen is None else poisoned_look(inputs.chosen, text),
+        seeds=tuple(replace(each, deviation=Estimate(value=0.5, note=text)) for each in inputs.seeds),
     )
 
 
@@ -169,7 +170,8 @@ def poisoned_look(look: CloserLook, text: str) -> CloserLook:
     few = (Untested(kind="sample", name=text, n_test=1, reason=text),)
     work = FlaggedWork(kind="sample", name=text, n_episodes=5, n_windows=9, windows=share, episodes=share)
     technique = TechniqueRecall(technique=text, name=text, n_episodes=5, median_s=1.0, share=share)
-    named = {"profile": text, "sample": text, "reasons": (text, text), "alarm": text}
+    reasons = (Cause(reason=text, source=text, episodes=1), Cause(reason=text, episodes=1))
+    named = {"profile": text, "sample": text, "reasons": reasons, "alarm": text}
     of_episode = {"episode_id": text, "own_id": text, "host": text, "called": (text,) * len(look.worst[0].called)}
     confused = (Confused(phase=text, called=text, n_windows=2),)
     spans = tuple(replace(span, phase=text) for span in look.worst[0].spans)

@@ -7,30 +7,36 @@ from __future__ import annotations
 
 import functools
 
+from rlstir_core.contract.registry import Registry
 from rlstir_core.detectors.episode_set import EpisodeSet
 from rlstir_core.detectors.scenes import TEST, VALIDATION
-from rlstir_core.episodes.validation.verdicts import read_validation
+from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation
 from rlstir_core.evaluation.detectors.alarms import benign_work
+from rlstir_core.evaluation.detectors.context import causes_of
 from rlstir_core.evaluation.detectors.detection import choose_threshold
 from rlstir_core.evaluation.detectors.pairs import ScoredPair
 from rlstir_core.evaluation.detectors.techniques import technique_recall
 from rlstir_core.evaluation.detectors.worst import worst_episodes
 from rlstir_core.evaluation.stats.curves import reliability_with_intervals
-from rlstir_core.evaluation.stats.details import CloserLook
+from rlstir_core.evaluation.stats.details import Cause, CloserLook
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
 from rlstir_core.results.layout import Layout
 
 
 def look_closer(
-    name: str, pairs: dict[str, ScoredPair], episodes: EpisodeSet, layout: Layout, *, draws: int
+    name: str, pairs: dict[str, ScoredPair], episodes: EpisodeSet, layout: Layout, registry: Registry, *, draws: int
 ) -> CloserLook:
     """Everything about one model that its evaluation does not hold."""
     truth, scores = pairs[TEST]
     threshold = choose_threshold(pairs.get(VALIDATION), ALARM_FPR)
 
     @functools.cache
-    def reasons_of(host: str) -> dict[str, tuple[str, ...]]:
-        return {row.episode_id: row.reasons for row in read_validation(layout.validation(host))}
+    def rows_of(host: str) -> dict[str, ValidationRow]:
+        return {row.episode_id: row for row in read_validation(layout.validation(host))}
+
+    def reasons_of(host: str, episode: str) -> tuple[Cause, ...]:
+        row = rows_of(host).get(episode)
+        return () if row is None else causes_of([row], registry)
 
     return CloserLook(
         name=name,
@@ -42,7 +48,7 @@ def look_closer(
             threshold,
             episodes.recordings,
             episodes.schema,
-            lambda host, episode: reasons_of(host).get(episode, ()),
+            reasons_of,
         ),
         techniques=technique_recall(
             truth, scores, threshold, episodes.recordings, layout, episodes.schema, draws=draws

@@ -22,7 +22,6 @@ from rlstir_core.episodes.store.index import load_index
 from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation
 from rlstir_core.evaluation.report.inputs import (
     BadRows,
-    Cause,
     Coverage,
     DataQuality,
     Excluded,
@@ -34,6 +33,7 @@ from rlstir_core.evaluation.report.inputs import (
     SplitDescription,
     SplitSide,
 )
+from rlstir_core.evaluation.stats.details import Cause
 from rlstir_core.results.layout import Layout
 
 _LOW_DIVERSITY = 2  # samples of a profile, below which its score speaks of them alone
@@ -75,11 +75,11 @@ def _side(layout: Layout, registry: Registry, infos: Sequence[EpisodeInfo]) -> S
         hosts=tuple(sorted({info.host for info in infos})),
         samples=tuple(sorted({info.sample for info in infos})),
         degraded=len(degraded),
-        causes=_causes(rows, registry),
+        causes=causes_of(rows, registry),
     )
 
 
-def _causes(rows: Iterable[ValidationRow], registry: Registry) -> tuple[Cause, ...]:
+def causes_of(rows: Iterable[ValidationRow], registry: Registry) -> tuple[Cause, ...]:
     """Reasons with the sources that they speak of, by how many episodes have them."""
     counted = Counter(cause for row in rows for reason in row.reasons for cause in _sources(row, reason, registry))
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
@@ -185,7 +185,7 @@ def _host_quality(host: str, rows: Sequence[ValidationRow], sampled: set[str], r
         ok=verdicts["ok"],
         degraded=verdicts["degraded"],
         rejected=verdicts["reject"],
-        causes=_causes(rows, registry),
+        causes=causes_of(rows, registry),
         clock_offset_s=offset_s,
         clock_drift_ppm=drift,
     )

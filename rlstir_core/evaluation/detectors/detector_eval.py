@@ -16,12 +16,21 @@ import numpy as np
 from rlstir_core.arrays import Ints
 from rlstir_core.atomic import canonical_sha256, file_sha256, sweep, write_json
 from rlstir_core.contract.registry import MODES, PRIMARY_MODE, Registry
-from rlstir_core.detectors import learning_curve
-from rlstir_core.detectors.beside import BASELINE, Baselines, kept_baselines
+from rlstir_core.detectors import learning_curve, reseeding
+from rlstir_core.detectors.beside import Baselines, kept_baselines
 from rlstir_core.detectors.checkpoint import Checkpoint, load_detector, read_checkpoint
 from rlstir_core.detectors.episode_set import EpisodeSet
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION, Scored, Spent, scenes, write_predictions
+from rlstir_core.detectors.scenes import (
+    AS_RECORDED,
+    BASELINE,
+    TEST,
+    VALIDATION,
+    Scored,
+    Spent,
+    scenes,
+    write_predictions,
+)
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import check_checkpoint
 from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
@@ -31,10 +40,10 @@ from rlstir_core.evaluation.detectors.cost import write_costs
 from rlstir_core.evaluation.detectors.evaluate import ModelEvaluation, evaluate_scores, to_json
 from rlstir_core.evaluation.detectors.pairs import ScoredPair, ScoreReader, read_random_split
 from rlstir_core.evaluation.detectors.probes import leak_probes
-from rlstir_core.evaluation.detectors.spread import learning_points, member_spread
+from rlstir_core.evaluation.detectors.spread import learning_points, member_spread, seed_spread
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
-from rlstir_core.evaluation.stats.details import CloserLook, LearningPoint, MemberSpread
+from rlstir_core.evaluation.stats.details import CloserLook, LearningPoint, MemberSpread, SeedSpread
 from rlstir_core.evaluation.stats.intervals import Estimate, independent_gap
 from rlstir_core.evaluation.stats.metrics import chance_macro_f1, macro_f1, untested
 from rlstir_core.evaluation.stats.paired import Contender, contender, default_family, paired_differences
@@ -222,7 +231,7 @@ class _Evaluation:
         found: dict[str, _Found] = {}
         truth: Truth | None = None
         spreads: list[MemberSpread | None] = []
-        first_members = np.empty(0, np.int64)
+        first_members: dict[str, Ints] = {}  # what the member that left the first fold out named, by realistic model
         names = [(f"{model}_{mode}", model, mode) for model, mode in self.checkpoints]
         names += [(name, name, BASELINE) for name in self.baselines.files]
         for name, model, mode in names:
@@ -235,8 +244,10 @@ class _Evaluation:
             if name in spent:
                 called = spent.pop(name).called
                 spreads.append(member_spread(*pairs[TEST], called))
-                if (model, mode) == (learning_curve.MODEL, PRIMARY_MODE):
-                    first_members = np.concatenate([block[learning_curve.FOLD] for block in called]).astype(np.int64)
+                if mode == PRIMARY_MODE and model in (learning_curve.MODEL, *reseeding.RESEEDED):
+                    first_members[model] = np.concatenate([block[learning_curve.FOLD] for block in called]).astype(
+                        np.int64
+                    )
             tell(f"{name} scored")
         assert truth is not None  # there are twelve checkpoints
         models = tuple(found[f"{model}_{mode}"].evaluation for model, mode in self.checkpoints)
@@ -266,7 +277,8 @@ class _Evaluation:
             inputs,
             chosen=self._chosen(inputs, draws),
             members=tuple(spread for spread in spreads if spread is not None),
-            learning=self._learning(truth, first_members, draws),
+            seeds=self._seeds(truth, first_members),
+            learning=self._learning(truth, first_members[learning_curve.MODEL], draws),
         )
 
     def _learning(self, truth: Truth, called_N: Ints, draws: int) -> tuple[LearningPoint, ...]:
@@ -281,6 +293,18 @@ class _Evaluation:
         n_episodes = round(sum(len(self.episodes.select(each.train)) for each in rounds) / len(rounds))
         return learning_points(truth, [*named, (1.0, n_episodes, called_N)], draws=draws)
 
+    def _seeds(self, truth: Truth, first_members: dict[str, Ints]) -> tuple[SeedSpread, ...]:
+        """The checkpoint's own first member and those that were trained from other seeds beside the baselines."""
+        found = []
+        for model in reseeding.RESEEDED:
+            named = [(self.study.numbers.seed, first_members[model])]
+            for of in self.baselines.reseeded:
+                if of.model == model:
+                    path = self.layout.predictions(self.recipe, of.name, BASELINE)
+                    named.append((of.seed, self.reader.read(path, of.name, model, PRIMARY_MODE)[TEST][1].predicted_N))
+            found.append(seed_spread(truth, f"{model}_{PRIMARY_MODE}", named))
+        return tuple(spread for spread in found if spread is not None)
+
     def _chosen(self, inputs: ReportInputs, draws: int) -> CloserLook | None:
         chosen = chosen_model(inputs)
         if chosen is None:
@@ -288,7 +312,7 @@ class _Evaluation:
         model = chosen[0]
         path = self.layout.predictions(self.recipe, model.model, model.mode)
         pairs = self.reader.read(path, model.name, model.model, model.mode)
-        return look_closer(model.name, pairs, self.episodes, self.layout, draws=draws)
+        return look_closer(model.name, pairs, self.episodes, self.layout, self.registry, draws=draws)
 
     def _predict(self) -> dict[str, Spent]:
         """Writes what every checkpoint says of every scene; what stands beside them has been written already."""

@@ -1,4 +1,4 @@
-"""What a score depends on in training: how far members lie apart, and what more train episodes give.
+"""What a score depends on in training: how far members and seeds lie apart, and what more train episodes give.
 
 What does not belong here: what they say together (`evaluate.py`).
 """
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from rlstir_core.arrays import Floats, Ints
 from rlstir_core.evaluation.stats import counts
-from rlstir_core.evaluation.stats.details import LearningPoint, MemberSpread
-from rlstir_core.evaluation.stats.intervals import DRAWS, Statistic, estimate
+from rlstir_core.evaluation.stats.details import LearningPoint, MemberSpread, SeedSpread
+from rlstir_core.evaluation.stats.intervals import DRAWS, Statistic, deviation_estimate, estimate
 from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth
 from rlstir_core.learning.scores import macro_f1
 
@@ -32,14 +32,28 @@ def member_spread(truth: Truth, scores: Scores, called: Sequence[NDArray[np.int8
     if called_MN.shape[1] != len(truth):
         raise ValueError(f"members of {scores.name!r} named {called_MN.shape[1]} windows, the labels have {len(truth)}")
 
-    def score(named_N: NDArray[np.int64]) -> float:
-        return round(float(macro_f1(counts.confusion_sums(truth, named_N).sum(axis=0), tested_K)), 5)
-
     return MemberSpread(
         name=scores.name,
-        together=score(scores.predicted_N),
-        members=tuple(score(named_N) for named_N in called_MN),
+        together=_score(truth, scores.predicted_N, tested_K),
+        members=tuple(_score(truth, named_N, tested_K) for named_N in called_MN),
     )
+
+
+def seed_spread(truth: Truth, name: str, named: Sequence[tuple[int, Ints]]) -> SeedSpread | None:
+    """Macro F1 on test by seed and its deviation; `named` are a seed and the named phase of every test window.
+
+    None where no phase is tested.
+    """
+    tested_K = counts.tested_phases(truth)
+    if not tested_K.any():
+        return None
+    scores = tuple(_score(truth, named_N, tested_K) for _, named_N in named)
+    deviation = deviation_estimate(scores, "seed")
+    return SeedSpread(name=name, seeds=tuple(seed for seed, _ in named), scores=scores, deviation=deviation)
+
+
+def _score(truth: Truth, named_N: Ints, tested_K: Bools) -> float:
+    return round(float(macro_f1(counts.confusion_sums(truth, named_N).sum(axis=0), tested_K)), 5)
 
 
 def learning_points(

@@ -16,7 +16,7 @@ from rlstir_core.arrays import Floats, Ints
 from rlstir_core.detectors.episode_set import Recording
 from rlstir_core.evaluation.detectors.alarms import onset_windows
 from rlstir_core.evaluation.detectors.detection import Threshold
-from rlstir_core.evaluation.stats.details import BadEpisode, Confused, PhaseSpan
+from rlstir_core.evaluation.stats.details import BadEpisode, Cause, Confused, PhaseSpan
 from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth
 from rlstir_core.telemetry.schema import FeatureSchema
 
@@ -27,7 +27,7 @@ _MOST_POINTS = 150  # of one picture
 _MOST_SPANS = 60
 _CONFUSED = 2
 
-Reasons = Callable[[str, str], tuple[str, ...]]  # of the verdict, by host and the episode's id there
+Reasons = Callable[[str, str], tuple[Cause, ...]]  # of the verdict, by host and the episode's id there
 
 
 def worst_episodes(

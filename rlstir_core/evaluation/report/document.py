@@ -31,7 +31,7 @@ from rlstir_core.evaluation.report.sections.provenance import (
     split_section,
     untested_section,
 )
-from rlstir_core.evaluation.report.sections.training import learning_section, spread_section
+from rlstir_core.evaluation.report.sections.training import learning_section, seeds_section, spread_section
 from rlstir_core.evaluation.report.sections.verdict import verdict_paragraphs
 
 
@@ -43,6 +43,7 @@ def render_markdown(inputs: ReportInputs, *, page: bool = False) -> str:
         models_section(inputs),
         paired_section(inputs),
         spread_section(inputs),
+        seeds_section(inputs),
         learning_section(inputs),
         gap_section(inputs),
         phases_section(inputs),

@@ -6,16 +6,8 @@ What does not belong here: computing any of it, and any wording.
 # ruff: noqa: RUF012 - msgspec gives every instance its own empty dict
 from __future__ import annotations
 
-from rlstir_core.evaluation.stats.details import CloserLook, LearningPoint, MemberSpread, ModelCost
+from rlstir_core.evaluation.stats.details import Cause, CloserLook, LearningPoint, MemberSpread, ModelCost, SeedSpread
 from rlstir_core.evaluation.stats.records import ModelEvaluation, PairedDifference, Record, SplitGap, Untested
-
-
-class Cause(Record, frozen=True, kw_only=True):
-    """Why episodes are not ok: a reason code, the source that it speaks of where it speaks of one, how many."""
-
-    reason: str
-    source: str = ""
-    episodes: int
 
 
 class SplitSide(Record, frozen=True, kw_only=True):
@@ -152,5 +144,6 @@ class ReportInputs(Record, frozen=True, kw_only=True):
     pictures: dict[str, str] = {}  # relative path by name: forest, confusion, early
     chosen: CloserLook | None = None  # a closer look at the model that the verdict speaks of
     members: tuple[MemberSpread, ...] = ()
+    seeds: tuple[SeedSpread, ...] = ()
     learning: tuple[LearningPoint, ...] = ()  # one member of `gbt` on growing shares of the train episodes
     costs: tuple[ModelCost, ...] = ()  # read from beside the evaluation: never part of it, nor of any hash

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from rlstir_core.contract.reasons import ReasonCode
-from rlstir_core.evaluation.report.inputs import Cause, ReportInputs
+from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import figure
+from rlstir_core.evaluation.stats.details import Cause
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.ids import is_safe

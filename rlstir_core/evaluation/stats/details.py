@@ -30,6 +30,14 @@ class BenignWork(Record, frozen=True, kw_only=True):
     note: str = ""  # why nothing is given
 
 
+class Cause(Record, frozen=True, kw_only=True):
+    """Why episodes are not ok: a reason code, the source that it speaks of where it speaks of one, how many."""
+
+    reason: str
+    source: str = ""
+    episodes: int
+
+
 class Confused(Record, frozen=True, kw_only=True):
     """Windows of one phase that were called another."""
 
@@ -56,7 +64,7 @@ class BadEpisode(Record, frozen=True, kw_only=True):
     sample: str
     benign: bool
     verdict: str
-    reasons: tuple[str, ...]
+    reasons: tuple[Cause, ...]
     log_loss: float  # mean over its windows
     right: float  # share of its windows whose phase was named
     n_windows: int
@@ -107,6 +115,15 @@ class MemberSpread(Record, frozen=True, kw_only=True):
     name: str
     together: float
     members: tuple[float, ...]  # by fold
+
+
+class SeedSpread(Record, frozen=True, kw_only=True):
+    """Macro F1 on test of one member trained from several seeds on the same data."""
+
+    name: str
+    seeds: tuple[int, ...]  # the checkpoint's own first
+    scores: tuple[float, ...]  # by seed
+    deviation: Estimate  # standard deviation over the seeds
 
 
 class ModelCost(Record, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
 """Intervals: which estimate gets one, by what method, and who is resampled. The only place that decides.
 
 The unit is the episode (the interval speaks of the hosts at hand) or the host (it speaks of hosts like
-them), never the window: windows of one episode are not independent. A figure is a function of sums over
+them), never the window: windows of one episode are not independent. Seeds are not resampled: their deviation has
+the interval of a normal law. A figure is a function of sums over
 units, so a resample is a product of counts and sums and nothing is ever resampled window by window.
 What does not belong here: what the sums and the functions mean (`counts.py`, `metrics.py`).
 """
@@ -11,7 +12,7 @@ What does not belong here: what the sums and the functions mean (`counts.py`, `m
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +25,7 @@ from rlstir_core.arrays import Floats, Ints
 from rlstir_core.evaluation.stats.scored import Texts
 from rlstir_core.learning.scores import ratio
 
-Unit = Literal["episode", "host"]
+Unit = Literal["episode", "host", "seed"]
 
 DRAWS = 2000
 MIN_EPISODES = 20  # below: no interval at all
@@ -181,6 +182,19 @@ def independent_gap(first: Estimate, second: Estimate) -> Estimate:
     below = float(np.hypot(first.value - first.lo, second.hi - second.value))
     above = float(np.hypot(first.hi - first.value, second.value - second.lo))
     return Estimate(value=gap, lo=gap - below, hi=gap + above, method="MOVER from two intervals")
+
+
+def deviation_estimate(values: Sequence[float], unit: Unit) -> Estimate:
+    """The standard deviation of independent figures; its interval holds where they are normal, and is wide for few."""
+    n = len(values)
+    if n < 2:
+        return refused(f"n = {n} {unit}, no standard deviation below 2", unit=unit)
+    value = float(np.std(values, ddof=1))
+    if value == 0:
+        return Estimate(value=0.0, unit=unit, note=f"the same with every {unit}, no interval")
+    reach_lo, reach_hi = np.sqrt((n - 1) / special.chdtri(n - 1, [TAIL, 1 - TAIL]))
+    method = f"chi-squared, one figure a {unit}"
+    return Estimate(value=value, lo=float(value * reach_lo), hi=float(value * reach_hi), unit=unit, method=method)
 
 
 def jackknife_error(leave_one_out_U: Floats) -> float:

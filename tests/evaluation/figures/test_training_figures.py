@@ -12,12 +12,13 @@ import pytest
 from rlstir_core.atomic import write_json
 from rlstir_core.detectors.checkpoint import Members
 from rlstir_core.evaluation.detectors.cost import read_costs
-from rlstir_core.evaluation.detectors.spread import learning_points, member_spread
+from rlstir_core.evaluation.detectors.spread import learning_points, member_spread, seed_spread
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.pictures.curves import learning_curve
-from rlstir_core.evaluation.report.sections.training import learning_section, spread_section
-from rlstir_core.evaluation.stats.details import MemberSpread, ModelCost
+from rlstir_core.evaluation.report.sections.training import learning_section, seeds_section, spread_section
+from rlstir_core.evaluation.stats.details import MemberSpread, ModelCost, SeedSpread
+from rlstir_core.evaluation.stats.intervals import deviation_estimate
 from rlstir_core.evaluation.stats.metrics import macro_f1
 from rlstir_core.evaluation.stats.scored import Scores, Truth
 from rlstir_core.results.layout import Layout
@@ -82,6 +83,39 @@ def test_the_report_shows_the_lowest_and_the_highest_member(sample_inputs: Calla
     spread = MemberSpread(name="gbt_realistic", together=0.61, members=(0.55, 0.6, 0.5))
     cells = spread_section(msgspec.structs.replace(inputs, members=(spread,))).splitlines()[-1]
     assert [cell.strip() for cell in cells.split("|")[2:6]] == ["0.610", "0.500", "0.600", "0.100"]
+
+
+def test_the_spread_over_seeds_is_the_deviation_of_each_seeds_macro_f1(
+    make_truth: Callable[..., Truth], make_scores: Callable[..., Scores]
+) -> None:
+    truth = make_truth(episodes=30)
+    scores = [make_scores(truth, "gbt", "realistic", 1.0, seed) for seed in (4, 5, 6)]
+    found = seed_spread(truth, "gbt_realistic", [(4 + k, each.predicted_N) for k, each in enumerate(scores)])
+    assert found is not None and found.seeds == (4, 5, 6)
+    wanted = [macro_f1(truth, each, draws=10).value or 0.0 for each in scores]
+    assert found.scores == pytest.approx(wanted, abs=1e-5)
+    assert found.deviation.value == pytest.approx(np.std(wanted, ddof=1), abs=1e-5) and found.deviation.unit == "seed"
+
+
+def test_the_report_shows_the_seeds_beside_the_members(sample_inputs: Callable[..., ReportInputs]) -> None:
+    inputs = sample_inputs()
+    assert seeds_section(inputs) == ""
+    members = MemberSpread(name="gbt_realistic", together=0.61, members=(0.55, 0.6, 0.5))
+    inputs = msgspec.structs.replace(inputs, members=(members,))
+    assert "below" not in spread_section(inputs)
+    spread = SeedSpread(
+        name="gbt_realistic", seeds=(7, 8), scores=(0.55, 0.57), deviation=deviation_estimate((0.55, 0.57), "seed")
+    )
+    unmoved = SeedSpread(
+        name="gru_realistic", seeds=(7, 8), scores=(0.5, 0.5), deviation=deviation_estimate((0.5, 0.5), "seed")
+    )
+    inputs = msgspec.structs.replace(inputs, seeds=(spread, unmoved))
+    assert "over seeds, which stands below" in spread_section(inputs)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in seeds_section(inputs).splitlines()]
+    gbt = ["gbt realistic", "2", "0.550", "0.570", "0.020", "0.014 [0.006, 0.451]", "0.100", "0.550 (7), 0.570 (8)"]
+    gru = ["gru realistic", "2", "0.500", "0.500", "0.000", "0.000", "–", "0.500 (7), 0.500 (8)"]
+    assert gbt in rows and gru in rows
+    assert seeds_section(inputs).endswith("\n\n- the same with every seed, no interval")
 
 
 def test_what_scoring_took_is_the_reports_last_section_and_changes_nothing_before_it(

@@ -18,7 +18,7 @@ from rlstir_core.evaluation.detectors.worst import episode_losses, worst_episode
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.pictures.episodes import draw_episodes
 from rlstir_core.evaluation.report.sections.episodes import episodes_section, show_command
-from rlstir_core.evaluation.stats.details import BadEpisode, CloserLook
+from rlstir_core.evaluation.stats.details import BadEpisode, Cause, CloserLook
 
 
 def story(labels: list[int], attack: list[float]) -> list[tuple[float, int, float]]:
@@ -26,13 +26,14 @@ def story(labels: list[int], attack: list[float]) -> list[tuple[float, int, floa
 
 
 LABELS = [QUIET, QUIET, ATTACK, ATTACK, QUIET, QUIET]
+MISSING = (Cause(reason="channel.missing", source="netflow", episodes=1),)
 GOOD, BAD = [0.1, 0.1, 0.9, 0.9, 0.1, 0.1], [0.9, 0.9, 0.2, 0.2, 0.1, 0.9]
 
 
 def found(attacks: list[list[float]]) -> tuple[BadEpisode, ...]:
     truth, scores = world([story(LABELS, attack) for attack in attacks])
     recordings = {f"ep-{e}": recording(f"ep-{e}", LABELS) for e in range(len(attacks))}
-    return worst_episodes(truth, scores, AT_HALF, recordings, Schema(), lambda *_: ("channel.missing",))  # type: ignore[arg-type]
+    return worst_episodes(truth, scores, AT_HALF, recordings, Schema(), lambda *_: MISSING)  # type: ignore[arg-type]
 
 
 def test_the_loss_of_an_episode_is_the_mean_log_loss_of_its_windows() -> None:
@@ -51,7 +52,7 @@ def test_an_episode_is_described_by_what_was_confused_and_by_its_alarms() -> Non
     bad = found([GOOD, BAD])[0]
     assert (bad.verdict, bad.reasons, bad.n_windows, bad.right) == (
         "degraded",
-        ("channel.missing",),
+        MISSING,
         6,
         round(1 / 6, 4),
     )
@@ -96,6 +97,7 @@ def test_ten_pictures_are_small_the_same_each_time_and_stand_in_the_report(
     assert max(len(png) for png in drawn.values()) < 20_000
     pictures = inputs.pictures | {name: f"plots/{name}.png" for name in drawn}
     text = episodes_section(msgspec.structs.replace(inputs, pictures=pictures))
+    assert "degraded (netflow missing) " in text
     assert text.count("](plots/worst_") == 10 and "clean called infecting in 3" in text
 
 

@@ -14,12 +14,13 @@ from report_page import Page
 
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.html import convert, render_html
-from rlstir_core.evaluation.report.inputs import Cause, ReportInputs
+from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import figure, listed, number, p_value, percent, table
 from rlstir_core.evaluation.report.model_card import render_model_card
 from rlstir_core.evaluation.report.pictures.inline import LIMIT, inline_forest
 from rlstir_core.evaluation.report.pictures.plots import draw_all
 from rlstir_core.evaluation.report.sections.verdict import chosen_model, is_void, verdict_paragraphs
+from rlstir_core.evaluation.stats.details import Cause
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation, Untested
 from rlstir_core.text import escape_md

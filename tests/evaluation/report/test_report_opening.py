@@ -20,9 +20,10 @@ from rlstir_core.evaluation.report.history import (
     write_history,
 )
 from rlstir_core.evaluation.report.html import render_html
-from rlstir_core.evaluation.report.inputs import Cause, HostQuality, Rejected, ReportInputs
+from rlstir_core.evaluation.report.inputs import HostQuality, Rejected, ReportInputs
 from rlstir_core.evaluation.report.sections.opening import answer
 from rlstir_core.evaluation.report.summary import closing_lines
+from rlstir_core.evaluation.stats.details import Cause
 from rlstir_core.evaluation.stats.intervals import Estimate
 
 SampleInputs = Callable[..., ReportInputs]

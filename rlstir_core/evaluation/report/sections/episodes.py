@@ -9,7 +9,7 @@ import shlex
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import listed, number, percent, plural, table
-from rlstir_core.evaluation.report.rows import coded, picture, row_name
+from rlstir_core.evaluation.report.rows import causes, coded, picture, row_name
 from rlstir_core.evaluation.stats.details import BadEpisode
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
 from rlstir_core.ids import is_safe
@@ -64,9 +64,7 @@ def show_command(episode: BadEpisode) -> str:
 
 
 def _verdict(episode: BadEpisode) -> str:
-    shown = [escape_md(reason) for reason in episode.reasons[:_REASONS]]
-    more = len(episode.reasons) - len(shown)
-    words = listed([*shown, f"{more} more"] if more else shown)
+    words = causes(episode.reasons, of=1, most=_REASONS)
     return f"{episode.verdict} ({words})" if words else episode.verdict
 
 

@@ -37,6 +37,19 @@ _READING = (
     f"""`majority` says the most frequent phase, `clock` sees the time since the start and nothing else,
     `metadata-only` sees what is known of an episode without its telemetry. Where `clock` beats chance by
     more than {VOID_MARGIN:.2f}, the comparison is void.""",
+    """False alarms an hour are the alarms that begin outside an attack, over the host-hours of the test windows
+    without attack, a stride each. Average precision is the precision at each threshold weighted by the recall it adds;
+    points of a curve have no interval. Both resample test episodes.""",
+    f"""Reliability compares the mean attack probability of the windows in a tenth of the scale with the share of them
+    under attack; the interval resamples episodes, and stands where {MIN_PHASE_EPISODES} of them have such windows.""",
+    """Recall by technique and flagged benign work count an episode once, whatever the number of its alarms, and
+    resample the episodes in which the technique or the work ran; a share of windows resamples episodes too.""",
+    """The spreads of members and of seeds are extremes over a few trainings, scored on the same test episodes:
+    nothing is resampled. The one interval there, of the standard deviation over seeds, is that of a normal law
+    with the seed as its unit.""",
+    """The learning curve resamples test episodes, and takes each gain on the same resamples; which train episodes a
+    share holds is one draw, which no interval speaks of.""",
+    """Cost was measured once, on one machine: it has no interval and is no part of the result.""",
     """Realistic models see network and host; oracle models see hypervisor and guest as well.""",
 )
 

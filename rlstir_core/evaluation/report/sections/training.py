@@ -1,4 +1,4 @@
-"""The report on training: how far members lie apart, and what more train episodes give.
+"""The report on training: how far members and seeds lie apart, and what more train episodes give.
 
 What does not belong here: differences between models (`models.py`).
 """
@@ -33,10 +33,46 @@ def spread_section(inputs: ReportInputs) -> str:
         "the train episodes out and alone would have been a model of this kind. Their macro F1 on the same test "
         "episodes shows how much a figure depends on which episodes were learnt from: two models that lie closer "
         "together than their members do should not be ranked. All members begin from one seed, so this is no spread "
-        "over seeds; it is the extremes over few members and no interval.\n\n"
+        f"over seeds{', which stands below' if inputs.seeds else ''}; it is the extremes over few members and no "
+        "interval.\n\n"
     )
     head = ["model", "together, macro F1", "lowest member", "highest member", "spread", "members"]
     return text + table(head, rows, "lrrrrl")
+
+
+def seeds_section(inputs: ReportInputs) -> str:
+    """Macro F1 of one member from several seeds, beside the spread of members."""
+    if not inputs.seeds:
+        return ""
+    names = {model.name: row_name(model, inputs) for model in inputs.models}
+    members = {spread.name: max(spread.members) - min(spread.members) for spread in inputs.members}
+    rows = [
+        [
+            names[spread.name],
+            f"{len(spread.seeds)}",
+            number(min(spread.scores)),
+            number(max(spread.scores)),
+            number(max(spread.scores) - min(spread.scores)),
+            figure(spread.deviation),
+            number(members.get(spread.name)),
+            ", ".join(f"{number(f1)} ({seed})" for seed, f1 in zip(spread.seeds, spread.scores, strict=True)),
+        ]
+        for spread in inputs.seeds
+    ]
+    text = (
+        "## Spread over seeds\n\nThe member that leaves the first fold out, trained again from other seeds: the same "
+        "episodes and windows, the same random starts and gains, the same fold to stop on. What a seed decides is "
+        "which rows and columns a tree is grown on, and a network's first weights, its dropout and the order of its "
+        "batches. The first seed is the checkpoint's own. Macro F1 is on the same test episodes, so this is what luck "
+        "in training alone does to a figure; no interval of a score contains it. A standard deviation over so few "
+        "seeds is a rough one: its interval takes the seeds for independent and their figures for normal. A "
+        "range grows with the number of fits, so ranges over seeds and over members compare where there are as many "
+        "of both.\n\n"
+    )
+    head = ["model", "seeds", "lowest", "highest", "spread", "standard deviation [95 %]", "spread of members"]
+    reasons = notes(spread.deviation for spread in inputs.seeds)
+    listing = "".join(f"\n- {escape_md(reason)}" for reason in reasons)
+    return text + table([*head, "macro F1 (seed)"], rows, "lrrrrrrl") + (f"\n{listing}" if listing else "")
 
 
 def learning_section(inputs: ReportInputs) -> str:
