@@ -55,6 +55,7 @@ def _path() -> Path:
 
 def _known(path: Path) -> dict[str, str]:
     try:
-        return dict(msgspec.json.decode(path.read_bytes(), type=list[tuple[str, str]]))
+        found = dict(msgspec.json.decode(path.read_bytes(), type=list[tuple[str, str]]))
     except (OSError, msgspec.MsgspecError):
         return {}
+    return {data: store for data, store in found.items() if Path(data).is_absolute() and Path(store).is_absolute()}

@@ -18,7 +18,7 @@ import click
 
 from rlstir_assets.console import plain
 from rlstir_core import remedies
-from rlstir_core.errors import RlstirError
+from rlstir_core.errors import ConfigError, RlstirError
 from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE
 
 P = ParamSpec("P")
@@ -55,7 +55,13 @@ def fail(sentence: str, code: int = 2) -> None:
 
 
 def folder(value: str | None, variable: str, default: str) -> Path:
-    return Path(value or os.environ.get(variable) or default).absolute()
+    """The folder that an option names, else the environment; ConfigError where its name is no text."""
+    named = value or os.environ.get(variable) or default
+    try:
+        named.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"folder {plain(ascii(named))} is no name in UTF-8; rename it or name another") from None
+    return Path(named).absolute()
 
 
 def next_step(store: Path, *more: str) -> str:

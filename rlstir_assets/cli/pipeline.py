@@ -55,7 +55,7 @@ def validate(files: tuple[Path, ...], store: str | None, out: Path | None, as_js
             reasons.update(verdict.reasons)
             line = {"file": file, "verdict": verdict.verdict, "reason": verdict.reason, "detail": verdict.detail}
             lines.append(json.dumps(line))
-            usable += [file] if verdict.usable else []
+            usable += [file] if verdict.usable and plain(file) == file else []
             console.state(f"{len(lines)} tarballs read")
             if files:
                 detail = f": {verdict.detail}" if verdict.detail else ""
@@ -73,9 +73,14 @@ def validate(files: tuple[Path, ...], store: str | None, out: Path | None, as_js
         if not files:
             click.echo(next_step(source))
         elif usable:
-            click.echo(plain(f"next: {command('add', *usable, place=Workplace(store=source))}"))
+            click.echo(plain(f"next: {command('add', *map(_argument, usable), place=Workplace(store=source))}"))
     if files and verdicts["reject"]:
         fail(f"{verdicts['reject']} of {len(files)} tarballs would be rejected; docs/episodes.md explains every reason")
+
+
+def _argument(file: str) -> str:
+    """A file's name as an argument that is no option."""
+    return str(Path(file).absolute()) if file.startswith("-") else file
 
 
 @click.command(short_help="From tarballs to the report; what is stale is made.")

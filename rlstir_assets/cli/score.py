@@ -5,6 +5,7 @@ What does not belong here: scoring, and which thresholds count.
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -49,7 +50,7 @@ def score(
     Example: rlstir score /media/usb/ep-0123456789ab.tar.zst
     """
     target = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
-    known = store_of(target) if store is None else None
+    known = None if store or os.environ.get("RLSTIR_STORE") else store_of(target)
     source = known or folder(store, "RLSTIR_STORE", DEFAULT_STORE)
     work_at(source, target)
     found, refused = [], []
@@ -80,6 +81,7 @@ def score(
                 click.echo(plain(line))
         for sentence in refused:
             click.echo(plain(f"not scored: {sentence}"))
+        following = following or command("list", "episodes", place=Workplace(store=source, data=target))
         click.echo(plain(f"next: {following}"))
     if refused:
         sys.exit(2)

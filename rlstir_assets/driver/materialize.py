@@ -5,6 +5,7 @@ What does not belong here: what is stale and why (`plan.py`), running (`runs.py`
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlstir_assets.console import Console
 from rlstir_assets.environment import blaming
-from rlstir_core.errors import ConfigError, SplitRefused
+from rlstir_core.errors import ConfigError, SplitRefused, UpstreamMissing
 
 if TYPE_CHECKING:
     from rlstir_assets.driver.plan import Todo, Wanted
@@ -57,7 +58,7 @@ class Outcome:
 def materialize(request: Request, console: Console) -> Outcome:
     """Brings every asset of the request up to date; raises RlstirError with one sentence where it cannot."""
     from rlstir_core.contract.registry import load_registry
-    from rlstir_core.episodes.store.binding import check_store
+    from rlstir_core.episodes.store.binding import check_departures, check_store
     from rlstir_core.episodes.store.index import read_index
     from rlstir_core.episodes.validation.kinds import seems_logs_alone
     from rlstir_core.learning.presets import preset
@@ -71,6 +72,8 @@ def materialize(request: Request, console: Console) -> Outcome:
     index = read_index(request.store)
     registry = load_registry(request.store)
     check_store(request.store, Layout(request.data))
+    if not request.prune:
+        check_departures(request.store, Layout(request.data), index)
     if not request.select and request.recipes == ("host",) and len(index.hosts) < 2:
         _need_two_hosts(index, seems_logs_alone(request.store, index, registry))
     unknown = sorted(set(request.train_hosts) - set(index.hosts))
@@ -103,12 +106,17 @@ def foresee(request: Request, index: StoreIndex, console: Console) -> Outcome:
     of_index = plan.plan_index(settings, index, wanted, known=None)
     todos = [of_index, *plan.plan_hosts(hosts, index.hosts, wanted)]
     if wanted is None or wanted.intersection(plan.LAB_ASSETS):
-        todos.append(plan.plan_lab(settings, index, wanted, touched=bool(hosts.touched)))
+        todos.append(plan.plan_lab(settings, index, wanted, touched=hosts.has_new_rows))
     for recipe in request.recipes if _asks_for_recipes(wanted, logs_alone) else ():
-        if wanted is None and (of_index is not None or hosts.touched):
-            todos.append(plan.foresee_recipe(settings, recipe, hosts))
-        else:
-            todos.append(_of_recipe(settings, request, recipe, wanted, console))
+        try:
+            if hosts.changed and wanted is None:
+                todos.append(plan.foresee_recipe(settings, recipe, hosts))
+            else:
+                todos.append(_of_recipe(settings, request, recipe, wanted, console))
+        except UpstreamMissing:  # what is made before it decides
+            if not any(todos):
+                raise
+            todos.append(plan.foresee_recipe(settings, recipe, hosts, wanted))
     said = [todo for todo in todos if todo is not None]
     for todo in said:
         _tell(console, todo)
@@ -168,7 +176,8 @@ class _Driver:
         self.wanted = selected(request.select)
         self.settings = settings_of(request)
         self.instance = open_instance()
-        places.remember(request.store, request.data)
+        with contextlib.suppress(OSError):  # a convenience, and no reason to stop
+            places.remember(request.store, request.data)
         size_gpu_pool(self.instance)
         for run in clear_dead_runs(self.instance):
             console.say(f"run {run} was cut off before its end; what it had not finished is made now")

@@ -54,8 +54,14 @@ class Hosts:
     changes: Mapping[str, HostChanges]
 
     @property
-    def touched(self) -> tuple[str, ...]:
-        return tuple(host for host, stages in self.stages.items() if stages)
+    def changed(self) -> tuple[str, ...]:
+        """Those with other episodes than before; what is made again of the same episodes is the same again."""
+        return tuple(h for h, each in self.changes.items() if each.new or each.changed or each.gone)
+
+    @property
+    def has_new_rows(self) -> bool:
+        """Whether log rows are made."""
+        return any("log_events" in stages for stages in self.stages.values())
 
 
 def plan_index(settings: Settings, index: StoreIndex, wanted: Wanted, *, known: Sequence[str] | None) -> Todo | None:
@@ -140,16 +146,20 @@ def plan_recipe(settings: Settings, recipe: str, wanted: Wanted) -> Todo | None:
     return todo if todo is None or wanted is not None else replace(todo, kept=kept)
 
 
-def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts) -> Todo | None:
+def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts, wanted: Wanted = None) -> Todo | None:
     """What a recipe will probably ask for after its hosts have changed, by the split that lies there."""
     from rlstir_core.datasets.store import read_split
+    from rlstir_core.staleness import HOST_STAGES
 
     title = f"recipe {recipe}"
+    if wanted is not None:
+        early = {*INDEX_ASSETS, *HOST_STAGES, *LAB_ASSETS}
+        return Todo(title=title, assets=tuple(sorted(wanted - early)), partitions=(recipe,))
     try:
         split = read_split(settings.layout, recipe)
     except UpstreamMissing:
         return Todo(title=title, assets=("split", "12 checkpoints", "baselines", "detector_eval", "comparison_v2"))
-    touched = set(hosts.touched)
+    touched = set(hosts.changed)
     train = sorted(touched & {info.host for info in split.trained_on})
     test = sorted(touched & {info.host for info in split.tested} - set(train))
     new = sorted(touched.difference(info.host for info in split.episodes))
@@ -209,7 +219,7 @@ def _of_recipe(settings: Settings, recipe: str, stale: Mapping[str, bool], split
     reasons = why_trained(settings.layout, settings.options(recipe), split, schema.sha256, trained)
     why = [f"trains {n} {'model' if n == 1 else 'models'}: {reason}" for reason, n in reasons.items()]
     if not trained and stale["detector_eval"]:
-        why.append("scores every model again: what they are tested on, or a baseline, has changed")
+        why.append("scores every model again: what it is made from has changed, or a file of the last one is missing")
     if not why and stale["comparison_v2"]:
         why.append("the report is missing, or was made by an earlier version")
     return why

@@ -45,19 +45,22 @@ def build_split(layout: Layout, recipe: str, hosts: Sequence[str], settings: Spl
 
 
 def try_split(layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings) -> Split:
-    """What the recipe gives before duplicates are looked for; SplitRefused where it cannot be applied."""
-    split, twins = make_split(recipe, episode_table(layout, hosts), heeded(recipe_spec(recipe), settings), twins={})
+    """What `build_split` would give; SplitRefused where the recipe cannot be applied. Nothing is written."""
+    split, twins = make_split(recipe, episode_table(layout, hosts), heeded(recipe_spec(recipe), settings))
     _checked(split, twins)
     return split
 
 
 def refused_recipes(layout: Layout, hosts: Sequence[str], settings: SplitSettings) -> dict[str, str]:
-    """Every recipe, and why it cannot be applied to the episodes of `hosts`; empty where it can be."""
-    episodes = episode_table(layout, hosts)
+    """Every recipe, and why it cannot be applied to the episodes of `hosts`; empty where it can be.
+
+    Of duplicates, only equal contents are looked for: near ones take a search for every recipe.
+    """
+    episodes = [msgspec.structs.replace(info, signature=()) for info in episode_table(layout, hosts)]
     found = {}
     for name, spec in RECIPES.items():
         try:
-            split, twins = make_split(name, episodes, heeded(spec, settings), twins={})
+            split, twins = make_split(name, episodes, heeded(spec, settings))
             _checked(split, twins)
             found[name] = ""
         except SplitRefused as error:

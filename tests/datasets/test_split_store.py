@@ -10,7 +10,7 @@ from tiny_store import Tiny
 
 from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.split import Split
-from rlstir_core.datasets.store import build_split, read_split, split_is_current
+from rlstir_core.datasets.store import build_split, read_split, refused_recipes, split_is_current, try_split
 from rlstir_core.errors import SplitRefused, UpstreamMissing
 from rlstir_core.results.versions import VERSIONS
 from rlstir_core.telemetry.window_table import TABLE
@@ -189,3 +189,14 @@ def test_logs_alone_are_split_without_a_tensor_or_a_schema(tmp_path: Path) -> No
         made, is_new = built(tiny, SplitSettings(folds=2), recipe)
         assert is_new and current(tiny, SplitSettings(folds=2), recipe) and all(info.logs for info in made.tested)
         assert "no phase to cover" in made.checks[-1].detail
+
+
+def test_a_split_that_is_tried_is_the_one_that_is_made_duplicates_and_all(tiny: Tiny) -> None:
+    tiny.add("ep-copy", seed=10, host="host-a")  # the same recording as one of host-b, which is tested
+    tiny.build_all()
+    tried = try_split(tiny.layout, "host", tiny.hosts, NAMED)
+    assert not tiny.layout.split("host").exists()
+    made, _ = built(tiny)
+    assert (tried.rounds, tried.excluded) == (made.rounds, made.excluded)
+    assert "ep-copy" not in made.rounds[0].train and "near-duplicate" in made.excluded[-1].reason
+    assert refused_recipes(tiny.layout, tiny.hosts, NAMED)["host"] == ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from rlstir_core.contract.registry import load_registry
 from rlstir_core.episodes.store import adding
 from rlstir_core.episodes.store.adding import Added, add_episodes
 from rlstir_core.episodes.store.index import read_index
-from rlstir_core.episodes.store.writer import write_episode
+from rlstir_core.episodes.store.writer import append_index, write_episode
 from rlstir_core.errors import StoreError
 
 
@@ -132,3 +134,44 @@ def test_an_index_with_a_torn_line_keeps_it_byte_for_byte(recorded: Path, tmp_pa
     add(store, recorded / "episodes" / "web1" / "ep-2.tar.zst")
     assert (store / "index.jsonl").read_bytes().startswith(torn + b"\n")
     assert json.loads((store / "index.jsonl").read_text().splitlines()[-1])["episode_id"] == "ep-2"
+
+
+def test_a_host_that_differs_only_in_case_is_no_second_host(recorded: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    add(store, recorded)
+    write_episode(tmp_path / "other", meta("ep-3", host="WEB1"), [(10**18, "clean")], {})
+    made = add(store, tmp_path / "other")
+    assert not made.added and "the store spells its host web1" in made.refused[0].why
+    shutil.copytree(tmp_path / "other" / "episodes", store / "episodes", dirs_exist_ok=True)
+    other = store / "episodes" / "WEB1" / "ep-3.tar.zst"
+    record = {"episode_id": "ep-3", "host_id": "WEB1", "path": "episodes/WEB1/ep-3.tar.zst"}
+    record |= {"bytes": other.stat().st_size, "sha256": hashlib.sha256(other.read_bytes()).hexdigest()}
+    append_index(store, [record])  # as another recorder may write it
+    (fault,) = read_index(store).faults
+    assert fault.reason == "index.case_twin" and "differs from web1 (line 1) only in case" in fault.detail
+    assert read_index(store).hosts == ("web1",)
+
+
+def test_what_lies_there_is_named_though_a_later_one_fails(recorded: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    write_episode(recorded, meta("ep-9", host="web2"), [(10**18, "clean")], {})
+    (store / "episodes").mkdir(parents=True)
+    (store / "episodes" / "web2").touch()
+    made = add(store, recorded)
+    assert made.added == ["web1/ep-1", "web1/ep-2"] and "check the store's folders" in made.refused[0].why
+    assert len(read_index(store).entries) == 2
+
+
+def test_a_link_is_named_for_what_it_is(recorded: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.tar.zst"
+    link.symlink_to(recorded / "episodes" / "web1" / "ep-1.tar.zst")
+    assert "is a link; name the file" in add(tmp_path / "store", link).refused[0].why
+
+
+def test_two_that_add_at_once_both_finish(recorded: Path, tmp_path: Path) -> None:
+    for n in range(3, 15):
+        write_episode(recorded, meta(f"ep-{n}"), [(10**18, "clean")], {})
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: add(tmp_path / "store", recorded), range(2)))
+    assert sorted(len(made.added) for made in both) == [0, 14] and not any(made.refused for made in both)
+    assert len(read_index(tmp_path / "store").entries) == 14 and not read_index(tmp_path / "store").faults

@@ -5,6 +5,7 @@ What does not belong here: making tarballs (`writer.py`) and fetching them from 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +22,8 @@ from rlstir_core.episodes.store.index import SUFFIX, IndexEntry, named_entries
 from rlstir_core.episodes.store.writer import INDEX_NAME, IndexRecord, append_index
 from rlstir_core.errors import StoreError
 from rlstir_core.ids import fold
-from rlstir_core.progress import Progress
+from rlstir_core.progress import Progress, told_to
+from rlstir_core.results.lock import holding
 from rlstir_core.text import printable
 
 _AT_ONCE = 100  # episodes whose index lines are written together
@@ -52,20 +54,29 @@ def add_episodes(paths: Sequence[Path], store: Path, *, registry: Registry, prog
     and name. StoreError where a path is not there or holds no tarball.
     """
     files = list(_tarballs(paths))
+    store.mkdir(parents=True, exist_ok=True)
+    with holding(store / ".add.lock", waiting=told_to(progress)):
+        return _add_all(files, store, registry, progress)
+
+
+def _add_all(files: Sequence[Path], store: Path, registry: Registry, progress: Progress | None) -> Added:
     known = _known(store)
     made = Added(store=str(store))
+    hosts = {fold(entry.host_id): str(entry.host_id) for entry in known.values()}
     records: list[IndexRecord] = []
-    for done, file in enumerate(files):
-        if progress is not None:
-            progress(done, len(files), printable(file.name))
-        record = _add(file, store, registry, known, made)
-        if record is not None:
-            records.append(record)
-        if len(records) == _AT_ONCE:
+    try:
+        for done, file in enumerate(files):
+            if progress is not None:
+                progress(done, len(files), printable(file.name))
+            record = _add(file, store, registry, known, hosts, made)
+            if record is not None:
+                records.append(record)
+            if len(records) == _AT_ONCE:
+                append_index(store, records)
+                records = []
+    finally:  # what lies there is named, whatever stopped the rest
+        if records:
             append_index(store, records)
-            records = []
-    if records:
-        append_index(store, records)
     return made
 
 
@@ -91,7 +102,12 @@ def _known(store: Path) -> dict[tuple[str, str], IndexEntry]:
 
 
 def _add(
-    file: Path, store: Path, registry: Registry, known: dict[tuple[str, str], IndexEntry], made: Added
+    file: Path,
+    store: Path,
+    registry: Registry,
+    known: dict[tuple[str, str], IndexEntry],
+    hosts: dict[str, str],
+    made: Added,
 ) -> IndexRecord | None:
     """The index record of a tarball that is in its place now; None where none is to be written."""
     name, verdict = printable(str(file)), Verdict("ok")
@@ -100,12 +116,20 @@ def _add(
         host, own = episode.meta.host_id, episode.meta.episode_id
         path = f"episodes/{host}/{own}{SUFFIX}"
         earlier = known.get((fold(host), fold(own)))
+        spelt = hosts.setdefault(fold(host), host)
+        if spelt != host:
+            raise _NotAdded(f"the store spells its host {spelt}; case tells no two names apart, so rename it")
         if earlier is not None and (earlier.path != path or earlier.sha256 != episode.sha256):
             raise _NotAdded(
                 f"the store names another {earlier.path} (sha256 {earlier.sha256[:12]}, this one "
                 f"{episode.sha256[:12]}); give the episode an id of its own"
             )
         _put(file, store, path, episode.sha256)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        made.refused.append(Refused(file=name, why=f"{error.strerror}; check the store's folders"))
+        return None
     except _NotAdded as error:
         made.refused.append(Refused(file=name, why=str(error)))
         return None
@@ -123,6 +147,8 @@ def _add(
 
 
 def _read(file: Path, registry: Registry) -> tuple[Episode, Verdict]:
+    if file.is_symlink():
+        raise _NotAdded("it is a link; name the file that it leads to")
     reading = read_episode(file, registry=registry)
     if reading.episode is None:
         raise _NotAdded(f"{reading.verdict.reason}: {reading.verdict.detail}")

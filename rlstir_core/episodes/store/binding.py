@@ -70,6 +70,11 @@ def refresh_index(store: Path, layout: Layout, *, prune: bool = False, progress:
     return Refreshed(index=index, departed=tuple(sorted({*gone, *before}.difference(index.hosts))))
 
 
+def check_departures(store: Path, layout: Layout, index: StoreIndex) -> None:
+    """Refuses an index from which more than half of the known hosts or episodes are gone."""
+    _check_not_halved(store, layout, known_store(layout), index)
+
+
 def check_store(store: Path, layout: Layout) -> None:
     """Refuses a store that is not there, cannot be read, or is not the one that `layout` belongs to."""
     _check_same(store, layout, known_store(layout))

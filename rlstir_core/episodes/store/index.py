@@ -132,6 +132,7 @@ def parse_index(raw: bytes) -> StoreIndex:
     """The records in the bytes of an index, in their order; of a repeated episode the last one is used."""
     entries: dict[tuple[str, str], IndexEntry] = {}
     faults: list[StoreFault] = []
+    hosts: dict[str, IndexEntry] = {}
 
     def fault(line: int, reason: ReasonCode, detail: str, path: str = "") -> None:
         text = printable(f"line {line}: {detail}")
@@ -158,7 +159,14 @@ def parse_index(raw: bytes) -> StoreIndex:
                 continue
             key = (fold(entry.host_id), fold(entry.episode_id))
             earlier = entries.get(key)
-            if earlier is None:
+            spelt = hosts.setdefault(fold(entry.host_id), entry)
+            if spelt.host_id != entry.host_id:
+                detail = (
+                    f"{entry.path} is of a host that differs from {spelt.host_id} (line {spelt.line}) only in case; "
+                    "rename it"
+                )
+                fault(number, ReasonCode.INDEX_CASE_TWIN, detail, entry.path)
+            elif earlier is None:
                 entries[key] = entry
             elif (earlier.host_id, earlier.episode_id) != (entry.host_id, entry.episode_id):
                 detail = f"{entry.path} differs from {earlier.path} (line {earlier.line}) only in case; rename it"

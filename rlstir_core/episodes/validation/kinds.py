@@ -14,7 +14,8 @@ from rlstir_core.episodes.store.index import StoreIndex
 from rlstir_core.episodes.validation.verdicts import read_validation
 from rlstir_core.results.layout import Layout
 
-_LOOKED_AT = 3  # episodes
+_LOOKED_AT = 8  # usable episodes
+_OPENED_AT_MOST = 100  # where many are rejected
 
 
 def has_telemetry(layout: Layout, hosts: Iterable[str]) -> bool:
@@ -23,9 +24,11 @@ def has_telemetry(layout: Layout, hosts: Iterable[str]) -> bool:
 
 
 def seems_logs_alone(store: Path, index: StoreIndex, registry: Registry) -> bool:
-    """Whether the first usable episodes of a store that was not validated yet hold logs and no telemetry."""
+    """Whether episodes of a store that was not validated yet, from many hosts, hold logs and no telemetry."""
+    first = {entry.host_id: entry for entry in reversed(index.entries)}
+    rest = [entry for entry in index.entries if first[entry.host_id] is not entry]
     seen = 0
-    for entry in index.entries[: 4 * _LOOKED_AT]:
+    for entry in [*first.values(), *rest][:_OPENED_AT_MOST]:
         reading = read_episode(
             store / entry.path, registry=registry, host_id=entry.host_id, episode_id=entry.episode_id
         )
