@@ -99,15 +99,16 @@ def average_precision_statistic(truth: Truth, scores: Scores) -> Statistic:
     bin_N = np.searchsorted(begin_B, attack_N, side="right") - 1
     sums = episode_sums(truth, truth.is_attack_N * B + bin_N, 2 * B)
     hits_P, called_P = threshold_counts(truth, scores)
-    added_P, hits_P, called_P = np.diff(hits_P), hits_P[1:], called_P[1:]
+    added_P, hits_P, called_P = np.diff(hits_P).astype(np.float64), hits_P[1:], called_P[1:]
     bin_P = np.searchsorted(begin_B, np.unique(attack_N)[::-1], side="right") - 1
 
-    # the share of a bin that is called at the mean attack window in it: all where these have one value, so ties are exact
+    # the share of a bin that is called at its mean attack window: all of it where its attack windows have one value, so
+    # that ties are exact
     rest_B, attack_B = sums[:, :B].sum(axis=0), sums[:, B:].sum(axis=0)
-    mean_hits_B = ratio(np.bincount(bin_P, added_P * hits_P, B), attack_B)
-    mean_rest_B = ratio(np.bincount(bin_P, added_P * (called_P - hits_P), B), attack_B)
-    of_attack_B = np.nan_to_num(ratio(mean_hits_B - _above(attack_B), attack_B))
-    of_rest_B = np.nan_to_num(ratio(mean_rest_B - _above(rest_B), rest_B))
+    hits_B: Floats = np.bincount(bin_P, added_P * hits_P, B).astype(np.float64)
+    misses_B: Floats = np.bincount(bin_P, added_P * (called_P - hits_P), B).astype(np.float64)
+    of_attack_B = np.nan_to_num(ratio(ratio(hits_B, attack_B) - _above(attack_B), attack_B))
+    of_rest_B = np.nan_to_num(ratio(ratio(misses_B, attack_B) - _above(rest_B), rest_B))
 
     def area(s: Floats) -> Floats:
         rest, attack = s[..., :B], s[..., B:]
@@ -139,7 +140,7 @@ def _attack_bins(value_N: Floats, most: int) -> Floats:
     values = np.unique(value_N)
     if len(values) >= most:
         values = np.unique(np.quantile(value_N, np.linspace(0, 1, most)[:-1], method="inverted_cdf"))
-    return np.r_[-np.inf, values]
+    return np.concatenate([[-np.inf], values])
 
 
 def _most_bins(truth: Truth) -> int:
