@@ -69,6 +69,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Where a checkpoint knows an episode from; `members` are the rounds and folds that may speak of it."""
 
     side: Literal["test", "train", "none", "unknown"]
+    by: Literal["content", "name", ""] = ""  # what the split knows it by
     members: tuple[tuple[int, int], ...]
 
     @property
@@ -128,21 +129,30 @@ def same_schema(checkpoint: Checkpoint, schema: FeatureSchema) -> InputSchema:
     return trained
 
 
-def standing_of(checkpoint: Checkpoint, split: Split | None, content_sha256: str) -> Standing:
-    """Which members may speak of an episode with this content: those that were trained without it.
+def standing_of(checkpoint: Checkpoint, split: Split | None, info: EpisodeInfo) -> Standing:
+    """Which members may speak of this episode: those that were trained without its content, else without its name.
 
     An episode of the train side has, in each round, one that left it out. What the split says counts where the
-    checkpoint was trained on it.
+    checkpoint was trained on it. The name, host and id, tells of a recording that was packed or cut again.
     """
     every = tuple((member.round, member.fold) for member in checkpoint.members)
     if split is None or split.train_sha256 != checkpoint.train_sha256:
         return Standing(side="unknown", members=every)
-    names = {info.episode_id for info in split.episodes if info.content_sha256 == content_sha256}
+    by: Literal["content", "name", ""] = "content"
+    names = {each.episode_id for each in split.episodes if each.content_sha256 == info.content_sha256}
+    if not names:
+        names = {each.episode_id for each in split.episodes if _name(each) == _name(info)}
+        by = "name" if names else ""
     for place, each in enumerate(split.rounds):
         if names.intersection(each.test):
-            return Standing(side="test", members=tuple(member for member in every if member[0] == place))
+            return Standing(side="test", by=by, members=tuple(member for member in every if member[0] == place))
     left_out = tuple((m.round, m.fold) for m in checkpoint.members if names.intersection(m.validation_episodes))
-    return Standing(side="train", members=left_out) if left_out else Standing(side="none", members=every)
+    return Standing(side="train" if left_out else "none", by=by, members=left_out or every)
+
+
+def _name(info: EpisodeInfo) -> tuple[str, str]:
+    """Host and id there; two that differ only in case are the same."""
+    return info.host.lower(), info.own_id.lower()
 
 
 def predict_single(

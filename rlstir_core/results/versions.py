@@ -22,8 +22,8 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "split": 2,
         "weights": 2,
         "baselines": 3,
-        "evaluation": 4,
-        "report": 3,
+        "evaluation": 5,
+        "report": 4,
     }
 )
 

@@ -23,6 +23,7 @@ from rlstir_core.errors import ConfigError, SchemaMismatch, StoreError, Upstream
 from rlstir_core.evaluation.detectors import scoring
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.detectors.scoring import Scorer, default_recipe, phase_runs
+from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.results.layout import Layout
 from rlstir_core.telemetry.features import episode_features
 from rlstir_core.telemetry.windows import WindowGrid
@@ -75,7 +76,7 @@ def test_a_test_episode_scored_from_its_tarball_has_the_probabilities_of_the_pip
             for row in table
             if row["scene"] == AS_RECORDED and row["episode_id"] == path.name.removesuffix(".tar.zst")
         }
-        place = standing_of(each.checkpoint, scorer.split, single.decoded.content_sha256)
+        place = standing_of(each.checkpoint, scorer.split, single.recording.info)
         assert place.side == "test"
         mine = predict_single(each.members, each.checkpoint.input_schema, single, place)
         theirs = np.array([[rows[w][f"p_{phase}"] for phase in scorer.schema.phases] for w in sorted(rows)])
@@ -118,17 +119,17 @@ def test_a_train_episode_is_spoken_of_by_the_member_that_left_it_out_and_the_out
     place = standing_of(
         first.checkpoint,
         scorer.split,
-        open_single(copy, IndexClaim(), scorer.registry, scorer.schema).decoded.content_sha256,
+        open_single(copy, IndexClaim(), scorer.registry, scorer.schema).recording.info,
     )
     ((_, fold),) = place.members
     assert told.episode_id in next(m.validation_episodes for m in first.checkpoint.members if m.fold == fold)
 
 
-def judged(scorer: Scorer, of_rounds: dict[str, float]) -> scoring._Loaded:
+def judged(scorer: Scorer, of_rounds: dict[str, float], **changes: Any) -> scoring._Loaded:
     """The first checkpoint as if validation had chosen these thresholds."""
     first = scorer.loaded[0]
     assert first.evaluation is not None
-    found = msgspec.structs.replace(first.evaluation.recall_at_fpr[0], of_rounds=of_rounds)
+    found = msgspec.structs.replace(first.evaluation.recall_at_fpr[0], of_rounds=of_rounds, **changes)
     evaluation = msgspec.structs.replace(first.evaluation, recall_at_fpr=(found,))
     return scoring._Loaded(checkpoint=first.checkpoint, members=first.members, evaluation=evaluation)
 
@@ -146,8 +147,13 @@ def test_the_first_window_over_the_threshold_that_validation_chose_is_the_alarm(
     )
     assert (said.highest, said.highest_at_s) == (0.9, 25.0)
     assert scorer._says(judged(scorer, {"1": 0.95}), place, seconds, proba).alarm == "no alarm"
-    none = scorer._says(judged(scorer, {}), place, seconds, proba)
+    earlier = judged(scorer, {}, threshold=0.4)
+    none = scorer._says(earlier, place, seconds, proba)
     assert none.threshold is None and none.alarm == "no threshold, so no alarm can be told"
+    assert none.threshold_from.startswith("the evaluation is of an earlier form; make it again with: ")
+    assert none.threshold_from.endswith("detector_eval")
+    refused = judged(scorer, {}, threshold=None, recall=Estimate(value=None, note="too few windows"))
+    assert scorer._says(refused, place, seconds, proba).threshold_from == "too few windows"
 
 
 @pytest.mark.slow
@@ -175,9 +181,25 @@ def test_a_threshold_of_a_round_counts_for_its_episodes_and_of_another_checkpoin
 @pytest.mark.slow
 def test_a_split_made_again_since_leaves_the_side_unknown(scorer: Scorer) -> None:
     checkpoint = scorer.loaded[0].checkpoint
-    assert standing_of(msgspec.structs.replace(checkpoint, train_sha256="other"), scorer.split, "x").side == "unknown"
-    place = standing_of(checkpoint, scorer.split, "nobody knows it")
+    assert scorer.split is not None
+    info = msgspec.structs.replace(scorer.split.tested[0], episode_id="unheard-of", content_sha256="of nothing")
+    other = msgspec.structs.replace(checkpoint, train_sha256="other")
+    assert standing_of(other, scorer.split, info).side == "unknown"
+    place = standing_of(checkpoint, scorer.split, info)
     assert place.side == "none" and len(place.members) == 3
+    assert scorer._side_in_words(place).endswith("is not known to the split of recipe host by content or name")
+
+
+@pytest.mark.slow
+def test_an_episode_whose_content_was_altered_is_known_by_its_name(scorer: Scorer) -> None:
+    checkpoint, split = scorer.loaded[0].checkpoint, scorer.split
+    assert split is not None
+    for known, words in ((split.trained_on[0], "do not take this for a test"), (split.tested[0], "no member was")):
+        altered = msgspec.structs.replace(known, content_sha256="another", host=known.host.upper())
+        place, whole = standing_of(checkpoint, split, altered), standing_of(checkpoint, split, known)
+        assert (place.side, place.members, place.by, whole.by) == (whole.side, whole.members, "name", "content")
+        said = scorer._side_in_words(place)
+        assert f"carries the name of one on the {place.side} side" in said and words in said
 
 
 @pytest.mark.slow

@@ -182,10 +182,11 @@ class Scorer:
         tell(f"reading {path.name}")
         single = open_single(path, claims, self.registry, self.schema)
         decoded, names = single.decoded, self.schema.channel_names
-        says = []
+        says, places = [], []
         for each in self.loaded:
             tell(f"{each.name} on {decoded.meta.episode_id}")
-            place = standing_of(each.checkpoint, self.split, decoded.content_sha256)
+            place = standing_of(each.checkpoint, self.split, single.recording.info)
+            places.append(place)
             proba_NK = predict_single(each.members, each.checkpoint.input_schema, single, place)
             says.append(self._says(each, place, single.seconds_W, proba_NK))
         used = {channel for each in self.loaded for channel in each.checkpoint.input_schema.channels}
@@ -200,7 +201,7 @@ class Scorer:
             detail=single.verdict.detail,
             missing_sources=tuple(name for name in self.registry.sources if not _recorded(single, name)),
             missing_channels=tuple(name for name in names if name in used and not known[name]),
-            side=self._side_in_words(says[0]),
+            side=self._side_in_words(places[0]),
             rule=RULE,
             unusual=None if self.range is None else unusual(self.range, single.x_CT, single.recording.grid, names),
             window_end_s=tuple(single.seconds_W.tolist()),
@@ -237,8 +238,13 @@ class Scorer:
             why = "the evaluation is of another checkpoint" if each.stale else "this checkpoint was not evaluated"
             return None, f"{why}; make it with: {how_to_make('detector_eval', self.recipe)}"
         found = next((r for r in each.evaluation.recall_at_fpr if r.fpr == ALARM_FPR), None)
-        if found is None or not found.of_rounds:
-            return None, "validation gave none" if found is None else found.recall.note or "validation gave none"
+        if found is None:
+            return None, "validation gave none"
+        if not found.of_rounds:
+            if found.threshold is not None or found.recall.value is not None:  # it had one, of a round not known
+                again = how_to_make("detector_eval", self.recipe)
+                return None, f"the evaluation is of an earlier form; make it again with: {again}"
+            return None, found.recall.note or "validation gave none"
         if place.round is None:
             return None, (
                 f"recipe {self.recipe} has a threshold for each of its {len(found.of_rounds)} rounds, and this episode "
@@ -250,20 +256,24 @@ class Scorer:
         )
         return found.of_rounds.get(str(place.round + 1)), f"{words}, {each.name}_eval.json"
 
-    def _side_in_words(self, first: ModelSays) -> str:
-        every = len(self.loaded[0].members.members)
-        if first.side == "test":
-            return f"this episode was on the test side of recipe {self.recipe}: no member was trained on it"
-        if first.side == "train":
+    def _side_in_words(self, first: Standing) -> str:
+        recipe, every = f"recipe {self.recipe}", len(self.loaded[0].members.members)
+        if first.side == "unknown":
             return (
-                f"this episode was on the train side of recipe {self.recipe}: {first.n_members} of {every} members, "
-                "trained without it but stopped by it, speak of it here; do not take this for a test"
+                f"which side of {recipe} this episode was on is not known, because the split is another than the one "
+                "trained on: members may have been trained on it"
             )
-        if first.side == "none":
-            return f"this episode is on no side of recipe {self.recipe}: no member was trained on it"
+        if not first.by:
+            return f"this episode is not known to the split of {recipe} by content or name"
+        named = first.by == "name"
+        where = f"on the {first.side} side of {recipe}" if first.side != "none" else f"in the split of {recipe}"
+        known = f"this episode {'carries the name of one' if named else 'was'} {where}"
+        known += ", with other content" if named else ""
+        if first.side != "train":
+            return f"{known}: no member was trained on {'that one' if named else 'it'}"
         return (
-            f"which side of recipe {self.recipe} this episode was on is not known, because the split is another than "
-            "the one trained on: members may have been trained on it"
+            f"{known}: {len(first.members)} of {every} members, trained without {'that one' if named else 'it'} but "
+            "stopped by it, speak of it here; do not take this for a test"
         )
 
 

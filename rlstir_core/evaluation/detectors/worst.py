@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -74,8 +75,8 @@ class _Look:
         duration_s = recording.n_bins / windowing.bin_hz
         half_s = min(windowing.length_s, duration_s) / 2
         middle_W, attack_W = truth.time_s_N + half_s, self.scores.attack_N(truth)
-        shown = _shown(middle_W, attack_W)
         stride_s = windowing.length_s if windowing.whole else windowing.stride_s
+        line = _line(middle_W, attack_W, self.scores.predicted_N, stride_s)
         return BadEpisode(
             episode_id=info.episode_id,
             own_id=info.own_id,
@@ -93,9 +94,10 @@ class _Look:
             threshold=threshold.values.get(truth.rounds[0]),
             duration_s=round(duration_s, 3),
             spans=_spans(recording, schema, duration_s, half_s),
-            middle_s=tuple(middle_W[shown].round(2).tolist()),
-            attack=tuple(attack_W[shown].round(4).tolist()),
-            called=tuple(truth.phases[k] for k in self.scores.predicted_N[shown]),
+            middle_s=tuple(line.middle_s.round(2).tolist()),
+            attack=tuple(line.attack.round(4).tolist()),
+            called=tuple(truth.phases[k] for k in line.called),
+            step_s=line.step_s,
         )
 
     def _confused(self) -> tuple[Confused, ...]:
@@ -119,12 +121,32 @@ class _Look:
         return f"attack {'found' if (self.alarm_W & truth.is_attack_N).any() else 'missed'}, {words}"
 
 
-def _shown(middle_W: Floats, attack_W: Floats) -> Ints:
-    """Windows in the order of time; of many, the one with the highest attack probability of each stretch."""
-    order = np.argsort(middle_W, kind="stable")
-    if len(order) <= _MOST_POINTS:
-        return order
-    return np.array([part[np.argmax(attack_W[part])] for part in np.array_split(order, _MOST_POINTS)])
+class _Line(NamedTuple):
+    """What a picture shows of the windows, at equal steps of time; a step without windows is left out."""
+
+    middle_s: Floats
+    attack: Floats
+    called: Ints
+    step_s: float
+
+
+def _line(middle_W: Floats, attack_W: Floats, called_W: Ints, stride_s: float) -> _Line:
+    """Windows in the order of time; of many, stretches of equal length.
+
+    Of a stretch the phase that most of its windows were called, and its highest attack probability.
+    """
+    since_W = np.rint((middle_W - middle_W.min()) / stride_s).astype(np.int64)
+    each = -(-(int(since_W.max()) + 1) // _MOST_POINTS)
+    if each == 1:
+        order = np.argsort(middle_W, kind="stable")
+        return _Line(middle_W[order], attack_W[order], called_W[order], stride_s)
+    stretches, place_W = np.unique(since_W // each, return_inverse=True)
+    highest = np.zeros(len(stretches))
+    np.maximum.at(highest, place_W, attack_W)
+    K = int(called_W.max()) + 1
+    votes = np.bincount(place_W * K + called_W, minlength=len(stretches) * K).reshape(-1, K)
+    middle_s = middle_W.min() + (stretches * each + (each - 1) / 2) * stride_s
+    return _Line(np.minimum(middle_s, middle_W.max()), highest, votes.argmax(axis=1), each * stride_s)
 
 
 def _spans(recording: Recording, schema: FeatureSchema, duration_s: float, half_s: float) -> tuple[PhaseSpan, ...]:

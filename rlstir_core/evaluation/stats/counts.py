@@ -17,8 +17,8 @@ from rlstir_core.learning.scores import macro_f1, phase_f1, ratio
 
 MIN_PHASE_EPISODES = 5  # a phase in fewer test episodes is untested
 ECE_BINS = 15
-_AUROC_BINS = 1024
-_AUROC_SUMS = 1 << 22  # episodes times bins: beyond, the bins are fewer
+_RANK_BINS = 1024
+_RANK_SUMS = 1 << 22  # episodes times bins: beyond, the bins are fewer
 
 
 def confusion_sums(truth: Truth, predicted_N: Ints) -> Floats:
@@ -88,16 +88,63 @@ def auroc_statistic(truth: Truth, scores: Scores) -> Statistic:
 
 
 def average_precision_statistic(truth: Truth, scores: Scores) -> Statistic:
-    """Average precision of the attack probability: the precision at each threshold, weighted by the recall it adds."""
-    sums, B = attack_histogram(truth, scores)
+    """Average precision of the attack probability: the precision at each threshold, weighted by the recall it adds.
+
+    The value is exact. Resamples are made from bins that hold about as many attack windows each, since only the rank
+    of those counts: bins of all windows would be a handful where attack windows are, if these are few.
+    """
+    attack_N = scores.attack_N(truth)
+    begin_B = _attack_bins(attack_N[truth.is_attack_N], _most_bins(truth))
+    B = len(begin_B)
+    bin_N = np.searchsorted(begin_B, attack_N, side="right") - 1
+    sums = episode_sums(truth, truth.is_attack_N * B + bin_N, 2 * B)
+    hits_P, called_P = threshold_counts(truth, scores)
+    added_P, hits_P, called_P = np.diff(hits_P).astype(np.float64), hits_P[1:], called_P[1:]
+    bin_P = np.searchsorted(begin_B, np.unique(attack_N)[::-1], side="right") - 1
+
+    # the share of a bin that is called at its mean attack window: all of it where its attack windows have one value, so
+    # that ties are exact
+    rest_B, attack_B = sums[:, :B].sum(axis=0), sums[:, B:].sum(axis=0)
+    hits_B: Floats = np.bincount(bin_P, added_P * hits_P, B).astype(np.float64)
+    misses_B: Floats = np.bincount(bin_P, added_P * (called_P - hits_P), B).astype(np.float64)
+    of_attack_B = np.nan_to_num(ratio(ratio(hits_B, attack_B) - _above(attack_B), attack_B))
+    of_rest_B = np.nan_to_num(ratio(ratio(misses_B, attack_B) - _above(rest_B), rest_B))
 
     def area(s: Floats) -> Floats:
-        rest, attack = s[..., B - 1 :: -1], s[..., : B - 1 : -1]  # from the highest probability down
-        hits = np.cumsum(attack, axis=-1)
-        precision = np.nan_to_num(ratio(hits, hits + np.cumsum(rest, axis=-1)))
+        rest, attack = s[..., :B], s[..., B:]
+        hits = _above(attack) + of_attack_B * attack
+        precision = np.nan_to_num(ratio(hits, hits + _above(rest) + of_rest_B * rest))
         return ratio((attack * precision).sum(axis=-1), attack.sum(axis=-1))
 
-    return Statistic(sums_US=sums, of=area)
+    exact = float((added_P * hits_P / called_P).sum() / hits_P[-1]) if truth.is_attack_N.any() else float("nan")
+    return Statistic(sums_US=sums, of=area, exact=exact)
+
+
+def threshold_counts(truth: Truth, scores: Scores) -> tuple[Ints, Ints]:
+    """Attack windows called an attack, and all windows called one, from no window to all of them. (P,) (P,)"""
+    attack_N = scores.attack_N(truth)
+    order = np.argsort(-attack_N, kind="stable")
+    last_of_ties = np.flatnonzero(np.r_[np.diff(attack_N[order]) != 0, True])
+    hits_N = np.cumsum(truth.is_attack_N[order])
+    return np.r_[0, hits_N[last_of_ties]], np.r_[0, last_of_ties + 1]
+
+
+def _above(count_B: Floats) -> Floats:
+    """The counts of all higher bins. (..., B)"""
+    total: Floats = np.cumsum(count_B[..., ::-1], axis=-1)[..., ::-1] - count_B
+    return total
+
+
+def _attack_bins(value_N: Floats, most: int) -> Floats:
+    """Where bins begin, at values of attack windows: at each where they are few; what lies below all is the first."""
+    values = np.unique(value_N)
+    if len(values) >= most:
+        values = np.unique(np.quantile(value_N, np.linspace(0, 1, most)[:-1], method="inverted_cdf"))
+    return np.concatenate([[-np.inf], values])
+
+
+def _most_bins(truth: Truth) -> int:
+    return max(64, min(_RANK_BINS, _RANK_SUMS // max(1, len(truth.episodes))))
 
 
 def attack_histogram(truth: Truth, scores: Scores) -> tuple[Floats, int]:
@@ -108,7 +155,7 @@ def attack_histogram(truth: Truth, scores: Scores) -> tuple[Floats, int]:
     """
     attack_N = scores.attack_N(truth)
     values = np.unique(attack_N)
-    most = max(64, min(_AUROC_BINS, _AUROC_SUMS // max(1, len(truth.episodes))))
+    most = _most_bins(truth)
     if len(values) > most:
         values = np.unique(np.quantile(values, np.linspace(0, 1, most + 1)[:-1]))
     B = len(values)

@@ -36,7 +36,7 @@ def curves(
     """
     if not truth.is_attack_N.any() or truth.is_attack_N.all():
         return None
-    hits_P, called_P = threshold_counts(truth, scores)
+    hits_P, called_P = counts.threshold_counts(truth, scores)
     kept = _thinned(hits_P, called_P - hits_P)
     n_attack = int(truth.is_attack_N.sum())
     return Curves(
@@ -53,15 +53,6 @@ def curves(
         average_precision=estimate(counts.average_precision_statistic(truth, scores), draws=draws, seed=seed),
         reliability=reliability(truth, scores),
     )
-
-
-def threshold_counts(truth: Truth, scores: Scores) -> tuple[Ints, Ints]:
-    """Attack windows called an attack, and all windows called one, from no window to all of them. (P,) (P,)"""
-    attack_N = scores.attack_N(truth)
-    order = np.argsort(-attack_N, kind="stable")
-    last_of_ties = np.flatnonzero(np.r_[np.diff(attack_N[order]) != 0, True])
-    hits_N = np.cumsum(truth.is_attack_N[order])
-    return np.r_[0, hits_N[last_of_ties]], np.r_[0, last_of_ties + 1]
 
 
 def _thinned(hits_P: Ints, misses_P: Ints) -> Ints:

@@ -73,9 +73,10 @@ class BadEpisode(Record, frozen=True, kw_only=True):
     threshold: float | None
     duration_s: float
     spans: tuple[PhaseSpan, ...]
-    middle_s: tuple[float, ...]  # of windows, thinned where there are many
-    attack: tuple[float, ...]  # their attack probability
-    called: tuple[str, ...]  # their most probable phase
+    middle_s: tuple[float, ...]  # of windows, or of stretches of equal length where there are many
+    attack: tuple[float, ...]  # their attack probability, of a stretch the highest
+    called: tuple[str, ...]  # their most probable phase, of a stretch the most frequent
+    step_s: float = 0.0  # from one to the next; further apart, what lies between was not scored
 
 
 class TechniqueRecall(Record, frozen=True, kw_only=True):

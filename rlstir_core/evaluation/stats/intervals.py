@@ -52,14 +52,18 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 class Statistic:
     """A figure as a function of sums over units.
 
-    `of` maps (..., S) to (...), NaN where it is undefined. `bounded` says that it lies between 0 and 1.
+    `of` maps (..., S) to (...), NaN where it is undefined. `bounded` says that it lies between 0 and 1. `exact` is the
+    figure itself where sums only come near it.
     """
 
     sums_US: Floats
     of: Callable[[Floats], Floats]
     bounded: bool = True
+    exact: float | None = None
 
     def value(self) -> float:
+        if self.exact is not None:
+            return self.exact
         return float(self.of(self.sums_US.sum(axis=0)))
 
     def leave_one_out(self) -> Floats:
@@ -80,7 +84,7 @@ class Statistic:
         names, row_U = np.unique(group_U, return_inverse=True)
         sums = np.zeros((len(names), self.sums_US.shape[1]))
         np.add.at(sums, row_U.reshape(-1), self.sums_US)
-        return Statistic(sums_US=sums, of=self.of, bounded=self.bounded)
+        return Statistic(sums_US=sums, of=self.of, bounded=self.bounded, exact=self.exact)
 
 
 def draw_indices(units: int, draws: int, seed: int) -> Ints:

@@ -8,13 +8,15 @@ import msgspec
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_curve
+from small_world import world
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.pictures.curves import draw_curves
 from rlstir_core.evaluation.report.sections.curves import curves_section, reliability_section
 from rlstir_core.evaluation.stats import counts
-from rlstir_core.evaluation.stats.curves import MOST_POINTS, curves, reliability_with_intervals, threshold_counts
+from rlstir_core.evaluation.stats.curves import MOST_POINTS, curves, reliability_with_intervals
 from rlstir_core.evaluation.stats.details import CloserLook
+from rlstir_core.evaluation.stats.intervals import draw_indices
 from rlstir_core.evaluation.stats.records import Curves
 from rlstir_core.evaluation.stats.scored import Scores, Truth
 
@@ -37,7 +39,7 @@ def of(truth: Truth, scores: Scores) -> Curves:
 def test_the_points_lie_on_scikit_learns_roc_curve(pair: tuple[Truth, Scores]) -> None:
     truth, scores = pair
     fpr, recall, _ = roc_curve(truth.is_attack_N, scores.attack_N(truth), drop_intermediate=False)
-    hits, called = threshold_counts(truth, scores)
+    hits, called = counts.threshold_counts(truth, scores)
     assert np.allclose(hits / hits[-1], recall) and np.allclose((called - hits) / (called - hits)[-1], fpr)
     exact = set(zip(fpr.round(5).tolist(), recall.round(5).tolist(), strict=True))
     points = of(truth, scores).points
@@ -58,6 +60,31 @@ def test_average_precision_is_scikit_learns_with_ties_as_well(pair: tuple[Truth,
     for each in (scores, coarse):
         wanted = average_precision_score(truth.is_attack_N, each.attack_N(truth))
         assert counts.average_precision_statistic(truth, each).value() == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.parametrize("most", [1 << 22, 20_000])
+def test_average_precision_of_rare_attacks_and_its_resamples_are_scikit_learns(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(counts, "_RANK_SUMS", most)  # the fewest bins at last
+    rng = np.random.default_rng(0)
+    E, W = 500, 60
+    attacked_EW = rng.random((E, W)) < 0.02 * (np.arange(E) % 2)[:, None]
+    attack_EW = 1 / (1 + np.exp(-(rng.normal(size=(E, W)) + 3 * attacked_EW + rng.normal(size=(E, 1)) * 0.5 - 3)))
+    stories = [
+        list(zip(5.0 * np.arange(W), y, p, strict=True))
+        for y, p in zip(attacked_EW.astype(int), attack_EW, strict=True)
+    ]
+    truth, scores = world(stories)
+    statistic = counts.average_precision_statistic(truth, scores)
+    exact = average_precision_score(attacked_EW.ravel(), attack_EW.ravel())
+    assert statistic.value() == pytest.approx(exact, abs=1e-9)
+    assert statistic.sums_US.size <= max(most, 64 * E) * 2 + 2 * E
+    resampled = [
+        average_precision_score(attacked_EW[drawn].ravel(), attack_EW[drawn].ravel())
+        for drawn in draw_indices(E, 20, 0)
+    ]
+    assert statistic.resampled(20, 0) == pytest.approx(resampled, abs=0.005)
 
 
 def test_an_operating_point_is_what_the_alarms_give(pair: tuple[Truth, Scores]) -> None:

@@ -16,7 +16,7 @@ from small_world import AT_HALF, ATTACK, QUIET, Schema, recording, world
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.detectors.worst import episode_losses, worst_episodes
 from rlstir_core.evaluation.report.inputs import ReportInputs
-from rlstir_core.evaluation.report.pictures.episodes import draw_episodes
+from rlstir_core.evaluation.report.pictures.episodes import _broken, draw_episodes
 from rlstir_core.evaluation.report.sections.episodes import episodes_section, show_command
 from rlstir_core.evaluation.stats.details import BadEpisode, Cause, CloserLook
 
@@ -76,13 +76,35 @@ def test_an_episode_of_few_windows_is_left_out_by_that_rule() -> None:
     assert [each.episode_id for each in worst] == ["ep-1"]
 
 
-def test_a_long_episode_is_thinned_to_its_peaks() -> None:
-    labels, attack = [QUIET] * 3000, [0.1] * 3000
-    attack[1234] = 0.8
-    truth, scores = world([story(labels, attack)])
+def thinned(attack: list[float], scored: Callable[[int], bool] = lambda _: True) -> BadEpisode:
+    labels = [QUIET] * len(attack)
+    kept = [window for at, window in enumerate(story(labels, attack)) if scored(at)]
+    truth, scores = world([kept])
     recordings = {"ep-0": recording("ep-0", labels)}
     (each,) = worst_episodes(truth, scores, AT_HALF, recordings, Schema(), lambda *_: ())  # type: ignore[arg-type]
-    assert len(each.attack) == 150 and max(each.attack) == 0.8 and list(each.middle_s) == sorted(each.middle_s)
+    return each
+
+
+@pytest.mark.parametrize("n", [151, 3000])
+def test_a_long_episode_keeps_its_peaks_and_is_called_what_most_of_a_stretch_was(
+    n: int, sample_inputs: Callable[..., ReportInputs]
+) -> None:
+    attack = [0.1] * n
+    attack[n // 2] = 0.8
+    attack[-20:] = [0.9] * 20
+    each = thinned(attack)
+    assert 75 < len(each.attack) <= 150 and 0.8 in each.attack and list(each.middle_s) == sorted(each.middle_s)
+    assert each.called.count("infecting") == 20 // -(-n // 150)  # the lone window names no stretch
+    chosen = CloserLook(name="gbt_realistic", worst=(each,))
+    assert "in stretches of equal length" in episodes_section(msgspec.structs.replace(sample_inputs(), chosen=chosen))
+
+
+@pytest.mark.parametrize("n", [100, 151, 170, 299, 3007])
+def test_a_line_is_cut_where_windows_were_not_scored_and_nowhere_else(n: int) -> None:
+    whole = thinned([0.1] * n)
+    assert not np.isnan(_broken(whole, whole.step_s)[1]).any()
+    cut = thinned([0.1] * n, lambda at: not n // 3 < at < n // 2)
+    assert np.isnan(_broken(cut, cut.step_s)[1]).sum() == 1
 
 
 def test_ten_pictures_are_small_the_same_each_time_and_stand_in_the_report(

@@ -64,6 +64,29 @@ def test_the_answer_says_how_many_test_episodes_were_degraded_and_by_which_sourc
     assert "rests on them" not in answer(inputs)[-1]  # 15 of 60
     whole = replace(inputs, split=replace(inputs.split, test=replace(test, degraded=0, causes=())))
     assert "degraded" not in answer(whole)[-1]
+    one = replace(inputs, split=replace(inputs.split, test=replace(test, episodes=1, degraded=1, causes=())))
+    assert "**1 of 1 test episode was degraded**, and the verdict rests on it" in answer(one)[-1]
+    unscored = tuple(replace(m, metrics=replace(m.metrics, macro_f1=Estimate(value=None))) for m in inputs.models)
+    assert "rests on" not in answer(replace(one, models=unscored))[-1]
+
+
+@pytest.mark.parametrize(
+    ("realised", "end"),
+    [
+        (Estimate(value=None, note="not defined"), "of the attack windows; there are no others that it could call an "),
+        (Estimate(value=0.6, note="n = 10"), "calls 0.600 of the others an attack: **more than twice what was asked f"),
+        (Estimate(value=0.02, note="n = 10"), "calls 0.020 of the others an attack."),
+        (Estimate(value=0.6, lo=0.01, hi=0.9), "of the others an attack."),
+    ],
+)
+def test_the_rate_of_false_positives_is_warned_of_with_and_without_an_interval(
+    sample_inputs: SampleInputs, realised: Estimate, end: str
+) -> None:
+    inputs = sample_inputs()
+    at = replace(inputs.models[0].recall_at_fpr[0], realised_fpr=realised)
+    models = tuple(replace(m, recall_at_fpr=(at,)) for m in inputs.models)
+    said = answer(replace(inputs, models=models))[1]
+    assert end in said and ("(no interval)" in said) == (realised.value == 0.6 and realised.lo is None)
 
 
 def test_where_no_figure_may_be_believed_that_is_the_first_sentence(sample_inputs: SampleInputs) -> None:

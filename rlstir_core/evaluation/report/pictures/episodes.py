@@ -39,7 +39,8 @@ def episode_strip(episode: BadEpisode, phases: tuple[str, ...]) -> bytes:
             middle = (span.since_s + span.until_s) / 2
             name = drawable(span.phase.replace("_", " "), 18).replace("$", r"\$")
             axes.text(middle, 1.06, name, fontsize=6.5, color=FAINT, ha="center", va="bottom")
-    step_s = min((b - a for a, b in pairwise(episode.middle_s)), default=episode.duration_s)
+    nearest_s = min((b - a for a, b in pairwise(episode.middle_s)), default=episode.duration_s)
+    step_s = episode.step_s or nearest_s  # an evaluation of an earlier form has no step
     for middle, called in zip(episode.middle_s, episode.called, strict=True):
         strip.axvspan(middle - step_s / 2, middle + step_s / 2, color=colour[called], linewidth=0)
     at_s, attack = _broken(episode, step_s)

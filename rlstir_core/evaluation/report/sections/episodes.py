@@ -45,6 +45,11 @@ def episodes_section(inputs: ReportInputs) -> str:
         f"model named, the line is the attack probability and the dashes are the threshold for {percent(ALARM_FPR)} "
         "false positives, at which alarms are counted."
     )
+    if any(each.n_windows > len(each.middle_s) for each in chosen.worst):
+        text += (
+            " An episode of many windows is shown in stretches of equal length: the strip has the phase that most "
+            "windows of a stretch were called, the line the highest attack probability in it."
+        )
     parts = [text, table(head, rows, "rlllllrr")]
     for place, each in enumerate(chosen.worst, 1):
         # nothing but safe ids may stand in a command

@@ -101,12 +101,15 @@ def _alarms(model: ModelEvaluation) -> str:
             return f"What it finds at {percent(at.fpr)} false positives is not given: {escape_md(at.recall.note)}."
         text = (
             f"At its threshold for {percent(at.fpr)} false positives, set on validation, it finds "
-            f"**{figure(at.recall, 2)}** of the attack windows, and calls {figure(at.realised_fpr)} of the others an "
-            "attack"
+            f"**{figure(at.recall, 2)}** of the attack windows"
         )
-        low = at.realised_fpr.lo
-        carries = low is None or low <= 2 * at.fpr
-        return f"{text}." if carries else f"{text}: **more than twice what was asked for**."
+        realised = at.realised_fpr
+        if realised.value is None:  # the share of no windows
+            return f"{text}; there are no others that it could call an attack."
+        text += f", and calls {figure(realised)} of the others an attack"
+        if (realised.value if realised.lo is None else realised.lo) <= 2 * at.fpr:
+            return f"{text}."
+        return f"{text}: **more than twice what was asked for**{' (no interval)' if realised.lo is None else ''}."
     return ""
 
 
@@ -116,18 +119,23 @@ def _limits(inputs: ReportInputs, model: ModelEvaluation | None) -> str:
     test = inputs.split.test
     if test.degraded:
         why = causes(test.causes, of=test.degraded, most=3)
-        words = f"**{test.degraded:,} of {plural(test.episodes, 'test episode')} were degraded**"
+        words = f"**{test.degraded:,} of {plural(test.episodes, 'test episode')} {_were(test.degraded)} degraded**"
         words += f" ({why})" if why else ""
-        limits.append(f"{words}, and the verdict rests on them" if 2 * test.degraded > test.episodes else words)
+        rests = model is not None and 2 * test.degraded > test.episodes
+        limits.append(f"{words}, and the verdict rests on {'it' if test.degraded == 1 else 'them'}" if rests else words)
     rejected = sum(host.rejected for host in inputs.quality.hosts)
     if rejected:
-        limits.append(f"{plural(rejected, 'episode')} {'was' if rejected == 1 else 'were'} rejected and used nowhere")
+        limits.append(f"{plural(rejected, 'episode')} {_were(rejected)} rejected and used nowhere")
     if model is not None and model.n_test_hosts < MIN_HOSTS:
         limits.append(f"{plural(model.n_test_hosts, 'test host')} allow{'s' if model.n_test_hosts == 1 else ''} no "
                       "claim about a new one")  # fmt: skip
     if inputs.synthetic:
         limits.append("the store is synthetic and is no evidence about real malware")
     return f"What limits this: {'; '.join(limits)}." if limits else ""
+
+
+def _were(n: int) -> str:
+    return "was" if n == 1 else "were"
 
 
 def _recordings(inputs: ReportInputs) -> str:
