@@ -11,7 +11,7 @@ from pathlib import Path
 from rlstir_core.contract.registry import MODES, Registry, load_registry
 from rlstir_core.datasets.split import Split
 from rlstir_core.datasets.store import split_is_current
-from rlstir_core.detectors.beside import kept_baselines
+from rlstir_core.detectors.beside.fitted import kept_baselines
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import kept_checkpoint

@@ -98,7 +98,7 @@ checkpoints = [_checkpoint_asset(model, mode) for mode in MODES for model in MOD
     "folds; predictions only, labels unread.",
 )
 def baselines(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
-    from rlstir_core.detectors.beside import fit_baselines
+    from rlstir_core.detectors.beside.fitted import fit_baselines
 
     with refusals():
         layout, options = settings.opened().layout, settings.options(context.partition_key)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rlstir_assets.resources import Settings
 from rlstir_core.datasets.store import build_split
-from rlstir_core.detectors.beside import fit_baselines
+from rlstir_core.detectors.beside.fitted import fit_baselines
 from rlstir_core.detectors.training import train_checkpoint
 from rlstir_core.episodes.store.binding import refresh_index
 from rlstir_core.episodes.validation.validate import validate_host

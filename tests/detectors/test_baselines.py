@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlstir_core.detectors.baselines import Majority, MiniRocketBaseline, clock, has_minirocket, metadata_only
+from rlstir_core.detectors.beside.baselines import Majority, MiniRocketBaseline, clock, has_minirocket, metadata_only
 from rlstir_core.detectors.blocks import Blocks, in_blocks
 from rlstir_core.detectors.episode_set import EpisodeSet
 from rlstir_core.detectors.inputs import Inputs, input_schema

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.detectors.learning_curve import PARTS, nested_order, share_of
+from rlstir_core.detectors.beside.learning_curve import PARTS, nested_order, share_of
 
 
 def infos(n: int = 96) -> list[EpisodeInfo]:

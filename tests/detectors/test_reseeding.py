@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from rlstir_core.contract.registry import default_registry
-from rlstir_core.detectors import reseeding
-from rlstir_core.detectors.reseeding import RESEEDED, fit_reseeded, further_seeds
+from rlstir_core.detectors.beside import reseeding
+from rlstir_core.detectors.beside.reseeding import RESEEDED, fit_reseeded, further_seeds
 from rlstir_core.detectors.scenes import TEST
 from rlstir_core.detectors.study import Study
 from rlstir_core.learning.presets import Preset, preset

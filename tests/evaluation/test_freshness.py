@@ -16,7 +16,7 @@ from rlstir_core.atomic import write_bytes
 from rlstir_core.contract.registry import MODES
 from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.store import build_split
-from rlstir_core.detectors.beside import fit_baselines
+from rlstir_core.detectors.beside.fitted import fit_baselines
 from rlstir_core.detectors.training import train_checkpoint
 from rlstir_core.episodes.store.index import save_index
 from rlstir_core.episodes.validation.validate import validate_host

@@ -21,7 +21,7 @@ from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.split import make_split
 from rlstir_core.datasets.store import build_split
-from rlstir_core.detectors.beside import fit_baselines
+from rlstir_core.detectors.beside.fitted import fit_baselines
 from rlstir_core.detectors.blocks import in_blocks
 from rlstir_core.detectors.checkpoint import load_detector, read_checkpoint
 from rlstir_core.detectors.episode_set import EpisodeSet, Recording

@@ -13,7 +13,7 @@ from tiny_store import Tiny
 from rlstir_core.contract.registry import MODES
 from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.store import build_split
-from rlstir_core.detectors.beside import fit_baselines
+from rlstir_core.detectors.beside.fitted import fit_baselines
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.scenes import AS_RECORDED, BASELINE, TEST, VALIDATION
 from rlstir_core.detectors.single import IndexClaim

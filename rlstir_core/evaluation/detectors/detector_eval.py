@@ -16,8 +16,8 @@ import numpy as np
 from rlstir_core.arrays import Ints
 from rlstir_core.atomic import canonical_sha256, file_sha256, sweep, write_json
 from rlstir_core.contract.registry import MODES, PRIMARY_MODE, Registry
-from rlstir_core.detectors import learning_curve, reseeding
-from rlstir_core.detectors.beside import Baselines, kept_baselines
+from rlstir_core.detectors.beside import learning_curve, reseeding
+from rlstir_core.detectors.beside.fitted import Baselines, kept_baselines
 from rlstir_core.detectors.checkpoint import Checkpoint, load_detector, read_checkpoint
 from rlstir_core.detectors.episode_set import EpisodeSet
 from rlstir_core.detectors.models import MODELS

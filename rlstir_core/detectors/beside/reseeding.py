@@ -13,8 +13,8 @@ from dataclasses import replace
 import msgspec
 
 from rlstir_core.contract.registry import PRIMARY_MODE
+from rlstir_core.detectors.beside.learning_curve import FOLD
 from rlstir_core.detectors.checkpoint import Members
-from rlstir_core.detectors.learning_curve import FOLD
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.models.base import Detector
 from rlstir_core.detectors.scenes import BASELINE, TEST, Scored

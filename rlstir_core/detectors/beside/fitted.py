@@ -14,14 +14,14 @@ import msgspec
 
 from rlstir_core.atomic import file_sha256, sweep, write_json
 from rlstir_core.contract.registry import MODES, PRIMARY_MODE
-from rlstir_core.detectors.baselines import Majority, MiniRocketBaseline, clock, has_minirocket, metadata_only
+from rlstir_core.detectors.beside.baselines import Majority, MiniRocketBaseline, clock, has_minirocket, metadata_only
+from rlstir_core.detectors.beside.learning_curve import LearntFrom, fit_shares, share_name
+from rlstir_core.detectors.beside.random_split import write_random_split
+from rlstir_core.detectors.beside.reseeding import Reseeded, fit_reseeded
 from rlstir_core.detectors.blocks import Blocks
 from rlstir_core.detectors.checkpoint import Members
 from rlstir_core.detectors.inputs import InputSchema
-from rlstir_core.detectors.learning_curve import LearntFrom, fit_shares, share_name
 from rlstir_core.detectors.models.gbt import GradientBoostedTrees
-from rlstir_core.detectors.random_split import write_random_split
-from rlstir_core.detectors.reseeding import Reseeded, fit_reseeded
 from rlstir_core.detectors.scenes import BASELINE, Scored, write_predictions
 from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import member_sides, training_blocks, validation_blocks
