@@ -15,7 +15,7 @@ export OMP_NUM_THREADS ?= 1
 run: $(READY)
 	@test -f $(RLSTIR_STORE)/index.jsonl || $(BIN)/rlstir lab generate
 	@$(BIN)/rlstir materialize --recipe host
-	@echo; head -n 40 $(RLSTIR_DATA)/reports/eval/host/comparison_v2.md
+	@echo; sed '/^## /,$$d; /^!/d' $(RLSTIR_DATA)/reports/eval/host/comparison_v2.md
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" --cov --cov-report=

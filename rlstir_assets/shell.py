@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 import dagster as dg
-from dagster_shared.check import CheckError
+from dagster._check import CheckError  # what its command line raises has no public name
 
 from rlstir_assets.console import plain
 from rlstir_assets.partitions import HOST_PARTITION
@@ -31,6 +31,9 @@ def tell_refusals_plainly() -> None:
     """From now on, in a process of `dagster asset materialize`, such an error is a sentence and exit code 2."""
     if Path(sys.argv[0]).name in ("dagster", "__main__.py") and sys.argv[1:3] == _CALL:
         sys.excepthook = _told
+        select = _option(sys.argv[3:], "--select")
+        if select and _names_nothing(select):  # Dagster would make every asset instead
+            _end(f"--select {select!r} names no asset; write for example --select key:validation")
 
 
 def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -40,10 +43,24 @@ def _told(kind: type[BaseException], error: BaseException, trace: TracebackType 
     words = sys.argv[3:]
     select = _option(words, "--select") or "..."
     sentence = _of_selection(select) or _of_partition(error, select, _option(words, "--partition"))
+    _end(sentence)
+
+
+def _end(sentence: str) -> None:
     sys.stderr.write(f"{plain(f'rlstir: {sentence}')}\n")
     sys.stderr.flush()
     sys.stdout.flush()
     os._exit(2)  # an uncaught error would end with 1, which says nothing of whose mistake it was
+
+
+def _names_nothing(select: str) -> bool:
+    """Whether a selection, as Dagster's command line reads it, holds no asset; what cannot be read, it tells itself."""
+    from rlstir_assets.definitions import defs
+
+    try:
+        return not dg.AssetSelection.from_coercible(select.split(",")).resolve(defs.resolve_asset_graph())
+    except (dg.DagsterError, ValueError, CheckError):
+        return False
 
 
 def _of_selection(select: str) -> str:

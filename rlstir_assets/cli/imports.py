@@ -88,7 +88,7 @@ def import_logs(
     if as_json:
         click.echo(as_text(made))
         return
-    click.echo(f"{made.n_rows} rows of {made.n_files} logs, {made.n_episodes} episodes of {len(made.hosts)} hosts")
+    click.echo(f"{made.n_rows} rows of {made.n_files} logs, {made.n_episodes} episodes of {len(made.owners)} hosts")
     for kind, n in made.rows.items():
         click.echo(f"  {kind}: {n} rows, {made.unparsed.get(kind, 0)} of them could not be parsed")
     if "evtx" in made.rows:

@@ -46,7 +46,7 @@ def templates(file: Path, header: str | None, out: Path, as_json: bool) -> None:
     for text, n in made.most:
         click.echo(plain(f"  {n:>7,} {text}"))
     click.echo(plain(f"table: {out}"))
-    own = Workplace(store=Path(f"{file.absolute()}-store"))
+    own = Workplace(store=Path(f"{file.stem}-store").absolute())
     click.echo(plain(f"next: {command('import', 'logs', str(file), place=own)}"))
 
 

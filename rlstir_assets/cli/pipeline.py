@@ -19,6 +19,7 @@ from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command
 if TYPE_CHECKING:
     from rlstir_assets.driver.materialize import Outcome
 
+_NAMED = 8  # rejected tarballs, and faults of the index
 _RECIPES = ("host", "loho", "sample", "time", "corpus", "random")  # a test holds it to the core's own
 
 
@@ -46,6 +47,7 @@ def validate(files: tuple[Path, ...], store: str | None, out: Path | None, as_js
         console.say(f"validating {f'{len(files)} tarballs' if files else source}")
         from rlstir_core.atomic import write_text
         from rlstir_core.contract.registry import load_registry
+        from rlstir_core.episodes.store.index import read_index
         from rlstir_core.episodes.validation.validate import validate_files, validate_store
 
         registry = load_registry(source)
@@ -57,23 +59,29 @@ def validate(files: tuple[Path, ...], store: str | None, out: Path | None, as_js
             lines.append(json.dumps(line))
             usable += [file] if verdict.usable and plain(file) == file else []
             console.state(f"{len(lines)} tarballs read")
-            if files:
+            if files or (not verdict.usable and verdicts["reject"] <= _NAMED):
                 detail = f": {verdict.detail}" if verdict.detail else ""
                 console.say(f"{file}: {verdict.verdict}{f' ({verdict.reason})' if verdict.reason else ''}{detail}")
+        faults = () if files else read_index(source).faults
         if out is not None:
             write_text(out.absolute(), "".join(f"{line}\n" for line in lines))
     if as_json:
         click.echo("\n".join(lines))
     else:
         click.echo(", ".join(f"{n} {name}" for name, n in verdicts.items()))
+        if verdicts["reject"] > _NAMED and not files:
+            click.echo(f"  and {verdicts['reject'] - _NAMED} more are rejected; --out writes a line for every tarball")
         for code, n in reasons.most_common(15) if not files else ():
             click.echo(f"  {code}: {n}")
+        for fault in faults[:_NAMED]:
+            click.echo(plain(f"  index {fault.detail}"))
         if out is not None:
             click.echo(plain(f"verdicts: {out}"))
         if not files:
             click.echo(next_step(source))
         elif usable:
-            click.echo(plain(f"next: {command('add', *map(_argument, usable), place=Workplace(store=source))}"))
+            own = source if store is not None else Path("store").absolute()  # not among generated episodes
+            click.echo(plain(f"next: {command('add', *map(_argument, usable), place=Workplace(store=own))}"))
     if files and verdicts["reject"]:
         fail(f"{verdicts['reject']} of {len(files)} tarballs would be rejected; docs/episodes.md explains every reason")
 
@@ -91,7 +99,8 @@ def _argument(file: str) -> str:
     type=click.Choice([*_RECIPES, "all"]),
     default="host",
     show_default=True,
-    help="How train and test are held apart: whole hosts, each host in turn, samples, time, whole corpora.",
+    help="How train and test are held apart: whole hosts, each host in turn, samples, time, whole corpora, at random "
+    "(no result, only what that hides), or all of these.",
 )
 @click.option(
     "--train-hosts",
@@ -181,11 +190,13 @@ def materialize(
         lines = [] if dry_run or as_json else _closing(source, target, outcome)
     if as_json:
         reports = {name: str(path) for name, path in outcome.reports.items()}
-        click.echo(json.dumps({"dry_run": dry_run, "made": outcome.made, "reports": reports}, indent=1))
+        made = "would_make" if dry_run else "made"
+        click.echo(json.dumps({"dry_run": dry_run, made: outcome.made, "reports": reports}, indent=1))
         return
     if dry_run:
         click.echo("nothing would be made: every asset is up to date" if not outcome.made else "nothing was made")
-        click.echo(plain(f"next: {_again(source, target)}"))
+        results = command("list", "results", place=Workplace(store=source, data=target))
+        click.echo(plain(f"next: {_again(source, target, select=True) if outcome.made else results}"))
         return
     if not outcome.made:
         click.echo("nothing was new: every asset is up to date")
@@ -214,9 +225,9 @@ def _closing(source: Path, target: Path, outcome: Outcome) -> list[str]:
     return closing_summary(target, outcome.reports, next_step)
 
 
-def _again(source: Path, target: Path) -> str:
-    """The command that was given, with its own options, but the whole of it and for good."""
-    left_out = {"store", "data", "select", "dry_run", "as_json"}
+def _again(source: Path, target: Path, *, select: bool = False) -> str:
+    """The command that was given, with its own options, for good; without `select` the whole of it."""
+    left_out = {"store", "data", "dry_run", "as_json", *(() if select else ("select",))}
     context = click.get_current_context()
     words = [
         word

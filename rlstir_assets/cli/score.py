@@ -70,7 +70,7 @@ def score(
                     raise
                 refused.append(str(error))
         console.state("")
-    following = _next(found, layout, source, scorer.recipe) if found else ""
+    following = _next(found, layout, source) if found else ""
     if as_json:
         head = {"recipe": scorer.recipe, "trained_on": scorer.trained_on, "chosen": scorer.chosen}
         click.echo(as_text(head | {"episodes": found, "refused": refused, "next": following}))
@@ -103,14 +103,13 @@ def _tarball(name: str, store: Path, host: str) -> tuple[Path, IndexClaim]:
     return store / entry.path, claims
 
 
-def _next(found: Sequence[EpisodeScore], layout: Layout, store: Path, recipe: str) -> str:
-    """A command that goes on: the episode's pictures where the data folder knows it, else all figures."""
+def _next(found: Sequence[EpisodeScore], layout: Layout, store: Path) -> str:
+    """A command that goes on: the episode's pictures where the data folder knows it, else into the store with it."""
     first = found[0]
     if layout.rows(first.host_id, first.episode_id).exists():
         words = ("show", first.episode_id, "--host", first.host_id, "--out", "pictures")
         return command(*words, place=Workplace(data=layout.data))
-    here = Workplace(store=store, data=layout.data)
-    return command("score", first.path, "--recipe", recipe, "--json", place=here)
+    return command("add", first.path, place=Workplace(store=store))
 
 
 def _lines(episode: EpisodeScore) -> Iterator[str]:

@@ -5,7 +5,6 @@ What does not belong here: drawing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import click
 
 from rlstir_assets.cli.common import READ_HELP, as_text, folder, refusing, work_on
 from rlstir_assets.console import Console, plain
+from rlstir_assets.places import store_of
 from rlstir_core.remedies import DEFAULT_DATA, Workplace, command
 
 if TYPE_CHECKING:
@@ -61,13 +61,12 @@ def show(episode: str, host: str, data: str | None, out: Path, as_json: bool) ->
     click.echo(plain(f"tampered rows: {', '.join(f'{n} {kind}' for kind, n in made.tampered.items()) or 'none'}"))
     for path in paths.values():
         click.echo(plain(f"picture: {path}"))
-    click.echo(plain(f"next: {_next(entry, entries, source, has_logs=bool(made.rows))}"))
+    click.echo(plain(f"next: {_next(entry, source, has_logs=bool(made.rows))}"))
 
 
-def _next(entry: IndexEntry, entries: Sequence[IndexEntry], data: Path, *, has_logs: bool) -> str:
-    """The log rows for another tool where there are some, else the episode that stands after this one."""
+def _next(entry: IndexEntry, data: Path, *, has_logs: bool) -> str:
+    """The log rows for another tool where there are some, else the episodes that there are."""
     here = Workplace(data=data)
     if has_logs:
         return command("export", "timesketch", "--host", entry.host_id, "--out", "timeline.jsonl", place=here)
-    other = entries[(entries.index(entry) + 1) % len(entries)]
-    return command("show", other.episode_id, "--host", other.host_id, "--out", "pictures", place=here)
+    return command("list", "episodes", place=Workplace(store=store_of(data), data=data))

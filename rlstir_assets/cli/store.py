@@ -73,9 +73,12 @@ def list_(what: str, store: str | None, data: str | None, host: str, as_json: bo
     if what == "results":
         from rlstir_core.evaluation.report.listing import list_results
 
+        if data is not None and not target.is_dir():
+            raise ConfigError(f"--data {target} is not there; name a data folder, or make one with: {_make(source)}")
         n = _print(list_results(layout), as_json, _result)
         if not n and not as_json:
             click.echo(plain(f"no results in {target}"))
+        following = command("ui", place=Workplace(store=source, data=target)) if n else _make(source)
     else:
         from rlstir_core.episodes.store.index import read_index
         from rlstir_core.evaluation.report.listing import list_episodes, list_hosts
@@ -87,8 +90,17 @@ def list_(what: str, store: str | None, data: str | None, host: str, as_json: bo
             _print(list_hosts(index, layout), as_json, _host)
         else:
             _print(list_episodes(index, layout, host), as_json, _episode)
+        if not as_json:
+            for fault in index.faults[:_NAMED]:
+                click.echo(plain(f"index {fault.detail}"))
+        following = command("list", "results", place=Workplace(store=source, data=target))
+        following = following if target.is_dir() else _make(source)
     if not as_json:
-        click.echo(plain(f"next: {command('materialize', place=Workplace(store=source, data=target))}"))
+        click.echo(plain(f"next: {following}"))
+
+
+def _make(store: Path) -> str:
+    return next_step(store).removeprefix("next: ")
 
 
 def _print(found: Iterable[Any], as_json: bool, line: Any) -> int:

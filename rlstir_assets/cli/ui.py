@@ -29,8 +29,7 @@ def ui(store: str | None, data: str | None, port: int) -> None:
     """
     source, target = _place(store, data)
     with Console() as console:
-        console.say(f"opening http://{_LOOPBACK}:{port} for {source} and {target}; Ctrl-C closes it")
-        console.say(f"  the report: http://{_LOOPBACK}:{port}/assets/comparison_v2")
+        console.say(f"opening the UI for {source} and {target}")
         _refuse_busy(port)
         console.state("loading Dagster")
         from rlstir_assets.executor import size_gpu_pool
@@ -41,6 +40,8 @@ def ui(store: str | None, data: str | None, port: int) -> None:
         check_store(source, Layout(target))
         size_gpu_pool(open_instance())
         home = home_folder()
+        console.say(f"  http://{_LOOPBACK}:{port} in a moment; Ctrl-C closes it")
+        console.say(f"  the report: http://{_LOOPBACK}:{port}/assets/comparison_v2")
     os.environ["RLSTIR_STORE"], os.environ["RLSTIR_DATA"] = str(source), str(target)
     os.chdir(home)  # so that `dagster dev` sees no other dagster.yaml
     # its own advice to use `dg`, which is a package of its own, is for those who have that

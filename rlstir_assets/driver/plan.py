@@ -138,7 +138,7 @@ def plan_recipe(settings: Settings, recipe: str, wanted: Wanted) -> Todo | None:
     if stale["split"] or (wanted is not None and "split" in wanted):
         split = try_split(layout, recipe, hosts, settings.split_settings())
         kept = kept_checkpoints(layout, options, split)
-    elif wanted is None:
+    else:
         split = read_split(layout, recipe)
     made = {name: is_stale and name not in kept for name, is_stale in stale.items()}
     why = [] if split is None else _of_recipe(settings, recipe, made, split)
@@ -191,7 +191,9 @@ def _todo(
     names = tuple(name for name, is_stale in stale.items() if (is_stale if wanted is None else name in wanted))
     if not names:
         return None
-    return Todo(title=title, assets=names, partitions=tuple(partitions), why=tuple(why) if wanted is None else ())
+    if not any(stale[name] for name in names):
+        why = ["asked for, though up to date"]
+    return Todo(title=title, assets=names, partitions=tuple(partitions), why=tuple(why))
 
 
 def _of_hosts(changes: Sequence[HostChanges]) -> str:

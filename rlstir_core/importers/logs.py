@@ -48,7 +48,8 @@ class LogImport:
     unparsed: dict[str, int] = field(default_factory=dict)  # rows by format
     rows: dict[str, int] = field(default_factory=dict)
     mismatches: int = 0  # EVTX records whose header and event name other times or ids
-    hosts: dict[str, int] = field(default_factory=dict)  # rows by host
+    hosts: dict[str, int] = field(default_factory=dict)  # rows by host that events name
+    owners: dict[str, int] = field(default_factory=dict)  # episodes by the host that each is of
     labelled_files: int = 0
     unseen_techniques: dict[str, int] = field(default_factory=dict)
     unused_labels: int = 0  # lines of the label table that name no file that was read
@@ -123,6 +124,7 @@ def _import(
     made.mismatches += seen.n_mismatches
     start, end = _window(np.array(seen.ts_ns, np.int64), found.modified_ns)
     owner = host or _host(seen.hosts)
+    _add(made.owners, owner, 1)
     made.n_files += 1
     made.n_rows += len(seen.ts_ns)
     _add(made.rows, kind, len(seen.ts_ns))

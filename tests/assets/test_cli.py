@@ -307,7 +307,7 @@ def test_files_are_validated_without_a_store_and_a_rejected_one_is_no_success(
     both = invoke("validate", good, tmp_path / "bad.tar.zst")
     assert both.exit_code == 2 and "1 of 2 tarballs would be rejected" in both.stderr
     assert f"{tmp_path / 'bad.tar.zst'}: reject (archive.not_zstd): the file does not begin as zstd" in both.stdout
-    assert re.search(rf"(?m)^next: \S*rlstir add {re.escape(str(good))}$", both.stdout)
+    assert re.search(rf"(?m)^next: \S*rlstir add {re.escape(str(good))} --store \S+/store$", both.stdout)
     refused(invoke("validate", tmp_path / "none.tar.zst"), "none.tar.zst is not a file")
 
 
@@ -316,7 +316,8 @@ def test_what_there_is_is_listed_in_words_and_as_json(invoke: Any, store: Path) 
     assert [(each["host"], each["episodes"]) for each in hosts] == [("elliott-thinkpad", 1), ("k-gamingcom", 1)]
     assert hosts[0]["verdicts"] == {"not validated": 1}
     one = invoke("list", "episodes", "--store", store, "--host", "k-gamingcom").stdout.splitlines()
-    assert len(one) == 2 and one[0].startswith("k-gamingcom") and one[1].startswith("next: ")
+    assert len(one) == 3 and one[0].startswith("k-gamingcom") and one[-1].startswith("next: ")
+    assert "two records in one line" in one[1]
     assert "no results in" in invoke("list", "results", "--store", store).stdout
     refused(invoke("list", "episodes", "--store", store, "--host", "zoe"), "'zoe'", "elliott-thinkpad, k-gamingcom")
     refused(invoke("list", "hosts", "--store", store, "--host", "zoe"), "--host goes with `episodes`")

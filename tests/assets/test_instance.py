@@ -120,7 +120,7 @@ def test_the_ui_opens_what_it_is_given_on_loopback(
         assert busy.exit_code == 2 and f"port {port}" in busy.stderr and f"--port {port + 1}" in busy.stderr
     done = invoke("ui", "--store", store, "--data", data, "--port", port)
     assert done.exit_code == 0, done.output
-    assert done.stdout.startswith(f"opening http://127.0.0.1:{port} for {store} and {data}")
+    assert done.stdout.startswith(f"opening the UI for {store} and {data}")
     assert opened[-1][-4:] == ["-h", "127.0.0.1", "-p", str(port)]
     assert (os.environ["RLSTIR_STORE"], os.environ["RLSTIR_DATA"]) == (str(store), str(data))
 

@@ -86,7 +86,7 @@ def test_a_dry_run_says_what_it_would_make_and_touches_nothing(own_driven: Any, 
     assert "host k-gamingcom: making provenance_graphs\n  results are missing" in done.stdout
     assert before == {path: path.stat().st_mtime_ns for path in sorted(own_driven.root.rglob("*"))}
     only = invoke(*here, "--select", "key:checkpoint/gru_oracle", "--json", home=own_driven.home)
-    assert '"made": [\n  "recipe host: making checkpoint/gru_oracle"\n ]' in only.stdout
+    assert '"would_make": [\n  "recipe host: making checkpoint/gru_oracle"\n ]' in only.stdout
     none = invoke(*here, "--recipe", "corpus", home=own_driven.home)
     assert none.exit_code == 0 or "corpus" in none.stderr
 

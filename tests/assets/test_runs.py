@@ -11,9 +11,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from rlstir_assets import definitions, runs
+from rlstir_assets import definitions
 from rlstir_assets.assets.ingest import episode_index
 from rlstir_assets.console import Console
+from rlstir_assets.driver import runs
 
 pytestmark = pytest.mark.slow
 assert definitions.defs  # loaded here, where what Dagster calls beta is no error

@@ -63,14 +63,14 @@ def test_a_tarball_from_elsewhere_is_scored_as_one_json_document(
     assert "--host goes" in invoke("score", copy, "--host", "x", *where).stderr.replace("--host x", "--host")
 
 
-def test_an_episode_that_the_data_folder_does_not_know_ends_with_all_its_figures(
+def test_an_episode_that_the_data_folder_does_not_know_goes_into_a_store_next(
     own_driven: Any, invoke: Callable[..., Result]
 ) -> None:
     entry = own_driven.index.of_host(TEST_HOST)[0]
     own_driven.layout.rows(TEST_HOST, entry.episode_id).unlink()
     result = invoke("score", own_driven.store / entry.path, "--data", own_driven.data, "--store", own_driven.store)
-    assert following(result)[-1] == "--json"
-    assert json.loads(invoke(*following(result)).stdout)["episodes"]
+    assert following(result)[0] == "add"
+    assert "1 were there already" in invoke(*following(result)).stdout
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def _index_bytes(store: Path) -> bytes:
 
 
 def _remedy(store: Path) -> str:
-    return f"make episodes with `rlstir lab generate --store {store}` or `rlstir import table`, or name another"
+    return f"make episodes with `rlstir lab generate --store {store}`, `rlstir add` or `rlstir import`, or name another"
 
 
 def parse_index(raw: bytes) -> StoreIndex:

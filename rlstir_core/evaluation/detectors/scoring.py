@@ -32,6 +32,8 @@ from rlstir_core.detectors.single import (
 )
 from rlstir_core.detectors.unusual import RULE, TrainRange, Unusual, train_range, unusual
 from rlstir_core.episodes.store.binding import command
+from rlstir_core.episodes.store.index import load_index
+from rlstir_core.episodes.validation.kinds import has_telemetry
 from rlstir_core.errors import ConfigError, SchemaMismatch, UpstreamMissing
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
@@ -121,6 +123,12 @@ def default_recipe(layout: Layout, store: Path) -> str:
     trained = [recipe for recipe in RECIPES if _checkpoints(layout, recipe)]
     for recipe in (*reported, *trained):
         return recipe
+    known = load_index(layout.index).hosts if layout.index.exists() else ()
+    if known and all(layout.validation(host).exists() for host in known) and not has_telemetry(layout, known):
+        raise UpstreamMissing(
+            f"the episodes of {layout.data} hold logs and no telemetry, so no detector can be trained on them; name a "
+            "data folder with checkpoints"
+        )
     raise UpstreamMissing(f"no checkpoint is under {layout.data}; train some with: {command(store, layout.data)}")
 
 

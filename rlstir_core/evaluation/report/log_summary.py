@@ -11,12 +11,15 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from rlstir_core.episodes.validation.verdicts import read_validation
+from rlstir_core.contract.reasons import ReasonCode
+from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation
 from rlstir_core.evaluation.report.markdown import plural
 from rlstir_core.hostlogs.store import host_counts
 from rlstir_core.results.layout import Layout
 
 _NAMED = 8
+# what telemetry would have to bring; nothing is wrong with logs that lack it
+_AS_LOGS_ARE = {ReasonCode.LABEL_MISSING, ReasonCode.CHANNEL_MISSING, ReasonCode.META_UNKNOWN_PROFILE}
 _PLACES = 5
 
 
@@ -52,7 +55,7 @@ def log_overview(layout: Layout, hosts: Sequence[str]) -> LogOverview:
     for host in hosts:
         known = read_validation(layout.validation(host))
         episodes[host] = len(known)
-        verdicts.update(row.verdict for row in known)
+        verdicts.update(_verdict(row) for row in known)
         for row in known:
             if row.usable and row.t_start_wall_ns is not None and row.t_end_wall_ns is not None:
                 first = row.t_start_wall_ns if first is None else min(first, row.t_start_wall_ns)
@@ -85,6 +88,10 @@ def log_overview(layout: Layout, hosts: Sequence[str]) -> LogOverview:
         t_last_wall_ns=last,
         example=None if largest is None else (largest[1], largest[2]),
     )
+
+
+def _verdict(row: ValidationRow) -> str:
+    return "usable" if row.usable and _AS_LOGS_ARE.issuperset(row.reasons) else row.verdict
 
 
 def log_lines(overview: LogOverview) -> list[str]:

@@ -60,7 +60,7 @@ def _of_recipe(inputs: ReportInputs, path: Path) -> list[str]:
     chosen = chosen_model(inputs)
     if chosen is not None:
         model, side = chosen
-        lines.append(f"best by {side}: {model.name}, macro F1 {figure(model.metrics.macro_f1)} on these hosts")
+        lines.append(f"best by {side}: {model.name}; on test, macro F1 {figure(model.metrics.macro_f1)}")
         if model.new_host.lo is not None:
             lines.append(f"  for a new host like them: {figure(model.new_host)}")
     if is_void(inputs):
@@ -72,9 +72,9 @@ def _of_recipe(inputs: ReportInputs, path: Path) -> list[str]:
     if history is not None and history.previous is not None:
         lines.append(made_lines(history)[-1])
     for baseline in inputs.baselines:
-        lines.append(f"  {baseline.name}: {figure(baseline.metrics.macro_f1)}")
+        lines.append(f"  baseline {baseline.name}: macro F1 {figure(baseline.metrics.macro_f1)}")
     for gap in inputs.gaps[:1]:
-        lines.append(f"random split of {gap.model}: {figure(gap.random)}, gap {figure(gap.gap)}")
+        lines.append(f"random split of {gap.model}: macro F1 {figure(gap.random)}, gap {figure(gap.gap)}")
     if inputs.untested:
         lines.append(f"untested: {listed([f'{u.kind} {u.name}' for u in inputs.untested[:8]])}")
     for fault in inputs.quality.index_faults[:3]:
