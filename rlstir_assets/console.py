@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Console", "plain"]
 
-_EVERY_S = 1.9  # something new, or the same with its seconds, at least this often where there is no terminal
+_EVERY_S = 10.0  # what is being done, this often where there is no terminal: logs are kept
 _NAME_COLUMNS = 32  # of a finished step, so that seconds stand below each other
 
 
@@ -96,17 +96,16 @@ class _Bar:
     """One line at the bottom of the terminal, whole at 80 columns."""
 
     def __init__(self) -> None:
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import TimeRemainingColumn as LeftColumn
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
         from rich.table import Column
 
         words = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._progress: Progress = Progress(
             TextColumn("  {task.description}", table_column=words, markup=False),
-            BarColumn(bar_width=14),
+            BarColumn(bar_width=10),
             TaskProgressColumn(),
-            TimeElapsedColumn(),
-            LeftColumn(),
+            TimeRemainingColumn(),
+            TextColumn("left"),
             transient=True,
             expand=True,
         )

@@ -259,7 +259,7 @@ class _Watcher:
         self._cursor: str | None = None
 
     def __enter__(self) -> None:
-        self._console.count(0, self._n_steps, f"{self._title}: starting", counted=True)
+        self._console.count(0, self._n_steps, f"{self._title} 0/{self._n_steps}: starting", counted=True)
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
@@ -299,8 +299,9 @@ class _Watcher:
             self._running[name].note = entry.user_message
 
     def _line(self) -> str:
-        now = ", ".join(f"{name} ({step.note})" if step.note else name for name, step in self._running.items())
-        return f"{self._title}: {self._done}/{self._n_steps} done" + (f"; {now}" if now else "")
+        running = {name.removeprefix("checkpoint/"): step.note for name, step in self._running.items()}
+        now = ", ".join(f"{name} ({note})" if note else name for name, note in running.items())
+        return f"{self._title} {self._done}/{self._n_steps}: {now or 'starting'}"
 
 
 @dataclass

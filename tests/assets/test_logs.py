@@ -64,7 +64,7 @@ def test_templates_of_a_file_are_written_as_a_table(invoke: Any, tmp_path: Path)
         (("import", "logs", "."), "no log in"),
         (("import", "knowledge", "none"), "is not there"),
         (("templates", "none", "--out", "t.csv"), "none"),
-        (("export", "ecs", "--data", "none", "--out", "x"), "holds no log rows"),
+        (("export", "ecs", "--data", "none", "--out", "x"), "is not there; name one"),
         (("export", "navigator", "--data", "none", "--out", "x", "--host", "a/b"), "not a safe identifier"),
     ],
 )

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from rlstir_core.atomic import replacing
 from rlstir_core.errors import UpstreamMissing
-from rlstir_core.remedies import how_to_make
+from rlstir_core.remedies import how_to_make, how_to_make_all
 from rlstir_core.results.layout import Layout
 
 Target = Literal["ecs", "timesketch"]
@@ -74,15 +74,18 @@ def log_files(layout: Layout, hosts: Iterable[str] = ()) -> list[Path]:
     base = layout.log_events("x").parent
     named = sorted(hosts)
     folders = [layout.log_events(host) for host in named] if named else sorted(base.glob("host=*"))
-    for folder in folders:
-        if not folder.is_dir():
-            raise UpstreamMissing(f"{folder} is not there; make it with: {how_to_make('log_events')}")
+    if not layout.data.is_dir():
+        raise UpstreamMissing(f"data folder {layout.data} is not there; name one that `rlstir materialize` made")
+    known = [folder.name.partition("=")[2] for folder in sorted(base.glob("host=*"))]
+    for host in named:
+        if host not in known:
+            raise UpstreamMissing(
+                f"host {host!r} has no log rows in {layout.data} ({', '.join(known[:20]) or 'no host'} has); make them "
+                f"with: {how_to_make('log_events')}"
+            )
     found = [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
     if not found:
-        raise UpstreamMissing(
-            f"{base} holds no log rows; make them with: rlstir materialize --data {layout.data} "
-            "--select '+key:log_events'"
-        )
+        raise UpstreamMissing(f"{base} holds no log rows; make them with: {how_to_make_all('+key:log_events')}")
     return found
 
 
