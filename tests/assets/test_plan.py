@@ -7,73 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from rlstir_core.contract.registry import MODES, load_registry
-from rlstir_core.datasets.store import read_split
-from rlstir_core.detectors.models import MODELS
-from rlstir_core.detectors.study import StudyOptions
-from rlstir_core.detectors.why import why_trained
+from rlstir_core.contract.registry import load_registry
 from rlstir_core.episodes.store.index import read_index
 from rlstir_core.episodes.store.writer import write_episode, write_index
 from rlstir_core.episodes.validation.kinds import seems_logs_alone
 
 pytestmark = pytest.mark.slow
-ALL = [(model, mode) for mode in MODES for model in MODELS]
-GRU = [("gru", "realistic")]
-
-
-def why(driven: Any, split: Any = None, schema: str = "", trained: Any = GRU, **options: Any) -> list[str]:
-    """The reasons for training what was trained in the shared run."""
-    split = split or read_split(driven.layout, "host")
-    given = StudyOptions(recipe="host", split=split.settings, **options)
-    return list(why_trained(driven.layout, given, split, schema or same_schema(driven), trained))
-
-
-def same_schema(driven: Any) -> str:
-    from rlstir_core.telemetry.schema import read_schema
-
-    return read_schema(driven.layout.feature_schema).sha256
-
-
-def moved(split: Any, names: Any, host: str = "") -> Any:
-    """The split with other train episodes, of a host of that name."""
-    (first,) = split.rounds
-    rounds = (msgspec.structs.replace(first, train=tuple(names)),)
-    known = set(first.train)
-    episodes = tuple(
-        msgspec.structs.replace(info, host=host or info.host) if info.episode_id not in known else info
-        for info in split.episodes
-    )
-    return msgspec.structs.replace(split, rounds=rounds, episodes=episodes)
-
-
-def test_a_training_is_explained_by_what_changed(driven: Any) -> None:
-    split = read_split(driven.layout, "host")
-    (first,) = split.rounds
-    both = (*first.train, *first.test[:2])
-    assert why(driven, moved(split, both, "host-3")) == ["host-3 (2 episodes) is new on the train side"]
-    assert why(driven, moved(split, both, split.trained_on[0].host)) == [
-        f"new episodes on the train side: 2 of {split.trained_on[0].host}"
-    ]
-    assert why(driven, moved(split, first.train[1:])) == ["1 episode left the train side"]
-    assert why(driven, preset="rtx4060") == ["preset rtx4060 instead of smoke"]
-    assert why(driven, schema="other") == ["the feature schema changed"]
-    assert why(driven, overrides=("train.batch=8",)) == [
-        "numbers of the preset, the way of training or a file of the checkpoint changed"
-    ]
-
-
-def test_models_that_were_not_trained_or_are_damaged_are_counted_apart(own_driven: Any) -> None:
-    own_driven.layout.checkpoint("host", "gru", "oracle").unlink()
-    own_driven.layout.checkpoint("host", "cnn", "oracle").write_text("{")
-    split = read_split(own_driven.layout, "host")
-    found = why_trained(
-        own_driven.layout, StudyOptions(recipe="host", split=split.settings), split, same_schema(own_driven), ALL
-    )
-    assert (found["not trained yet"], found["the checkpoint is damaged"]) == (1, 1)
-    assert sum(found.values()) == len(ALL)
 
 
 def test_a_dry_run_says_what_it_would_make_and_touches_nothing(own_driven: Any, invoke: Any) -> None:
