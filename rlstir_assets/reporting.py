@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import re
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from rlstir_assets.console import plain
 from rlstir_core.errors import ConfigError, RlstirError, SplitRefused
 
 OWNERS = ["team:rlstir"]
+_COLUMNS = 50  # of a page 1,400 px wide: the UI cuts longer lines off and does not break them there
 # The command that `how_to_make` names, as a click.
 _MAKE = re.compile(r"(?:--recipe (?P<partition>[\w.-]+) )?--select key:(?P<key>[\w/]+)")
 _LAUNCHPAD = (
@@ -123,9 +125,10 @@ def opening(report: str) -> str:
             break
         if block.lstrip().startswith(("#", "-", "|", "!", "<", ">", "`")):
             continue
-        if len(kept) + len(block) + 2 >= _SHOWN_IN_PLACE:
+        lines = "\\\n".join(textwrap.wrap(block, _COLUMNS, break_long_words=False, break_on_hyphens=False))
+        if len(kept) + len(lines) + 2 >= _SHOWN_IN_PLACE:
             break
-        kept += f"\n\n{block}" if kept else block
+        kept += f"\n\n{lines}" if kept else lines
     return kept
 
 

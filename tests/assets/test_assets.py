@@ -273,6 +273,7 @@ def test_the_report_shows_its_answer_its_picture_and_its_figures_on_its_page(
 def test_the_opening_of_a_report_is_its_first_paragraphs() -> None:
     text = "# Title\n\n- a list\n\n## Answer\n\nOne.\n\n![p](x.png)\n\nTwo.\n\n## More\n\nThree."
     assert opening(text) == "One.\n\nTwo."
+    assert opening("# T\n\n" + "word " * 20) == " ".join(["word"] * 10) + "\\\n" + " ".join(["word"] * 10)
     assert opening(f"# T\n\nOne.\n\n{'long ' * 300}") == "One."
 
 
