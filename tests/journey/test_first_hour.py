@@ -14,8 +14,8 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def nexts(text: str) -> list[list[str]]:
 
 
 def test_from_a_report_to_own_episodes(
-    own_driven: Any, invoke: Any, tmp_path: Path, small_store: Callable[..., Path]
+    own_driven: Any, invoke: Any, tmp_path: Path, small_store: Callable[..., Path], environment: Any, tool: Any
 ) -> None:
     store, data, home = own_driven.store, own_driven.data, own_driven.home
     here = ("--store", store, "--data", data)
@@ -77,7 +77,12 @@ def test_from_a_report_to_own_episodes(
     verdicts = [json.loads(line)["verdict"] for line in listed.stdout.splitlines()]
     assert len(verdicts) == 13 and "not validated" not in verdicts
     again = said(invoke("materialize", *here, home=home), "nothing was new: every asset is up to date")
-    assert nexts(again)[-1][:1] == ["ui"]
+    shown = """{ assetNodeOrError(assetKey: {path: "comparison_v2"}) { ... on AssetNode {
+      assetMaterializations(limit: 1) { partition metadataEntries { label ... on MarkdownMetadataEntry { mdStr } } } } } }"""
+    with opened(tool("rlstir"), nexts(again)[-1], home, environment(home)) as (ask, _):
+        (last,) = ask(shown)["assetNodeOrError"]["assetMaterializations"]
+    answer = next(entry["mdStr"] for entry in last["metadataEntries"] if entry["label"] == "answer")
+    assert last["partition"] == "host" and "13 test" in " ".join(answer.split())
 
 
 def test_from_own_logs_to_findings_and_the_ui(
@@ -105,33 +110,40 @@ def test_from_own_logs_to_findings_and_the_ui(
     said(invoke(*export), "10 rows in timeline.jsonl")
     said(invoke(*step), "nothing was new", "log rows: auth 10")
 
+    made = '{ assetNodeOrError(assetKey: {path: "log_events"}) { ... on AssetNode { partitionKeys } } }'
+    with opened(tool("rlstir"), ["ui"], tmp_path, environment(home)) as (ask, out):
+        assert ask(made)["assetNodeOrError"]["partitionKeys"] == ["web1"]
+    # without a word of where, it is what was worked on last
+    assert f"opening the UI for {store} and {store}-data" in out[0]
+
+
+@contextmanager
+def opened(program: str, words: list[str], cwd: Path, env: dict[str, str]) -> Iterator[tuple[Any, list[str]]]:
+    """`rlstir ui` as a person opens it, and closes it with Ctrl-C: (its GraphQL, what it printed)."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    opened = subprocess.Popen(
-        [tool("rlstir"), "ui", "--port", str(port)],
-        cwd=tmp_path,
-        env=environment(home),
+    process = subprocess.Popen(
+        [program, *words, "--port", str(port)],
+        cwd=cwd,
+        env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
+    out: list[str] = []
     try:
-        answer = asked(port, "{ partitionSets: assetNodes { assetKey { path } } }", opened)
-        assert ["log_events"] in [node["assetKey"]["path"] for node in answer["partitionSets"]]
-        made = '{ assetNodeOrError(assetKey: {path: "log_events"}) { ... on AssetNode { partitionKeys } } }'
-        assert asked(port, made, opened)["assetNodeOrError"]["partitionKeys"] == ["web1"]
+        yield lambda query: asked(port, query, process), out
     finally:
-        os.killpg(opened.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         try:
-            out, _ = opened.communicate(timeout=30)
+            out.append(process.communicate(timeout=30)[0])
         except subprocess.TimeoutExpired:
-            os.killpg(opened.pid, signal.SIGKILL)
-            out, _ = opened.communicate()
-    # without a word of where, it is what was worked on last
-    assert f"opening the UI for {store} and {store}-data" in out
-    assert "SupersessionWarning" not in out
+            os.killpg(process.pid, signal.SIGKILL)
+            out.append(process.communicate()[0])
+    assert f"http://127.0.0.1:{port} in a moment" in out[0]
+    assert "SupersessionWarning" not in out[0] and "Traceback" not in out[0]
 
 
 def asked(port: int, query: str, process: subprocess.Popen[str]) -> Any:
