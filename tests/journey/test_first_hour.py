@@ -78,7 +78,8 @@ def test_from_a_report_to_own_episodes(
     assert len(verdicts) == 13 and "not validated" not in verdicts
     again = said(invoke("materialize", *here, home=home), "nothing was new: every asset is up to date")
     shown = """{ assetNodeOrError(assetKey: {path: "comparison_v2"}) { ... on AssetNode {
-      assetMaterializations(limit: 1) { partition metadataEntries { label ... on MarkdownMetadataEntry { mdStr } } } } } }"""
+      assetMaterializations(limit: 1) { partition
+      metadataEntries { label ... on MarkdownMetadataEntry { mdStr } } } } } }"""
     with opened(tool("rlstir"), nexts(again)[-1], home, environment(home)) as (ask, _):
         (last,) = ask(shown)["assetNodeOrError"]["assetMaterializations"]
     answer = next(entry["mdStr"] for entry in last["metadataEntries"] if entry["label"] == "answer")
