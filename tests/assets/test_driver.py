@@ -42,7 +42,7 @@ def test_a_full_run_says_what_it_does_and_ends_with_a_summary_of_one_screen(driv
     assert "two records in one line, both kept" in lines[2]
     for title in ("index: making", "hosts elliott-thinkpad, k-gamingcom: making", "recipe host: making 12 checkpoints"):
         assert any(line.startswith(title) for line in lines), title
-    closing = lines[max(i for i, line in enumerate(lines) if line.startswith("  recipe host: ")) + 1 :]
+    closing = lines[max(i for i, line in enumerate(lines) if line.startswith("  comparison_v2 ")) + 1 :]
     assert 5 <= len(closing) <= 25
     assert closing[-1].startswith("next: ")
     assert any(line.startswith("report: ") and line.endswith("comparison_v2.md") for line in closing)

@@ -97,7 +97,7 @@ def test_a_run_over_a_hostile_store_says_everything_as_plain_text(
     assert MARK in lines_of(run.stdout)
     lines_of(run.stderr)
     assert MARK in assert_folder_is_plain(driven.data)
-    monkeypatch.chdir(driven.home)
+    monkeypatch.setenv("DAGSTER_HOME", str(driven.home))
     assert MARK in assert_instance_is_plain(driven.home)
     report = driven.layout.report("host")
     inputs = read_inputs(driven.layout, "host")
