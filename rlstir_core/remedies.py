@@ -64,11 +64,6 @@ def materialize(*words: str) -> str:
     return command("materialize", *words, place=_HERE.get(_ANYWHERE))
 
 
-def on_data(name: str, *words: str) -> str:
-    """`rlstir NAME WORDS` for the data folder at hand."""
-    return command(name, *words, place=Workplace(data=_HERE.get(_ANYWHERE).data))
-
-
 def how_to_make(key: str, recipe: str = "") -> str:
     """The command that makes one asset (of one recipe): the remedy that a refusal names."""
     return how_to_make_all(f"key:{key}", recipe)

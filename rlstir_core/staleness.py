@@ -58,6 +58,11 @@ def stale_host_stages(store: Path, layout: Layout, host: str, index: StoreIndex 
     index = index or load_index(layout.index)
     if host_changes(store, layout, host, registry=load_registry(store), index=index):
         return HOST_STAGES
+    return later_stages(layout, host)
+
+
+def later_stages(layout: Layout, host: str) -> tuple[str, ...]:
+    """The stages after validation that have something to do, where the verdicts themselves are current."""
     stale = set()
     for upstream, name, changes in _STAGES:
         try:

@@ -97,12 +97,10 @@ def _scores(inputs: "ReportInputs") -> list[dict[str, str | float | None]]:
     "card beside each checkpoint.",
 )
 def comparison_v2(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
-    from rlstir_core.evaluation.detectors.detector_eval import read_inputs
     from rlstir_core.evaluation.report.comparison import write_comparison
 
     with refusals():
-        layout, recipe = settings.opened().layout, context.partition_key
-        written, inputs = write_comparison(layout, recipe, teller(context)), read_inputs(layout, recipe)
+        written = write_comparison(settings.opened().layout, context.partition_key, teller(context))
     chosen = written.chosen
     best: dict[str, str | float] = {"chosen": "no realistic model has a figure on every side"}
     if chosen is not None:
@@ -113,7 +111,7 @@ def comparison_v2(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
         metadata={
             "answer": dg.MetadataValue.md(opening(written.markdown.read_text())),
             "models": dg.MetadataValue.md(written.inline),
-            "scores": table(_scores(inputs) if inputs is not None else []),
+            "scores": table(_scores(written.inputs)),
             "report": dg.MetadataValue.text(str(written.markdown)),  # a text is broken into lines, a path is not
             "html": dg.MetadataValue.text(str(written.html)),
             **best,

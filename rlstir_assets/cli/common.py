@@ -64,9 +64,14 @@ def folder(value: str | None, variable: str, default: str) -> Path:
     return Path(named).absolute()
 
 
-def next_step(store: Path, *more: str) -> str:
-    """The line that says how to go on with `store`; a store of its own place gets a data folder of its own too."""
-    return plain(f"next: {remedies.command('materialize', *(more or _recipe(store)), place=place_of(store))}")
+def next_step(store: Path) -> str:
+    """The line that says how to go on with `store`."""
+    return plain(f"next: {how_to_go_on(store)}")
+
+
+def how_to_go_on(store: Path) -> str:
+    """The command that makes what `store` allows; a store of its own place gets a data folder of its own too."""
+    return remedies.command("materialize", *_recipe(store), place=place_of(store))
 
 
 def _recipe(store: Path) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from click.core import ParameterSource
 
 from rlstir_assets.cli.common import STORE_HELP, fail, folder, names, next_step, refusing
 from rlstir_assets.console import Console, plain
-from rlstir_assets.environment import check_choices
 from rlstir_core.errors import ConfigError
 from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command
 
@@ -51,7 +50,12 @@ def validate(files: tuple[Path, ...], store: str | None, out: Path | None, as_js
         from rlstir_core.episodes.validation.validate import validate_files, validate_store
 
         registry = load_registry(source)
-        found = validate_files(files, registry=registry) if files else validate_store(source, registry=registry)
+        index = None if files else read_index(source)
+        found = (
+            validate_files(files, registry=registry)
+            if index is None
+            else validate_store(source, registry=registry, index=index)
+        )
         for file, verdict in found:
             verdicts[verdict.verdict] += 1
             reasons.update(verdict.reasons)
@@ -62,7 +66,6 @@ def validate(files: tuple[Path, ...], store: str | None, out: Path | None, as_js
             if files or (not verdict.usable and verdicts["reject"] <= _NAMED):
                 detail = f": {verdict.detail}" if verdict.detail else ""
                 console.say(f"{file}: {verdict.verdict}{f' ({verdict.reason})' if verdict.reason else ''}{detail}")
-        faults = () if files else read_index(source).faults
         if out is not None:
             write_text(out.absolute(), "".join(f"{line}\n" for line in lines))
     if as_json:
@@ -73,7 +76,7 @@ def validate(files: tuple[Path, ...], store: str | None, out: Path | None, as_js
             click.echo(f"  and {verdicts['reject'] - _NAMED} more are rejected; --out writes a line for every tarball")
         for code, n in reasons.most_common(15) if not files else ():
             click.echo(f"  {code}: {n}")
-        for fault in faults[:_NAMED]:
+        for fault in index.faults[:_NAMED] if index is not None else ():
             click.echo(plain(f"  index {fault.detail}"))
         if out is not None:
             click.echo(plain(f"verdicts: {out}"))
@@ -163,7 +166,6 @@ def materialize(
     """
     given = click.get_current_context().get_parameter_source("train_hosts") is ParameterSource.COMMANDLINE
     _require_heeded(recipe, train_hosts if given else "", test_hosts, train_corpora)
-    check_choices(preset=preset, overrides=overrides, train_hosts=names(train_hosts))
     source, target = folder(store, "RLSTIR_STORE", DEFAULT_STORE), folder(data, "RLSTIR_DATA", DEFAULT_DATA)
     with Console(quiet=as_json) as console:
         console.say(f"materializing {source} into {target}")

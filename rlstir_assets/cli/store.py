@@ -8,7 +8,17 @@ from typing import Any
 
 import click
 
-from rlstir_assets.cli.common import READ_HELP, STORE_HELP, as_text, fail, folder, next_step, place_of, refusing
+from rlstir_assets.cli.common import (
+    READ_HELP,
+    STORE_HELP,
+    as_text,
+    fail,
+    folder,
+    how_to_go_on,
+    next_step,
+    place_of,
+    refusing,
+)
 from rlstir_assets.console import Console, plain
 from rlstir_core.errors import ConfigError
 from rlstir_core.remedies import DEFAULT_STORE, Workplace, command
@@ -74,11 +84,13 @@ def list_(what: str, store: str | None, data: str | None, host: str, as_json: bo
         from rlstir_core.evaluation.report.listing import list_results
 
         if data is not None and not target.is_dir():
-            raise ConfigError(f"--data {target} is not there; name a data folder, or make one with: {_make(source)}")
+            raise ConfigError(
+                f"--data {target} is not there; name a data folder, or make one with: {how_to_go_on(source)}"
+            )
         n = _print(list_results(layout), as_json, _result)
         if not n and not as_json:
             click.echo(plain(f"no results in {target}"))
-        following = command("ui", place=Workplace(store=source, data=target)) if n else _make(source)
+        following = command("ui", place=Workplace(store=source, data=target)) if n else how_to_go_on(source)
     else:
         from rlstir_core.episodes.store.index import read_index
         from rlstir_core.evaluation.report.listing import list_episodes, list_hosts
@@ -94,13 +106,9 @@ def list_(what: str, store: str | None, data: str | None, host: str, as_json: bo
             for fault in index.faults[:_NAMED]:
                 click.echo(plain(f"index {fault.detail}"))
         following = command("list", "results", place=Workplace(store=source, data=target))
-        following = following if target.is_dir() else _make(source)
+        following = following if target.is_dir() else how_to_go_on(source)
     if not as_json:
         click.echo(plain(f"next: {following}"))
-
-
-def _make(store: Path) -> str:
-    return next_step(store).removeprefix("next: ")
 
 
 def _print(found: Iterable[Any], as_json: bool, line: Any) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlstir_assets.console import Console
-from rlstir_assets.environment import blaming
+from rlstir_assets.environment import blaming, check_choices
 from rlstir_core.errors import ConfigError, SplitRefused, UpstreamMissing
 
 if TYPE_CHECKING:
@@ -61,13 +61,12 @@ def materialize(request: Request, console: Console) -> Outcome:
     from rlstir_core.episodes.store.binding import check_departures, check_store
     from rlstir_core.episodes.store.index import read_index
     from rlstir_core.episodes.validation.kinds import seems_logs_alone
-    from rlstir_core.learning.presets import preset
     from rlstir_core.remedies import work_at
     from rlstir_core.results.layout import Layout
     from rlstir_core.results.lock import holding
 
     work_at(request.store, request.data)
-    preset(request.preset, request.overrides)
+    check_choices(preset=request.preset, overrides=request.overrides, train_hosts=request.train_hosts)
     console.state("reading the index")
     index = read_index(request.store)
     registry = load_registry(request.store)
@@ -186,11 +185,11 @@ class _Driver:
     def run(self) -> Outcome:
         from rlstir_assets.driver import plan
         from rlstir_core.episodes.store.index import read_index
-        from rlstir_core.episodes.validation.kinds import has_telemetry, seems_logs_alone
+        from rlstir_core.episodes.validation.kinds import has_telemetry
 
         settings, layout, wanted = self.settings, self.settings.layout, self.wanted
         index = read_index(self.request.store)
-        seems = wanted is None and seems_logs_alone(self.request.store, index, settings.registry())
+        seems = wanted is None and _is_of_logs_alone(settings, index)
         self._make(plan.plan_index(settings, index, wanted, known=self._partitions()))
         if _asks_for_hosts(wanted):
             self._of_hosts(settings.index(), logs_alone=seems)

@@ -87,17 +87,17 @@ def plan_index(settings: Settings, index: StoreIndex, wanted: Wanted, *, known: 
 def stale_hosts(settings: Settings, index: StoreIndex, *, logs_alone: bool = False) -> Hosts:
     """Every host's stages that have something to do, by what the index says now; of logs alone there are fewer."""
     from rlstir_core.episodes.validation.current import host_changes
-    from rlstir_core.staleness import stale_host_stages
+    from rlstir_core.staleness import HOST_STAGES, later_stages
 
+    store, layout, registry = settings.store_path, settings.layout, settings.registry()
     stages: dict[str, tuple[str, ...]] = {}
     changes: dict[str, HostChanges] = {}
     for host in index.hosts:
-        found = stale_host_stages(settings.store_path, settings.layout, host, index)
-        stages[host] = tuple(stage for stage in found if not (logs_alone and stage in _OF_TELEMETRY))
+        found = host_changes(store, layout, host, registry=registry, index=index)
+        stale = HOST_STAGES if found else later_stages(layout, host)
+        stages[host] = tuple(stage for stage in stale if not (logs_alone and stage in _OF_TELEMETRY))
         if stages[host]:
-            changes[host] = host_changes(
-                settings.store_path, settings.layout, host, registry=settings.registry(), index=index
-            )
+            changes[host] = found
     return Hosts(stages=stages, changes=changes)
 
 
@@ -134,31 +134,32 @@ def plan_recipe(settings: Settings, recipe: str, wanted: Wanted) -> Todo | None:
 
     layout, hosts, options = settings.layout, settings.validated_hosts(), settings.options(recipe)
     stale = stale_recipe_assets(layout, options, hosts, settings.registry())
-    split, kept = None, frozenset[str]()
+    kept = frozenset[str]()
     if stale["split"] or (wanted is not None and "split" in wanted):
         split = try_split(layout, recipe, hosts, settings.split_settings())
         kept = kept_checkpoints(layout, options, split)
     else:
         split = read_split(layout, recipe)
     made = {name: is_stale and name not in kept for name, is_stale in stale.items()}
-    why = [] if split is None else _of_recipe(settings, recipe, made, split)
-    todo = _todo(f"recipe {recipe}", stale, wanted, (recipe,), why)
+    todo = _todo(f"recipe {recipe}", stale, wanted, (recipe,), _of_recipe(settings, recipe, made, split))
     return todo if todo is None or wanted is not None else replace(todo, kept=kept)
 
 
 def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts, wanted: Wanted = None) -> Todo | None:
     """What a recipe will probably ask for after its hosts have changed, by the split that lies there."""
+    from rlstir_core.contract.registry import MODES
     from rlstir_core.datasets.store import read_split
+    from rlstir_core.detectors.models import MODELS
     from rlstir_core.staleness import HOST_STAGES
 
-    title = f"recipe {recipe}"
+    title, trained = f"recipe {recipe}", (f"{len(MODES) * len(MODELS)} checkpoints", "baselines")
     if wanted is not None:
         early = {*INDEX_ASSETS, *HOST_STAGES, *LAB_ASSETS}
         return Todo(title=title, assets=tuple(sorted(wanted - early)), partitions=(recipe,))
     try:
         split = read_split(settings.layout, recipe)
     except UpstreamMissing:
-        return Todo(title=title, assets=("split", "12 checkpoints", "baselines", "detector_eval", "comparison_v2"))
+        return Todo(title=title, assets=("split", *trained, "detector_eval", "comparison_v2"))
     touched = set(hosts.changed)
     train = sorted(touched & {info.host for info in split.trained_on})
     test = sorted(touched & {info.host for info in split.tested} - set(train))
@@ -166,7 +167,7 @@ def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts, wanted: Wanted
     why = [f"{_some(train)}: on the train side, so all models are trained again"] if train else []
     why += [f"{_some(test)}: on the test side alone, so models are scored again, not trained"] if test else []
     why += [f"{_some(new)}: new, the split decides"] if new else []
-    assets = ("split", *(("12 checkpoints", "baselines") if train or new else ()), "detector_eval", "comparison_v2")
+    assets = ("split", *(trained if train or new else ()), "detector_eval", "comparison_v2")
     return Todo(title=title, assets=assets, why=tuple(why)) if touched else None
 
 

@@ -1,7 +1,7 @@
 """One Dagster run after another, as the UI would make them, with their events followed.
 
 The same executor and the same instance as the UI: `execute_job` on the implicit asset job. What does not
-belong here: which assets need a run (`materialize.py`).
+belong here: which assets need a run (`plan.py`).
 """
 
 from __future__ import annotations
@@ -71,12 +71,7 @@ def run_assets(
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
     }
     try:
-        with (
-            _driver_log(),
-            _alive(watcher.name),
-            watcher,
-            _noticing_interrupts() as interrupted,
-        ):
+        with _driver_log(), _alive(watcher.name), watcher, _noticing_interrupts() as interrupted:
             result = dg.execute_job(
                 ReconstructableJob(repository, job.name),
                 instance=instance,

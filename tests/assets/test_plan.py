@@ -29,7 +29,7 @@ def test_a_dry_run_says_what_it_would_make_and_touches_nothing(own_driven: Any, 
     only = invoke(*here, "--select", "key:checkpoint/gru_oracle", "--json", home=own_driven.home)
     assert '"would_make": [\n  "recipe host: making checkpoint/gru_oracle"\n ]' in only.stdout
     none = invoke(*here, "--recipe", "corpus", home=own_driven.home)
-    assert none.exit_code == 0 or "corpus" in none.stderr
+    assert none.exit_code == 2 and "corpus" in none.stderr
 
 
 def test_a_dry_run_on_a_bare_store_foresees_the_whole_line(invoke: Any, tmp_path: Path, small_store: Any) -> None:

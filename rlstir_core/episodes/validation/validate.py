@@ -69,13 +69,15 @@ class HostValidation:
         return unbelievable(self.host, self.rows)
 
 
-def validate_store(store: Path, *, registry: Registry, limits: Limits | None = None) -> Iterator[tuple[str, Verdict]]:
+def validate_store(
+    store: Path, *, registry: Registry, index: StoreIndex | None = None, limits: Limits | None = None
+) -> Iterator[tuple[str, Verdict]]:
     """(path, verdict) of every tarball of the store, by path; StoreError when there is no index.
 
     Tarballs that no index line names, index lines that name no readable tarball, and links or unsafe names that
     look like tarballs have verdicts too; a name that is not printable comes escaped.
     """
-    index = read_index(store)
+    index = index or read_index(store)
     entries = {entry.path: entry for entry in index.entries}
     orphans = set(index.orphans)
     refused = {

@@ -46,6 +46,7 @@ class Written:
     html: Path
     inline: str
     chosen: ModelEvaluation | None  # the realistic model that validation chose
+    inputs: ReportInputs
     sha256: str
 
 
@@ -90,6 +91,7 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
         html=html,
         inline=inline_forest(inputs.models, inputs.baselines),
         chosen=chosen[0] if chosen is not None and chosen[1] == "validation" else None,
+        inputs=inputs,
         sha256=sha256,
     )
 
