@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rlstir_core.hostlogs.windows.times import parse_time
+from rlstir_core.hostlogs.times.spelled import parse_time
 
 QUIET_NS = 1_800_000_000_000
 _KEPT = 1000  # reasons of one episode

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from rlstir_core.hostlogs.lines import Line
+from rlstir_core.hostlogs.opening.lines import Line
 from rlstir_core.hostlogs.schema import LogContext, LogRow, short_host
 from rlstir_core.text import MESSAGE_CHARS, decoded, one_line
 

@@ -24,7 +24,7 @@ from rlstir_core.episodes.store.writer import IndexRecord, append_index, write_e
 from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.attack.labels import FileLabel, LabelTable, read_labels
 from rlstir_core.hostlogs.attack.techniques import techniques
-from rlstir_core.hostlogs.containers import Found, files
+from rlstir_core.hostlogs.opening.containers import Found, files
 from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.ids import host_id, slug

@@ -20,8 +20,8 @@ from rlstir_core.episodes.store.writer import jsonl_bytes, write_episode, write_
 from rlstir_core.episodes.validation.current import decode_sha256
 from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.errors import ConfigError
+from rlstir_core.hostlogs.opening.recognise import recognise
 from rlstir_core.hostlogs.parsers import spec_of, specs
-from rlstir_core.hostlogs.recognise import recognise
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.importers.logs import import_logs

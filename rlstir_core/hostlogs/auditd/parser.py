@@ -18,7 +18,7 @@ from rlstir_core.hostlogs.auditd.pairs import PairReader
 from rlstir_core.hostlogs.auditd.record import AuditRecord, parse
 from rlstir_core.hostlogs.auditd.sockaddr import from_bytes, from_text
 from rlstir_core.hostlogs.auditd.tables import ARCHES, ERRORS, SYSCALLS
-from rlstir_core.hostlogs.lines import lines
+from rlstir_core.hostlogs.opening.lines import lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
 from rlstir_core.hostlogs.spec import Head, ParserSpec
 from rlstir_core.hostlogs.templates.structured import PARAMETER, kind, place, program

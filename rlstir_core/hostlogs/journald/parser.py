@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from rlstir_core.hostlogs.journald.export_format import ExportEntry, entries
-from rlstir_core.hostlogs.lines import Line, lines
+from rlstir_core.hostlogs.opening.lines import Line, lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
 from rlstir_core.hostlogs.spec import Head, ParserSpec
 from rlstir_core.hostlogs.syslog.messages import message_parts

@@ -1,7 +1,7 @@
 """Syslog text to log rows: RFC 3164 with and without a year, RFC 5424, and rsyslog's ISO 8601 lines.
 
 A row is a line, with the indented lines after it. What the message says of users, addresses and commands comes
-from `messages.py`, the year from `times.py`. What does not belong here: kernel audit records in files of
+from `messages.py`, the year from `times/`. What does not belong here: kernel audit records in files of
 their own (`auditd/`), and the journal (`journald/`).
 """
 
@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from rlstir_core.hostlogs.lines import Line, lines
+from rlstir_core.hostlogs.opening.lines import Line, lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
 from rlstir_core.hostlogs.spec import Head, ParserSpec
 from rlstir_core.hostlogs.syslog.messages import message_parts
-from rlstir_core.hostlogs.syslog.times import YearGuess, in_year, iso_ns
+from rlstir_core.hostlogs.times.years import YearGuess, in_year, iso_ns
 from rlstir_core.hostlogs.unparsed import to_json, unparsed
 from rlstir_core.text import MESSAGE_CHARS, decoded, one_line
 

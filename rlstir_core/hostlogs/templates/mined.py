@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from rlstir_core.atomic import replacing
 from rlstir_core.errors import StoreError
-from rlstir_core.hostlogs.lines import lines
+from rlstir_core.hostlogs.opening.lines import lines
 from rlstir_core.hostlogs.templates.groups import Lookup, group
 from rlstir_core.hostlogs.templates.header import content_of, find_header, given_header
 from rlstir_core.hostlogs.templates.keys import Key

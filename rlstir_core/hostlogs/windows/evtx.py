@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 from evtx import PyEvtxParser
 
-from rlstir_core.hostlogs.lines import Line
+from rlstir_core.hostlogs.opening.lines import Line
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.spec import ParserSpec
+from rlstir_core.hostlogs.times.spelled import fits, parse_time
 from rlstir_core.hostlogs.unparsed import unparsed
 from rlstir_core.hostlogs.windows.event import (
     Envelope,
@@ -27,7 +28,6 @@ from rlstir_core.hostlogs.windows.event import (
     plan_row,
     provider_named,
 )
-from rlstir_core.hostlogs.windows.times import fits, parse_time
 
 MAX_BYTES = 256 << 20
 MAGIC = b"ElfFile\0"

@@ -2,7 +2,7 @@
 
 The fast decoder keeps the last of repeated keys and does not look at line ends; to prove a whole block clean costs a
 fraction of what it costs line by line. A block that is not proven may still be clean: it is then read by lines. What
-does not belong here: what an object means (`json_events.py`), and lines on their own (`lines.py`).
+does not belong here: what an object means (`json_events.py`), and lines on their own (`opening/`).
 """
 
 from __future__ import annotations

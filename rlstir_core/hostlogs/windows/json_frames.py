@@ -1,6 +1,6 @@
 """JSON values that do not stand one per line: an array of objects, or objects printed over many lines, as they stream.
 
-What does not belong here: what a value means, and JSON Lines (`lines.py`).
+What does not belong here: what a value means, and JSON Lines (`flat_blocks.py`).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from rlstir_core.hostlogs.lines import Line
+from rlstir_core.hostlogs.opening.lines import Line
 
 _BLOCK = 1 << 18  # scanned at a time: an unfinished text is scanned again from its start
 # to the next brace or bracket, over texts; a text may not hold a raw line end, so that a torn one ends there

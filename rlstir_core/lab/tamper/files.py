@@ -28,7 +28,7 @@ from rlstir_core.episodes.reading.strict import parse_object
 from rlstir_core.episodes.store.writer import append_index, write_episode
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.hostlogs.attack.truth import MAX_BYTES, TamperSpan, read_truth
-from rlstir_core.hostlogs.containers import Found, files
+from rlstir_core.hostlogs.opening.containers import Found, files
 from rlstir_core.lab.signals import stream
 from rlstir_core.lab.tamper.apply import Tampered, tampered
 from rlstir_core.lab.tamper.changes.operators import check

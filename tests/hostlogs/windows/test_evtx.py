@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from rlstir_core.hostlogs.schema import LogContext, LogRow
+from rlstir_core.hostlogs.times.spelled import parse_time
 from rlstir_core.hostlogs.windows.evtx import rows
-from rlstir_core.hostlogs.windows.times import parse_time
 
 ARCHIVE = Path(__file__).parents[4] / "shared" / "real" / "evtx_mdecrevoisier.tar.xz"
 needs_files = pytest.mark.skipif(not ARCHIVE.exists(), reason="../shared/real/evtx_mdecrevoisier is not there")

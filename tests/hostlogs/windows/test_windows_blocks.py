@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlstir_core.episodes.reading.strict import parse_line
-from rlstir_core.hostlogs.lines import lines
+from rlstir_core.hostlogs.opening.lines import lines
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.windows.flat_blocks import FlatBlocks, blocks, flat_objects
 from rlstir_core.hostlogs.windows.json_events import rows

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rlstir_core.hostlogs.attack.truth import TamperSpan
+from rlstir_core.hostlogs.opening.recognise import HEAD, recognise
 from rlstir_core.hostlogs.parsers import spec_of, spec_of_member
-from rlstir_core.hostlogs.recognise import HEAD, recognise
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.lab.tamper.formats.forms import as_text, form_of
 

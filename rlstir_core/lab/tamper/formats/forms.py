@@ -10,7 +10,7 @@ from typing import Protocol
 
 from rlstir_core.contract.members import log_member, log_of
 from rlstir_core.errors import ConfigError
-from rlstir_core.hostlogs.recognise import HEAD, recognise
+from rlstir_core.hostlogs.opening.recognise import HEAD, recognise
 from rlstir_core.lab.tamper.formats.audit_form import AuditForm
 from rlstir_core.lab.tamper.formats.journal_form import JournalForm
 from rlstir_core.lab.tamper.formats.syslog_form import SyslogForm

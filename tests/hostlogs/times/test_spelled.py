@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlstir_core.hostlogs.windows.times import Zone, fits, parse_time
+from rlstir_core.hostlogs.times.spelled import Zone, fits, parse_time
 
 NOON = int(datetime(2020, 10, 18, 12, 0, 5, tzinfo=UTC).timestamp()) * 10**9
 

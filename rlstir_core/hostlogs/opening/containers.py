@@ -23,7 +23,7 @@ from typing import IO, Any, Self, cast
 import zstandard
 
 from rlstir_core.errors import StoreError
-from rlstir_core.hostlogs.recognise import HEAD, UNKNOWN, Guess, recognise
+from rlstir_core.hostlogs.opening.recognise import HEAD, UNKNOWN, Guess, recognise
 
 _CHUNK = 1 << 18
 _ZSTD_WINDOW = 1 << 27
