@@ -98,6 +98,8 @@ LOG_EVENTS: Final[Words] = {
     "clock_mismatch": "EVTX: header and event name other times or ids",
     "duplicate": "the same event stood earlier in the episode",
     "parsed": "whether a parser knew the form",
+    "timed": "whether the event says a time that can be read; else ts_ns is that of the row before",
+    "assumed": "what of its time nobody says: year, zone",
 }
 
 GRAPHS: Final[Mapping[str, Words]] = {

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
+from rlstir_core.hostlogs.times.reading import LogEvidence, LogReading
+
 MISSING = -1  # an integer that the event does not have
 
 
@@ -37,6 +39,18 @@ class LogRow(msgspec.Struct, kw_only=True, gc=False):
     fields_json: str = "{}"
     clock_mismatch: bool = False  # EVTX: header and event name other times or other ids
     parsed: bool = True
+    timed: bool = True  # the event says its time, and it could be read
+    assumed: str = ""  # what of its time nobody says: `year`, `zone`, `year zone`
+
+    @property
+    def bare(self) -> bool:
+        """Whether no column but time, host and kind is filled: a shipper may have put the fields elsewhere.
+
+        A text of the log's own counts as filled; what stands in `message` of a Windows event is made here.
+        """
+        if self.pid >= 0 or self.exe or self.cmdline or self.user or self.sid:
+            return False
+        return bool(self.template) or not self.message
 
 
 class LogContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,11 +58,13 @@ class LogContext(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str = ""  # of the file, for messages
     host: str = ""  # where the events name none
-    near_ns: int | None = None  # a time of the episode: a syslog line without a year lies nearest to it
+    near_ns: int | None = None  # a time of the episode: where rows lie that say none
+    reading: LogReading = LogReading()  # what the whole log told of its times, before any of its rows is made
     line_bytes: int = 1 << 20  # a longer line becomes a row that is not parsed, cut to this
 
 
 Parser = Callable[[Iterable[bytes], LogContext], Iterator[LogRow]]
+Survey = Callable[[Iterable[bytes], LogEvidence], LogReading]
 
 
 def short_host(name: str) -> str:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rlstir_core.atomic import canonical_sha256, replacing, write_bytes
-from rlstir_core.contract.members import TAMPER_SPANS, TECHNIQUES
+from rlstir_core.contract.members import META, TAMPER_SPANS, TECHNIQUES
 from rlstir_core.contract.reasons import EpisodeRejected
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.reading.archive import members
@@ -28,6 +28,7 @@ from rlstir_core.hostlogs.attack.truth import MAX_BYTES, LogTruth, read_truth
 from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.table import TableBuilder
+from rlstir_core.hostlogs.times.reading import LogReading, reading_in
 from rlstir_core.progress import Progress, told_to
 from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
@@ -48,6 +49,9 @@ class LogCounts(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: dict[str, int] = {}  # by channel
     unparsed: dict[str, int] = {}
+    untimed: dict[str, int] = {}  # parsed, but the event says no time that can be read
+    bare: dict[str, int] = {}  # parsed, but no column is filled
+    assumed: dict[str, int] = {}  # rows by what of their time nobody says
     duplicates: int = 0
     mismatches: int = 0  # EVTX records whose header and event name other times or ids
     left_out: int = 0  # rows over the bound
@@ -125,13 +129,16 @@ def _wanted(layout: Layout, host: str) -> Ledger:
 
 
 def _write(store: Path, path: Path, row: ValidationRow) -> None:
-    builder, truth, unparsed = _parse(store, row)
+    builder, truth, tally = _parse(store, row)
     table = builder.finish(truth)
     labels = pc.value_counts(pc.list_flatten(table["label_ttp"]))
     counts = LogCounts(
         rows=dict(sorted(Counter(table["channel"].to_pylist()).items())),
-        unparsed=dict(sorted(unparsed.per_channel.items())),
-        unparsed_at=tuple(unparsed.first),
+        unparsed=dict(sorted(tally.unparsed.items())),
+        unparsed_at=tuple(tally.first),
+        untimed=dict(sorted(tally.untimed.items())),
+        assumed=dict(sorted(tally.assumed.items())),
+        bare=dict(sorted(tally.bare.items())),
         techniques=dict(sorted((each["values"], each["counts"]) for each in labels.to_pylist())),
         duplicates=sum(table["duplicate"].to_pylist()),
         mismatches=sum(table["clock_mismatch"].to_pylist()),
@@ -146,18 +153,21 @@ def _write(store: Path, path: Path, row: ValidationRow) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, _Unparsed]:
+def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, _Tally]:
     """Streams the tarball's logs through their parsers."""
     builder = TableBuilder(row.host, row.episode_id, ROWS_AT_MOST)
-    unparsed = _Unparsed()
+    tally = _Tally()
+    reading = LogReading()
     truth: dict[str, bytes] = {}
     try:
         with open_plain(store / row.path) as handle:
             frames = FrameReader(handle, Limits())
             for name, size, chunks in members(frames, Limits()):
                 if spec := spec_of_member(name):
-                    context = LogContext(name=name, host=row.host, near_ns=row.t_start_wall_ns)
-                    builder.add(name, unparsed.counted(name, spec.rows(chunks, context)))
+                    context = LogContext(name=name, host=row.host, near_ns=row.t_start_wall_ns, reading=reading)
+                    builder.add(name, tally.counted(name, spec.read(chunks, context)))
+                elif name == META:
+                    reading = reading_in(b"".join(chunks))  # the first member of an episode that an import wrote
                 elif name in (TECHNIQUES, TAMPER_SPANS) and size <= MAX_BYTES:
                     truth[name] = b"".join(chunks)
             same = frames.sha256 == row.sha256
@@ -168,22 +178,30 @@ def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, _Un
             f"{row.path} is not the tarball that was validated; make it again with: {how_to_make('validation')}"
         )
     known = read_truth(truth.get(TECHNIQUES), truth.get(TAMPER_SPANS))
-    return builder, known, unparsed
+    return builder, known, tally
 
 
-class _Unparsed:
-    """Counts the rows that could not be parsed as they pass by, and remembers where the first of them stood."""
+class _Tally:
+    """Counts what is wrong with rows as they pass by, and remembers where the first unparsed ones stood."""
 
     def __init__(self) -> None:
-        self.per_channel: Counter[str] = Counter()
+        self.unparsed: Counter[str] = Counter()
+        self.untimed: Counter[str] = Counter()
+        self.bare: Counter[str] = Counter()
+        self.assumed: Counter[str] = Counter()
         self.first: list[str] = []
 
     def counted(self, member: str, rows: Iterator[LogRow]) -> Iterator[LogRow]:
         for row in rows:
             if not row.parsed:
-                self.per_channel[row.channel] += 1
+                self.unparsed[row.channel] += 1
                 if len(self.first) < _PLACES:
                     self.first.append(_place(member, row))
+            else:
+                self.untimed[row.channel] += not row.timed
+                self.bare[row.channel] += row.bare
+            if row.assumed:
+                self.assumed[row.assumed] += 1
             yield row
 
 

@@ -48,6 +48,8 @@ SCHEMA = pa.schema(
         "clock_mismatch": pa.bool_(),  # EVTX: header and event name other times or ids
         "duplicate": pa.bool_(),  # the same event stood earlier in the episode
         "parsed": pa.bool_(),
+        "timed": pa.bool_(),  # the event says its time; else `ts_ns` is that of the row before
+        "assumed": _WORD,  # what of its time nobody says: `year`, `zone`, `year zone`
     }
 )
 _INTS = ("ts_ns", "pid", "ppid", "tid")
@@ -138,6 +140,8 @@ class TableBuilder:
             "duplicate": [self._is_duplicate(row) for row in rows],
             "clock_mismatch": [row.clock_mismatch for row in rows],
             "parsed": [row.parsed for row in rows],
+            "timed": [row.timed for row in rows],
+            "assumed": [row.assumed for row in rows],
         }
         for name in _INTS:
             columns[name] = np.clip([getattr(row, name) for row in rows], *_INT64).astype(np.int64)

@@ -31,4 +31,5 @@ def unparsed(line: Line, channel: str, provider: str, context: LogContext, ts_ns
         message=one_line(decoded(line.raw[: 4 * MESSAGE_CHARS])),
         fields_json=to_json(fields),
         parsed=False,
+        timed=False,
     )

@@ -59,7 +59,7 @@ def test_a_layer_is_written_as_the_golden_file_has_it(logs: Any, tmp_path: Path)
 def test_every_name_is_one_of_the_standard_and_every_column_has_a_place() -> None:
     assert set(ECS_NAMES.values()) == set(ECS_FIELDS)
     assert all(name.startswith("labels.") for name in OWN_NAMES.values())
-    elsewhere = {"ts_ns", "clock_mismatch", "duplicate", "parsed"}
+    elsewhere = {"ts_ns", "clock_mismatch", "duplicate", "parsed", "timed", "assumed"}
     assert set(ECS_NAMES) | set(OWN_NAMES) | elsewhere == set(SCHEMA.names)
 
 

@@ -20,7 +20,7 @@ from rlstir_core.hostlogs.auditd.sockaddr import from_bytes, from_text
 from rlstir_core.hostlogs.auditd.tables import ARCHES, ERRORS, SYSCALLS
 from rlstir_core.hostlogs.opening.lines import lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
-from rlstir_core.hostlogs.spec import Head, ParserSpec
+from rlstir_core.hostlogs.spec import ParserSpec
 from rlstir_core.hostlogs.templates.structured import PARAMETER, kind, place, program
 from rlstir_core.hostlogs.unparsed import to_json, unparsed
 from rlstir_core.text import decoded, one_line
@@ -359,8 +359,4 @@ def _cut(value: str) -> str:
     return value if len(value) <= _VALUE_CHARS else value[:_VALUE_CHARS] + "…"
 
 
-def _recognised(head: Head) -> bool:
-    return head.mostly(_LINE) and any(_RECORD.match(line) for line in head.lines)
-
-
-SPEC = ParserSpec(format="audit", rows=rows, recognised=_recognised)
+SPEC = ParserSpec(format="audit", rows=rows)

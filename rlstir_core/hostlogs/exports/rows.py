@@ -128,7 +128,11 @@ def _timesketch(row: dict[str, Any]) -> dict[str, Any]:
 
 def _tags(row: dict[str, Any]) -> list[str]:
     tags = [word for column, word in _WORDS.items() if row[column]]
-    return tags if row["parsed"] else [*tags, "not_parsed"]
+    if row["assumed"]:
+        tags += [f"{word}_assumed" for word in row["assumed"].split()]
+    if not row["parsed"]:
+        return [*tags, "not_parsed"]
+    return tags if row["timed"] else [*tags, "no_time_of_its_own"]
 
 
 def _put(tree: dict[str, Any], name: str, value: Any) -> None:

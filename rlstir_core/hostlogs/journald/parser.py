@@ -17,7 +17,7 @@ import msgspec
 from rlstir_core.hostlogs.journald.export_format import ExportEntry, entries
 from rlstir_core.hostlogs.opening.lines import Line, lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
-from rlstir_core.hostlogs.spec import Head, ParserSpec
+from rlstir_core.hostlogs.spec import ParserSpec
 from rlstir_core.hostlogs.syslog.messages import message_parts
 from rlstir_core.hostlogs.unparsed import to_json, unparsed
 from rlstir_core.text import decoded, one_line
@@ -187,10 +187,4 @@ def _integer(value: object) -> int:
     return int(number) if number.isdecimal() and number.isascii() and len(number) < 10 else MISSING
 
 
-def _recognised(head: Head) -> bool:
-    if head.is_json:
-        return bool(head.keys & _KEYS) and not head.keys & _WINDOWS_KEYS
-    return _EXPORT.search(head.raw) is not None
-
-
-SPEC = ParserSpec(format="journald", rows=rows, recognised=_recognised)
+SPEC = ParserSpec(format="journald", rows=rows)

@@ -1,7 +1,8 @@
 """What a file is, by its content: which log format, which container, or neither.
 
-No file name and no flag is asked; each format's spec says how its files begin. What does not belong here: reading the
-format (its own module).
+No file name and no flag is asked. A binary format and a container begin with bytes of their own; a text is of the
+format whose reader reads the beginning of it, so that nothing is recognised that is not read, or the other way round.
+What does not belong here: reading the format (its own module).
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from typing import Literal
 
 import msgspec
 
+from rlstir_core.hostlogs.opening.encodings import utf8
 from rlstir_core.hostlogs.parsers import specs
-from rlstir_core.hostlogs.spec import Head
+from rlstir_core.hostlogs.schema import LogContext
+from rlstir_core.hostlogs.spec import ParserSpec
 
 Container = Literal["zip", "tar", "gzip", "xz", "bzip2", "zstd"]
 
@@ -25,7 +28,11 @@ _CONTAINERS: tuple[tuple[bytes, Container], ...] = (
     (b"BZh", "bzip2"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
 )
+_SKIPPABLE = range(0x184D2A50, 0x184D2A60)  # a zstd frame that holds no data; pzstd begins with one (RFC 8878, 3.1.2)
 _TAR_MAGIC = (257, b"ustar")
+_ENOUGH = 50  # rows; if nearly all of them are read, no other format is tried
+_NEARLY_ALL = 0.95
+_LEAST = 0.5  # of the rows from the first that is read on
 
 
 class Guess(msgspec.Struct, frozen=True):
@@ -44,13 +51,42 @@ def recognise(head: bytes) -> Guess:
     for spec in known:
         if spec.magic and head.startswith(spec.magic):
             return Guess(log=spec.format)
+    if container := _container(head):
+        return Guess(container=container)
+    text = b"".join(utf8((head,)))
+    best, most = UNKNOWN, (0.0, 0)
+    for spec in known:
+        if spec.magic:
+            continue
+        found = _tried(spec, text, cut=len(head) >= HEAD)
+        if found > most:
+            best, most = Guess(log=spec.format), found
+        if found[0] >= _NEARLY_ALL and found[1] >= _ENOUGH:
+            break
+    return best if most[0] >= _LEAST else UNKNOWN
+
+
+def _container(head: bytes) -> Container | None:
     for magic, container in _CONTAINERS:
         if head.startswith(magic):
-            return Guess(container=container)
-    if head[_TAR_MAGIC[0] :].startswith(_TAR_MAGIC[1]):
-        return Guess(container="tar")
-    text = Head(head)
-    for spec in known:
-        if spec.recognised is not None and spec.recognised(text):
-            return Guess(log=spec.format)
-    return UNKNOWN
+            return container
+    if len(head) >= 8 and int.from_bytes(head[:4], "little") in _SKIPPABLE:
+        return "zstd"
+    return "tar" if head[_TAR_MAGIC[0] :].startswith(_TAR_MAGIC[1]) else None
+
+
+def _tried(spec: ParserSpec, text: bytes, cut: bool) -> tuple[float, int]:
+    """How much of a text the format's reader reads: the share from the first row that it reads on, and how many.
+
+    What stands before that row may be the end of something, such as a stack trace whose first lines were rotated away.
+    """
+    if cut:
+        text = text[: text.rfind(b"\n") + 1] or text
+    said = [row.parsed for row in spec.rows((text,), LogContext())]
+    if cut and said and not said[-1]:
+        said.pop()  # the last value may be torn where the sample ends
+    if True not in said:
+        return 0.0, 0
+    rest = said[said.index(True) :]
+    n = sum(rest)
+    return n / len(rest), n

@@ -14,7 +14,7 @@ from typing import Any
 
 from rlstir_core.hostlogs.opening.lines import Line, lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
-from rlstir_core.hostlogs.spec import Head, ParserSpec
+from rlstir_core.hostlogs.spec import ParserSpec
 from rlstir_core.hostlogs.syslog.messages import message_parts
 from rlstir_core.hostlogs.times.years import YearGuess, in_year, iso_ns
 from rlstir_core.hostlogs.unparsed import to_json, unparsed
@@ -222,8 +222,4 @@ def _program(tag: str) -> str:
     return name if mark and name else tag
 
 
-def _recognised(head: Head) -> bool:
-    return head.mostly(_LINE)
-
-
-SPEC = ParserSpec(format="syslog", rows=rows, recognised=_recognised)
+SPEC = ParserSpec(format="syslog", rows=rows)

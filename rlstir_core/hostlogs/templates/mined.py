@@ -250,6 +250,6 @@ def _csv_row(*cells: str) -> str:
 def _texts(path: Path) -> Iterator[str]:
     """The lines of a file, a little longer than a template takes; bytes that are not UTF-8 become U+FFFD."""
     with path.open("rb") as handle:
-        for line in lines(iter(lambda: handle.read(_CHUNK), b""), 4 * LINE_CHARS):
+        for line in lines(iter(lambda: handle.read(_CHUNK), b""), 4 * LINE_CHARS, keep_nuls=True):
             text = line.raw.decode("utf-8", "replace")
             yield text if line.number > 1 else text.removeprefix("\ufeff")

@@ -16,7 +16,7 @@ import msgspec
 from rlstir_core.episodes.reading.strict import parse_line
 from rlstir_core.hostlogs.opening.lines import Line, lines
 from rlstir_core.hostlogs.schema import LogContext, LogRow
-from rlstir_core.hostlogs.spec import Head, ParserSpec
+from rlstir_core.hostlogs.spec import ParserSpec
 from rlstir_core.hostlogs.times.spelled import Zone, fits, parse_time
 from rlstir_core.hostlogs.unparsed import to_json, unparsed
 from rlstir_core.hostlogs.windows.dialects import Dialect, account, dialect_of, flat_provider, nested_event
@@ -306,8 +306,4 @@ def _from_utf16(chunks: Iterable[bytes]) -> Iterator[bytes]:
     yield decoder.decode(b"", final=True).encode()
 
 
-def _recognised(head: Head) -> bool:
-    return bool(head.keys & _KEYS)
-
-
-SPEC = ParserSpec(format="windows_json", rows=rows, recognised=_recognised)
+SPEC = ParserSpec(format="windows_json", rows=rows)

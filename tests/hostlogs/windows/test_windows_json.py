@@ -208,7 +208,6 @@ BAD: dict[str, bytes] = {
     "no object": b'"EventID"',
     "no event": b'{"message":"hello"}',
     "an array in a line": b'[{"EventID":1}]',
-    "nothing but NULs": b"\0" * 300,
     "an event id that is a list": b'{"Event":{"System":[]},"EventID":[[]]}',
 }
 
@@ -222,6 +221,11 @@ def test_a_bad_line_is_kept_as_a_row_that_is_not_parsed_and_costs_no_other(what:
     assert before.parsed and after.parsed and not bad.parsed
     assert bad.message.isprintable() and len(bad.message) < 20_000
     assert json.loads(bad.fields_json)["raw"]
+
+
+def test_a_block_of_nuls_between_two_events_costs_neither() -> None:
+    assert [row.parsed for row in read(GOOD + b"\n" + b"\0" * 300 + b"\n" + GOOD)] == [True, True]
+    assert [row.parsed for row in read(GOOD + b"\n" + b"\0" * 300 + GOOD + b"\0\n")] == [True, True]
 
 
 def test_numbers_of_64_unsigned_bits_are_windows_own() -> None:
