@@ -10,6 +10,7 @@ import csv
 import io
 import re
 from collections import Counter
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -33,20 +34,38 @@ class FileLabel(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(label for t in self.techniques if (label := in_space(t)) is not None))
 
 
-class LabelTable(msgspec.Struct, frozen=True, kw_only=True):
-    """All labels by file (a path with `/` between folders), and what could not be used."""
+class LabelTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """All labels by file (a path with `/` between folders), and what could not be used.
+
+    A file's labels are those of all its lines together.
+    """
 
     files: dict[str, FileLabel]
     unseen: dict[str, int]  # techniques outside the label space, and how many files carry them
-    unreadable: tuple[str, ...]  # ids that are none, by line
+    unreadable: tuple[str, ...]  # ids that are none, and lines that contradict another, by line
 
     def of(self, file: str) -> FileLabel | None:
         """The label of a file, by its path or, where that is unambiguous, by its name."""
+        name = self.name_of(file)
+        return self.files[name] if name is not None else None
+
+    def name_of(self, file: str) -> str | None:
+        """The name under which the table has a file: the longest end of its path, or the one path that it ends."""
         plain = file.replace("\\", "/")
-        if plain in self.files:
-            return self.files[plain]
-        ends = [path for path in self.files if path.endswith(f"/{plain}") or plain.endswith(f"/{path}")]
-        return self.files[ends[0]] if len(ends) == 1 else None
+        parts = plain.split("/")
+        for at in range(len(parts)):
+            if (end := "/".join(parts[at:])) in self.files:
+                return end
+        longer = [path for path in self.by_name.get(parts[-1], ()) if path.endswith(f"/{plain}")]
+        return longer[0] if len(longer) == 1 else None
+
+    @cached_property
+    def by_name(self) -> dict[str, list[str]]:
+        """The table's paths by their last part, so that a large table is not gone through for every file."""
+        found: dict[str, list[str]] = {}
+        for path in self.files:
+            found.setdefault(path.rpartition("/")[2], []).append(path)
+        return found
 
 
 def read_labels(path: Path) -> LabelTable:
@@ -70,7 +89,7 @@ def read_labels(path: Path) -> LabelTable:
     if not {"file", "technique"} <= columns:
         raise ConfigError(f"{path} needs the columns file and technique, it has {sorted(map(str, columns))[:10]}")
     files: dict[str, FileLabel] = {}
-    unseen: Counter[str] = Counter()
+    first_line: dict[str, int] = {}
     unreadable = []
     for number, row in enumerate(rows, 2):
         ids = []
@@ -79,10 +98,24 @@ def read_labels(path: Path) -> LabelTable:
                 ids.append(current_id(word))
             except ConfigError as error:
                 unreadable.append(f"line {number}: {error}")
-        unseen.update(each for each in dict.fromkeys(ids) if in_space(each) is None)
         tactics = [tactic for word in (row.get("tactic") or "").split("|") for tactic in tactics_of(word)]
-        name = (row.get("file") or "").replace("\\", "/")
-        files[name] = FileLabel(techniques=tuple(dict.fromkeys(ids)), tactics=tuple(dict.fromkeys(tactics)))
+        name = (row.get("file") or "").replace("\\", "/").removeprefix("./")
+        if not name:
+            unreadable.append(f"line {number}: no file")
+            continue
+        before = files.get(name)
+        if before is not None and bool(before.techniques) != bool(ids):
+            unreadable.append(
+                f"line {number}: {name} is labelled with {'no' if not ids else 'a'} technique, unlike in line "
+                f"{first_line[name]}; the techniques of both count"
+            )
+        first_line.setdefault(name, number)
+        known = before or FileLabel()
+        files[name] = FileLabel(
+            techniques=tuple(dict.fromkeys((*known.techniques, *ids))),
+            tactics=tuple(dict.fromkeys((*known.tactics, *tactics))),
+        )
+    unseen = Counter(each for label in files.values() for each in label.techniques if in_space(each) is None)
     return LabelTable(files=files, unseen=dict(sorted(unseen.items())), unreadable=tuple(unreadable))
 
 

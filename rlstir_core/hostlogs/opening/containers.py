@@ -1,34 +1,33 @@
 """The files inside a path: a file, a folder, a zip, a tar or a compressed file, and those inside each other.
 
-Nothing is extracted to disk and no link is followed; what comes out is counted and bounded. What does not
-belong here: what the files are (`recognise.py`).
+Nothing is extracted to disk and no link is followed; what comes out is counted and bounded, and what cannot be read is
+named beside what can. Names are bytes: those that are no UTF-8 are shown escaped. What does not belong here: what the
+files are (`recognise.py`) and how compressed data is read (`frames.py`).
 """
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
-import lzma
+import os
 import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Self, cast
-
-import zstandard
+from typing import IO, Self, cast
 
 from rlstir_core.errors import StoreError
+from rlstir_core.hostlogs.opening.frames import Compression, Frames
 from rlstir_core.hostlogs.opening.recognise import HEAD, UNKNOWN, Guess, recognise
 
 _CHUNK = 1 << 18
-_ZSTD_WINDOW = 1 << 27
-_ZSTD_STEP = 1 << 10  # compressed bytes; they stand for at most some ten MiB
 _NS = 1_000_000_000
+_ZIP_END, _ZIP_END_BYTES = b"PK\x05\x06", 22
+_ZIPS = 100  # one behind the other in one file
+_UTF8_FLAG = 0x800
 _DAMAGED = (
     OSError,
     EOFError,
@@ -37,8 +36,6 @@ _DAMAGED = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
-    zstandard.ZstdError,
 )
 
 
@@ -54,27 +51,38 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """One file that is no container. `fault` says why its bytes could not be read; they are empty then."""
+    """One file that is no container, or (`fault`) what could not be read, or (`passed`) what is no file."""
 
-    name: str  # the path inside what was asked for, `/` between folders and containers
+    name: str  # the path inside what was asked for, `/` between folders and containers, printable
     data: bytes = b""
     guess: Guess = UNKNOWN
     modified_ns: int | None = None
-    fault: str = ""
+    fault: str = ""  # `data` is empty then; what could be read of the same file came before it
+    passed: str = ""  # `a link`, `no plain file`
 
 
 def files(path: Path, bounds: Bounds | None = None) -> Iterator[Found]:
     """Every file in `path`, by name, whatever it is packed in; StoreError where `path` is not there."""
     walk = _Walk(bounds or Bounds())
     if path.is_dir():
-        for each in sorted(path.rglob("*")):
-            if each.is_symlink() or not each.is_file():
-                continue
-            yield from walk.file(each, each.relative_to(path).as_posix())
+        yield from walk.folder(path)
     elif path.is_file():
-        yield from walk.file(path, path.name)
+        yield from walk.file(path, shown_name(os.fsencode(path.name)))
     else:
-        raise StoreError(f"{path} is not there or is no file or folder; name logs, or a folder, zip or tar of logs")
+        raise StoreError(
+            f"{shown_name(os.fsencode(path))} is not there or is no file or folder; "
+            "name logs, or a folder, zip or tar of logs"
+        )
+
+
+def shown_name(raw: bytes) -> str:
+    """A file's name as text: bytes that are no UTF-8 as `\\xe9`, and what cannot be printed escaped."""
+    text = raw.decode("utf-8", "backslashreplace")
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 class _Walk:
@@ -83,10 +91,30 @@ class _Walk:
         self._left = bounds.total_bytes
         self._n = 0
 
+    def folder(self, path: Path) -> Iterator[Found]:
+        """Every file below a folder, in the order of names; a folder that cannot be listed is named."""
+        faults: list[OSError] = []
+        below = [
+            Path(at, name)
+            for at, folders, names in os.walk(path, onerror=faults.append)
+            for name in (*names, *(each for each in folders if Path(at, each).is_symlink()))
+        ]
+        for each in sorted(below):
+            name = shown_name(os.fsencode(each.relative_to(path).as_posix()))
+            if each.is_symlink():
+                yield Found(name=name, passed="a link")
+            elif not each.is_file():
+                yield Found(name=name, passed="no plain file")
+            else:
+                yield from self.file(each, name)
+        for fault in faults:
+            listed = shown_name(os.fsencode(str(fault.filename)))
+            yield Found(name=listed, fault=f"the folder cannot be listed ({fault.strerror})")
+
     def file(self, path: Path, name: str) -> Iterator[Found]:
         try:
             with path.open("rb") as handle:
-                modified = path.stat().st_mtime_ns
+                modified = os.fstat(handle.fileno()).st_mtime_ns
                 yield from self._stream(handle, name, modified, 0)
         except _DAMAGED as error:
             yield Found(name=name, fault=_why(error))
@@ -114,22 +142,46 @@ class _Walk:
             elif guess.container == "tar":
                 yield from self._tar(handle, name, depth)
             else:
-                opened = _DECOMPRESSORS[str(guess.container)](handle)
-                yield from self._stream(opened, name, modified, depth + 1)
+                yield from self._compressed(handle, cast(Compression, guess.container), name, modified, depth)
         except _DAMAGED as error:
             yield Found(name=name, guess=guess, fault=_why(error))
 
+    def _compressed(
+        self, handle: IO[bytes], kind: Compression, name: str, modified: int | None, depth: int
+    ) -> Iterator[Found]:
+        """What the frames hold; what of them could not be read is named behind it."""
+        frames = Frames(handle, kind)
+        opened = cast(IO[bytes], io.BufferedReader(frames, _CHUNK))
+        for found in self._stream(opened, name, modified, depth + 1):
+            if not (found.fault and frames.fault):  # a tar whose end is missing says the same again
+                yield found
+        if frames.fault:
+            yield Found(name=name, fault=frames.fault)
+
     def _zip(self, handle: IO[bytes], name: str, depth: int) -> Iterator[Found]:
-        data = self._read(b"", handle, name, UNKNOWN, None)
-        if data.fault:
-            yield data
+        whole = self._read(b"", handle, name, UNKNOWN, None)
+        if whole.fault:
+            yield whole
             return
-        with zipfile.ZipFile(io.BytesIO(data.data)) as archive:
+        end = _zip_end(whole.data)
+        archives, before = _zips(whole.data[:end])
+        for data in archives:
+            yield from self._one_zip(data, name, depth)
+        if before:
+            yield Found(name=name, fault=f"{before} bytes before the zip's first member were not read")
+        if end < len(whole.data):
+            yield Found(name=name, fault=f"{len(whole.data) - end} bytes behind the zip's end were not read")
+
+    def _one_zip(self, data: bytes, name: str, depth: int) -> Iterator[Found]:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for info in sorted(archive.infolist(), key=lambda each: each.filename):
                 kind = info.external_attr >> 16
-                if info.is_dir() or (kind and stat.S_ISLNK(kind)):
+                if info.is_dir():
                     continue
-                inner = f"{name}/{info.filename}"
+                inner = f"{name}/{_zip_name(info)}"
+                if kind and stat.S_ISLNK(kind):
+                    yield Found(name=inner, passed="a link")
+                    continue
                 try:
                     with archive.open(info) as member:
                         yield from self._stream(member, inner, _zip_time(info), depth + 1)
@@ -137,11 +189,15 @@ class _Walk:
                     yield Found(name=inner, fault=_why(error))
 
     def _tar(self, handle: IO[bytes], name: str, depth: int) -> Iterator[Found]:
-        with tarfile.open(fileobj=handle, mode="r|", tarinfo=_Header) as archive:
+        # zeros are no end: archives stand one behind the other where frames were joined
+        with tarfile.open(fileobj=handle, mode="r|", tarinfo=_Header, ignore_zeros=True) as archive:
             for info in archive:
+                inner = f"{name}/{shown_name(info.name.encode('utf-8', 'surrogateescape'))}"
                 member = archive.extractfile(info) if info.isreg() else None
                 if member is not None:
-                    yield from self._stream(member, f"{name}/{info.name}", int(info.mtime * _NS), depth + 1)
+                    yield from self._stream(member, inner, int(info.mtime * _NS), depth + 1)
+                elif not info.isdir():
+                    yield Found(name=inner, passed="a link" if info.issym() or info.islnk() else "no plain file")
 
     def _read(self, head: bytes, handle: IO[bytes], name: str, guess: Guess, modified: int | None) -> Found:
         """The whole file, unless it is over a bound: then it is named and left out."""
@@ -180,37 +236,41 @@ class _Rest:
         data, self._head = self._head[:n], self._head[n:]
         return data if len(data) == n else data + self._handle.read(n - len(data))
 
-    def readable(self) -> bool:
-        return True
+
+def _zips(data: bytes) -> tuple[list[bytes], int]:
+    """The archives in a file, in their order, and how many bytes before them belong to none.
+
+    A zip's directory stands at its end and knows of nothing before its own members.
+    """
+    found: list[bytes] = []
+    while len(found) < _ZIPS:
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                first = min((info.header_offset for info in archive.infolist()), default=0)
+        except _DAMAGED:
+            if not found:
+                raise
+            break
+        found.insert(0, data[first:] if first > 0 else data)
+        if first <= 0:
+            return found, 0
+        data = data[:first]
+    return found, len(data)
 
 
-class _ZstdFrame(io.RawIOBase):
-    """One zstd frame; the library's own stream takes a frame that was cut short for its end."""
-
-    def __init__(self, handle: IO[bytes]) -> None:
-        self._handle, self._ready = handle, b""
-        self._frame = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._ready and not self._frame.eof:
-            chunk = self._handle.read(_ZSTD_STEP)
-            if not chunk:
-                raise EOFError("the zstd frame is cut short")
-            self._ready = self._frame.decompress(chunk)
-        n = min(len(buffer), len(self._ready))
-        buffer[:n], self._ready = self._ready[:n], self._ready[n:]
-        return n
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """A member's name; many tools write UTF-8 and do not say so."""
+    if info.flag_bits & _UTF8_FLAG:
+        return shown_name(info.filename.encode("utf-8", "surrogateescape"))
+    return shown_name(info.filename.encode("cp437", "replace"))
 
 
-_DECOMPRESSORS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
-    "gzip": lambda handle: gzip.GzipFile(fileobj=handle),  # type: ignore[dict-item, return-value]
-    "xz": lzma.LZMAFile,
-    "bzip2": bz2.BZ2File,
-    "zstd": lambda handle: cast(IO[bytes], io.BufferedReader(_ZstdFrame(handle), _CHUNK)),
-}
+def _zip_end(data: bytes) -> int:
+    """Where the last archive and its comment end; the end of the file where there is no such mark."""
+    mark = data.rfind(_ZIP_END)
+    if mark < 0:
+        return len(data)
+    return min(len(data), mark + _ZIP_END_BYTES + int.from_bytes(data[mark + 20 : mark + 22], "little"))
 
 
 def _zip_time(info: zipfile.ZipInfo) -> int | None:

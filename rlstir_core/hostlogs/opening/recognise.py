@@ -12,23 +12,16 @@ from typing import Literal
 import msgspec
 
 from rlstir_core.hostlogs.opening.encodings import utf8
+from rlstir_core.hostlogs.opening.frames import MAGIC, SKIPPABLE, Compression
 from rlstir_core.hostlogs.parsers import specs
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.spec import ParserSpec
 
-Container = Literal["zip", "tar", "gzip", "xz", "bzip2", "zstd"]
+Container = Literal["zip", "tar"] | Compression
 
 HEAD = 1 << 16  # bytes of a file's beginning that are looked at
 
-_CONTAINERS: tuple[tuple[bytes, Container], ...] = (
-    (b"PK\x03\x04", "zip"),
-    (b"PK\x05\x06", "zip"),
-    (b"\x1f\x8b", "gzip"),
-    (b"\xfd7zXZ\x00", "xz"),
-    (b"BZh", "bzip2"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-)
-_SKIPPABLE = range(0x184D2A50, 0x184D2A60)  # a zstd frame that holds no data; pzstd begins with one (RFC 8878, 3.1.2)
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _TAR_MAGIC = (257, b"ustar")
 _ENOUGH = 50  # rows; if nearly all of them are read, no other format is tried
 _NEARLY_ALL = 0.95
@@ -67,10 +60,12 @@ def recognise(head: bytes) -> Guess:
 
 
 def _container(head: bytes) -> Container | None:
-    for magic, container in _CONTAINERS:
+    if head.startswith(_ZIP):
+        return "zip"
+    for compression, magic in MAGIC.items():
         if head.startswith(magic):
-            return container
-    if len(head) >= 8 and int.from_bytes(head[:4], "little") in _SKIPPABLE:
+            return compression
+    if len(head) >= 8 and int.from_bytes(head[:4], "little") in SKIPPABLE:
         return "zstd"
     return "tar" if head[_TAR_MAGIC[0] :].startswith(_TAR_MAGIC[1]) else None
 

@@ -43,7 +43,10 @@ AUDIT = b"type=SYSCALL msg=audit(1521758453.536:1428931): arch=c000003e syscall=
         (b"run,label,t\n1,2,3\n", None),
         (b'{"a": 1}\n', None),
         (b"Apache License\nVersion 2.0\n", None),
-        (b"# notes\n" * 9 + AUDIT, None),
+        (b"# notes\n" * 9 + AUDIT, "audit"),
+        (b"\xff\xfe" + AUDIT.decode().encode("utf-16-le"), "audit"),
+        (AUDIT.decode().encode("utf-16-le"), "audit"),
+        (b"Traceback\n  File x\nValueError\n" * 20 + AUDIT * 5, "audit"),
     ],
 )
 def test_a_format_is_known_by_its_content(head: bytes, log: str | None) -> None:
@@ -89,22 +92,27 @@ PACKED = {
 def test_a_log_is_found_in_whatever_it_is_packed(tmp_path: Path, how: str) -> None:
     path = tmp_path / "x"
     path.write_bytes(PACKED[how](AUDIT * 100))
-    (found,) = files(path)
+    found, *others = files(path)
+    assert all(each.passed for each in others) and bool(others) == how.startswith("tar")
     assert found.guess.log == "audit" and found.data == AUDIT * 100 and found.fault == ""
     if how.startswith("tar"):
         assert found.modified_ns == 1_700_000_000 * 10**9 and found.name == "x/inner"
 
 
-def test_a_folder_is_read_in_the_order_of_names_and_links_are_passed_over(tmp_path: Path) -> None:
+def test_a_folder_is_read_in_the_order_of_names_and_links_are_passed_over_by_name(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "log").write_bytes(AUDIT)
     (tmp_path / "a.zip").write_bytes(zipped(**{"z/log": AUDIT, "y": b"text"}))
     (tmp_path / "c").symlink_to("/etc/passwd")
     os.mkfifo(tmp_path / "d")
-    assert [(each.name, each.guess.log) for each in files(tmp_path)] == [
-        ("a.zip/y", None),
-        ("a.zip/z/log", "audit"),
-        ("b/log", "audit"),
+    (tmp_path / "e").symlink_to(tmp_path / "b")
+    assert [(each.name, each.guess.log, each.passed) for each in files(tmp_path)] == [
+        ("a.zip/y", None, ""),
+        ("a.zip/z/log", "audit", ""),
+        ("b/log", "audit", ""),
+        ("c", None, "a link"),
+        ("d", None, "no plain file"),
+        ("e", None, "a link"),
     ]
 
 
@@ -126,6 +134,71 @@ def test_a_damaged_container_is_named_and_nothing_is_raised(tmp_path: Path, data
     found = list(files(tmp_path / "x"))
     assert [each.fault for each in found if each.fault]
     assert all(not each.data for each in found if each.fault)
+
+
+JOINED = {
+    "gz": gzip.compress,
+    "xz": lzma.compress,
+    "bz2": bz2.compress,
+    "zst": lambda data: zstandard.ZstdCompressor().compress(data),
+    "pzstd": lambda data: b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + zstandard.ZstdCompressor().compress(data),
+    "zip": lambda data: zipped(**{f"part{len(data)}": data}),
+}
+
+
+@pytest.mark.parametrize("how", JOINED)
+def test_every_frame_of_a_file_is_read(tmp_path: Path, how: str) -> None:
+    parts = [AUDIT * n for n in (3, 40_000, 1)]
+    (tmp_path / "x").write_bytes(b"".join(JOINED[how](part) for part in parts))
+    found = list(files(tmp_path / "x"))
+    assert b"".join(each.data for each in found) == b"".join(parts)
+    assert not any(each.fault for each in found)
+
+
+@pytest.mark.parametrize("how", [how for how in JOINED if how != "zip"])
+def test_frames_that_together_are_one_tar_or_a_tar_each_give_every_member(tmp_path: Path, how: str) -> None:
+    tar = tarred(a=AUDIT, b=AUDIT * 2)
+    cut = JOINED[how](tar[:700]) + JOINED[how](tar[700:])
+    (tmp_path / "one").write_bytes(cut)
+    (tmp_path / "two").write_bytes(JOINED[how](tar) + JOINED[how](tarred(c=AUDIT * 3)))
+    assert [each.name for each in files(tmp_path / "one") if each.data] == ["one/a", "one/b"]
+    assert [each.name for each in files(tmp_path / "two") if each.data] == ["two/a", "two/b", "two/c"]
+    assert not any(each.fault for name in ("one", "two") for each in files(tmp_path / name))
+
+
+@pytest.mark.parametrize("how", JOINED)
+def test_what_stands_behind_the_last_frame_is_counted_and_costs_nothing(tmp_path: Path, how: str) -> None:
+    (tmp_path / "x").write_bytes(JOINED[how](AUDIT * 100) + b"garbage" * 10_000)
+    good, bad = files(tmp_path / "x")
+    assert good.data == AUDIT * 100 and not good.fault
+    assert "70000 bytes" in bad.fault and "not read" in bad.fault and not bad.data
+
+
+@pytest.mark.parametrize("how", ["gz", "xz", "bz2", "zst"])
+def test_of_a_frame_that_is_cut_short_what_came_before_is_kept_and_the_loss_named(tmp_path: Path, how: str) -> None:
+    whole = b"".join(AUDIT.replace(b"1428931", b"%d" % (k * k)) for k in range(60_000))
+    (tmp_path / "x").write_bytes(JOINED[how](whole)[:-2000])
+    good, bad = files(tmp_path / "x")
+    assert good.data and whole.startswith(good.data) and len(good.data) > len(whole) // 4
+    assert "cut short" in bad.fault and not bad.data
+
+
+def test_zeros_behind_gzip_and_xz_are_padding_not_a_loss(tmp_path: Path) -> None:
+    for how in ("gz", "xz"):
+        (tmp_path / how).write_bytes(JOINED[how](AUDIT) + bytes(512) + JOINED[how](AUDIT) + bytes(4))
+        (found,) = files(tmp_path / how)
+        assert found.data == AUDIT * 2 and not found.fault
+
+
+def test_names_that_are_no_utf_8_are_shown_escaped(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / os.fsdecode(b"caf\xe9.log")).write_bytes(AUDIT)
+    (tmp_path / "in" / "new\nline.log").write_bytes(AUDIT)
+    assert [each.name for each in files(tmp_path / "in")] == ["caf\\xe9.log", "new\\nline.log"]
+    (tmp_path / "x.tar").write_bytes(tarred(**{"caf\udce9.log": AUDIT}))
+    assert next(files(tmp_path / "x.tar")).name == "x.tar/caf\\xe9.log"
+    (tmp_path / "x.zip").write_bytes(zipped(**{"caf\u00e9.log": AUDIT}).replace(b"caf\xc3\xa9", b"cafe\xe9"))
+    assert next(files(tmp_path / "x.zip")).name.isprintable()
 
 
 def test_bombs_are_cut_at_the_bounds(tmp_path: Path) -> None:
