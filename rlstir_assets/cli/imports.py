@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from rlstir_assets.cli.common import DATA_HELP, STORE_HELP, as_text, folder, next_step, refusing, work_on
+from rlstir_assets.cli.import_logs import import_logs
 from rlstir_assets.console import Console, plain
 from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, command
 
@@ -14,6 +15,9 @@ from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, command
 @click.group("import")
 def import_group() -> None:
     """Data recorded by others, as a store."""
+
+
+import_group.add_command(import_logs)
 
 
 @import_group.command("table", short_help="A CSV, Parquet or .ts table as episodes.")
@@ -45,62 +49,6 @@ def import_table(
     click.echo(plain(f"  channels: {len(made.channels)}; missing cells: {made.n_missing_cells}"))
     if made.skipped_columns:
         click.echo(plain(f"  columns left out: {', '.join(made.skipped_columns[:20])}"))
-    click.echo(next_step(target))
-
-
-@import_group.command("logs", short_help="Host logs, found by their content, as episodes.")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--store", default=None, help=STORE_HELP)
-@click.option(
-    "--labels", type=click.Path(path_type=Path), default=None, help="A CSV with the columns file, technique, tactic."
-)
-@click.option("--host", default=None, help="The host of every log, instead of the one that its events name.")
-@click.option("--corpus", default=None, help="Whose logs these are, instead of the folder's or file's name.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-@refusing
-def import_logs(
-    paths: tuple[Path, ...],
-    store: str | None,
-    labels: Path | None,
-    host: str | None,
-    corpus: str | None,
-    as_json: bool,
-) -> None:
-    """Turns host logs into episodes: EVTX, Windows event JSON, auditd, syslog, journald, found by their content.
-
-    A path may be a file, a folder, a zip or a tar.
-
-    Example: rlstir import logs evtx.tar.xz --labels labels.csv --store /tmp/store
-    """
-    target = folder(store, "RLSTIR_STORE", DEFAULT_STORE)
-    with Console(quiet=as_json) as console:
-        console.say(f"importing logs into {target}")
-        from rlstir_core.importers.logs import import_logs as run
-
-        made = run(
-            [path.absolute() for path in paths],
-            target,
-            labels=None if labels is None else labels.absolute(),
-            host=host,
-            corpus=corpus,
-            progress=lambda n, _, what: console.state(f"{n} logs read; {what}"),
-        )
-    if as_json:
-        click.echo(as_text(made))
-        return
-    click.echo(f"{made.n_rows} rows of {made.n_files} logs, {made.n_episodes} episodes of {len(made.owners)} hosts")
-    for kind, n in made.rows.items():
-        click.echo(f"  {kind}: {n} rows, {made.unparsed.get(kind, 0)} of them could not be parsed")
-    if "evtx" in made.rows:
-        click.echo(f"  evtx records whose header names another id or time: {made.mismatches}")
-    if labels is not None:
-        click.echo(f"  labelled: {made.labelled_files} logs; labels that name no log here: {made.unused_labels}")
-        unseen = ", ".join(f"{technique} ({n})" for technique, n in list(made.unseen_techniques.items())[:10])
-        click.echo(f"  techniques outside the label space: {unseen or 'none'}")
-    for what, list_of in (("no logs", made.not_logs), ("not read", made.faults)):
-        if list_of:
-            more = f" and {len(list_of) - 5} more" if len(list_of) > 5 else ""
-            click.echo(plain(f"  {what}: {', '.join(list_of[:5])}{more}"))
     click.echo(next_step(target))
 
 

@@ -1,16 +1,17 @@
 """`rlstir import logs`: log files of others become episodes, one per file, the bytes as they are.
 
 The name of an episode is a hash of the file's name and bytes, so that it tells no label; labels come from a table
-beside the logs. What does not belong here: parsing (`hostlogs/`) and telemetry.
+beside the logs. What the whole of a log tells of its times is kept in the episode's meta, so that every later reader
+gives the same rows. What does not belong here: parsing (`hostlogs/`), what is counted (`log_tally.py`), telemetry.
 """
 
 from __future__ import annotations
 
 import hashlib
-from array import array
+import os
+import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,41 +21,26 @@ from numpy.typing import NDArray
 from rlstir_core.contract.members import TECHNIQUES
 from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.reading.meta import EARLIEST_NS, LATEST_NS
-from rlstir_core.episodes.store.writer import IndexRecord, append_index, write_episode
+from rlstir_core.episodes.store.index import read_index
+from rlstir_core.episodes.store.writer import INDEX_NAME, IndexRecord, append_index, write_episode
 from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.attack.labels import FileLabel, LabelTable, read_labels
 from rlstir_core.hostlogs.attack.techniques import techniques
-from rlstir_core.hostlogs.opening.containers import Found, files
+from rlstir_core.hostlogs.opening.containers import Found, files, shown_name
 from rlstir_core.hostlogs.parsers import spec_of
-from rlstir_core.hostlogs.schema import LogContext, LogRow
+from rlstir_core.hostlogs.schema import LogContext
+from rlstir_core.hostlogs.times import reading
+from rlstir_core.hostlogs.times.evidence import evidence_of
+from rlstir_core.hostlogs.times.reading import LogReading
 from rlstir_core.ids import host_id, slug
 from rlstir_core.importers.corpus import corpus_of
+from rlstir_core.importers.log_tally import LogImport, Seen
 from rlstir_core.progress import Progress
 
 PROFILE = "imported-logs"
 SAMPLE = "unknown"
-_HALF_YEAR_NS = 182 * 86_400 * 10**9
-_NAMED = 20
-
-
-@dataclass(kw_only=True)
-class LogImport:
-    """What an import read and wrote."""
-
-    store: Path
-    n_files: int = 0
-    n_episodes: int = 0
-    n_rows: int = 0
-    unparsed: dict[str, int] = field(default_factory=dict)  # rows by format
-    rows: dict[str, int] = field(default_factory=dict)
-    mismatches: int = 0  # EVTX records whose header and event name other times or ids
-    hosts: dict[str, int] = field(default_factory=dict)  # rows by host that events name
-    owners: dict[str, int] = field(default_factory=dict)  # episodes by the host that each is of
-    labelled_files: int = 0
-    unseen_techniques: dict[str, int] = field(default_factory=dict)
-    unused_labels: int = 0  # lines of the label table that name no file that was read
-    not_logs: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+_FLUSH_S = 1.0  # between two additions to the index
+_FLUSH_SHARE = 20  # an addition may take one part in so many of the time
 
 
 def import_logs(
@@ -64,108 +50,135 @@ def import_logs(
     labels: Path | None = None,
     host: str | None = None,
     corpus: str | None = None,
+    zone: str = "",
+    zones: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> LogImport:
     """Writes an episode for every log under `paths`; what is no log is named and left out.
 
-    StoreError where there is no log at all, InvalidId where the host is no safe name.
+    `zone` is that of times that name none, `zones` the same by host. StoreError where there is no log at all, InvalidId
+    where the host is no safe name, ConfigError where a zone is none.
     """
     if host is not None:
         host_id(host)
     table = read_labels(labels) if labels is not None else LabelTable(files={}, unseen={}, unreadable=())
-    made = LogImport(store=store, unseen_techniques=table.unseen, faults=list(table.unreadable))
-    records: dict[str, IndexRecord] = {}
-    used: set[int] = set()
-    for path in paths:
-        owner = corpus_of(path, corpus)
-        for found in files(path):
-            if progress is not None:
-                progress(made.n_files, 0, found.name)
-            if found.fault:
-                made.faults.append(f"{found.name}: {found.fault}")
-            elif found.guess.log is None:
-                made.not_logs.append(found.name)
-            else:
-                label = table.of(found.name) or table.of(_in_container(found.name))
-                if label is not None:
-                    used.add(id(label))
-                _import(found, label, host, owner, made, records, store)
+    importer = _Importer(store, table, host, zone, dict(zones or {}))
+    made = importer.made
+    made.unseen_techniques, made.faults = table.unseen, list(table.unreadable)
+    with importer.index:
+        for path in paths:
+            owner = corpus_of(path, corpus)
+            alone = shown_name(os.fsencode(path.name)) if path.is_file() else None
+            for found in files(path):
+                if progress is not None:
+                    progress(made.n_files, 0, found.name)
+                importer.take(found, owner, named=found.name == alone)
     if not made.n_files:
         first = f" ({made.faults[0]})" if made.faults else ""
         raise StoreError(
             f"no log in {', '.join(map(str, paths))}{first}; name EVTX, Windows event JSON, auditd, syslog or journald "
             "logs, or a folder, zip or tar of them"
         )
-    append_index(store, records.values())
-    made.unused_labels = len(table.files) - len(used)
+    made.unused_labels = len(table.files) - len(importer.used)
+    made.new_hosts = sorted(set(made.owners) - importer.hosts_before)
     return made
 
 
-def _import(
-    found: Found,
-    label: FileLabel | None,
-    host: str | None,
-    corpus: str,
-    made: LogImport,
-    records: dict[str, IndexRecord],
-    store: Path,
-) -> None:
-    kind = found.guess.log
-    assert kind is not None  # the caller looked
-    episode = f"log-{hashlib.sha256(found.name.encode('utf-8', 'backslashreplace') + found.data).hexdigest()[:16]}"
-    if len(found.data) > _LOG_BYTES:
-        made.faults.append(f"{found.name}: {len(found.data)} bytes, over the {_LOG_BYTES} of an episode; split it")
-        return
-    # a line without a year was written before the file was last changed, and within a year of it
-    near = None if found.modified_ns is None else found.modified_ns - _HALF_YEAR_NS
-    seen = _Seen()
-    spec = spec_of(kind)
-    seen.all(spec.rows([found.data], LogContext(name=found.name, near_ns=near)))
-    made.mismatches += seen.n_mismatches
-    start, end = _window(np.array(seen.ts_ns, np.int64), found.modified_ns)
-    owner = host or _host(seen.hosts)
-    _add(made.owners, owner, 1)
-    made.n_files += 1
-    made.n_rows += len(seen.ts_ns)
-    _add(made.rows, kind, len(seen.ts_ns))
-    _add(made.unparsed, kind, seen.n_unparsed)
-    for name, n in seen.hosts.items():
-        _add(made.hosts, name, n)
-    extra = {spec.member.import_name: found.data}
-    if label is not None:
-        made.labelled_files += bool(label.techniques)
-        extra[TECHNIQUES] = _truth(label, start, end)
-    meta = {
-        "episode_id": episode,
-        "host_id": owner,
-        "profile": PROFILE,
-        "sample_name": SAMPLE,
-        "benign": False,  # nobody says that it is
-        "t_start_wall_ns": start,
-        "t_end_wall_ns": end,
-        "origin": found.name,
-        "corpus": corpus,
-    }
-    records[episode] = write_episode(store, meta, (), {}, extra)
-    made.n_episodes += 1
+class _Index:
+    """Adds lines to the index while episodes are written, so that an import that is cut off loses none of them."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._waiting: list[IndexRecord] = []
+        self._due = 0.0
+
+    def add(self, record: IndexRecord) -> None:
+        self._waiting.append(record)
+        if time.monotonic() >= self._due:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._waiting:
+            began = time.monotonic()
+            append_index(self._store, self._waiting)
+            self._waiting = []
+            now = time.monotonic()
+            self._due = now + max(_FLUSH_S, _FLUSH_SHARE * (now - began))
+
+    def __enter__(self) -> _Index:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
 
 
-class _Seen:
-    """What is remembered of rows that pass by, since a log may hold millions."""
+class _Importer:
+    """One import: what it was told, and what it made so far."""
 
-    def __init__(self) -> None:
-        self.ts_ns = array("q")
-        self.hosts: Counter[str] = Counter()
-        self.n_unparsed = 0
-        self.n_mismatches = 0
+    def __init__(self, store: Path, table: LabelTable, host: str | None, zone: str, zones: dict[str, str]) -> None:
+        self.made = LogImport(store=store)
+        self.index = _Index(store)
+        self.used: set[str] = set()
+        self.hosts_before = set(read_index(store).hosts) if (store / INDEX_NAME).exists() else set()
+        self._store, self._table, self._host = store, table, host
+        self._zone, self._zones = zone, zones
 
-    def all(self, rows: Iterable[LogRow]) -> None:
-        for row in rows:
-            self.ts_ns.append(min(max(row.ts_ns, EARLIEST_NS - 1), LATEST_NS))  # outside, a time says nothing
-            self.n_unparsed += not row.parsed
-            self.n_mismatches += row.clock_mismatch
-            if row.host:
-                self.hosts[row.host] += 1
+    def take(self, found: Found, corpus: str, named: bool) -> None:
+        """One file that was found; `named`: the user named this very file."""
+        made = self.made
+        if found.passed:
+            made.passed.append(f"{found.name} ({found.passed})")
+        elif found.fault:
+            made.faults.append(f"{found.name}: {found.fault}")
+        elif found.guess.log is None:
+            made.not_logs.append(found.name)
+            if named:
+                made.left_out.append(found.name)
+        elif len(found.data) > _LOG_BYTES:
+            made.faults.append(f"{found.name}: {len(found.data)} bytes, over the {_LOG_BYTES} of an episode; split it")
+        else:
+            self._import(found, found.guess.log, corpus)
+
+    def _import(self, found: Found, kind: str, corpus: str) -> None:
+        made, spec = self.made, spec_of(kind)
+        evidence = evidence_of(found.modified_ns, self._zone, self._zones)
+        learnt = spec.surveyed([found.data], evidence)
+        seen = Seen()
+        near = learnt.first_ns if learnt.first_ns is not None else evidence.modified_ns
+        seen.all(spec.read([found.data], LogContext(name=found.name, near_ns=near, reading=learnt)))
+        start, end = _window(np.array(seen.ts_ns, np.int64), evidence.modified_ns)
+        owner = self._host or _host(seen.hosts)
+        made.owners[owner] = made.owners.get(owner, 0) + 1
+        made.add(kind, seen, learnt.order_assumed)
+        extra = {spec.member.import_name: found.data}
+        label = self._label(found.name)
+        if label is not None:
+            made.labelled_files += bool(label.techniques)
+            extra[TECHNIQUES] = _truth(label, min(start, seen.first_ns or start), max(end, seen.last_ns or end))
+        identity = found.name.encode("utf-8", "backslashreplace") + found.data
+        meta = {
+            "episode_id": f"log-{hashlib.sha256(identity).hexdigest()[:16]}",
+            "host_id": owner,
+            "profile": PROFILE,
+            "sample_name": SAMPLE,
+            "benign": False,  # nobody says that it is
+            "t_start_wall_ns": start,
+            "t_end_wall_ns": end,
+            "origin": found.name,
+            "corpus": corpus,
+        }
+        if learnt != LogReading():
+            meta[reading.KEY] = msgspec.to_builtins(learnt)
+        self.index.add(write_episode(self._store, meta, (), {}, extra))
+        made.n_episodes += 1
+
+    def _label(self, name: str) -> FileLabel | None:
+        """The label of a file, or of the archive that holds it: label tables name archives, not what is in them."""
+        listed = self._table.name_of(name) or self._table.name_of(name.rpartition("/")[0])
+        if listed is None:
+            return None
+        self.used.add(listed)
+        return self._table.files[listed]
 
 
 def _window(ts_N: NDArray[np.int64], modified_ns: int | None) -> tuple[int, int]:
@@ -189,7 +202,7 @@ def _host(counted: Counter[str]) -> str:
 
 
 def _truth(label: FileLabel, start: int, end: int) -> bytes:
-    """The label of a file as ground truth: over its whole time and all processes, since it says no more."""
+    """The label of a file as ground truth: over the time of all its rows and all processes, since it says no more."""
     entries = []
     for technique in label.techniques:
         known = techniques().get(technique)
@@ -204,16 +217,6 @@ def _truth(label: FileLabel, start: int, end: int) -> bytes:
             }
         )
     return msgspec.json.encode(entries)
-
-
-def _in_container(name: str) -> str:
-    """The path of the archive that holds the file: label tables name archives, not what is in them."""
-    return name.rpartition("/")[0]
-
-
-def _add(counts: dict[str, int], key: str, n: int) -> None:
-    if n:
-        counts[key] = counts.get(key, 0) + n
 
 
 _LIMITS = Limits()

@@ -24,7 +24,10 @@ def test_from_files_to_rows_to_a_timeline(invoke: Any, tmp_path: Path, instance_
     done = invoke("import", "logs", tmp_path / "in", "--store", store)
     assert done.exit_code == 0, done.output
     assert "41 rows of 1 logs, 1 episodes of 1 hosts" in done.stdout
-    assert "syslog: 41 rows, 1 of them could not be parsed" in done.stdout and "no logs: readme" in done.stdout
+    table = [line.split() for line in done.stdout.splitlines() if line.startswith(("  format", "  syslog"))]
+    assert table[1][:5] == ["syslog", "1", "41", "40", "0"]
+    assert "new: web1 1" in done.stdout and "no logs: readme" in done.stdout
+    assert "warning: syslog: 1 of 41 rows could not be parsed" in done.stdout
     made = invoke(
         "materialize", "--store", store, "--data", data, "--select", "+key:log_events", home=tmp_path / "home"
     )

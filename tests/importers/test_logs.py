@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import tarfile
@@ -12,9 +13,11 @@ import pytest
 
 from rlstir_core.contract.registry import load_registry
 from rlstir_core.episodes.store.index import read_index
+from rlstir_core.episodes.store.writer import write_episode
 from rlstir_core.episodes.validation.validate import validate_host, validate_store
-from rlstir_core.errors import InvalidId, StoreError
-from rlstir_core.hostlogs.store import build_log_events
+from rlstir_core.errors import ConfigError, InvalidId, StoreError
+from rlstir_core.hostlogs.store import build_log_events, host_counts
+from rlstir_core.hostlogs.times.evidence import evidence_of, zones_given
 from rlstir_core.importers.logs import import_logs
 from rlstir_core.results.layout import Layout
 
@@ -129,6 +132,94 @@ def test_a_log_without_any_time_is_kept_too(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text('{"EventID": 1}\n{"EventID": 2}\n')
     assert import_logs([tmp_path / "x.jsonl"], tmp_path / "store").n_rows == 2
     assert sum(rows_of(tmp_path / "store", tmp_path / "data").values()) == 2
+
+
+FAILED = "{at} web1 sshd[{n}]: Failed password for root from 192.0.2.9 port 4000{n} ssh2\n"
+
+
+def test_a_label_reaches_every_row_of_a_log_of_several_days(tmp_path: Path) -> None:
+    days = [("2024-05-01", 4), ("2024-05-02", 6), ("2024-05-03", 4)]
+    text = "".join(FAILED.format(at=f"{day}T10:0{n}:00+00:00", n=n) for day, k in days for n in range(k))
+    (tmp_path / "x.log").write_text(text)
+    (tmp_path / "labels.csv").write_text("file,technique\nx.log,T1110.001\n")
+    import_logs([tmp_path / "x.log"], tmp_path / "store", labels=tmp_path / "labels.csv")
+    rows_of(tmp_path / "store", tmp_path / "data")
+    (counts,) = host_counts(Layout(tmp_path / "data"), "web1").values()
+    assert counts.techniques == {"T1110.001": 14}
+
+
+def test_in_an_archive_the_longest_name_of_the_table_is_the_files_own(tmp_path: Path) -> None:
+    (tmp_path / "d" / "d").mkdir(parents=True)
+    for name, n in (("x.log", 1), ("d/x.log", 2)):
+        (tmp_path / "d" / name).write_text(FAILED.format(at="2024-05-01T10:00:00+00:00", n=n))
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(tmp_path / "d" / "x.log", "x.log")
+        archive.add(tmp_path / "d" / "d" / "x.log", "d/x.log")
+    (tmp_path / "labels.csv").write_text("file,technique\nx.log,T1110\nd/x.log,T1078\n")
+    for source in (tmp_path / "a.tar", tmp_path / "d"):
+        made = import_logs([source], tmp_path / source.name.replace(".", "-"), labels=tmp_path / "labels.csv")
+        assert (made.labelled_files, made.unused_labels) == (2, 0)
+
+
+def test_an_import_that_is_cut_off_leaves_an_index_line_for_every_episode_that_it_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    for k in range(4):
+        (tmp_path / "in" / f"{k}.log").write_text(audit(k, NEW_YEAR + k))
+    written = []
+
+    def write(*arguments: Any) -> Any:
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        written.append(1)
+        return write_episode(*arguments)
+
+    monkeypatch.setattr("rlstir_core.importers.logs.write_episode", write)
+    with pytest.raises(KeyboardInterrupt):
+        import_logs([tmp_path / "in"], tmp_path / "store")
+    assert len(episodes(tmp_path / "store")) == 3
+
+
+def test_every_row_and_fault_is_counted_where_the_summary_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    lines = [FAILED.format(at=f"2024-05-01T10:00:0{n}+00:00", n=n) for n in range(5)]
+    (folder / "a.log").write_text("".join([*lines, "\x01\x02 what is this\n"]))
+    (folder / "b.log.gz").write_bytes(gzip.compress("".join(lines).encode()) + b"rubbish")
+    (folder / "link").symlink_to(folder / "a.log")
+    made = import_logs([folder], tmp_path / "store")
+    tally = made.formats["syslog"]
+    assert (tally.files, tally.rows, tally.unparsed, tally.untimed, tally.bare) == (2, 11, 1, 0, 0)
+    assert tally.hosts == {"web1": 10} and made.new_hosts == ["web1"]
+    assert (tally.first_ns, tally.last_ns) == (1_714_557_600 * 10**9, 1_714_557_604 * 10**9)
+    assert made.passed == ["link (a link)"] and made.n_losses == 2
+    assert [warning.split(":")[0] for warning in made.warnings()] == ["syslog", "not read"]
+    assert "7 bytes were not read" in made.faults[0]
+    again = import_logs([folder / "a.log"], tmp_path / "store")
+    assert again.new_hosts == []
+
+
+def test_a_file_that_was_named_and_is_no_log_is_a_loss_and_one_that_lay_beside_logs_is_none(
+    folder: Path, tmp_path: Path
+) -> None:
+    assert import_logs([folder], tmp_path / "one").n_losses == 0
+    made = import_logs([folder / "a" / "x.log", folder / "notes.txt"], tmp_path / "two")
+    assert made.left_out == ["notes.txt"] and made.n_losses == 1
+
+
+def test_a_time_that_no_file_can_have_is_no_evidence() -> None:
+    for seconds in (0, 1, 315_532_800, 499_162_500, 4_000_000_000):
+        assert evidence_of(seconds * 10**9).modified_ns is None
+    assert evidence_of(NEW_YEAR * 10**9).modified_ns == NEW_YEAR * 10**9
+    assert evidence_of(None).modified_ns is None
+
+
+def test_zones_are_given_for_all_hosts_and_for_one() -> None:
+    assert zones_given(("Europe/Berlin", "WEB1.lab=+08:00")) == ("Europe/Berlin", {"web1": "+08:00"})
+    for wrong in (("Nowhere/Land",), ("../etc/passwd",), ("=UTC",), ("UTC", "Europe/Berlin"), ("+99:00",)):
+        with pytest.raises(ConfigError):
+            zones_given(wrong)
 
 
 def test_a_second_import_adds_to_the_store(folder: Path, tmp_path: Path) -> None:

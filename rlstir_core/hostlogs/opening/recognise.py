@@ -44,7 +44,7 @@ def recognise(head: bytes) -> Guess:
     for spec in known:
         if spec.magic and head.startswith(spec.magic):
             return Guess(log=spec.format)
-    if container := _container(head):
+    if container := container_of(head):
         return Guess(container=container)
     text = b"".join(utf8((head,)))
     best, most = UNKNOWN, (0.0, 0)
@@ -59,7 +59,8 @@ def recognise(head: bytes) -> Guess:
     return best if most[0] >= _LEAST else UNKNOWN
 
 
-def _container(head: bytes) -> Container | None:
+def container_of(head: bytes) -> Container | None:
+    """The container that a file with these first bytes is; None where it is none."""
     if head.startswith(_ZIP):
         return "zip"
     for compression, magic in MAGIC.items():

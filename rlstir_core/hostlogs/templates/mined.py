@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlstir_core.atomic import replacing
-from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.opening.lines import lines
+from rlstir_core.hostlogs.opening.text import text_chunks
 from rlstir_core.hostlogs.templates.groups import Lookup, group
 from rlstir_core.hostlogs.templates.header import content_of, find_header, given_header
 from rlstir_core.hostlogs.templates.keys import Key
@@ -192,10 +192,8 @@ class _Learner:
 def template_file(path: Path, out: Path, header: str | None = None) -> TemplateSummary:
     """Writes LineId,EventId,EventTemplate for every line of a text log. The file is read once for a header, once whole.
 
-    Raises ConfigError for a header that is no pattern, StoreError where there is no file to read.
+    Raises ConfigError for a header that is no pattern, StoreError where there is no text log to read.
     """
-    if not path.is_file():
-        raise StoreError(f"{path} is not a file; name a text log")
     pattern = given_header(header) if header else find_header(list(islice(_texts(path), _SAMPLE)))
     learner = _Learner()
     n_lines, example = 0, ""
@@ -249,7 +247,5 @@ def _csv_row(*cells: str) -> str:
 
 def _texts(path: Path) -> Iterator[str]:
     """The lines of a file, a little longer than a template takes; bytes that are not UTF-8 become U+FFFD."""
-    with path.open("rb") as handle:
-        for line in lines(iter(lambda: handle.read(_CHUNK), b""), 4 * LINE_CHARS, keep_nuls=True):
-            text = line.raw.decode("utf-8", "replace")
-            yield text if line.number > 1 else text.removeprefix("\ufeff")
+    for line in lines(text_chunks(path), 4 * LINE_CHARS, keep_nuls=True):
+        yield line.raw.decode("utf-8", "replace")

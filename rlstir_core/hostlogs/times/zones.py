@@ -42,8 +42,8 @@ class Zones:
     """What must be added to a log's local times to get UTC; looked up once for each host and quarter of an hour."""
 
     def __init__(self, reading: LogReading) -> None:
-        self._zone = zone_named(reading.zone) if reading.zone else None
-        self._zones = {host: zone_named(zone) for host, zone in reading.zones.items()}
+        self._zone = _known(reading.zone)
+        self._zones = {host: zone for host, name in reading.zones.items() if (zone := _known(name)) is not None}
         self._known: dict[tuple[tzinfo, int], int] = {}
 
     def utc(self, local_ns: int, host: str = "") -> tuple[int, bool]:
@@ -61,6 +61,14 @@ class Zones:
             if len(self._known) > 1 << 14:
                 self._known.clear()
         return local_ns - offset, False
+
+
+def _known(name: str) -> tzinfo | None:
+    """The zone of a reading, which may stand in a stranger's tarball: one that is none counts as not said."""
+    try:
+        return zone_named(name) if name else None
+    except ConfigError:
+        return None
 
 
 def _offset_ns(zone: tzinfo, local_s: int) -> int:
