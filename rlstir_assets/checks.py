@@ -23,6 +23,7 @@ from rlstir_core.hostlogs.store import LogSummary
 from rlstir_core.lab.leakage.gate import GATES, Gate
 
 MAX_UNPARSED = 0.01  # of a log channel's rows; more says that a parser does not know the format
+MAX_UNTIMED = 0.01  # of a log channel's rows; those stand at the time of the row before
 MOST_HOSTS = 200  # in a table
 _SMALL_FAULTS = (ReasonCode.INDEX_TORN, ReasonCode.INDEX_REPEATED)  # no record was lost by them
 
@@ -34,6 +35,11 @@ parse_failures = host_check(
     "parse_failures",
     asset="log_events",
     description="At most one row in a hundred of a log channel could not be parsed.",
+)
+log_times = host_check(
+    "log_times",
+    asset="log_events",
+    description="At most one event in a hundred of a log channel says no time, and no year had to be assumed.",
 )
 lab_gates = [
     dg.AssetCheckSpec(name, asset="lab_checks", blocking=True, description=f"Generated stores: {asks}.")
@@ -74,6 +80,22 @@ def rows_were_parsed(host: str, summary: LogSummary) -> dg.AssetCheckResult:
             "host": host,
             "channels over the limit": plain(", ".join(bad[:20])) or "none",
             "limit": f"{MAX_UNPARSED:.0%} of a channel's rows",
+        },
+    )
+
+
+def rows_say_times(host: str, summary: LogSummary) -> dg.AssetCheckResult:
+    """`log_times` of one host: the channels whose events say no time, and years that nobody says."""
+    bad = [channel for channel, n in summary.rows.items() if summary.untimed.get(channel, 0) > MAX_UNTIMED * n]
+    return dg.AssetCheckResult(
+        check_name=log_times.name,
+        passed=not bad and not summary.years_assumed,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "host": host,
+            "channels over the limit": plain(", ".join(bad[:20])) or "none",
+            "limit": f"{MAX_UNTIMED:.0%} of a channel's rows",
+            "rows whose year is assumed": summary.years_assumed,
         },
     )
 

@@ -32,7 +32,7 @@ GROUP = "logs"
     description="A row per event of the host logs (auditd, auth, journald, Sysmon, EVTX), with templates, labels and "
     "tamper spans by the episode's truth.",
     metadata=column_schema(types_of(SCHEMA), columns.LOG_EVENTS),
-    check_specs=[checks.parse_failures],
+    check_specs=[checks.parse_failures, checks.log_times],
 )
 def log_events(context: dg.AssetExecutionContext, settings: Settings) -> Events:
     found: dict[str, LogSummary] = {}
@@ -44,8 +44,9 @@ def log_events(context: dg.AssetExecutionContext, settings: Settings) -> Events:
         return _rows_told(found[host], held_sha256(opened.layout.log_events(host), "log_rows"))
 
     yield from partition_results(context, build)
-    results = {host: checks.rows_were_parsed(host, summary) for host, summary in found.items()}
-    yield from partition_checks(context, results, checks.together(checks.parse_failures, results))
+    for spec, asked in ((checks.parse_failures, checks.rows_were_parsed), (checks.log_times, checks.rows_say_times)):
+        results = {host: asked(host, summary) for host, summary in found.items()}
+        yield from partition_checks(context, results, checks.together(spec, results))
 
 
 def _rows_told(summary: LogSummary, data_version: str) -> Part:
@@ -55,6 +56,8 @@ def _rows_told(summary: LogSummary, data_version: str) -> Part:
             "rows": n,
             "not parsed": summary.unparsed.get(channel, 0),
             "share": summary.unparsed.get(channel, 0) / n,
+            "no time": summary.untimed.get(channel, 0),
+            "no field": summary.bare.get(channel, 0),
         }
         for channel, n in summary.rows.items()
     ]
@@ -69,6 +72,8 @@ def _rows_told(summary: LogSummary, data_version: str) -> Part:
             "top_templates": table(templates[:100]),
             "duplicates": summary.duplicates,
             "header and event disagree": summary.mismatches,
+            "year assumed": summary.years_assumed,
+            "zone assumed": summary.zones_assumed,
             "rows over the bound": summary.left_out,
         },
         data_version=data_version,

@@ -6,7 +6,7 @@ What does not belong here: how a log is parsed and what a row's columns mean (`t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -42,6 +42,7 @@ _TOP = 10
 _PLACES = 3  # of an episode's rows that could not be parsed
 _COUNTS = "_counts.json"
 _META = b"rlstir"
+_FAULTS = ("unparsed", "untimed", "bare", "assumed")
 
 
 class LogCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,10 +72,26 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
     unchanged: int
     rows: dict[str, int]
     unparsed: dict[str, int]
+    untimed: dict[str, int]
+    bare: dict[str, int]
+    assumed: dict[str, int]
     mismatches: int
     duplicates: int
     left_out: int
     top_templates: tuple[tuple[str, int, str], ...]  # id, rows, text
+
+    @property
+    def years_assumed(self) -> int:
+        return n_assumed(self.assumed, "year")
+
+    @property
+    def zones_assumed(self) -> int:
+        return n_assumed(self.assumed, "zone")
+
+
+def n_assumed(assumed: Mapping[str, int], what: str) -> int:
+    """Rows of whose time `what` (`year`, `zone`) nobody says."""
+    return sum(n for words, n in assumed.items() if what in words.split())
 
 
 def log_changes(layout: Layout, host: str) -> Changes:
@@ -134,11 +151,8 @@ def _write(store: Path, path: Path, row: ValidationRow) -> None:
     labels = pc.value_counts(pc.list_flatten(table["label_ttp"]))
     counts = LogCounts(
         rows=dict(sorted(Counter(table["channel"].to_pylist()).items())),
-        unparsed=dict(sorted(tally.unparsed.items())),
+        **{name: dict(sorted((+getattr(tally, name)).items())) for name in _FAULTS},
         unparsed_at=tuple(tally.first),
-        untimed=dict(sorted(tally.untimed.items())),
-        assumed=dict(sorted(tally.assumed.items())),
-        bare=dict(sorted(tally.bare.items())),
         techniques=dict(sorted((each["values"], each["counts"]) for each in labels.to_pylist())),
         duplicates=sum(table["duplicate"].to_pylist()),
         mismatches=sum(table["clock_mismatch"].to_pylist()),
@@ -245,12 +259,11 @@ def _kept_counts(folder: Path) -> dict[str, LogCounts]:
 
 
 def _summary(folder: Path, counts: dict[str, LogCounts], todo: Changes) -> LogSummary:
-    rows: Counter[str] = Counter()
-    unparsed: Counter[str] = Counter()
+    sums: dict[str, Counter[str]] = {name: Counter() for name in ("rows", *_FAULTS)}
     seen: Counter[str] = Counter()
     for each in counts.values():
-        rows.update(each.rows)
-        unparsed.update(each.unparsed)
+        for name, total in sums.items():
+            total.update(getattr(each, name))
         seen.update(each.templates)
     top = sorted(seen.items(), key=lambda item: (-item[1], item[0]))[:_TOP]
     texts: dict[str, str] = {}
@@ -262,8 +275,7 @@ def _summary(folder: Path, counts: dict[str, LogCounts], todo: Changes) -> LogSu
         made=len(todo.make),
         dropped=len(todo.drop),
         unchanged=len(counts) - len(todo.make),
-        rows=dict(sorted(rows.items())),
-        unparsed=dict(sorted(unparsed.items())),
+        **{name: dict(sorted((+total).items())) for name, total in sums.items()},
         mismatches=sum(each.mismatches for each in counts.values()),
         duplicates=sum(each.duplicates for each in counts.values()),
         left_out=sum(each.left_out for each in counts.values()),

@@ -101,7 +101,7 @@ def test_a_range_tells_of_each_host_what_is_its_own(settings: Settings, instance
             assert told(instance, asset, host)[0].metadata["dagster/row_count"].value == n > 0
     upstream = (told(instance, window_features, HOSTS[1])[0].tags or {})["dagster/input_data_version/window_tensors"]
     assert upstream == data_version(instance, window_tensors, HOSTS[1])
-    for asset, name in ((validation, "verdict_rates"), (log_events, "parse_failures")):
+    for asset, name in ((validation, "verdict_rates"), (log_events, "parse_failures"), (log_events, "log_times")):
         found = {each.partition: each for each in result.get_asset_check_evaluations() if each.check_name == name}
         assert found.keys() == {*HOSTS, None}
         assert [found[host].metadata["host"].value for host in HOSTS] == HOSTS

@@ -14,7 +14,7 @@ import msgspec
 from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation
 from rlstir_core.evaluation.report.markdown import plural
-from rlstir_core.hostlogs.store import host_counts
+from rlstir_core.hostlogs.store import host_counts, n_assumed
 from rlstir_core.results.layout import Layout
 
 _NAMED = 8
@@ -32,6 +32,10 @@ class LogOverview(msgspec.Struct, frozen=True, kw_only=True):
     unparsed: dict[str, int]  # rows by channel
     unparsed_at: tuple[str, ...]  # the first of them
     n_unparsed_files: int
+    untimed: int  # rows that say no time of their own
+    bare: int  # rows that fill no column
+    years_assumed: int
+    zones_assumed: int
     techniques: dict[str, int]  # rows labelled
     left_out: int  # rows over the bound of an episode
     graphs: int
@@ -48,7 +52,8 @@ def log_overview(layout: Layout, hosts: Sequence[str]) -> LogOverview:
     unparsed: Counter[str] = Counter()
     techniques: Counter[str] = Counter()
     places: list[str] = []
-    n_files = left_out = graphs = 0
+    n_files = left_out = graphs = untimed = bare = 0
+    assumed: Counter[str] = Counter()
     first: int | None = None
     last: int | None = None
     largest: tuple[int, str, str] | None = None
@@ -66,6 +71,9 @@ def log_overview(layout: Layout, hosts: Sequence[str]) -> LogOverview:
             unparsed.update(counts.unparsed)
             techniques.update(counts.techniques)
             left_out += counts.left_out
+            untimed += sum(counts.untimed.values())
+            bare += sum(counts.bare.values())
+            assumed.update(counts.assumed)
             n_files += bool(counts.unparsed)
             if len(places) < _PLACES:
                 places += [f"{origins.get(episode) or f'{host}/{episode}'}, {place}" for place in counts.unparsed_at]
@@ -81,6 +89,10 @@ def log_overview(layout: Layout, hosts: Sequence[str]) -> LogOverview:
         unparsed=dict(unparsed.most_common()),
         unparsed_at=tuple(places[:_PLACES]),
         n_unparsed_files=n_files,
+        untimed=untimed,
+        bare=bare,
+        years_assumed=n_assumed(assumed, "year"),
+        zones_assumed=n_assumed(assumed, "zone"),
         techniques=dict(techniques.most_common()),
         left_out=left_out,
         graphs=graphs,
@@ -114,6 +126,14 @@ def log_lines(overview: LogOverview) -> list[str]:
     of = f" in {plural(overview.n_unparsed_files, 'file')}" if n_unparsed else ""
     lines.append(f"  could not be parsed: {plural(n_unparsed, 'row')}{of}")
     lines += [f"    {place}" for place in overview.unparsed_at]
+    said = {
+        "say no time of their own": overview.untimed,
+        "fill no column": overview.bare,
+        "year: assumed": overview.years_assumed,
+        "zone: assumed UTC": overview.zones_assumed,
+    }
+    if doubts := [f"{words} {plural(n, 'row')}" for words, n in said.items() if n]:
+        lines.append(f"  {'; '.join(doubts)}")
     return lines
 
 
