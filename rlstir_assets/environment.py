@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
 from rlstir_core.errors import ConfigError, RlstirError
 from rlstir_core.ids import host_id
 from rlstir_core.learning.presets import preset as preset_of
 
+_SOCKET_PATH = 103 if sys.platform == "darwin" else 107  # sun_path of unix(7) without the NUL at its end
 _SPLIT: dict[str, Callable[[str], list[str]]] = {  # how each variable is read
     "RLSTIR_PRESET": lambda text: [text],
     "RLSTIR_SET": str.split,
@@ -45,6 +48,18 @@ def check_choices(
         with blaming("RLSTIR_NORMALISE", named):
             if named[0] not in NORMALISERS:
                 raise ConfigError(f"normaliser {named[0]!r} is unknown; choose one of {', '.join(NORMALISERS)}")
+
+
+def check_room_for_sockets() -> None:
+    """ConfigError where the path of the folder of temporary files is too long for the sockets that start steps."""
+    folder = tempfile.gettempdir()
+    path = os.path.join(folder, "pymp-12345678", "listener-12345678")  # noqa: PTH118 - as multiprocessing names them
+    if len(os.fsencode(path)) > _SOCKET_PATH:
+        raise ConfigError(
+            f"the folder of temporary files has a path of {len(os.fsencode(folder))} bytes, and a socket in it would "
+            f"have more than the {_SOCKET_PATH} that this system allows (AF_UNIX path too long): {folder}; set TMPDIR "
+            "to a folder with a shorter path, such as /tmp"
+        )
 
 
 @contextlib.contextmanager

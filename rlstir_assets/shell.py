@@ -16,6 +16,7 @@ import dagster as dg
 from dagster._check import CheckError  # what its command line raises has no public name
 
 from rlstir_assets.console import plain
+from rlstir_assets.environment import check_room_for_sockets
 from rlstir_assets.partitions import HOST_PARTITION
 from rlstir_assets.resources import Settings
 from rlstir_core.datasets.recipes import RECIPES
@@ -31,6 +32,10 @@ def tell_refusals_plainly() -> None:
     """From now on, in a process of `dagster asset materialize`, such an error is a sentence and exit code 2."""
     if Path(sys.argv[0]).name in ("dagster", "__main__.py") and sys.argv[1:3] == _CALL:
         sys.excepthook = _told
+        try:
+            check_room_for_sockets()
+        except ConfigError as error:
+            _end(str(error))
         select = _option(sys.argv[3:], "--select")
         if select and _names_nothing(select):  # Dagster would make every asset instead
             _end(f"--select {select!r} names no asset; write for example --select key:validation")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlstir_assets.console import Console
-from rlstir_assets.environment import blaming, check_choices
+from rlstir_assets.environment import blaming, check_choices, check_room_for_sockets
 from rlstir_core.errors import ConfigError, SplitRefused, UpstreamMissing
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def materialize(request: Request, console: Console) -> Outcome:
     from rlstir_core.results.lock import holding
 
     work_at(request.store, request.data)
+    check_room_for_sockets()
     check_choices(preset=request.preset, overrides=request.overrides, train_hosts=request.train_hosts)
     console.state("reading the index")
     index = read_index(request.store)

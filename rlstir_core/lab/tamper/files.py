@@ -29,13 +29,14 @@ from rlstir_core.episodes.store.writer import append_index, write_episode
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.hostlogs.attack.truth import MAX_BYTES, TamperSpan, read_truth
 from rlstir_core.hostlogs.opening.containers import Found, files
+from rlstir_core.hostlogs.parsers import spec_of
+from rlstir_core.hostlogs.times.evidence import evidence_of
 from rlstir_core.lab.signals import stream
 from rlstir_core.lab.tamper.apply import Tampered, tampered
 from rlstir_core.lab.tamper.changes.operators import check
 from rlstir_core.progress import Progress
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
-_HALF_YEAR_NS = 182 * 86_400 * 10**9
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -86,11 +87,12 @@ def tamper_source(
 def _tamper_file(found: Found, made: TamperRun, names: set[str], seed: int, strength: float) -> None:
     """One log file; what is none, or cannot be read, or is not for this operator, is named."""
     if found.fault or found.guess.log is None:
-        made.left_out.append(f"{found.name}: {found.fault or 'no log'}")
+        made.left_out.append(f"{found.name}: {found.fault or found.passed or 'no log'}")
         return
     name = _safe(found.name, names)
-    # as for an import: a line without a year was written within a year of the file's last change
-    near = None if found.modified_ns is None else found.modified_ns - _HALF_YEAR_NS
+    evidence = evidence_of(found.modified_ns)
+    first = spec_of(found.guess.log).surveyed([found.data], evidence).first_ns
+    near = first if first is not None else evidence.modified_ns
     try:
         after = tampered(
             {name: found.data}, made.operator, _dice(made.operator, seed, found.data), strength=strength, near_ns=near
