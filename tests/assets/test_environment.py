@@ -17,7 +17,7 @@ def test_a_folder_of_temporary_files_whose_path_leaves_no_room_for_sockets_is_re
     long = tmp_path / ("slurm-job-" * 12)
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
-    with pytest.raises(ConfigError, match="AF_UNIX path too long.*set TMPDIR"):
+    with pytest.raises(ConfigError, match=r"AF_UNIX path too long.*set TMPDIR"):
         check_room_for_sockets()
     monkeypatch.setattr(tempfile, "tempdir", "/tmp")
     check_room_for_sockets()

@@ -17,7 +17,7 @@ from rlstir_core.lab.tamper.formats.journal_notices import NOTICES, notice
 from rlstir_core.lab.tamper.records.clocks import MONTHS, at
 from rlstir_core.lab.tamper.records.entry import NONE, Entry, LoggedProcess
 from rlstir_core.lab.tamper.records.json_text import EditedLine, JsonRecord
-from rlstir_core.lab.tamper.records.pieces import NOBODY, SplitLog, bare, cut
+from rlstir_core.lab.tamper.records.pieces import NOBODY, SplitLog, bare, cut, next_row, no_more
 
 _WALL = ("__REALTIME_TIMESTAMP", "_SOURCE_REALTIME_TIMESTAMP")
 _STEADY = ("__MONOTONIC_TIMESTAMP", "_SOURCE_MONOTONIC_TIMESTAMP", "_SOURCE_BOOTTIME_TIMESTAMP")
@@ -50,7 +50,7 @@ class JournalForm:
                 raw = raw.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\x1e").removeprefix(b"data: ")
                 if not raw or raw.startswith((b"event: ", b"id: ", b"-- ")):
                     continue
-            row = next(rows)
+            row = next_row(rows)
             owner[i] = len(entries)
             ids = journal_ids(row.fields_json) if row.parsed else None
             entries.append(
@@ -70,6 +70,7 @@ class JournalForm:
                     payload=[piece],
                 )
             )
+        no_more(rows)
         return SplitLog(pieces, owner, entries)
 
     def order(self, pieces: Sequence[bytes]) -> list[list[int]] | None:

@@ -14,7 +14,7 @@ from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.syslog import parser as syslog
 from rlstir_core.lab.tamper.records.clocks import MONTHS, at, fraction, grain_of, moved
 from rlstir_core.lab.tamper.records.entry import MADE_UP, Entry, LoggedProcess
-from rlstir_core.lab.tamper.records.pieces import NOBODY, SplitLog, bare, cut, end_of
+from rlstir_core.lab.tamper.records.pieces import NOBODY, SplitLog, bare, cut, end_of, next_row, no_more
 
 NOTICES = frozenset({"cleared", "stopped", "started", "rotated", "suspended", "resumed", "stepped"})
 _LINE_BYTES = LogContext().line_bytes
@@ -58,7 +58,7 @@ class SyslogForm:
                 continuing = False
             if not raw.strip() and whole:
                 continue
-            row = next(rows)
+            row = next_row(rows)
             owner[i] = len(entries)
             match = _OLD.match(raw) or _ISO.match(raw)
             found = re.search(rb"[.,]([0-9]+)$", match[0]) if match else None
@@ -78,6 +78,7 @@ class SyslogForm:
                 )
             )
             continuing, n_continued = row.parsed, 0
+        no_more(rows)
         return SplitLog(pieces, owner, entries)
 
     def order(self, pieces: Sequence[bytes]) -> list[list[int]] | None:

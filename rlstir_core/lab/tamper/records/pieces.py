@@ -6,13 +6,19 @@ ausearch prints between events) stay where they stood. What does not belong here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from rlstir_core.errors import ConfigError
+from rlstir_core.hostlogs.schema import LogRow
 from rlstir_core.lab.tamper.records.entry import MADE_UP, Entry
 
 NOBODY = -1
+_NOT_A_LINE = (
+    "its records do not stand one a line (NUL bytes, records of another log inside, or JSON over several lines); "
+    "write it anew with one record a line"
+)
 
 
 class SplitLog(msgspec.Struct):
@@ -53,6 +59,20 @@ def bare(piece: bytes) -> bytes:
 def end_of(piece: bytes) -> bytes:
     """A line's end."""
     return piece[len(bare(piece)) :]
+
+
+def next_row(rows: Iterator[LogRow]) -> LogRow:
+    """The row of the next line; ConfigError where the parser gives none for it."""
+    row = next(rows, None)
+    if row is None:
+        raise ConfigError(_NOT_A_LINE)
+    return row
+
+
+def no_more(rows: Iterator[LogRow]) -> None:
+    """ConfigError where the parser gives more rows than there are lines."""
+    if next(rows, None) is not None:
+        raise ConfigError(_NOT_A_LINE)
 
 
 def join(split: SplitLog, entries: Sequence[Entry], render: Callable[[Entry], Sequence[bytes]]) -> Joined:
