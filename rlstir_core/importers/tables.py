@@ -5,7 +5,6 @@ What does not belong here: what a mapping may say, what files hold and how rows 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,6 @@ from rlstir_core.importers.table.runs import Part, Run, check_twins, part_of, pl
 from rlstir_core.importers.table.stored import NOTE, note_of, stored_run
 from rlstir_core.importers.table.summary import ImportSummary, Overlap, summarise
 from rlstir_core.progress import Progress
-from rlstir_core.results.lock import holding
 
 Key = tuple[str, str]  # host and episode
 
@@ -62,21 +60,16 @@ def import_table(
         tell(number, len(paths), f"reading {path.name}")
         owner = corpus_of(path, corpus)
         parts += [part_of(one, rules, host, owner) for one in read_tables(path, rules)]
-    with contextlib.ExitStack() as stack:
-        if store.exists():
-            stack.enter_context(holding(store / ".index.lock"))
-        index = _index(store)
-        plan = _planned(store, parts, index, rules, earlier, (corpus, replace))
-        registry = registry_of(rules, parts, plan.runs, earlier)
-        prepared = [_episode(run, rules, registry) for run in plan.runs]
-        if not store.exists():
-            stack.enter_context(holding(store / ".index.lock"))
-        write_registry(store, registry)
-        records: list[IndexRecord] = []
-        for run, labels in zip(plan.runs, prepared, strict=True):
-            tell(len(records), len(plan.runs), run.origin)
-            records.append(_write(store, run, labels, rules, registry))
-        _extend_index(store, index, records)
+    index = _index(store)
+    plan = _planned(store, parts, index, rules, earlier, (corpus, replace))
+    registry = registry_of(rules, parts, plan.runs, earlier)
+    labels = [_labels(run, rules) for run in plan.runs]  # the last thing that may be refused
+    write_registry(store, registry)
+    records: list[IndexRecord] = []
+    for run, changes in zip(plan.runs, labels, strict=True):
+        tell(len(records), len(plan.runs), run.origin)
+        records.append(_write(store, run, changes, rules, registry))
+    _extend_index(store, index, records)
     tell(len(records), len(records), "done")
     return summarise(store, rules, parts, plan.runs, _overlap(plan, parts, index, records, rules))
 
@@ -130,8 +123,8 @@ def _planned(
     return plan
 
 
-def _episode(run: Run, rules: Mapping, registry: Registry) -> list[tuple[int, str]]:
-    """The labels: one where the phase changes; a row without a phase belongs to the phase before it."""
+def _labels(run: Run, rules: Mapping) -> list[tuple[int, str]]:
+    """One label where the phase changes; a row without a phase belongs to the phase before it."""
     t_ns, step = placed(run, rules)
     start = int(t_ns[0]) - step // 2
     labels: list[tuple[int, str]] = []

@@ -7,6 +7,7 @@ What does not belong here: what the columns mean, and which words mean "no value
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -111,7 +112,7 @@ def _read_csv(path: Path, head: bytes, rules: Mapping) -> tuple[pa.Table, int]:
         with TextBytes(path, rules.encoding) as stream:
             try:
                 rows = pacsv.read_csv(
-                    stream,
+                    io.BufferedReader(stream),  # a raw stream gives less than was asked for
                     read_options=pacsv.ReadOptions(
                         autogenerate_column_names=True,
                         use_threads=False,  # only then does a fault name its line
