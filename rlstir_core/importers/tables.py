@@ -5,6 +5,7 @@ What does not belong here: what a mapping may say, what files hold and how rows 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +104,8 @@ def _planned(
             continue
         note = note_of(store / entry.path)
         if note is not None and set(note.files) <= set(run.files):
-            plan.runs.append(run)  # all that it was made of is here again
+            # all that it was made of is here again, perhaps under another name
+            plan.runs.append(run if corpus is not None else dataclasses.replace(run, corpus=note.corpus or run.corpus))
             continue
         before = stored_run(store, entry.path, run, note, rules, earlier)
         if corpus is not None and before.corpus != run.corpus:
@@ -114,8 +116,8 @@ def _planned(
         joined = join(before, run)
         if joined.gained and note is not None and set(note.files) & set(run.files):
             raise StoreError(
-                f"{run.where} was imported before and gives episode {run.origin!r} other rows now; import all files of "
-                "the episode in one command with --replace"
+                f"{run.where} was imported before and gives episode {run.origin!r} other rows than then; "
+                "import all files of the episode in one command with --replace"
             )
         plan.runs.append(joined.run)
         plan.n_equal += joined.n_equal if joined.gained else 0

@@ -6,6 +6,7 @@ What does not belong here: what the columns mean, and which words mean "no value
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -120,7 +121,9 @@ def _read_csv(path: Path, head: bytes, rules: Mapping) -> tuple[pa.Table, int]:
                         skip_rows=1 if said else 0,
                     ),
                     parse_options=pacsv.ParseOptions(
-                        delimiter=delimiter, newlines_in_values=True, invalid_row_handler=_blank_is_none
+                        delimiter=delimiter,
+                        newlines_in_values=True,
+                        invalid_row_handler=functools.partial(_blank_is_none, delimiter=delimiter),
                     ),
                     convert_options=pacsv.ConvertOptions(
                         column_types={f"f{i}": pa.binary() for i in range(_MAX_COLUMNS)}, strings_can_be_null=False
@@ -130,23 +133,25 @@ def _read_csv(path: Path, head: bytes, rules: Mapping) -> tuple[pa.Table, int]:
                 if "straddling" in str(error) and block != _BLOCKS[-1]:
                     continue
                 raise
-            _check_end(path, rows, stream.tail)
+            _check_end(path, rows, stream.tail, delimiter)
             return _named(path, rows), stream.n_unread
     raise AssertionError  # the last block size either reads the file or raises
 
 
-def _blank_is_none(row: Any) -> str:
-    return "skip" if not row.text.strip() else "error"
+def _blank_is_none(row: Any, delimiter: str) -> str:
+    return "skip" if not row.text.strip() and delimiter not in row.text else "error"
 
 
-def _check_end(path: Path, rows: pa.Table, tail: bytes) -> None:
+def _check_end(path: Path, rows: pa.Table, tail: bytes, delimiter: str) -> None:
     """StoreError where the file ends inside a quoted cell: all after the stray quote would be one value."""
-    if not rows.num_rows:
-        return
-    last, end = rows.column(rows.num_columns - 1)[-1].as_py(), tail.rstrip(b"\r\n")
-    cell = last.rstrip(b"\r\n")
-    open_quote = end.endswith(b'"' + cell) if b"\n" not in cell and b"\r" not in cell else True
-    if cell and open_quote and not end.endswith(b'"'):
+    cell: bytes = rows.column(rows.num_columns - 1)[-1].as_py() if rows.num_rows else b""
+    opened = b'"' + cell.replace(b'"', b'""')
+    if len(opened) > len(tail):
+        unclosed = opened.endswith(tail)
+    else:
+        before = tail[: -len(opened)][-1:]
+        unclosed = tail.endswith(opened) and before in (b"", b"\n", b"\r", delimiter.encode())
+    if unclosed:
         raise StoreError(f"{path} ends inside a quoted cell that begins {cell[:40]!r}; close or remove the quote")
 
 

@@ -39,6 +39,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]  # sha256 of each
     first_ns: int  # the first row's time as its table has it
     step_ns: int
+    corpus: str = ""  # of the episode
 
 
 def note_of(path: Path) -> Note | None:
@@ -48,7 +49,10 @@ def note_of(path: Path) -> Note | None:
             for name, size, chunks in members(FrameReader(handle, _LIMITS), _LIMITS):
                 if name == META and size <= _LIMITS.meta_bytes:
                     record = parse_object(b"".join(chunks), _LIMITS.nesting)
-                    return None if isinstance(record, str) else msgspec.convert(record.get(NOTE), Note)
+                    if isinstance(record, str):
+                        return None
+                    note = msgspec.convert(record.get(NOTE), Note)
+                    return msgspec.structs.replace(note, corpus=str(record.get("corpus") or ""))
     except (EpisodeRejected, msgspec.ValidationError):
         return None
     return None

@@ -18,7 +18,7 @@ YEAR_NS = 366 * 86_400 * NS
 _PLAUSIBLE_S = (946_684_800, 4_102_444_800)  # 2000 to 2100
 _UNITS = {"s": NS, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-_LONGEST_NS = 100 * YEAR_NS  # of an elapsed time: far inside int64
+_LONGEST_YEARS = 200  # inside int64, and past every time that is plausible
 
 
 def time_column(table: pa.Table, rules: Mapping) -> AnyArray | None:
@@ -46,7 +46,7 @@ def _numeric(column: pa.ChunkedArray, rules: Mapping) -> pa.ChunkedArray:
         column = pc.replace_substring(column, rules.decimal, ".")
     for wanted in (pa.int64(), pa.float64()):
         try:
-            return column.cast(wanted)
+            return column.cast(wanted, safe=wanted == pa.int64())  # a large whole number may lose digits
         except pa.ArrowException:
             continue
     bad = next((text for text in column.to_pylist() if _float(text) is None), "")
@@ -77,9 +77,11 @@ def _counted(column: pa.ChunkedArray, rules: Mapping) -> AnyArray:
             f"time column {time.column!r} in {time.unit!r} reaches from {low} to {high}, which is not 2000 to 2100; "
             "correct the unit, or set since = 'start'"
         )
-    if max(abs(float(low)), abs(float(high))) * unit >= _LONGEST_NS:
+    if max(abs(float(low)), abs(float(high))) * unit >= _LONGEST_YEARS * YEAR_NS:
         remedy = f"it holds {_NAMES[fits]} since 1970, so set unit = {fits!r}" if fits else "correct the unit"
-        raise StoreError(f"time column {time.column!r} in {time.unit!r} reaches {high}, over 100 years; {remedy}")
+        raise StoreError(
+            f"time column {time.column!r} in {time.unit!r} reaches {high}, over {_LONGEST_YEARS} years; {remedy}"
+        )
     if values.dtype.kind == "i":
         return values * unit
     whole = np.floor(values)  # apart, because a float has no room for nanoseconds since 1970
