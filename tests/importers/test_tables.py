@@ -120,7 +120,7 @@ def test_importing_twice_changes_nothing(files):
     _import(files)
     before = {p: p.read_bytes() for p in (files / "store").rglob("*") if p.is_file()}
     again = _import(files)
-    assert (again.overlap.n_unchanged, again.n_replaced) == (2, 0)
+    assert (again.n_unchanged, again.n_replaced) == (2, 0)
     assert {p: p.read_bytes() for p in (files / "store").rglob("*") if p.is_file()} == before
 
 

@@ -26,7 +26,7 @@ def days(kit: Kit, folder: Path, mapping: str | None = None) -> tuple[Path, Path
 def test_the_second_day_of_a_run_joins_the_first(kit: Kit, tmp_path: Path) -> None:
     one, two = days(kit, tmp_path)
     import_table(one, tmp_path / "m.toml", tmp_path / "s")
-    made = import_table(two, tmp_path / "m.toml", tmp_path / "s").overlap
+    made = import_table(two, tmp_path / "m.toml", tmp_path / "s")
     assert (made.n_joined, made.n_rows_before, made.n_replaced, made.n_equal_rows) == (1, 12, 0, 0)
     assert kit.column(tmp_path / "s") == list(kit.LOADS)
     assert kit.phases(tmp_path / "s") == [(-0.5, "clean"), (9.5, "bad")]
@@ -36,7 +36,7 @@ def test_the_second_day_of_a_run_joins_the_first(kit: Kit, tmp_path: Path) -> No
 def test_joining_gives_what_one_command_with_all_files_gives(kit: Kit, tmp_path: Path) -> None:
     files = days(kit, tmp_path)
     made = import_table(files, tmp_path / "m.toml", tmp_path / "at-once")
-    assert (made.n_files, made.n_rows, made.n_episodes, made.overlap.n_joined_files) == (2, 20, 1, 1)
+    assert (made.n_files, made.n_rows, made.n_episodes, made.n_joined_files) == (2, 20, 1, 1)
     for number, order in enumerate(itertools.permutations(files)):
         for file in order:
             import_table(file, tmp_path / "m.toml", tmp_path / f"s{number}", corpus="c")
@@ -49,7 +49,7 @@ def test_what_is_there_already_changes_nothing(kit: Kit, tmp_path: Path) -> None
     import_table(files, tmp_path / "m.toml", tmp_path / "s")
     before = kit.content(tmp_path / "s")
     for again in (*files, files, files[::-1]):
-        made = import_table(again, tmp_path / "m.toml", tmp_path / "s").overlap
+        made = import_table(again, tmp_path / "m.toml", tmp_path / "s")
         assert (made.n_unchanged, made.n_joined, made.n_replaced) == (1, 0, 0)
     kit.bring(tmp_path, kit.table(kit.rows(range(3, 9))), name="a-part-of-it.csv", store="s")
     assert kit.content(tmp_path / "s") == before
@@ -57,7 +57,7 @@ def test_what_is_there_already_changes_nothing(kit: Kit, tmp_path: Path) -> None
 
 def test_a_file_that_grew_brings_its_new_rows(kit: Kit, tmp_path: Path) -> None:
     kit.bring(tmp_path, kit.table(kit.rows(range(12))))
-    made = kit.bring(tmp_path, kit.table(kit.rows(range(20)))).overlap
+    made = kit.bring(tmp_path, kit.table(kit.rows(range(20))))
     assert (made.n_joined, made.n_rows_before, made.n_equal_rows) == (1, 12, 12)
     assert kit.column(tmp_path / "store") == list(kit.LOADS)
 
@@ -86,7 +86,7 @@ def test_parts_that_contradict_each_other_are_refused_and_nothing_is_written(
     with pytest.raises(StoreError, match=words):
         kit.bring(tmp_path, changed, name="u.csv")
     assert kit.content(tmp_path / "store") == before
-    made = kit.bring(tmp_path, changed, name="u.csv", replace=True).overlap
+    made = kit.bring(tmp_path, changed, name="u.csv", replace=True)
     assert (made.n_replaced, made.n_joined) == (1, 0)
     assert len(kit.column(tmp_path / "store")) == 9
 
@@ -115,7 +115,7 @@ def test_another_mapping_of_the_same_file_replaces_what_it_gave(kit: Kit, tmp_pa
     early = kit.LAB.replace('"clean", "bad"', '"clean", "bad", "idle"').replace(
         "benign", 'names = { clean = "idle" }, benign'
     )
-    made = kit.bring(tmp_path, kit.table(kit.rows(range(12))), early).overlap
+    made = kit.bring(tmp_path, kit.table(kit.rows(range(12))), early)
     assert (made.n_replaced, made.n_joined) == (1, 0)
     assert [phase for _, phase in kit.phases(tmp_path / "store")] == ["idle", "bad"]
 
@@ -138,7 +138,7 @@ def test_without_times_of_their_own_two_parts_have_no_order(kit: Kit, tmp_path: 
     with pytest.raises(StoreError, match=r"the store \(12 rows\) and in day2.csv \(8 rows\)"):
         import_table(files[1], tmp_path / "m.toml", tmp_path / "s")
     (tmp_path / "copy.csv").write_text(files[0].read_text() + "\n")
-    assert import_table(tmp_path / "copy.csv", tmp_path / "m.toml", tmp_path / "s").overlap.n_unchanged == 1
+    assert import_table(tmp_path / "copy.csv", tmp_path / "m.toml", tmp_path / "s").n_unchanged == 1
 
 
 def test_a_column_that_orders_the_rows_orders_them_across_the_files_of_a_command(kit: Kit, tmp_path: Path) -> None:
@@ -205,9 +205,7 @@ def test_rows_that_share_their_times_stand_side_by_side(kit: Kit, tmp_path: Path
         return kit.table([["r1", "m1", kit.T0 + i // 3, "clean", size] for i, size in enumerate(sizes)])
 
     kit.bring(tmp_path, flows(5, 5, 7, 8, 9))
-    made = kit.bring(
-        tmp_path, kit.table([["r1", "m1", kit.T0 + 1, "clean", size] for size in (9, 9, 4)]), name="u.csv"
-    ).overlap
+    made = kit.bring(tmp_path, kit.table([["r1", "m1", kit.T0 + 1, "clean", size] for size in (9, 9, 4)]), name="u.csv")
     assert (made.n_joined, made.n_equal_rows) == (1, 1)
     assert sorted(kit.column(tmp_path / "store")) == [4, 5, 5, 7, 8, 9, 9]
     before = kit.content(tmp_path / "store")
@@ -221,16 +219,16 @@ def test_an_episode_that_cannot_be_read_back_is_not_overwritten(kit: Kit, tmp_pa
     tarball.write_bytes(b"no tarball")
     with pytest.raises(StoreError, match="cannot be read back"):
         kit.bring(tmp_path, kit.table(kit.rows(range(12, 20))), name="u.csv")
-    assert kit.bring(tmp_path, kit.table(kit.rows(range(12, 20))), name="u.csv", replace=True).overlap.n_replaced == 1
+    assert kit.bring(tmp_path, kit.table(kit.rows(range(12, 20))), name="u.csv", replace=True).n_replaced == 1
 
 
 def test_runs_of_one_name_on_hosts_named_after_files_are_pointed_out(kit: Kit, tmp_path: Path) -> None:
     one, two = days(kit, tmp_path, kit.LAB.replace(', host = "host"', "").replace('["*"]', '["load"]'))
     made = import_table([one, two], tmp_path / "m.toml", tmp_path / "s")
     assert made.hosts == ("day1", "day2") and made.hosts_from_file_names
-    assert made.overlap.n_same_name == 2
+    assert made.n_same_name == 2
     assert "runs, such as 'r1', are on another host too" in made.notes[-1]
-    assert import_table([one, two], tmp_path / "m.toml", tmp_path / "t", host="m1").overlap.n_same_name == 0
+    assert import_table([one, two], tmp_path / "m.toml", tmp_path / "t", host="m1").n_same_name == 0
 
 
 def test_the_second_part_may_know_only_some_phases_of_the_mapping(kit: Kit, tmp_path: Path) -> None:

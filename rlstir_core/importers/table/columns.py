@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,10 +16,12 @@ import pyarrow as pa
 
 from rlstir_core.contract.registry import CLOCK_FIELDS
 from rlstir_core.errors import ConfigError, StoreError
-from rlstir_core.ids import fold, slug
+from rlstir_core.ids import SafeName, fold, slug
 from rlstir_core.importers.table.clocks import is_row_number
 from rlstir_core.importers.table.mapping import ChannelRule, KeyRule, Mapping
 from rlstir_core.importers.table.numbers import AnyArray, Cells, as_text, is_text, numbers
+
+_MINUS = re.compile(r"^\s*-(?=\.?\d)")
 
 
 @dataclass
@@ -155,10 +158,15 @@ def key_column(table: pa.Table, source: KeyRule, what: str) -> list[str]:
     return [v for v in values if v]
 
 
+def name_of(text: str, fallback: str) -> SafeName:
+    """The safe name of a key or label; a minus sign counts, since -1 and 1 are the classes of many archives."""
+    return slug(_MINUS.sub("minus-", text), fallback)
+
+
 def _check_apart(values: set[str], column: str, what: str) -> None:
     names: dict[str, str] = {}
     for value in sorted(values):
-        name = slug(value, what)
+        name = name_of(value, what)
         if name in names:
             remedy = "rename one" if what == "host" else "rename one, or set hash = true"
             raise StoreError(
@@ -174,7 +182,7 @@ def phase_column(table: pa.Table, rules: Mapping) -> list[str | None]:
     raw = _texts(table, labels.column)
     names: dict[str, str] = {}
     for value in sorted({v for v in raw if v}):
-        phase = labels.names.get(value) or slug(value, "")
+        phase = labels.names.get(value) or name_of(value, "")
         if not phase:
             raise ConfigError(f"label {value[:60]!r} has no letter or digit to name a phase; name it in [labels.names]")
         if value not in labels.names and fold(phase) in {fold(p) for v, p in names.items() if v not in labels.names}:

@@ -20,6 +20,7 @@ from rlstir_core.importers.table.columns import (
     channel_columns,
     key_column,
     known,
+    name_of,
     order_column,
     phase_column,
     require_columns,
@@ -155,11 +156,11 @@ def _named(rules: Mapping, names: tuple[str, ...], corpus: str) -> Run:
     if key(rules.keys.profile).hash:
         profile = f"p-{_hash(rules.name, 'profile', profile)}"
     return Run(
-        host=slug(host, "host"),
-        episode_id=run_id(rules, slug(host, "host"), origin),
+        host=name_of(host, "host"),
+        episode_id=run_id(rules, name_of(host, "host"), origin),
         origin=origin,
-        profile=slug(profile, "profile"),
-        sample=slug(sample, "sample"),
+        profile=name_of(profile, "profile"),
+        sample=name_of(sample, "sample"),
         corpus=corpus,
         start_ns=_EPOCH_NS + int(_hash(rules.name, host, origin)[:8], 16) % _SLOTS * _SLOT_NS,
         kind="row",

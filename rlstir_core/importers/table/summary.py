@@ -37,7 +37,7 @@ class Overlap(msgspec.Struct, frozen=True, kw_only=True):
     same_name: str = ""
 
 
-class ImportSummary(msgspec.Struct, frozen=True, kw_only=True):
+class ImportSummary(Overlap, frozen=True, kw_only=True):
     """What an import made."""
 
     store: Path
@@ -60,13 +60,8 @@ class ImportSummary(msgspec.Struct, frozen=True, kw_only=True):
     n_unread_bytes: int
     n_too_long: int  # episodes that validation will reject
     longest_h: float
-    overlap: Overlap
     losses: tuple[str, ...]  # a sentence each; with --strict any of them is an error
     notes: tuple[str, ...]  # what to look at, though nothing is lost
-
-    @property
-    def n_replaced(self) -> int:
-        return self.overlap.n_replaced
 
 
 def summarise(store: Path, rules: Mapping, parts: list[Part], runs: list[Run], overlap: Overlap) -> ImportSummary:
@@ -106,7 +101,7 @@ def summarise(store: Path, rules: Mapping, parts: list[Part], runs: list[Run], o
         n_unread_bytes=n_unread,
         n_too_long=len(long),
         longest_h=round(max(long, default=0.0), 1),
-        overlap=overlap,
+        **msgspec.structs.asdict(overlap),
         losses=tuple(_losses(assumed, odd, n_unread, long)),
         notes=tuple(_notes(clocks, overlap)),
     )
@@ -130,7 +125,7 @@ def lines(made: ImportSummary) -> Iterable[str]:
         yield f"  columns left out: {_listed(others)}"
     for column, words in _first(made.null_words):
         yield f"  read as missing in {column}: {', '.join(f'{word} {n}' for word, n in words.items())}"
-    yield from _overlap_lines(made.overlap)
+    yield from _overlap_lines(made)
     for sentence in (*made.losses, *made.notes):
         yield f"warning: {sentence}"
 
