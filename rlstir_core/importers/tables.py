@@ -19,12 +19,12 @@ from rlstir_core.importers.table.files import read_tables
 from rlstir_core.importers.table.join import join
 from rlstir_core.importers.table.mapping import Mapping, load_mapping
 from rlstir_core.importers.table.registry import registry_of, store_registry, write_registry
-from rlstir_core.importers.table.runs import Part, Run, check_twins, part_of, placed, run_id
+from rlstir_core.importers.table.runs import Run, TablePart, check_twins, part_of, placed, run_id
 from rlstir_core.importers.table.stored import NOTE, note_of, stored_run
 from rlstir_core.importers.table.summary import ImportSummary, Overlap, summarise
 from rlstir_core.progress import Progress
 
-Key = tuple[str, str]  # host and episode
+RunKey = tuple[str, str]  # host and episode
 
 
 @dataclass
@@ -32,7 +32,7 @@ class _Plan:
     """The episodes to write, and which of them the store has already."""
 
     runs: list[Run]
-    rows_before: dict[Key, int] = field(default_factory=dict)  # of episodes that are joined with earlier rows
+    rows_before: dict[RunKey, int] = field(default_factory=dict)  # of episodes that are joined with earlier rows
     n_equal: int = 0
     n_joined_files: int = 0
 
@@ -77,14 +77,14 @@ def import_table(
 
 def _planned(
     store: Path,
-    parts: list[Part],
-    index: dict[Key, IndexEntry],
+    parts: list[TablePart],
+    index: dict[RunKey, IndexEntry],
     rules: Mapping,
     earlier: Registry | None,
     options: tuple[str | None, bool],
 ) -> _Plan:
     """One run for each episode: the parts of this import together, and with what the store has of it."""
-    together: dict[Key, Run] = {}
+    together: dict[RunKey, Run] = {}
     plan = _Plan([])
     for run in (run for part in parts for run in part.runs):
         key = (run.host, run.episode_id)
@@ -170,13 +170,13 @@ def _write(store: Path, run: Run, labels: list[tuple[int, str]], rules: Mapping,
     return write_episode(store, meta, labels, sources)
 
 
-def _index(store: Path) -> dict[Key, IndexEntry]:
+def _index(store: Path) -> dict[RunKey, IndexEntry]:
     path = store / INDEX_NAME
     entries = parse_index(path.read_bytes()).entries if path.exists() else ()
     return {(entry.host_id, entry.episode_id): entry for entry in entries}
 
 
-def _extend_index(store: Path, index: dict[Key, IndexEntry], records: list[IndexRecord]) -> None:
+def _extend_index(store: Path, index: dict[RunKey, IndexEntry], records: list[IndexRecord]) -> None:
     """Adds the records to the index; an episode that is imported again takes the place of its old record."""
     new = {(record["host_id"], record["episode_id"]) for record in records}
     kept: list[IndexRecord] = []
@@ -198,7 +198,7 @@ def _extend_index(store: Path, index: dict[Key, IndexEntry], records: list[Index
 
 
 def _overlap(
-    plan: _Plan, parts: list[Part], index: dict[Key, IndexEntry], records: list[IndexRecord], rules: Mapping
+    plan: _Plan, parts: list[TablePart], index: dict[RunKey, IndexEntry], records: list[IndexRecord], rules: Mapping
 ) -> Overlap:
     """What became of episodes that were there already."""
     joined = replaced = unchanged = before = 0
@@ -226,7 +226,7 @@ def _overlap(
     )
 
 
-def _same_name(plan: _Plan, parts: list[Part], index: dict[Key, IndexEntry], rules: Mapping) -> list[str]:
+def _same_name(plan: _Plan, parts: list[TablePart], index: dict[RunKey, IndexEntry], rules: Mapping) -> list[str]:
     """Runs that another host has too, where hosts are only the names of files: likely one run in several files."""
     if not any(part.host_from_name for part in parts) or rules.time.step_s:
         return []

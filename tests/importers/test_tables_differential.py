@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -81,11 +82,12 @@ def _theirs(raw: bytes, delimiter: str, encoding: str) -> list[list[str]] | None
     return [[str(name) for name in frame.columns], *frame.to_numpy().tolist()]
 
 
-def _ours(path: Path, rules: Mapping) -> list[list[str]] | None:
+def _ours(path: Path, rules: Mapping) -> list[list[str]] | str:
+    """Names and cells, or the refusal."""
     try:
         table = next(read_tables(path, rules)).table
-    except StoreError:
-        return None
+    except StoreError as error:
+        return str(error)
     columns = [[cell.decode() for cell in column.to_pylist()] for column in table.columns]
     return [table.column_names, *map(list, zip(*columns, strict=True))]
 
@@ -93,14 +95,17 @@ def _ours(path: Path, rules: Mapping) -> list[list[str]] | None:
 @pytest.mark.filterwarnings("ignore::pandas.errors.ParserWarning")
 def test_rows_and_cells_are_those_of_pandas(tmp_path: Path) -> None:
     rules, path = parse_mapping(MAPPING, "any"), tmp_path / "t.csv"
-    wrong, n_read, n_refused = [], 0, 0
+    wrong, n_equal = [], 0
     for seed in range(N_INPUTS):
         raw, delimiter, encoding = _mutated(random.Random(seed))
         path.write_bytes(raw)
         ours, theirs = _ours(path, rules), _theirs(raw, delimiter, encoding)
-        n_read += ours is not None
-        n_refused += theirs is not None and ours is None
-        if ours is not None and theirs is not None and ours != theirs:
-            wrong.append((seed, raw[:300]))
+        n_equal += ours == theirs
+        if isinstance(ours, str):
+            # pandas fills a short row up and cuts a long one; here it is refused, by its number
+            if theirs is not None and not re.search(r"Row #\d+: Expected|has a header but no rows", ours):
+                wrong.append((seed, ours, raw[:300]))
+        elif theirs is not None and ours != theirs:
+            wrong.append((seed, ours[:3], raw[:300]))
     assert not wrong, wrong[:3]
-    print(n_read, n_refused)
+    assert n_equal > N_INPUTS * 0.7

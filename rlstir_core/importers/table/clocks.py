@@ -20,7 +20,7 @@ _LABELS_LEAST = 2
 _ROWS_LEAST = 8  # below, a rise by equal steps is chance
 _TOLERANCE = 1.01
 
-Series = tuple[AnyArray, AnyArray]  # times and known values of one episode, by time
+ClockSeries = tuple[AnyArray, AnyArray]  # times and known values of one episode, by time
 
 
 def is_row_number(column: str, place: int, values: AnyArray | None) -> bool:
@@ -51,7 +51,7 @@ def counts_rows(values: AnyArray) -> bool:
     return bool(steps[0] != 0 and (steps == steps[0]).all())
 
 
-def is_clock(episodes: Iterable[Series]) -> bool:
+def is_clock(episodes: Iterable[ClockSeries]) -> bool:
     """Whether a channel rises (or falls) with time at one rate in every episode, as time or row numbers do."""
     seen = []
     for t, values in episodes:
@@ -71,7 +71,7 @@ def _one_way(values: AnyArray) -> bool:
     return values[0] != values[-1] and bool((steps >= 0).all() or (steps <= 0).all())
 
 
-def _one_rate(episodes: Iterable[Series]) -> bool:
+def _one_rate(episodes: Iterable[ClockSeries]) -> bool:
     """Whether values stay within one of their own steps of a line that has the same slope everywhere.
 
     A clock that ticks more slowly than rows come stands still and then takes a step; hence the tolerance.

@@ -13,14 +13,14 @@ import numpy as np
 from rlstir_core.errors import StoreError
 from rlstir_core.importers.table.columns import known
 from rlstir_core.importers.table.numbers import AnyArray
-from rlstir_core.importers.table.runs import Block, Run
+from rlstir_core.importers.table.runs import Run, SourceBlock
 
-Timed = tuple[AnyArray, dict[str, AnyArray]]  # times and columns of one source
+TimedRows = tuple[AnyArray, dict[str, AnyArray]]  # times and columns of one source
 _REMEDY = "mend one, give them two episode names or hosts, or let the later import take its place with --replace"
 
 
 @dataclasses.dataclass(frozen=True)
-class Joined:
+class JoinedRun:
     """A run made of two parts. `n_equal` rows of the second were in the first; without `gained` nothing was new."""
 
     run: Run
@@ -28,7 +28,7 @@ class Joined:
     gained: bool
 
 
-def join(first: Run, second: Run) -> Joined:
+def join(first: Run, second: Run) -> JoinedRun:
     """One run of both parts; StoreError where they contradict each other or cannot be put in order."""
     for what, one, two in (("profile", first.profile, second.profile), ("sample", first.sample, second.sample)):
         if one != two:
@@ -37,7 +37,7 @@ def join(first: Run, second: Run) -> Joined:
             )
     if first.kind == "row" or second.kind == "row":
         if _same(first, second):
-            return Joined(first, len(first.t), gained=False)
+            return JoinedRun(first, len(first.t), gained=False)
         raise StoreError(
             f"{_which(second)} is in {first.where} ({len(first.t)} rows) and in {second.where} ({len(second.t)} rows), "
             "and without times of their own nobody knows the order; put a run in one file, give different runs two "
@@ -47,7 +47,7 @@ def join(first: Run, second: Run) -> Joined:
         raise StoreError(
             f"{_which(second)} is in {first.where} and {second.where}, and its order column repeats; mend it"
         )
-    blocks: dict[str, Timed] = {}
+    blocks: dict[str, TimedRows] = {}
     ours, theirs = _timed(first), _timed(second)
     n_equal, gained = 0, False
     for source in sorted({*ours, *theirs}):
@@ -64,8 +64,8 @@ def join(first: Run, second: Run) -> Joined:
         n_equal, gained = max(n_equal, n_same), gained or new
     t, phases, new = _phases(first, second)
     if not (gained or new):
-        return Joined(first, len(second.t), gained=False)
-    own = {source: Block(np.searchsorted(t, at), columns) for source, (at, columns) in blocks.items()}
+        return JoinedRun(first, len(second.t), gained=False)
+    own = {source: SourceBlock(np.searchsorted(t, at), columns) for source, (at, columns) in blocks.items()}
     made = dataclasses.replace(
         second,
         corpus=first.corpus,
@@ -77,14 +77,14 @@ def join(first: Run, second: Run) -> Joined:
         files=tuple(sorted({*first.files, *second.files})),
         where=f"{first.where} and {second.where}"[:200],
     )
-    return Joined(made, n_equal, gained=True)
+    return JoinedRun(made, n_equal, gained=True)
 
 
 def _which(run: Run) -> str:
     return f"episode {run.origin!r} of host {run.host}"
 
 
-def _timed(run: Run) -> dict[str, Timed]:
+def _timed(run: Run) -> dict[str, TimedRows]:
     return {source: (run.t[block.rows], block.columns) for source, block in run.blocks.items()}
 
 
@@ -127,7 +127,7 @@ def _as_float(values: AnyArray) -> AnyArray:
     return np.where(values == -1, np.nan, values.astype(np.float64)) if values.dtype.kind == "i" else values
 
 
-def _columns(one: Timed, two: Timed) -> dict[str, AnyArray]:
+def _columns(one: TimedRows, two: TimedRows) -> dict[str, AnyArray]:
     """Every column of either, the second's rows below the first's."""
     made = {}
     for name in dict.fromkeys((*one[1], *two[1])):
@@ -143,7 +143,7 @@ def _columns(one: Timed, two: Timed) -> dict[str, AnyArray]:
     return made
 
 
-def _row_by_row(one: Timed, two: Timed, first: Run, second: Run) -> tuple[Timed, int, bool]:
+def _row_by_row(one: TimedRows, two: TimedRows, first: Run, second: Run) -> tuple[TimedRows, int, bool]:
     """A time names a row: at a time of both, each value of either; two that differ are refused."""
     t = np.concatenate([one[0], two[0]])
     order = np.argsort(t, kind="stable")
@@ -168,7 +168,7 @@ def _row_by_row(one: Timed, two: Timed, first: Run, second: Run) -> tuple[Timed,
     return (t[keep], columns), len(pairs), new
 
 
-def _side_by_side(one: Timed, two: Timed) -> tuple[Timed, int]:
+def _side_by_side(one: TimedRows, two: TimedRows) -> tuple[TimedRows, int]:
     """Many rows share a time: a row is in the result as often as in the part that has more of it."""
     columns = _columns(one, two)
     t = np.concatenate([one[0], two[0]])

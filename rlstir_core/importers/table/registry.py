@@ -16,7 +16,7 @@ from rlstir_core.contract.registry import Field, Registry, Source, Windowing, lo
 from rlstir_core.errors import ConfigError, RegistryError, StoreError
 from rlstir_core.importers.table.columns import TableChannel
 from rlstir_core.importers.table.mapping import Mapping
-from rlstir_core.importers.table.runs import Part, Run, placed
+from rlstir_core.importers.table.runs import Run, TablePart, placed
 from rlstir_core.importers.table.times import NS
 
 _SAME_STEP = 0.1  # two tables whose rows are this much (of a step) apart from each other's share one bin
@@ -34,7 +34,7 @@ def store_registry(store: Path) -> Registry | None:
     return None
 
 
-def registry_of(rules: Mapping, parts: list[Part], runs: list[Run], earlier: Registry | None) -> Registry:
+def registry_of(rules: Mapping, parts: list[TablePart], runs: list[Run], earlier: Registry | None) -> Registry:
     """The registry that these runs need, merged with the store's `earlier` one."""
     found = sorted({phase for run in runs for phase in run.phases if phase is not None})
     phases = rules.labels.phases or tuple(found)

@@ -35,11 +35,11 @@ _SLOTS, _SLOT_NS = 2**20, 600 * NS
 _DAY_NS = 86_400 * NS
 
 # What orders the rows of a run: their times, a column that numbers them, or nothing but their place in the file
-Kind = Literal["time", "order", "row"]
+RowOrder = Literal["time", "order", "row"]
 
 
 @dataclass(frozen=True)
-class Block:
+class SourceBlock:
     """The rows of one source: where they stand among the rows of the run, and their columns."""
 
     rows: AnyArray
@@ -57,17 +57,17 @@ class Run:
     sample: str
     corpus: str
     start_ns: int  # where synthetic times begin
-    kind: Kind
+    kind: RowOrder
     t: AnyArray
     phases: list[str | None]
     channels: Channels | None = None  # of the table, of which `rows` belong to the run
     rows: AnyArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    own: dict[str, Block] = field(default_factory=dict)  # where the rows are from several tables
+    own: dict[str, SourceBlock] = field(default_factory=dict)  # where the rows are from several tables
     files: tuple[str, ...] = ()  # sha256 of what the rows are from
     where: str = ""  # the name of that file, for a sentence
 
     @property
-    def blocks(self) -> dict[str, Block]:
+    def blocks(self) -> dict[str, SourceBlock]:
         """The rows that each source has a value in."""
         if self.channels is None:
             return self.own
@@ -81,12 +81,12 @@ class Run:
                 have |= known(values)
             if have.any():
                 kept = {name: values[have] for name, values in columns.items() if known(values).any()}
-                made[source] = Block(np.flatnonzero(have), kept)
+                made[source] = SourceBlock(np.flatnonzero(have), kept)
         return made
 
 
 @dataclass(kw_only=True)
-class Part:
+class TablePart:
     """The runs of one table, and what else the summary says of it."""
 
     runs: list[Run]
@@ -98,7 +98,7 @@ class Part:
     zone_assumed: bool
 
 
-def part_of(file: TableFile, rules: Mapping, host: str | None, corpus: str) -> Part:
+def part_of(file: TableFile, rules: Mapping, host: str | None, corpus: str) -> TablePart:
     """Everything that a table says, checked, before anything is written."""
     table, n = file.table, file.table.num_rows
     require_columns(table, rules)
@@ -135,7 +135,7 @@ def part_of(file: TableFile, rules: Mapping, host: str | None, corpus: str) -> P
         run.channels, run.rows, run.files, run.where = channels, rows, (file.sha256,), file.path.name
         runs.append(run)
     check_twins(runs)
-    return Part(
+    return TablePart(
         runs=runs,
         channels=channels,
         n_rows=n,

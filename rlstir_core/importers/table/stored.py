@@ -26,14 +26,14 @@ from rlstir_core.errors import StoreError
 from rlstir_core.importers.table.columns import known
 from rlstir_core.importers.table.mapping import Mapping
 from rlstir_core.importers.table.numbers import AnyArray
-from rlstir_core.importers.table.runs import Block, Run
+from rlstir_core.importers.table.runs import Run, SourceBlock
 from rlstir_core.importers.table.times import NS, YEAR_NS
 
 NOTE = "table"
 _LIMITS = Limits(span_ns=2 * YEAR_NS)  # what an import writes can be read back, though validation may reject it
 
 
-class Note(msgspec.Struct, frozen=True, kw_only=True):
+class TableNote(msgspec.Struct, frozen=True, kw_only=True):
     """What an import writes into the meta for the next one."""
 
     files: tuple[str, ...]  # sha256 of each
@@ -42,7 +42,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     corpus: str = ""  # of the episode
 
 
-def note_of(path: Path) -> Note | None:
+def note_of(path: Path) -> TableNote | None:
     """The note in a tarball's meta; None where an older import or somebody else made it, or it is damaged."""
     try:
         with open_plain(path) as handle:
@@ -51,14 +51,14 @@ def note_of(path: Path) -> Note | None:
                     record = parse_object(b"".join(chunks), _LIMITS.nesting)
                     if isinstance(record, str):
                         return None
-                    note = msgspec.convert(record.get(NOTE), Note)
+                    note = msgspec.convert(record.get(NOTE), TableNote)
                     return msgspec.structs.replace(note, corpus=str(record.get("corpus") or ""))
     except (EpisodeRejected, msgspec.ValidationError):
         return None
     return None
 
 
-def stored_run(store: Path, path: str, like: Run, note: Note | None, rules: Mapping, registry: Registry) -> Run:
+def stored_run(store: Path, path: str, like: Run, note: TableNote | None, rules: Mapping, registry: Registry) -> Run:
     """The run of a tarball, under the names of `like`; StoreError where not all of it can be had back."""
     reading = read_episode(store / path, registry=registry, host_id=like.host, limits=_LIMITS)
     episode = reading.episode
@@ -80,7 +80,7 @@ def stored_run(store: Path, path: str, like: Run, note: Note | None, rules: Mapp
     return _run(episode, like, note, rules)
 
 
-def _run(episode: Episode, like: Run, note: Note | None, rules: Mapping) -> Run:
+def _run(episode: Episode, like: Run, note: TableNote | None, rules: Mapping) -> Run:
     meta = episode.meta
     walls = {name: rows.columns[CLOCK_FIELDS[0]] for name, rows in episode.sources.items() if rows.n_rows}
     first_wall = min((int(wall[0]) for wall in walls.values()), default=meta.t_start_wall_ns)
@@ -98,12 +98,14 @@ def _run(episode: Episode, like: Run, note: Note | None, rules: Mapping) -> Run:
             for field, values in episode.sources[name].columns.items()
             if field not in CLOCK_FIELDS and known(values).any()
         }
-        blocks[name] = Block(np.searchsorted(t, wall + shift), columns)
+        blocks[name] = SourceBlock(np.searchsorted(t, wall + shift), columns)
     if not rules.time.column:
         step = note.step_ns if note else NS
         t = np.arange(round((int(t[-1]) - meta.t_start_wall_ns - half) / step) + 1)
         blocks = {
-            name: Block(np.round((walls[name] - meta.t_start_wall_ns - half) / step).astype(np.int64), block.columns)
+            name: SourceBlock(
+                np.round((walls[name] - meta.t_start_wall_ns - half) / step).astype(np.int64), block.columns
+            )
             for name, block in blocks.items()
         }
     return Run(
@@ -124,7 +126,7 @@ def _run(episode: Episode, like: Run, note: Note | None, rules: Mapping) -> Run:
 
 
 def _phases(
-    t: AnyArray, changes: list[tuple[int, str]], rules: Mapping, start: int, half: int, note: Note | None
+    t: AnyArray, changes: list[tuple[int, str]], rules: Mapping, start: int, half: int, note: TableNote | None
 ) -> list[str | None]:
     """The phase of every row, from the labels, which stand where it changes."""
     at: list[Any] = [when for when, _ in changes]

@@ -12,11 +12,11 @@ from typing import TypeVar
 import msgspec
 
 from rlstir_core.episodes.limits import Limits
-from rlstir_core.importers.table.clocks import Series, counts_rows, is_clock
+from rlstir_core.importers.table.clocks import ClockSeries, counts_rows, is_clock
 from rlstir_core.importers.table.columns import TableChannel, known
 from rlstir_core.importers.table.mapping import Mapping
 from rlstir_core.importers.table.numbers import AnyArray
-from rlstir_core.importers.table.runs import Part, Run, placed
+from rlstir_core.importers.table.runs import Run, TablePart, placed
 
 V = TypeVar("V")
 
@@ -64,7 +64,7 @@ class ImportSummary(Overlap, frozen=True, kw_only=True):
     notes: tuple[str, ...]  # what to look at, though nothing is lost
 
 
-def summarise(store: Path, rules: Mapping, parts: list[Part], runs: list[Run], overlap: Overlap) -> ImportSummary:
+def summarise(store: Path, rules: Mapping, parts: list[TablePart], runs: list[Run], overlap: Overlap) -> ImportSummary:
     phases: dict[str, int] = {}
     for run in runs:
         for phase in sorted({p for p in run.phases if p is not None}):
@@ -188,7 +188,7 @@ def _notes(clocks: dict[str, str], overlap: Overlap) -> Iterable[str]:
         )
 
 
-def _clocks(parts: list[Part], runs: list[Run]) -> dict[str, str]:
+def _clocks(parts: list[TablePart], runs: list[Run]) -> dict[str, str]:
     """The channels that tell the time or the row; those of counters become rates, which tell neither."""
     made: dict[str, str] = {}
     channels = {_name(c): c for part in parts for c in part.channels.found if c.rule.kind != "counter"}
@@ -201,7 +201,7 @@ def _clocks(parts: list[Part], runs: list[Run]) -> dict[str, str]:
     return made
 
 
-def _series(run: Run, channel: TableChannel, columns: dict[int, AnyArray]) -> Series | None:
+def _series(run: Run, channel: TableChannel, columns: dict[int, AnyArray]) -> ClockSeries | None:
     """Times and known values of a channel in one run; None where it has none."""
     values: AnyArray
     if run.channels is None:
