@@ -13,7 +13,7 @@ from pathlib import Path
 from rlstir_core.contract.registry import Registry
 from rlstir_core.episodes.store.index import IndexEntry, parse_index
 from rlstir_core.episodes.store.writer import INDEX_NAME, IndexRecord, jsonl_bytes, write_episode, write_index
-from rlstir_core.errors import StoreError
+from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.importers.corpus import corpus_of
 from rlstir_core.importers.table.files import read_tables
 from rlstir_core.importers.table.join import join
@@ -24,6 +24,7 @@ from rlstir_core.importers.table.stored import NOTE, note_of, stored_run
 from rlstir_core.importers.table.summary import ImportSummary, Overlap, summarise
 from rlstir_core.progress import Progress
 
+_HASHES_MOST = 1_000_000  # that a hint is worth
 RunKey = tuple[str, str]  # host and episode
 
 
@@ -60,7 +61,12 @@ def import_table(
     for number, path in enumerate(paths):
         tell(number, len(paths), f"reading {path.name}")
         owner = corpus_of(path, corpus)
-        parts += [part_of(one, rules, host, owner) for one in read_tables(path, rules)]
+        try:
+            parts += [part_of(one, rules, host, owner) for one in read_tables(path, rules)]
+        except (StoreError, ConfigError) as error:
+            if len(paths) == 1 or path.name in str(error):
+                raise
+            raise type(error)(f"{path.name}: {error}") from None
     index = _index(store)
     plan = _planned(store, parts, index, rules, earlier, (corpus, replace))
     registry = registry_of(rules, parts, plan.runs, earlier)
@@ -230,10 +236,15 @@ def _same_name(plan: _Plan, parts: list[TablePart], index: dict[RunKey, IndexEnt
     """Runs that another host has too, where hosts are only the names of files: likely one run in several files."""
     if not any(part.host_from_name for part in parts) or rules.time.step_s:
         return []
-    keys = {(run.host, run.episode_id) for run in plan.runs} | set(index)
-    hosts = {host for host, _ in keys}
+    here: dict[str, set[str]] = {}
+    for run in plan.runs:
+        here.setdefault(run.origin, set()).add(run.host)
+    hosts = {host for host, _ in index}
+    if len(hosts) * len(here) > _HASHES_MOST:
+        hosts = set()
     found = []
     for run in plan.runs:
-        if any((host, run_id(rules, host, run.origin)) in keys for host in hosts if host != run.host):
+        others = here[run.origin] - {run.host}
+        if others or any((host, run_id(rules, host, run.origin)) in index for host in hosts - {run.host}):
             found.append(run.origin)
     return found

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rlstir_assets.cli import cli
+from rlstir_core.episodes.limits import Limits
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.importers.table.clocks import is_clock, is_row_number
 from rlstir_core.importers.table.numbers import numbers
@@ -148,6 +149,8 @@ def test_numbers_are_the_same_however_they_are_written() -> None:
         ("", 3, [0, 1, 2, 3], False),
         ("Unnamed: 0", 0, [0, 1, 2], True),
         ("Unnamed: 0", 1, [7, 8, 9], True),
+        ("Unnamed: 0.1", 1, [0, 1, 2], True),
+        ("row_nr", 0, [0, 1, 2], True),
         ("Unnamed: 0", 0, [0.5, 1.5, 2.5], False),
         ("__index_level_0__", 4, [3, 1, 2], True),
         ("index", 0, [0, 1, 2, 3], True),
@@ -255,3 +258,35 @@ def test_several_files_joined_are_spoken_of(kit: Kit, tmp_path: Path) -> None:
     assert "1 episode joined (12 rows before)" in command(tmp_path / "c", *options).output
     replaced = command(tmp_path / "c", *options, "--replace").output
     assert "1 episode replaced" in replaced
+
+
+def test_a_text_column_with_a_number_in_it_is_no_loss(kit: Kit, tmp_path: Path) -> None:
+    notes = ("42", *(f"note {i}" for i in range(8)))
+    signs = ("1", *"-" * 8)
+    rows = ([*row, note, sign] for row, note, sign in zip(kit.rows(range(9)), notes, signs, strict=True))
+    made = kit.bring(tmp_path, kit.table(rows, "run,host,when,state,load,note,rare"))
+    assert made.skipped_columns == ("note", "rare")
+    assert list(made.odd_columns) == ["rare"]
+
+
+def test_an_order_column_has_a_number_in_every_row(kit: Kit, tmp_path: Path) -> None:
+    ordered = kit.LAB.replace('column = "when", unit = "s"', 'step_s = 1.0, order = "when"')
+    with pytest.raises(StoreError, match="order column 'when' is empty in 1 rows"):
+        kit.bring(tmp_path, kit.table([["r", "m", when, "clean", 1] for when in (1, "NA", 3)]), ordered)
+
+
+def test_a_refusal_of_one_of_several_files_names_it(kit: Kit, tmp_path: Path) -> None:
+    (tmp_path / "m.toml").write_text(kit.LAB)
+    (tmp_path / "good").write_text(kit.table(kit.rows(range(9))))
+    (tmp_path / "bad").write_text(kit.table(kit.rows(range(9), host="")))
+    result = command(tmp_path / "good", tmp_path / "bad", "--mapping", tmp_path / "m.toml", "--store", tmp_path / "s")
+    assert result.exit_code == 2 and "rlstir: bad: column 'host' (host) is empty in line 2" in result.output
+    assert not (tmp_path / "s").exists()
+
+
+def test_an_episode_with_more_rows_than_validation_takes_is_named(
+    kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlstir_core.importers.table.summary.Limits", lambda: Limits(rows=5))
+    made = kit.bring(tmp_path, kit.table(kit.rows(range(9))))
+    assert made.n_too_many_rows == 1 and "have over 5 rows, which validation rejects" in made.losses[0]

@@ -13,9 +13,9 @@ import numpy as np
 from rlstir_core.importers.table.numbers import AnyArray
 
 # What pandas and readr call the labels of rows that somebody wrote into a file
-_ROW_LABELS = re.compile(r"\s*|Unnamed: ?\d+(_level_\d+)?|__index_level_\d+__|\.\.\.1")
+_ROW_LABELS = re.compile(r"\s*|Unnamed: ?\d+(\.\d+|_level_\d+)*|__index_level_\d+__|\.\.\.1")
 # What may be a row number, or data
-_PERHAPS = re.compile(r"index|level_\d+|X|row\.?_?names?", re.IGNORECASE)
+_PERHAPS = re.compile(r"index|idx|level_\d+|X|row|row[._ ]?(names?|nr|num|number)", re.IGNORECASE)
 _LABELS_LEAST = 2
 _ROWS_LEAST = 8  # below, a rise by equal steps is chance
 _TOLERANCE = 1.01

@@ -21,6 +21,7 @@ from rlstir_core.importers.table.clocks import is_row_number
 from rlstir_core.importers.table.mapping import ChannelRule, KeyRule, Mapping
 from rlstir_core.importers.table.numbers import AnyArray, Cells, as_text, is_text, numbers
 
+_FEW_WORDS = 3  # beside numbers: words for missing values rather than texts
 _MINUS = re.compile(r"^\s*-(?=\.?\d)")
 
 
@@ -92,7 +93,7 @@ def _add(
                 "or list words for missing values under nulls"
             )
         made.skipped.append(column)
-        if cells.n_numbers:
+        if cells.n_numbers and (cells.n_numbers >= cells.n_text or cells.n_words <= _FEW_WORDS):
             made.odd[column] = OddColumn(cells.n_numbers, cells.n_text, cells.text)
         return
     if cells.nulls:
@@ -197,6 +198,8 @@ def order_column(table: pa.Table, rules: Mapping) -> AnyArray | None:
     cells = numbers(table.column(rules.time.order), None, rules.decimal)
     if cells.values is None:
         raise StoreError(f"[time] order column {rules.time.order!r} holds text; name a numeric column")
+    if n := int((~known(cells.values)).sum()):
+        raise StoreError(f"[time] order column {rules.time.order!r} is empty in {n} rows; fill it")
     return cells.values
 
 

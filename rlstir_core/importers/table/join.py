@@ -15,6 +15,7 @@ from rlstir_core.importers.table.columns import known
 from rlstir_core.importers.table.numbers import AnyArray
 from rlstir_core.importers.table.runs import Run, SourceBlock
 
+_DATES_NS = 946_684_800 * 10**9  # times below are counted from the start of the run, not since 1970
 TimedRows = tuple[AnyArray, dict[str, AnyArray]]  # times and columns of one source
 _REMEDY = "mend one, give them two episode names or hosts, or let the later import take its place with --replace"
 
@@ -216,6 +217,8 @@ def _phases(first: Run, second: Run) -> tuple[AnyArray, list[str | None], bool]:
 def _at(t: float, run: Run) -> str:
     if run.kind != "time":
         return f"row {t}"
+    if t < _DATES_NS:
+        return f"{t / 1e9:.3f} s"
     try:
         return datetime.fromtimestamp(float(t) / 1e9, tz=UTC).isoformat(timespec="milliseconds")
     except (ValueError, OverflowError, OSError):

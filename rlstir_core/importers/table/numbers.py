@@ -36,6 +36,7 @@ class Cells:
     nulls: dict[str, int] = field(default_factory=dict)  # a word that was read as missing -> cells
     n_numbers: int = 0
     n_text: int = 0
+    n_words: int = 0  # different texts
     text: str = ""  # one of them
 
 
@@ -116,8 +117,8 @@ def _from_text(column: pa.ChunkedArray, nulls: tuple[str, ...] | None, decimal: 
     numeric = pc.match_substring_regex(known, _NUMBER)
     n_numbers = pc.sum(numeric).as_py() or 0
     others = known.filter(pc.invert(numeric))
-    first = str(others[0])[:60] if len(others) else ""
-    return Cells(values=None, nulls=found, n_numbers=n_numbers, n_text=len(others), text=first)
+    first, n_words = str(others[0])[:60] if len(others) else "", pc.count_distinct(others).as_py()
+    return Cells(values=None, nulls=found, n_numbers=n_numbers, n_text=len(others), n_words=n_words, text=first)
 
 
 def _cast(text: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:

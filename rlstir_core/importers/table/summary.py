@@ -59,6 +59,7 @@ class ImportSummary(Overlap, frozen=True, kw_only=True):
     zone_assumed: bool
     n_unread_bytes: int
     n_too_long: int  # episodes that validation will reject
+    n_too_many_rows: int  # others that it will reject
     longest_h: float
     losses: tuple[str, ...]  # a sentence each; with --strict any of them is an error
     notes: tuple[str, ...]  # what to look at, though nothing is lost
@@ -79,6 +80,7 @@ def summarise(store: Path, rules: Mapping, parts: list[TablePart], runs: list[Ru
             )
     clocks = _clocks(parts, runs)
     n_unread = sum(part.n_unread for part in parts)
+    crowded = sum(len(run.t) > Limits().rows for run in runs)
     long = [hours for run in runs if (hours := _hours(run, rules)) * _DAY_H > Limits().span_ns]
     return ImportSummary(
         store=store,
@@ -100,9 +102,10 @@ def summarise(store: Path, rules: Mapping, parts: list[TablePart], runs: list[Ru
         zone_assumed=any(part.zone_assumed for part in parts),
         n_unread_bytes=n_unread,
         n_too_long=len(long),
+        n_too_many_rows=crowded,
         longest_h=round(max(long, default=0.0), 1),
         **msgspec.structs.asdict(overlap),
-        losses=tuple(_losses(assumed, odd, n_unread, long)),
+        losses=tuple(_losses(assumed, odd, n_unread, long, crowded)),
         notes=tuple(_notes(clocks, overlap)),
     )
 
@@ -157,7 +160,9 @@ def _more(n: int) -> str:
     return f" and {n - _NAMED} more" if n > _NAMED else ""
 
 
-def _losses(assumed: dict[str, dict[str, int]], odd: dict[str, str], n_unread: int, long: list[float]) -> Iterable[str]:
+def _losses(
+    assumed: dict[str, dict[str, int]], odd: dict[str, str], n_unread: int, long: list[float], crowded: int
+) -> Iterable[str]:
     for column, words in _first(assumed):
         counted = ", ".join(f"{word!r} in {n} cells" for word, n in list(words.items())[:5])
         yield f"column {column!r}: {counted} read as missing; list such words under nulls in the mapping"
@@ -167,6 +172,11 @@ def _losses(assumed: dict[str, dict[str, int]], odd: dict[str, str], n_unread: i
         yield f"{more} further columns with such cells"
     if n_unread:
         yield f"{n_unread} bytes after the end of the packed data are no gzip and were not read"
+    if crowded:
+        yield (
+            f"{crowded} episodes have over {Limits().rows} rows, which validation rejects; name shorter runs as "
+            "episodes"
+        )
     if long:
         yield (
             f"{len(long)} episodes take over {Limits().span_ns / _DAY_H:.0f} h (up to {max(long):.1f} h), which "

@@ -8,6 +8,7 @@ here: other formats (`files.py`).
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def read_ts(path: Path, text: str) -> pa.Table:
     names: list[str] = []
     labels: list[str] = []
     dims: list[list[np.ndarray]] = []
-    for number, raw in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+    for number, raw in enumerate(re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff")), 1):
         line = raw.strip()
         if not line or line[0] in "#%":
             continue
