@@ -165,7 +165,7 @@ def test_parts_cut_anywhere_and_brought_in_any_order_make_one_run(kit: Kit, tmp_
         "[[channels]]", '[[channels]]\ncolumns = ["a*"]\nsource = "other"\n[[channels]]'
     )
     zero = kit.T0 * 1000 if since == "epoch" else 5_000
-    for seed in range(6):
+    for seed in range(3):
         rng = random.Random(seed)
         at = sorted(rng.sample(range(60_000), 25))
         turn = rng.randint(3, 20)
@@ -238,3 +238,33 @@ def test_the_second_part_may_know_only_some_phases_of_the_mapping(kit: Kit, tmp_
     assert [phase for _, phase in kit.phases(tmp_path / "store")] == ["clean", "bad"]
     with pytest.raises(ConfigError, match="no phase of the table"):
         kit.bring(tmp_path, kit.table(kit.rows(range(10, 20))), open_ended, store="alone")
+
+
+@pytest.mark.parametrize("since", ["epoch", "start"])
+def test_an_episode_that_names_no_files_is_joined_where_its_times_are_known(
+    kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, since: str
+) -> None:
+    mapping = kit.LAB.replace('unit = "s"', f'unit = "s", since = "{since}"')
+    with monkeypatch.context() as patched:
+        patched.setattr("rlstir_core.importers.tables.NOTE", "something_else")
+        kit.bring(tmp_path, kit.table(kit.rows(range(12))), mapping)
+    later = kit.table(kit.rows(range(11, 20)))
+    if since == "start":
+        with pytest.raises(StoreError, match="without the time at which its table began"):
+            kit.bring(tmp_path, later, mapping, name="u.csv")
+        return
+    kit.bring(tmp_path, later, mapping, name="u.csv")
+    assert kit.column(tmp_path / "store") == list(kit.LOADS)
+    assert kit.phases(tmp_path / "store") == [(-0.5, "clean"), (9.5, "bad")]
+
+
+def test_a_contradiction_in_times_since_the_start_is_told_in_seconds(kit: Kit, tmp_path: Path) -> None:
+    mapping = kit.LAB.replace('unit = "s"', 'unit = "s", since = "start"')
+    text = [["r1", "m1", i, "clean", load] for i, load in enumerate(kit.LOADS)]
+    kit.bring(tmp_path, kit.table(text[:12]), mapping)
+    with pytest.raises(StoreError, match=r"two values of 'load' at 0\.000 s: 3 in the store and 9 in u\.csv"):
+        kit.bring(
+            tmp_path, kit.table([*row[:2], i, *row[3:]] for i, row in enumerate(text[12:])), mapping, name="u.csv"
+        )
+    kit.bring(tmp_path, kit.table(text[12:]), mapping, name="u.csv")
+    assert kit.column(tmp_path / "store") == list(kit.LOADS)
