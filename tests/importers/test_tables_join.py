@@ -10,6 +10,7 @@ from types import SimpleNamespace as Kit
 import numpy as np
 import pytest
 
+from rlstir_core.contract.registry import load_registry
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.importers.tables import import_table
 
@@ -236,6 +237,7 @@ def test_the_second_part_may_know_only_some_phases_of_the_mapping(kit: Kit, tmp_
     kit.bring(tmp_path, kit.table(kit.rows(range(10))), open_ended)
     kit.bring(tmp_path, kit.table(kit.rows(range(10, 20))), open_ended, name="u.csv")
     assert [phase for _, phase in kit.phases(tmp_path / "store")] == ["clean", "bad"]
+    assert load_registry(tmp_path / "store").phases == ("clean", "bad")
     with pytest.raises(ConfigError, match="no phase of the table"):
         kit.bring(tmp_path, kit.table(kit.rows(range(10, 20))), open_ended, store="alone")
 

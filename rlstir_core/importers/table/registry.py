@@ -19,6 +19,7 @@ from rlstir_core.importers.table.mapping import Mapping
 from rlstir_core.importers.table.runs import Run, TablePart, placed
 from rlstir_core.importers.table.times import NS
 
+_STAND_INS = ("other", "rest")  # a registry has at least two phases
 _SAME_STEP = 0.1  # two tables whose rows are this much (of a step) apart from each other's share one bin
 
 
@@ -53,14 +54,24 @@ def registry_of(rules: Mapping, parts: list[TablePart], runs: list[Run], earlier
             _add_channel(sources, channel, rules, step_s)
     made = Registry(
         name=rules.name,
-        phases=phases if len(phases) > 1 else (*phases, "other" if phases[0] != "other" else "rest"),
+        phases=phases if len(phases) > 1 else (*phases, _STAND_INS[phases[0] == _STAND_INS[0]]),
         attack_phases=tuple(phase for phase in phases if phase not in rules.labels.benign),
         onset_phase=rules.labels.onset,
         profiles=tuple(sorted({run.profile for run in runs})),
         windowing=_windowing(rules, runs, steps, step_s),
         sources=sources,
     )
-    return made if earlier is None else merged(earlier, made)
+    return _without_stand_in(made if earlier is None else merged(earlier, made), rules)
+
+
+def _without_stand_in(registry: Registry, rules: Mapping) -> Registry:
+    """The registry without the phase that stood beside a single one; a real one is an attack or said to be benign."""
+    real = tuple(
+        phase
+        for phase in registry.phases
+        if phase not in _STAND_INS or phase in registry.attack_phases or phase in rules.labels.benign
+    )
+    return msgspec.structs.replace(registry, phases=real) if len(real) > 1 else registry
 
 
 def _usual_step(step_s: float, rules: Mapping, earlier: Registry | None) -> float:
