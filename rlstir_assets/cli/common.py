@@ -22,6 +22,7 @@ from rlstir_core.errors import ConfigError, RlstirError
 from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE
 
 P = ParamSpec("P")
+STRICT_HELP = "Any loss that the summary names is an error (exit code 2)."
 STORE_HELP = f"The store of raw episodes (RLSTIR_STORE, else {DEFAULT_STORE})."
 DATA_HELP = f"Where outputs go (RLSTIR_DATA, else {DEFAULT_DATA})."
 READ_HELP = f"The data folder that holds the results (RLSTIR_DATA, else {DEFAULT_DATA})."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rlstir_assets.cli.common import STORE_HELP, as_text, fail, folder, next_step, refusing
+from rlstir_assets.cli.common import STORE_HELP, STRICT_HELP, as_text, fail, folder, next_step, refusing
 from rlstir_assets.console import Console, plain
 from rlstir_core.remedies import DEFAULT_STORE
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _NAMED = 5  # of a list
 _HOSTS = 10
 _HEADS = ("format", "files", "rows", "parsed", "no time", "no field", "year?", "hosts", "time")
-STRICT_HELP = "Any loss that the summary names is an error (exit code 2)."
 
 
 @click.command("logs", short_help="Host logs, found by their content, as episodes.")

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import click
 
-from rlstir_assets.cli.common import DATA_HELP, STORE_HELP, as_text, folder, next_step, refusing, work_on
+from rlstir_assets.cli.common import (
+    DATA_HELP,
+    STORE_HELP,
+    STRICT_HELP,
+    as_text,
+    fail,
+    folder,
+    next_step,
+    refusing,
+    work_on,
+)
 from rlstir_assets.cli.import_logs import import_logs
 from rlstir_assets.console import Console, plain
 from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, command
@@ -20,36 +30,46 @@ def import_group() -> None:
 import_group.add_command(import_logs)
 
 
-@import_group.command("table", short_help="A CSV, Parquet or .ts table as episodes.")
-@click.argument("file", type=click.Path(path_type=Path))
+@import_group.command("table", short_help="CSV, Parquet or .ts tables as episodes.")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--mapping", required=True, help="A TOML file, or the name of one that ships: hiper, uea.")
 @click.option("--store", default=None, help=STORE_HELP)
 @click.option("--host", default=None, help="The host of every row, instead of the mapping's.")
 @click.option("--corpus", default=None, help="Whose recordings these are, instead of the file's name.")
+@click.option("--replace", is_flag=True, help="Episodes that the store has take the new rows instead of their own.")
+@click.option("--strict", is_flag=True, help=STRICT_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @refusing
 def import_table(
-    file: Path, mapping: str, store: str | None, host: str | None, corpus: str | None, as_json: bool
+    files: tuple[Path, ...],
+    mapping: str,
+    store: str | None,
+    host: str | None,
+    corpus: str | None,
+    replace: bool,
+    strict: bool,
+    as_json: bool,
 ) -> None:
-    """Turns a CSV, Parquet or .ts table into episodes.
+    """Turns CSV, Parquet or .ts tables into episodes. A run that is in several files becomes one episode.
 
     Example: rlstir import table runs.csv.gz --mapping hiper --store /tmp/store
     """
     target = folder(store, "RLSTIR_STORE", DEFAULT_STORE)
+    paths = [file.absolute() for file in files]
     with Console(quiet=as_json) as console:
-        console.say(f"importing {file} into {target}")
+        console.say(f"importing {paths[0] if len(paths) == 1 else f'{len(paths)} files'} into {target}")
+        from rlstir_core.importers.table.summary import lines
         from rlstir_core.importers.tables import import_table as run
 
-        made = run(file.absolute(), mapping, target, host, progress=console.count, corpus=corpus)
+        made = run(paths, mapping, target, host, progress=console.count, corpus=corpus, replace=replace)
     if as_json:
         click.echo(as_text(made))
-        return
-    click.echo(plain(f"{made.n_rows} rows, {made.n_episodes} episodes of {', '.join(made.hosts)}"))
-    click.echo(plain(f"  phases: {', '.join(f'{phase} {n}' for phase, n in made.phases.items())}"))
-    click.echo(plain(f"  channels: {len(made.channels)}; missing cells: {made.n_missing_cells}"))
-    if made.skipped_columns:
-        click.echo(plain(f"  columns left out: {', '.join(made.skipped_columns[:20])}"))
-    click.echo(next_step(target))
+    else:
+        for line in lines(made):
+            click.echo(plain(line))
+        click.echo(next_step(target))
+    if strict and made.losses:
+        fail(f"{len(made.losses)} losses with --strict, the first: {made.losses[0]}")
 
 
 @import_group.command("knowledge", short_help="Public technique texts as one table.")

@@ -1,4 +1,4 @@
-"""The registry of a store that an importer fills: merged with what is there, and written.
+"""The registry of a store that an importer fills: made from the runs, merged with what is there, and written.
 
 What does not belong here: reading tables and writing episodes.
 """
@@ -8,11 +8,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import tomlkit
 
 from rlstir_core.atomic import write_text
-from rlstir_core.contract.registry import Field, Registry, Source, load_registry
-from rlstir_core.errors import RegistryError, StoreError
+from rlstir_core.contract.registry import Field, Registry, Source, Windowing, load_registry
+from rlstir_core.errors import ConfigError, RegistryError, StoreError
+from rlstir_core.importers.table.columns import TableChannel
+from rlstir_core.importers.table.mapping import Mapping
+from rlstir_core.importers.table.runs import Run, TablePart, placed
+from rlstir_core.importers.table.times import NS
+
+_STAND_INS = ("other", "rest")  # a registry has at least two phases
+_SAME_STEP = 0.1  # two tables whose rows are this much (of a step) apart from each other's share one bin
 
 
 def store_registry(store: Path) -> Registry | None:
@@ -25,6 +33,90 @@ def store_registry(store: Path) -> Registry | None:
             "import into another folder"
         )
     return None
+
+
+def registry_of(rules: Mapping, parts: list[TablePart], runs: list[Run], earlier: Registry | None) -> Registry:
+    """The registry that these runs need, merged with the store's `earlier` one."""
+    found = sorted({phase for run in runs for phase in run.phases if phase is not None})
+    phases = rules.labels.phases or tuple(found)
+    if not phases:
+        raise StoreError("no row of the table has a phase; fill the label column")
+    if unknown := [phase for phase in found if phase not in phases]:
+        raise ConfigError(f"the table has phase {unknown[0]!r}, which [labels] phases does not list; add it there")
+    known = {*phases, *(earlier.phases if earlier else ())}
+    if lost := [name for name in (*rules.labels.benign, rules.labels.onset) if name and name not in known]:
+        raise ConfigError(f"[labels] names {lost[0]!r}, which is no phase of the table; known: {', '.join(phases)}")
+    steps = [placed(run, rules)[1] for run in runs]
+    step_s = _usual_step(float(np.median(steps)) / NS, rules, earlier)
+    sources: dict[str, Source] = {}
+    for part in parts:
+        for channel in part.channels.found:
+            _add_channel(sources, channel, rules, step_s)
+    made = Registry(
+        name=rules.name,
+        phases=phases if len(phases) > 1 else (*phases, _STAND_INS[phases[0] == _STAND_INS[0]]),
+        attack_phases=tuple(phase for phase in phases if phase not in rules.labels.benign),
+        onset_phase=rules.labels.onset,
+        profiles=tuple(sorted({run.profile for run in runs})),
+        windowing=_windowing(rules, runs, steps, step_s),
+        sources=sources,
+    )
+    return _without_stand_in(made if earlier is None else merged(earlier, made), rules)
+
+
+def _without_stand_in(registry: Registry, rules: Mapping) -> Registry:
+    """The registry without the phase that stood beside a single one; a real one is an attack or said to be benign."""
+    real = tuple(
+        phase
+        for phase in registry.phases
+        if phase not in _STAND_INS or phase in registry.attack_phases or phase in rules.labels.benign
+    )
+    return msgspec.structs.replace(registry, phases=real) if len(real) > 1 else registry
+
+
+def _usual_step(step_s: float, rules: Mapping, earlier: Registry | None) -> float:
+    """The step of the rows; the store's own where this table's is about the same and the mapping leaves it open."""
+    if earlier is not None and not rules.windowing.bin_hz:
+        before = 1 / earlier.windowing.bin_hz
+        if abs(step_s - before) <= _SAME_STEP * before:
+            return before
+    return step_s
+
+
+def _windowing(rules: Mapping, runs: list[Run], steps: list[int], step_s: float) -> Windowing:
+    rule = rules.windowing
+    bin_hz = rule.bin_hz or round(1 / step_s, 9)
+    length_s, stride_s = rule.length_s, rule.stride_s
+    if rule.whole:
+        longest = 0
+        for run, step in zip(runs, steps, strict=True):
+            t, _ = placed(run, rules)
+            longest = max(longest, int(t[-1] - t[0]) + step)
+        length_s = stride_s = max(round(longest / NS, 9), 2 / bin_hz)
+    prefixes = rule.prefixes_s or tuple(round(n * step_s, 9) for n in rule.prefixes_steps)
+    return Windowing(bin_hz=bin_hz, length_s=length_s, stride_s=stride_s, whole=rule.whole, prefixes_s=prefixes)
+
+
+def _add_channel(sources: dict[str, Source], channel: TableChannel, rules: Mapping, step_s: float) -> None:
+    rule, given = channel.rule, rules.sources.get(channel.rule.source)
+    source = sources.get(rule.source)
+    if source is None:
+        rate = (given.rate_hz if given else 0) or round(1 / step_s, 9)
+        source = sources[rule.source] = Source(
+            vantage=given.vantage if given else "host", rate_hz=rate, count=bool(given and given.count), fields={}
+        )
+    kind = "int" if channel.values.dtype.kind == "i" else "float"
+    before = source.fields.get(channel.name)
+    if before is not None and before.type == "float":
+        kind = "float"
+    source.fields[channel.name] = Field(
+        kind=rule.kind,
+        type="float" if kind == "float" else "int",
+        quantity=rule.quantity,
+        unit=rule.unit,
+        scale=rule.scale,
+        direction=rule.direction,
+    )
 
 
 def merged(old: Registry, new: Registry) -> Registry:

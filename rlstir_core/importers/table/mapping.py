@@ -98,6 +98,7 @@ class ChannelRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     columns: tuple[str, ...]
     exclude: tuple[str, ...] = ()
+    nulls: tuple[str, ...] | None = None  # words that mean "no value" in these columns, instead of the mapping's
     source: str = "table"
     kind: FieldKind = "gauge"
     scale: Scale = "linear"
@@ -111,6 +112,9 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     name: str
     delimiter: str = ""  # of a CSV file; found from the header where it is empty
+    encoding: str = ""  # of a text file; UTF-8, or UTF-16 where the bytes say so
+    decimal: str = "."  # the decimal mark of a CSV's numbers
+    nulls: tuple[str, ...] | None = None  # words that mean "no value" in channel columns; the usual ones where absent
     keys: Keys
     time: Time
     labels: LabelRule
@@ -123,6 +127,11 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         for name in (*named, *self.labels.names.values()):
             if not is_safe(name) or name in CLOCK_FIELDS:
                 raise ConfigError(f"the mapping's name {name[:80]!r} is not a safe identifier; rename it")
+        if self.decimal not in (".", ","):
+            raise ConfigError(f"decimal {self.decimal[:8]!r} is neither '.' nor ','; {_REMEDY}")
+        if len(self.delimiter) > 1 or self.delimiter in ('"', "\n", "\r"):
+            raise ConfigError(f"delimiter {self.delimiter[:8]!r} is not one character; {_REMEDY}")
+        _check_encoding(self.encoding)
         if not self.channels:
             raise ConfigError(f"the mapping has no [[channels]], so nothing would be imported; {_REMEDY}")
         if any(rule.kind == "scaler" for rule in self.channels):
@@ -135,6 +144,13 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         host = key(self.keys.host) if self.keys.host is not None else None
         found = {k.column for k in (*keys, *((host,) if host else ()))}
         return (found | {self.labels.column}) - {""}
+
+
+def _check_encoding(name: str) -> None:
+    try:
+        "".encode(name or "utf-8")
+    except (LookupError, ValueError):
+        raise ConfigError(f"encoding {name[:40]!r} is none that Python knows; write utf-8, cp1252, …") from None
 
 
 def key(value: KeyRule | str) -> KeyRule:
