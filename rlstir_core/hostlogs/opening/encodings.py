@@ -13,10 +13,10 @@ from itertools import chain
 _HEAD = 256  # bytes in which NULs are looked for
 _MARKS = (
     (codecs.BOM_UTF8, ""),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before the mark of UTF-16 that it begins with
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before the mark of UTF-16 that it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _MOSTLY = 0.4  # of the bytes at odd or even places; in the other places there is next to none
 _HARDLY = 0.05
@@ -30,9 +30,10 @@ def utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
         head += chunk
         if len(head) >= _HEAD:
             break
-    mark, encoding = _encoding_of(head[:_HEAD])
+    mark, encoding = encoding_of(head)
+    head = head.removeprefix(mark)
     if not encoding:
-        yield head.removeprefix(mark)
+        yield head
         yield from source
         return
     decoder = codecs.getincrementaldecoder(encoding)("replace")
@@ -43,11 +44,12 @@ def utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield text.encode("utf-8", "replace")
 
 
-def _encoding_of(head: bytes) -> tuple[bytes, str]:
-    """The byte order mark and the encoding; an empty one is UTF-8 or unknown."""
+def encoding_of(head: bytes) -> tuple[bytes, str]:
+    """The byte order mark and the encoding of a text that begins so; an empty one is UTF-8 or unknown."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return mark, encoding
+    head = head[:_HEAD]
     half = len(head) // 2
     if half >= 4:
         even, odd = head[0::2].count(0) / half, head[1::2].count(0) / half

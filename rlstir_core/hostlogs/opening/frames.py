@@ -34,6 +34,16 @@ _HEADER = 8  # bytes that say what the next frame is
 _DAMAGE = (zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError, EOFError, ValueError)
 
 
+def compression_of(head: bytes) -> Compression | None:
+    """How a file with these first bytes is compressed; None where it is not."""
+    for kind, magic in MAGIC.items():
+        if head.startswith(magic):
+            return kind
+    if len(head) >= _HEADER and int.from_bytes(head[:4], "little") in SKIPPABLE:
+        return "zstd"
+    return None
+
+
 class _Frame(Protocol):
     """One frame: gives what it can of `data`, keeps what it did not take in `rest`, and says when it is over."""
 
@@ -96,6 +106,8 @@ class Frames(io.RawIOBase):
 
     def __init__(self, handle: IO[bytes], kind: Compression) -> None:
         self.fault = ""
+        self.n_unread = 0
+        self.damaged = False  # a frame is; else what was not read stands behind the last one
         self._handle, self._kind = handle, kind
         self._in, self._out = b"", b""
         self._frame: _Frame | None = None
@@ -142,7 +154,7 @@ class Frames(io.RawIOBase):
                 self._frame = _NEW[self._kind]()
                 return True
             if self._kind != "zstd" or int.from_bytes(self._in[:4], "little") not in SKIPPABLE:
-                self._stop(f"what stands behind the last {self._kind} frame is none", len(self._in))
+                self._stop(f"what stands behind the last {self._kind} frame is none", len(self._in), damaged=False)
                 return False
             if not self._skip(_HEADER + int.from_bytes(self._in[4:8], "little")):
                 return False
@@ -162,12 +174,14 @@ class Frames(io.RawIOBase):
         self._in += chunk
         return bool(chunk)
 
-    def _stop(self, why: str, n_unread: int) -> None:
+    def _stop(self, why: str, n_unread: int, damaged: bool = True) -> None:
         """Ends the stream; counts what is left of the file."""
         self._done, self._frame, self._in = True, None, b""
+        self.damaged = damaged
         try:
             while chunk := self._handle.read(_CHUNK):
                 n_unread += len(chunk)
         except _DAMAGE:
             pass  # a container around this one is damaged, and says so itself
+        self.n_unread = n_unread
         self.fault = f"{why}; {n_unread} bytes were not read" if n_unread else f"{why}; what follows is lost"

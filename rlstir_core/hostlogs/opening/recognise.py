@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from rlstir_core.hostlogs.opening.encodings import utf8
-from rlstir_core.hostlogs.opening.frames import MAGIC, SKIPPABLE, Compression
+from rlstir_core.hostlogs.opening.frames import Compression, compression_of
 from rlstir_core.hostlogs.parsers import specs
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.spec import ParserSpec
@@ -63,11 +63,8 @@ def container_of(head: bytes) -> Container | None:
     """The container that a file with these first bytes is; None where it is none."""
     if head.startswith(_ZIP):
         return "zip"
-    for compression, magic in MAGIC.items():
-        if head.startswith(magic):
-            return compression
-    if len(head) >= 8 and int.from_bytes(head[:4], "little") in SKIPPABLE:
-        return "zstd"
+    if compression := compression_of(head):
+        return compression
     return "tar" if head[_TAR_MAGIC[0] :].startswith(_TAR_MAGIC[1]) else None
 
 

@@ -42,7 +42,7 @@ class TableFile:
     table: pa.Table
     sha256: str
     side: str = ""
-    n_unread: int = 0  # bytes after a gzip file's last member
+    n_unread: int = 0  # bytes after the last compressed frame
     index_columns: tuple[str, ...] = ()  # that pandas wrote beside the data of a Parquet file
 
 

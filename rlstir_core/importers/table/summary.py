@@ -171,7 +171,7 @@ def _losses(
     if more := sum(max(len(listed) - _NAMED, 0) for listed in (assumed, odd)):
         yield f"{more} further columns with such cells"
     if n_unread:
-        yield f"{n_unread} bytes after the end of the packed data are no gzip and were not read"
+        yield f"{n_unread} bytes after the end of the packed data were not read"
     if crowded:
         yield (
             f"{crowded} episodes have over {Limits().rows} rows, which validation rejects; name shorter runs as "
