@@ -100,10 +100,15 @@ def stamp_of(line: str) -> Stamp | str | None:
                 end=match.end(),
                 iso_ns=ns,
                 shift_s=shift_s(zone) if zone else None,
-                firm=between == "T" and offset is not None,
+                firm=between == "T" and offset is not None and is_firm(text + offset),
             )
         )
     return None
+
+
+def is_firm(iso: str) -> bool:
+    """Whether daemons write such a time: with an offset, or UTC to the microsecond; much else writes a mere `Z`."""
+    return iso[-1] != "Z" or len(iso) == len("2024-05-01T10:00:01.123456Z")
 
 
 def _checked(stamp: Stamp) -> Stamp | str:

@@ -44,7 +44,7 @@ _LOOSE_TAG = re.compile(r"([^\s\[:]+)\[([0-9]{1,9})\] ")  # of macOS and proftpd
 _FORWARDED = re.compile(r"Message forwarded from ([^\s:]+): ")
 _TAGLESS = re.compile(
     r"(?:-+ )?(?:(?:last |above )?message repeat(?:ed|s) [0-9]+ time|MARK --)"
-    r"|(?:syslogd|rsyslogd|klogd|syslog-ng) [0-9v]"
+    r"|(?:syslogd|rsyslogd|klogd|syslog-ng) [0-9v]|(?:CEF|LEEF):[0-9]"
 )
 _TORN = re.compile(r"[^\s\[:]*(?:\[[0-9]*\]?)?")  # a tag whose end was never written
 _SOLARIS = re.compile(r"\[ID ([0-9]{1,10}) ([a-z]+[0-7]?)\.([a-z]+)\] ?")
@@ -97,7 +97,8 @@ class Origins:
         elif dotted := _dotted(word):
             found = self._dotted(line, stamp, Origin(end, facility=dotted[0], severity=dotted[1]))
         elif level := _level(word):
-            found = self._levelled(line, stamp, Origin(end, severity=level))
+            sure = stamp.firm or word[-1] == ")"  # ESXi's
+            found = self._levelled(line, stamp, Origin(end, severity=level)) if sure else _UNDECIDED
         elif word == "-":
             found = self._tagged(line, stamp, Origin(end), firm=False)
         elif stamp.priority or _loose(word):
@@ -115,8 +116,6 @@ class Origins:
 
     def _levelled(self, line: str, stamp: Stamp, origin: Origin) -> Origin | str:
         """A level in the host's place: ChromeOS and ESXi write syslog so, and many programs what is none."""
-        if not stamp.firm:
-            return _UNDECIDED
         found = self._tagged(line, stamp, origin, firm=self._levels)
         self._levels = self._levels or isinstance(found, Origin)
         return found
@@ -216,4 +215,4 @@ def _stands_alone(line: str, place: int) -> bool:
 
 def _loose(word: str) -> bool:
     """Whether a word in the host's place is a program's tag: `kernel:`, `sshd[7]:`, `%SYS-5-CONFIG_I:`."""
-    return word[-1] == ":" and "::" not in word
+    return word[-1] == ":" and "::" not in word and not _level(word[:-1])

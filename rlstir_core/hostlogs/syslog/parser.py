@@ -17,7 +17,7 @@ from rlstir_core.hostlogs.opening.lines import Line, lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
 from rlstir_core.hostlogs.spec import ParserSpec
 from rlstir_core.hostlogs.syslog.audit_lines import AuditLines, record_in
-from rlstir_core.hostlogs.syslog.header import COMMON, COMMON_ISO, NEW, NEW_BARE, Stamp, stamp_of
+from rlstir_core.hostlogs.syslog.header import COMMON, COMMON_ISO, NEW, NEW_BARE, Stamp, is_firm, stamp_of
 from rlstir_core.hostlogs.syslog.messages import message_parts
 from rlstir_core.hostlogs.syslog.origin import FACILITIES, SEVERITIES, Origin, Origins, host_of, solaris_id
 from rlstir_core.hostlogs.syslog.survey import survey
@@ -152,7 +152,7 @@ class _Reader:
         """`2024-05-01T12:00:00.123456+02:00 host sshd[1]: message`."""
         priority, at, host, program, pid = match.groups()
         short = host_of(host)
-        if not short:
+        if not short or not (pid or is_firm(at)):
             return self._other(line, whole)
         ns = iso_ns(at)
         if ns is None:
@@ -174,7 +174,12 @@ class _Reader:
             return self._unparsed(line, _NO_HEADER)
         if isinstance(stamp, str):
             return self._unparsed(line, stamp)
-        if stamp.iso_ns is not None and (match := _BARE_NEW.match(whole, stamp.end)):
+        if (
+            stamp.iso_ns is not None
+            and stamp.firm
+            and (match := _BARE_NEW.match(whole, stamp.end))
+            and host_of(match[1])
+        ):
             host, program, pid, event_id = (_text_or_nothing(part) for part in match.groups())
             origin: Origin | str = Origin(match.end(), host=host, program=program, pid=pid)
         else:
