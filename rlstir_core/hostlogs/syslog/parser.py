@@ -19,7 +19,7 @@ from rlstir_core.hostlogs.spec import ParserSpec
 from rlstir_core.hostlogs.syslog.audit_lines import AuditLines, record_in
 from rlstir_core.hostlogs.syslog.header import COMMON, COMMON_ISO, NEW, NEW_BARE, Stamp, is_firm, stamp_of
 from rlstir_core.hostlogs.syslog.messages import message_parts
-from rlstir_core.hostlogs.syslog.origin import FACILITIES, SEVERITIES, Origin, Origins, host_of, solaris_id
+from rlstir_core.hostlogs.syslog.origin import FACILITIES, SEVERITIES, Origin, Origins, host_of, solaris_id, tells
 from rlstir_core.hostlogs.syslog.survey import survey
 from rlstir_core.hostlogs.times.years import YearGuess, in_year, iso_ns
 from rlstir_core.hostlogs.times.zones import Zones
@@ -97,7 +97,7 @@ class _Reader:
     def __init__(self, context: LogContext) -> None:
         reading = context.reading
         self._context = context
-        self._years = YearGuess(context.near_ns, reading.first_ns, reading.year == "assumed")
+        self._years = YearGuess(context.near_ns, reading)
         self._zones = Zones(reading) if reading.zone or reading.zones else None
         self._origins = Origins()
         self._ts_ns = context.near_ns or 0
@@ -192,6 +192,8 @@ class _Reader:
             return self._unparsed(line, _NO_TIME)
         if isinstance(origin, str):
             return self._unparsed(line, origin)
+        if not yearless and tells(stamp, origin):
+            self._years.told(ns)
         short = short_host(origin.host or self._context.host)
         assumed = self._settle(ns, stamp.shift_s, short)
         if yearless and self._years.assumed:
@@ -209,14 +211,10 @@ class _Reader:
     def _local_ns(self, stamp: Stamp, whole: str) -> int | None:
         """Nanoseconds of what the line's clock says."""
         if stamp.iso_ns is not None:
-            self._years.told(stamp.iso_ns)
             return stamp.iso_ns
         if stamp.year is None:
             return self._years.at(stamp.month, stamp.day, stamp.clock, stamp.fraction, whole)
-        ns = in_year(int(stamp.year), stamp.month, stamp.day, stamp.clock, stamp.fraction)
-        if ns is not None:
-            self._years.told(ns)
-        return ns
+        return in_year(int(stamp.year), stamp.month, stamp.day, stamp.clock, stamp.fraction)
 
     def _settle(self, local_ns: int, shift: int | None, host: str) -> str:
         """Takes a line's local time for the time of its row; gives what nobody says of it."""

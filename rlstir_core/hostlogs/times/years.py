@@ -15,6 +15,8 @@ from calendar import timegm
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+from rlstir_core.hostlogs.times.reading import LogReading
+
 YEAR = 2024
 BACK_S = 21 * 3600  # a step back of less is a late line or a clock put right; of more, the next year
 _MONTH_WORDS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
@@ -28,7 +30,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LEAP_YEARS_APART = 8  # at most, about 2100
 _FIRST_NS, _LAST_NS = -(2**63), 2**63 - 1
-_MOST_S = 50 * _YEAR_S
+_MOST_S = 30 * _YEAR_S  # a log of more years is a log out of order
 _MANY = 5  # lines of one day in a row: others wrote them than the line between them and the next
 _SOON_S = 600
 TOLD_S = 631_152_000  # 1990: a clock that says an earlier year was never set, and tells nothing of other lines
@@ -38,8 +40,8 @@ _BOOT = re.compile(r"[ /](?:kernel|(?:r?sys)?k?logd?|syslogd|rsyslogd|syslog-ng|
 class Years:
     """Gives each date of a log that says no year the year that its place among the others asks for."""
 
-    def __init__(self, first_s: int | None = None, year: int = YEAR) -> None:
-        self._first_s, self._year = first_s, year
+    def __init__(self, first_s: int | None = None, year: int = YEAR, newest_first: bool = False) -> None:
+        self._first_s, self._year, self._newest_first = first_s, year, newest_first
         self._at_s: int | None = None  # the line before
         self._least_s: int | None = None  # the first line
         self._same_day = 0  # lines in a row that say this day
@@ -65,7 +67,7 @@ class Years:
         if self._at_s is None:
             return None
         found = self._at_s // _DAY_S * _DAY_S + seconds
-        if found < self._at_s - BACK_S:
+        if abs(found - self._at_s) > BACK_S:
             return None
         self._at_s = found
         self._same_day += lines
@@ -78,16 +80,19 @@ class Years:
         if now_s is None:
             found = self._start(month, day, seconds)
             self._least_s = found
+        elif self._newest_first:
+            found = _until(now_s + BACK_S, month, day, seconds)
         else:
             found = _since(now_s - BACK_S, month, day, seconds)
         if found is None:
             return None
-        if now_s is not None and found - now_s > _FAR_S:
-            self.strained += found - now_s > _YEAR_S
-            found = self._after_a_leap(now_s, found, month, day, seconds, line)
-            if self._least_s is not None and found - self._least_s > _MOST_S:
+        if now_s is not None and abs(found - now_s) > _FAR_S:
+            self.strained += abs(found - now_s) > _YEAR_S
+            if not self._newest_first:
+                found = self._after_a_leap(now_s, found, month, day, seconds, line)
+            if self._least_s is not None and abs(found - self._least_s) > _MOST_S:
                 self.disordered = True
-                near = _nearest(month, day, seconds, now_s)
+                near = nearest_s(month, day, seconds, now_s)
                 found = found if near is None else near
         self._same_day = self._same_day + 1 if now_s is not None and found // _DAY_S == now_s // _DAY_S else 1
         self._at_s = found
@@ -95,11 +100,11 @@ class Years:
 
     def _start(self, month: int, day: int, seconds: int) -> int | None:
         if self._first_s is not None:
-            return _nearest(month, day, seconds, self._first_s)
+            return nearest_s(month, day, seconds, self._first_s)
         midnight = _midnight(self._year, month, day)
         if midnight is None:
             self.strained += 1
-            return _nearest(month, day, seconds, timegm((self._year, month, 1, 0, 0, 0)))
+            return nearest_s(month, day, seconds, timegm((self._year, month, 1, 0, 0, 0)))
         return midnight + seconds
 
     def _after_a_leap(self, now_s: int, found: int, month: int, day: int, seconds: int, line: str) -> int:
@@ -122,10 +127,12 @@ class Years:
 class YearGuess:
     """The same for a reader: dates as texts; near a time of the episode where no survey was made."""
 
-    def __init__(self, near_ns: int | None, first_ns: int | None = None, assumed: bool = False) -> None:
+    def __init__(self, near_ns: int | None, reading: LogReading | None = None) -> None:
+        first_ns = None if reading is None else reading.first_ns
         self._near_s = None if near_ns is None or first_ns is not None else near_ns // _SECOND
-        self._years = Years(None if first_ns is None else first_ns // _SECOND)
-        self._nobody_says = assumed or (near_ns is None and first_ns is None)
+        first_s = None if first_ns is None else first_ns // _SECOND
+        self._years = Years(first_s, newest_first=reading is not None and reading.newest_first)
+        self._nobody_says = near_ns is None if reading is None or first_ns is None else reading.year == "assumed"
         self.assumed = self._nobody_says  # only a rule says the year of the last line
         self._day = ("", "")
 
@@ -134,7 +141,7 @@ class YearGuess:
         seconds = int(clock[:2]) * 3600 + int(clock[3:5]) * 60 + int(clock[6:])
         found: int | None
         if self._near_s is not None:
-            found = _nearest(MONTHS.get(month, 0), int(day), seconds, self._near_s)
+            found = nearest_s(MONTHS.get(month, 0), int(day), seconds, self._near_s)
         else:
             found = self._years.same_day(seconds) if self._day == (month, day) else None
             if found is None:
@@ -182,7 +189,18 @@ def _since(least_s: int, month: int, day: int, seconds: int) -> int | None:
     return None
 
 
-def _nearest(month: int, day: int, seconds: int, near_s: int) -> int | None:
+def _until(most_s: int, month: int, day: int, seconds: int) -> int | None:
+    """The last such date that is not behind `most_s`."""
+    year = _year_of(most_s // _DAY_S)
+    for each in range(year, year - _LEAP_YEARS_APART - 1, -1):
+        midnight = _midnight(each, month, day)
+        if midnight is not None and midnight + seconds <= most_s:
+            return midnight + seconds
+    return None
+
+
+def nearest_s(month: int, day: int, seconds: int, near_s: int) -> int | None:
+    """The date nearest to a time."""
     candidates = _candidates(month, day, near_s // _DAY_S)
     if not candidates:
         return None
