@@ -154,7 +154,7 @@ def tells(stamp: Stamp, origin: Origin | str) -> bool:
     """Whether a line that says its year tells of the lines around it that do not: syslog for certain, by itself."""
     if isinstance(origin, str) or not origin.program:
         return False
-    return stamp.firm or stamp.priority is not None or origin.pid.isdecimal()
+    return stamp.firm or stamp.shift_s is not None or stamp.priority is not None or origin.pid.isdecimal()
 
 
 def solaris_id(message: str) -> tuple[dict[str, str], int] | None:

@@ -202,7 +202,10 @@ class _Survey:
             return
         if not self._last:
             self._said.append(raw)
-        elif (told_s := self._told(raw)) is not None:
+            return
+        if match := COMMON.match(decoded(self._last[:_HEAD])):
+            self._origins.seen(match[6])
+        if (told_s := self._told(raw)) is not None:
             self._found = self._anchored(told_s)
 
     def _compare(self, raw: bytes) -> None:
