@@ -25,7 +25,7 @@ _RECORD = re.compile(r"(?:node=\S+ )?type=\S+ (?:msg=)?audit\([0-9]{1,10}\.[0-9]
 _ESCAPED = re.compile(r"#035(?=[A-Z]+=)")  # rsyslog's way to write the separator that auditd puts before names
 
 _Key = tuple[str, int, int]
-Placed = tuple[LogRow, list[int]]
+Placed = tuple[LogRow, list[int]]  # a row, and the numbers of the lines that it is made of
 
 
 class _Place(msgspec.Struct):

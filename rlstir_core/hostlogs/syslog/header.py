@@ -50,7 +50,7 @@ NEW_BARE = re.compile(  # in a file whose writer left the priority out
 )
 
 
-class Stamp(msgspec.Struct, gc=False):
+class HeaderTime(msgspec.Struct, gc=False):
     """The time of a line as it says it; `iso_ns` where it says its year so, else the parts of a date."""
 
     priority: str | None
@@ -67,13 +67,13 @@ class Stamp(msgspec.Struct, gc=False):
     firm: bool = True  # hardly anything but syslog writes its times like this
 
 
-def stamp_of(line: str) -> Stamp | str | None:
+def stamp_of(line: str) -> HeaderTime | str | None:
     """The time that a line begins with; None where it begins with none, a text where such a time cannot be."""
     if match := _OLD.match(line):
         priority, host, weekday, month, day, year, clock, fraction, year_behind, offset, word = match.groups()
         zone = offset or word
         return _checked(
-            Stamp(
+            HeaderTime(
                 priority=priority,
                 text=line[match.start(4) : match.end()].rstrip(": "),
                 end=match.end(),
@@ -94,7 +94,7 @@ def stamp_of(line: str) -> Stamp | str | None:
             return "a time that does not exist"
         zone = offset or word
         return _checked(
-            Stamp(
+            HeaderTime(
                 priority=priority,
                 text=line[match.start(2) : match.end()],
                 end=match.end(),
@@ -111,7 +111,7 @@ def is_firm(iso: str) -> bool:
     return iso[-1] != "Z" or len(iso) == len("2024-05-01T10:00:01.123456Z")
 
 
-def _checked(stamp: Stamp) -> Stamp | str:
+def _checked(stamp: HeaderTime) -> HeaderTime | str:
     if stamp.shift_s is not None and abs(stamp.shift_s) > _WIDEST_S:
         return "a zone that does not exist"
     return stamp

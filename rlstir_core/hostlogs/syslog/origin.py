@@ -13,7 +13,7 @@ from functools import lru_cache
 import msgspec
 
 from rlstir_core.hostlogs.schema import short_host
-from rlstir_core.hostlogs.syslog.header import Stamp
+from rlstir_core.hostlogs.syslog.header import HeaderTime
 from rlstir_core.hostlogs.syslog.messages import PROGRAMS
 from rlstir_core.hostlogs.times.zone_words import is_word
 
@@ -81,7 +81,7 @@ class Origins:
         if len(self._hosts) < _REMEMBERED:
             self._hosts.add(host)
 
-    def of(self, line: str, stamp: Stamp) -> Origin | str:
+    def of(self, line: str, stamp: HeaderTime) -> Origin | str:
         """Who wrote the line, or why it is none of syslog's."""
         token = _TOKEN.match(line, stamp.end)
         if token is None:
@@ -107,20 +107,20 @@ class Origins:
             found = _UNDECIDED
         return found
 
-    def _dotted(self, line: str, stamp: Stamp, origin: Origin) -> Origin | str:
+    def _dotted(self, line: str, stamp: HeaderTime, origin: Origin) -> Origin | str:
         """A facility and a severity in the host's place; FreeBSD's host stands behind them."""
         after = None if TAG.match(line, origin.end) else _TOKEN.match(f" {line[origin.end : origin.end + 300]}")
         if after is not None and _is_host(after[1]):
             origin.host, origin.end = after[1], origin.end + after.end() - 1
         return self._tagged(line, stamp, origin, firm=True, signed=True)
 
-    def _levelled(self, line: str, stamp: Stamp, origin: Origin) -> Origin | str:
+    def _levelled(self, line: str, stamp: HeaderTime, origin: Origin) -> Origin | str:
         """A level in the host's place: ChromeOS and ESXi write syslog so, and many programs what is none."""
         found = self._tagged(line, stamp, origin, firm=self._levels)
         self._levels = self._levels or isinstance(found, Origin)
         return found
 
-    def _tagged(self, line: str, stamp: Stamp, origin: Origin, firm: bool, signed: bool = False) -> Origin | str:
+    def _tagged(self, line: str, stamp: HeaderTime, origin: Origin, firm: bool, signed: bool = False) -> Origin | str:
         """The origin with what stands before the message; `firm` where a tag without a pid is sign enough."""
         signed = signed or stamp.priority is not None
         if match := _FORWARDED.match(line, origin.end):
@@ -150,7 +150,7 @@ class Origins:
         return origin
 
 
-def tells(stamp: Stamp, origin: Origin | str) -> bool:
+def tells(stamp: HeaderTime, origin: Origin | str) -> bool:
     """Whether a line that says its year tells of the lines around it that do not: syslog for certain, by itself."""
     if isinstance(origin, str) or not origin.program:
         return False

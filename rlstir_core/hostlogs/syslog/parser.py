@@ -16,8 +16,8 @@ from typing import Any
 from rlstir_core.hostlogs.opening.lines import Line, lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
 from rlstir_core.hostlogs.spec import ParserSpec
-from rlstir_core.hostlogs.syslog.audit_lines import AuditLines, record_in
-from rlstir_core.hostlogs.syslog.header import COMMON, COMMON_ISO, NEW, NEW_BARE, Stamp, is_firm, stamp_of
+from rlstir_core.hostlogs.syslog.audit_lines import AuditLines, Placed, record_in
+from rlstir_core.hostlogs.syslog.header import COMMON, COMMON_ISO, NEW, NEW_BARE, HeaderTime, is_firm, stamp_of
 from rlstir_core.hostlogs.syslog.messages import message_parts
 from rlstir_core.hostlogs.syslog.origin import FACILITIES, SEVERITIES, Origin, Origins, host_of, solaris_id, tells
 from rlstir_core.hostlogs.syslog.survey import survey
@@ -43,8 +43,6 @@ _BARE_NEW = re.compile(r" (\S+) (\S+) (-|[0-9]{1,9}) (\S{1,32}) (?=-(?: |$)|\[[^
 _UPTIME = re.compile(r"\[ *([0-9]+\.[0-9]+)\] ?")
 _REPEATED = re.compile(r"message repeated ([0-9]{1,9}) times?: \[ ?(.*?)\]?$", re.DOTALL)
 _LAST_REPEATED = re.compile(r"(?:-+ )?(?:last|above) message repeat(?:ed|s) ([0-9]{1,9}) times?")
-
-Placed = tuple[LogRow, list[int]]
 
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
@@ -208,7 +206,7 @@ class _Reader:
         row.event_id = event_id
         return row
 
-    def _local_ns(self, stamp: Stamp, whole: str) -> int | None:
+    def _local_ns(self, stamp: HeaderTime, whole: str) -> int | None:
         """Nanoseconds of what the line's clock says."""
         if stamp.iso_ns is not None:
             return stamp.iso_ns
