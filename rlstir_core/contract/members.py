@@ -81,7 +81,7 @@ LOGS: tuple[LogMember, ...] = (
         name="logs/auth.log",
         holds="syslog lines",
         format="syslog",
-        channels=("auth",),
+        channels=("auth", "auditd"),  # audit records that syslog carries are events of their own
         reader="syslog.parser",
     ),
     LogMember(

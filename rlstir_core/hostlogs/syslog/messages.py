@@ -85,6 +85,11 @@ def _index() -> dict[tuple[str, str], tuple[re.Pattern[str], ...]]:
 
 
 _INDEX = _index()
+_OTHERS = (
+    "kernel systemd systemd-networkd systemd-resolved rsyslogd syslogd syslog-ng dnsmasq dhclient ntpd chronyd snmpd"
+)
+_WORDS = ("login", "passwd", "at", "")  # of other people's sentences as well
+PROGRAMS = frozenset(program for program, _ in _INDEX if program not in _WORDS) | frozenset(_OTHERS.split())
 _ANY_FIRST = {program for program, word in _INDEX if word == "*"}
 _NOTHING: dict[str, str] = {}
 

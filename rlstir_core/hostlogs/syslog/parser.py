@@ -1,8 +1,9 @@
-"""Syslog text to log rows: RFC 3164 with and without a year, RFC 5424, and rsyslog's ISO 8601 lines.
+"""Syslog text to log rows: RFC 3164 with and without a year, RFC 5424, ISO 8601 lines, and what devices make of them.
 
-A row is a line, with the indented lines after it. What the message says of users, addresses and commands comes
-from `messages.py`, the year from `times/`. What does not belong here: kernel audit records in files of
-their own (`auditd/`), and the journal (`journald/`).
+A row is a line, with the indented lines after it; audit records that syslog carries are events of several lines
+(`audit_lines.py`). What a line begins with is in `header.py`, who wrote it in `origin.py`, what it says of users,
+addresses and commands in `messages.py`, and its year is in `times/`. What does not belong here: kernel audit records in
+files of their own (`auditd/`), and the journal (`journald/`).
 """
 
 from __future__ import annotations
@@ -15,123 +16,301 @@ from typing import Any
 from rlstir_core.hostlogs.opening.lines import Line, lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
 from rlstir_core.hostlogs.spec import ParserSpec
+from rlstir_core.hostlogs.syslog.audit_lines import AuditLines, Placed, record_in
+from rlstir_core.hostlogs.syslog.header import COMMON, COMMON_ISO, NEW, NEW_BARE, HeaderTime, is_firm, stamp_of
 from rlstir_core.hostlogs.syslog.messages import message_parts
+from rlstir_core.hostlogs.syslog.origin import FACILITIES, SEVERITIES, Origin, Origins, host_of, solaris_id, tells
+from rlstir_core.hostlogs.syslog.survey import survey
 from rlstir_core.hostlogs.times.years import YearGuess, in_year, iso_ns
+from rlstir_core.hostlogs.times.zones import Zones
 from rlstir_core.hostlogs.unparsed import to_json, unparsed
 from rlstir_core.text import MESSAGE_CHARS, decoded, one_line
 
 CHANNEL = "auth"
-_FACILITY_WORDS = (
-    "kern user mail daemon auth syslog lpr news uucp cron authpriv ftp ntp audit alert clock "
-    "local0 local1 local2 local3 local4 local5 local6 local7"
-)
-FACILITIES = tuple(_FACILITY_WORDS.split())
-SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 MAX_CONTINUED = 500  # lines that belong to one row
-_OLD = re.compile(
-    r"\ufeff?(?:<([0-9]{1,3})>)?([A-Z][a-z]{2}) {1,2}([0-9]{1,2})(?: ([0-9]{4}))? ([0-2][0-9]:[0-5][0-9]:[0-6][0-9])"
-    r"(?:\.([0-9]{1,9}))? (\S+) ?"
+_S = 1_000_000_000
+_NO_HEADER = "no syslog header"
+_MARK = b"\xef\xbb\xbf"
+_BEGINS = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:<[0-9]{1,3}>)?(?:(?P<old>[A-Z][a-z]{2})|(?P<iso>[0-9]{4}[-/])|(?P<rare>[*.][A-Z]|[0-9]+: )"
+    rb"|(?P<new>1 |[0-9]+ <))"
 )
-_ISO = re.compile(
-    r"\ufeff?(?:<([0-9]{1,3})>)?([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
-    r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?) (\S+) ?"
-)
-_NEW = re.compile(r"\ufeff?<([0-9]{1,3})>1 (\S+) (\S+) (\S+) (\S+) (\S+) ?")
-_TAG = re.compile(r"([^\s\[:]+)(?:\[([^\]\s]{0,64})\])?:(?: |$)")
+_NO_TIME = "a time that does not exist"
 _DATA = re.compile(r'\[([^\s=\]"]++)((?: [^\s=\]"]++="(?:[^"\\]|\\.)*+")*+)\]')
 _PARAMETER = re.compile(r' ([^\s=\]"]++)="((?:[^"\\]|\\.)*+)"')
 _ESCAPE = re.compile(r'\\(["\\\]])')
+_BARE_NEW = re.compile(r" (\S+) (\S+) (-|[0-9]{1,9}) (\S{1,32}) (?=-(?: |$)|\[[^\s=\]\"]+[ \]])")
 _UPTIME = re.compile(r"\[ *([0-9]+\.[0-9]+)\] ?")
 _REPEATED = re.compile(r"message repeated ([0-9]{1,9}) times?: \[ ?(.*?)\]?$", re.DOTALL)
-_LAST_REPEATED = re.compile(r"last message repeated ([0-9]{1,9}) times?")
-
-_MONTH = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-_LINE = re.compile(
-    rb"(?:<\d{1,3}>)?(?:"
-    rb"1 (?:-|\d{4}-\d\d-\d\dT\S+) \S+ \S+ \S+ \S+ "  # RFC 5424
-    rb"|" + _MONTH + rb" [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d+)? "  # RFC 3164
-    rb"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d) \S+ \S+?(?:\[\d+\])?: "  # rsyslog's ISO form
-    rb")",
-    re.ASCII,
-)
+_LAST_REPEATED = re.compile(r"(?:-+ )?(?:last|above) message repeat(?:ed|s) ([0-9]{1,9}) times?")
 
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
     """One row per message, in the order of the file."""
-    years = YearGuess(context.near_ns)
-    ts_ns = context.near_ns or 0
+    return (row for row, _ in placed(chunks, context))
+
+
+def placed(chunks: Iterable[bytes], context: LogContext) -> Iterator[Placed]:
+    """The rows, each with the numbers of the lines that it is made of."""
+    reader = _Reader(context)
+    audit = AuditLines(context)
+    queue = audit.queue
     open_row: LogRow | None = None
+    numbers: list[int] = []
     continued: list[str] = []
     for line in lines(chunks, context.line_bytes):
+        raw = line.raw
         if open_row is not None:
-            if line.raw[:1] in (b" ", b"\t") and line.whole and len(continued) < MAX_CONTINUED:
-                continued.append(decoded(line.raw))
+            if raw[:1] in (b" ", b"\t") and line.whole and len(continued) < MAX_CONTINUED:
+                continued.append(decoded(raw))
+                numbers.append(line.number)
                 continue
-            yield _closed(open_row, continued)
+            done = (_closed(open_row, continued), numbers)
             open_row, continued = None, []
-        if not line.raw.strip():
+            if queue:
+                yield from audit.behind(done)
+            else:
+                yield done
+        if not raw.strip():
             continue
-        row = parse_line(line, context, years, ts_ns)
-        ts_ns = row.ts_ns
-        if row.parsed:
+        row = reader.row(line)
+        numbers = [line.number]
+        if reader.audit is not None:
+            record, reader.audit = reader.audit, None
+            yield from audit.feed(record, row, line)
+        elif row.parsed:
             open_row = row
+        elif queue:
+            yield from audit.behind((row, numbers))
         else:
-            yield row
+            yield row, numbers
     if open_row is not None:
-        yield _closed(open_row, continued)
+        yield from audit.behind((_closed(open_row, continued), numbers))
+    yield from audit.finish()
 
 
-def parse_line(line: Line, context: LogContext, years: YearGuess, before_ns: int) -> LogRow:
-    """The row of one line. A line that says no time has that of the line before."""
-    if not line.whole:
-        return unparsed(line, CHANNEL, "", context, before_ns, "")
-    whole = decoded(line.raw)
-    fields: dict[str, Any] = {}
-    if match := _OLD.match(whole):
-        priority, month, day, year, clock, fraction, host = match.groups()
-        if year:
-            ts_ns = in_year(int(year), month, day, clock, fraction)
+class _Reader:
+    """Makes the row of each line of one log."""
+
+    def __init__(self, context: LogContext) -> None:
+        reading = context.reading
+        self._context = context
+        self._years = YearGuess(context.near_ns, reading)
+        self._zones = Zones(reading) if reading.zone or reading.zones else None
+        self._origins = Origins()
+        self._ts_ns = context.near_ns or 0
+        self._host = ""  # of the line before
+        self.audit: str | None = None  # the audit record that the last row's message holds
+
+    def row(self, line: Line) -> LogRow:
+        """The row of a line. A line that says no time has that of the line before."""
+        if not line.whole:
+            return self._unparsed(line, "")
+        raw = line.raw
+        begins = _BEGINS.match(raw)
+        if begins is None:
+            return self._unparsed(line, _NO_HEADER)
+        whole = decoded(raw.removeprefix(_MARK))
+        kind = begins.lastgroup
+        if kind == "new":
+            if match := NEW.match(whole) or NEW_BARE.match(whole):
+                return self._new(line, whole, match)
+        elif kind == "iso":
+            if match := COMMON_ISO.match(whole):
+                return self._common_iso(line, whole, match)
+        elif match := COMMON.match(whole):
+            return self._common(line, whole, match)
+        return self._other(line, whole)
+
+    def _common(self, line: Line, whole: str, match: re.Match[str]) -> LogRow:
+        """`<86>Aug 13 07:36:32 host sshd[1]: message`."""
+        priority, month, day, clock, fraction, host, program, pid = match.groups()
+        short = host_of(host)
+        if not short:
+            return self._other(line, whole)
+        ns = self._years.at(month, day, clock, fraction, whole)
+        if ns is None:
+            return self._unparsed(line, _NO_TIME)
+        fields: dict[str, Any] = {"time": whole[match.start(2) : match.start(6) - 1]}
+        assumed = "zone"
+        if self._zones is None:
+            self._ts_ns = ns
         else:
-            ts_ns = years.at(month, day, clock, fraction)
-            if years.assumed:
-                fields["year"] = "assumed"
-    elif match := _ISO.match(whole):
-        priority, at, host = match.groups()
-        ts_ns = iso_ns(at)
-    elif match := _NEW.match(whole):
-        return _parse_new(line, whole, match, context, years, before_ns)
-    else:
-        return unparsed(line, CHANNEL, "", context, before_ns, "no syslog header")
-    if ts_ns is None:
-        return unparsed(line, CHANNEL, "", context, before_ns, "a time that does not exist")
-    years.seen(ts_ns)
-    fields["time"] = whole[match.start(2) : match.start(match.lastindex or 0) - 1]
-    if priority:
-        _add_priority(fields, int(priority))
-    end = match.end()
-    tag = _TAG.match(whole, end)
-    if host[-1] == ":" and "::" not in host:  # `kernel: …` of a line without a host
-        end, host = match.start(match.lastindex or 0), ""
-        tag = _TAG.match(whole, end)
-    program, pid, message = "", "", whole[end:]
-    if tag is not None:
-        program, pid, message = tag[1], tag[2] or "", whole[tag.end() :]
-    return _row(context, ts_ns, host, program, pid, message, fields)
+            assumed = self._settle(ns, None, short)
+        if self._years.assumed:
+            assumed = _without_year(fields, assumed)
+        if priority:
+            _add_priority(fields, priority)
+        if host != self._host:
+            self._host = host
+            self._origins.seen(host)
+        return self._made(short, host, program, pid or "", whole[match.end() :], fields, assumed)
+
+    def _common_iso(self, line: Line, whole: str, match: re.Match[str]) -> LogRow:
+        """`2024-05-01T12:00:00.123456+02:00 host sshd[1]: message`."""
+        priority, at, host, program, pid = match.groups()
+        short = host_of(host)
+        if not short or not (pid or is_firm(at)):
+            return self._other(line, whole)
+        ns = iso_ns(at)
+        if ns is None:
+            return self._unparsed(line, _NO_TIME)
+        self._years.told(ns)
+        self._ts_ns = ns
+        fields: dict[str, Any] = {"time": at}
+        if priority:
+            _add_priority(fields, priority)
+        if host != self._host:
+            self._host = host
+            self._origins.seen(host)
+        return self._made(short, host, program, pid or "", whole[match.end() :], fields, "")
+
+    def _other(self, line: Line, whole: str) -> LogRow:
+        """The row of a line that neither of the common patterns fits."""
+        stamp = stamp_of(whole)
+        if stamp is None:
+            return self._unparsed(line, _NO_HEADER)
+        if isinstance(stamp, str):
+            return self._unparsed(line, stamp)
+        if (
+            stamp.iso_ns is not None
+            and stamp.firm
+            and (match := _BARE_NEW.match(whole, stamp.end))
+            and host_of(match[1])
+        ):
+            host, program, pid, event_id = (_text_or_nothing(part) for part in match.groups())
+            origin: Origin | str = Origin(match.end(), host=host, program=program, pid=pid)
+        else:
+            match, event_id = None, ""
+            origin = self._origins.of(whole, stamp)
+        fields: dict[str, Any] = {"time": stamp.text}
+        yearless = stamp.iso_ns is None and stamp.year is None
+        ns = self._local_ns(stamp, whole)
+        if ns is None:
+            return self._unparsed(line, _NO_TIME)
+        if isinstance(origin, str):
+            return self._unparsed(line, origin)
+        if not yearless and tells(stamp, origin):
+            self._years.told(ns)
+        short = short_host(origin.host or self._context.host)
+        assumed = self._settle(ns, stamp.shift_s, short)
+        if yearless and self._years.assumed:
+            assumed = _without_year(fields, assumed)
+        message = whole[origin.end :] if match is None else _data_in(whole, origin.end, fields)
+        if stamp.priority:
+            _add_priority(fields, stamp.priority)
+        for name in ("facility", "severity", "msgid", "relay"):
+            if value := getattr(origin, name):
+                fields.setdefault(name, value)
+        row = self._made(short, origin.host, origin.program, origin.pid, message, fields, assumed)
+        row.event_id = event_id
+        return row
+
+    def _local_ns(self, stamp: HeaderTime, whole: str) -> int | None:
+        """Nanoseconds of what the line's clock says."""
+        if stamp.iso_ns is not None:
+            return stamp.iso_ns
+        if stamp.year is None:
+            return self._years.at(stamp.month, stamp.day, stamp.clock, stamp.fraction, whole)
+        return in_year(int(stamp.year), stamp.month, stamp.day, stamp.clock, stamp.fraction)
+
+    def _settle(self, local_ns: int, shift: int | None, host: str) -> str:
+        """Takes a line's local time for the time of its row; gives what nobody says of it."""
+        if shift is not None:
+            self._ts_ns = local_ns - shift * _S
+            return ""
+        if self._zones is None:
+            self._ts_ns = local_ns
+            return "zone"
+        self._ts_ns, assumed = self._zones.utc(local_ns, host)
+        return "zone" if assumed else ""
+
+    def _new(self, line: Line, whole: str, match: re.Match[str]) -> LogRow:
+        """RFC 5424: `<165>1 2003-10-11T22:14:15.003Z host app 123 ID47 [id key="value"] message`."""
+        priority, at, host, program, pid, event_id = (_text_or_nothing(part) for part in match.groups(""))
+        short = short_host(host or self._context.host)
+        assumed = ""
+        if at:
+            ns = iso_ns(at)
+            if ns is None:
+                return self._unparsed(line, _NO_TIME)
+            self._years.told(ns)
+            named = at[-1] == "Z" or at[-6:-5] in ("+", "-") or at[-5:-4] in ("+", "-")
+            assumed = self._settle(ns, 0 if named else None, short)
+        fields: dict[str, Any] = {"time": at}
+        if priority:
+            _add_priority(fields, priority)
+        message = _data_in(whole, match.end(), fields)
+        row = self._made(short, host, program, pid, message, fields, assumed)
+        row.event_id, row.timed = event_id, bool(at)
+        return row
+
+    def _made(
+        self, short: str, host: str, program: str, pid: str, message: str, fields: dict[str, Any], assumed: str
+    ) -> LogRow:
+        name, lower, audits = _program(program)
+        if name != program:
+            fields["tag"] = program
+        number = MISSING
+        if pid.isdecimal() and len(pid) < 10:
+            number = int(pid)
+        elif pid:
+            fields["pid"] = pid
+        if message[:1] == "[":
+            message = _taken_in(name, message, fields)
+        inner = _repeated(message, fields) if "repeat" in message[:30] else message
+        if audits:
+            self.audit = record_in(lower, message)
+        parts = message_parts(lower, inner)
+        if parts:
+            fields.update(parts)
+        kept = message
+        if len(kept) > MESSAGE_CHARS or not kept.isprintable():
+            kept = one_line(kept)
+            fields["raw"] = message
+        return LogRow(
+            ts_ns=self._ts_ns,
+            channel=CHANNEL,
+            host=short,
+            host_said=host or self._context.host,
+            pid=number,
+            cmdline=parts.get("command", ""),
+            user=parts.get("user", ""),
+            provider=name,
+            message=kept,
+            fields_json=to_json(fields),
+            assumed=assumed,
+        )
+
+    def _unparsed(self, line: Line, why: str) -> LogRow:
+        return unparsed(line, CHANNEL, "", self._context, self._ts_ns, why)
 
 
-def _parse_new(
-    line: Line, whole: str, match: re.Match[str], context: LogContext, years: YearGuess, before_ns: int
-) -> LogRow:
-    """RFC 5424: `<165>1 2003-10-11T22:14:15.003Z host app 123 ID47 [id key="value"] message`."""
-    priority, at, host, program, pid, event_id = (text_or_nothing(part) for part in match.groups())
-    ts_ns = before_ns if not at else iso_ns(at)
-    if ts_ns is None:
-        return unparsed(line, CHANNEL, "", context, before_ns, "a time that does not exist")
-    if at:
-        years.seen(ts_ns)
-    fields: dict[str, Any] = {"time": at}
-    _add_priority(fields, int(priority))
-    place = match.end()
+def _taken_in(name: str, message: str, fields: dict[str, Any]) -> str:
+    """The message without the kernel's uptime or Solaris' id before it."""
+    if name == "kernel" and (match := _UPTIME.match(message)):
+        fields["uptime"] = match[1]
+        return message[match.end() :]
+    if message[:4] == "[ID " and (found := solaris_id(message)):
+        said, end = found
+        for key, value in said.items():
+            fields.setdefault(key, value)
+        return message[end:]
+    return message
+
+
+def _repeated(message: str, fields: dict[str, Any]) -> str:
+    """The message that was repeated."""
+    if match := _REPEATED.match(message):
+        fields["repeated"] = int(match[1])
+        return match[2]
+    if match := _LAST_REPEATED.match(message):
+        fields["repeated"] = int(match[1])
+    return message
+
+
+def _data_in(whole: str, place: int, fields: dict[str, Any]) -> str:
+    """The message of RFC 5424 from `place` on, whose structured data go to the fields."""
     if whole.startswith("-", place):
         place += 1
     else:
@@ -141,57 +320,18 @@ def _parse_new(
             place = found.end()
         if data:
             fields["data"] = data
-    message = whole[place:].removeprefix(" ").removeprefix("\ufeff")
-    row = _row(context, ts_ns, host, program, pid, message, fields)
-    row.event_id = event_id
-    return row
+    return whole[place:].removeprefix(" ").removeprefix("\ufeff")
 
 
-def text_or_nothing(part: str) -> str:
+def _text_or_nothing(part: str) -> str:
     """RFC 5424 writes `-` for nothing."""
     return "" if part == "-" else part
 
 
-def _row(
-    context: LogContext, ts_ns: int, host: str, program: str, pid: str, message: str, fields: dict[str, Any]
-) -> LogRow:
-    name = _program(program)
-    if name != program:
-        fields["tag"] = program
-    number = MISSING
-    if pid.isdecimal() and len(pid) < 10:
-        number = int(pid)
-    elif pid:
-        fields["pid"] = pid
-    if name == "kernel" and (match := _UPTIME.match(message)):
-        fields["uptime"] = match[1]
-        message = message[match.end() :]
-    inner = message
-    if "repeated " in message[:30]:
-        if match := _REPEATED.match(message):
-            fields["repeated"] = int(match[1])
-            inner = match[2]
-        elif match := _LAST_REPEATED.match(message):
-            fields["repeated"] = int(match[1])
-    parts = message_parts(name.lower(), inner)
-    if parts:
-        fields.update(parts)
-    kept = message
-    if len(kept) > MESSAGE_CHARS or not kept.isprintable():
-        kept = one_line(kept)
-        fields["raw"] = message
-    return LogRow(
-        ts_ns=ts_ns,
-        channel=CHANNEL,
-        host=_short(host or context.host),
-        host_said=host or context.host,
-        pid=number,
-        cmdline=parts.get("command", ""),
-        user=parts.get("user", ""),
-        provider=name,
-        message=kept,
-        fields_json=to_json(fields),
-    )
+def _without_year(fields: dict[str, Any], assumed: str) -> str:
+    """What is assumed of a time whose year is; the fields say so too."""
+    fields["year"] = "assumed"
+    return f"year {assumed}" if assumed else "year"
 
 
 def _closed(row: LogRow, continued: list[str]) -> LogRow:
@@ -204,22 +344,25 @@ def _closed(row: LogRow, continued: list[str]) -> LogRow:
     return row
 
 
-def _add_priority(fields: dict[str, Any], priority: int) -> None:
-    facility = priority >> 3
-    fields["facility"] = FACILITIES[facility] if facility < len(FACILITIES) else str(facility)
-    fields["severity"] = SEVERITIES[priority & 7]
-
-
-_short = lru_cache(maxsize=1024)(short_host)
+def _add_priority(fields: dict[str, Any], priority: str) -> None:
+    fields["facility"], fields["severity"] = _said_by(priority)
 
 
 @lru_cache(maxsize=1024)
-def _program(tag: str) -> str:
-    """`sshd` of `sshd(pam_unix)` and of `/usr/sbin/sshd`; `CRON` stays as it is."""
+def _said_by(priority: str) -> tuple[str, str]:
+    facility = int(priority) >> 3
+    known = FACILITIES[facility] if facility < len(FACILITIES) else str(facility)
+    return known, SEVERITIES[int(priority) & 7]
+
+
+@lru_cache(maxsize=1024)
+def _program(tag: str) -> tuple[str, str, bool]:
+    """`sshd` of `sshd(pam_unix)` and of `/usr/sbin/sshd`; in lower case; whether it may pass audit records on."""
     if tag.startswith("/"):
         tag = tag.rpartition("/")[2] or tag
     name, mark, _ = tag.partition("(")
-    return name if mark and name else tag
+    name = name if mark and name else tag
+    return name, name.lower(), "audi" in name.lower() or name == "kernel"
 
 
-SPEC = ParserSpec(format="syslog", rows=rows)
+SPEC = ParserSpec(format="syslog", rows=rows, survey=survey)

@@ -23,6 +23,7 @@ class LogReading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     first_ns: _Ns | None = None  # where the first line without a year lies; each further one lies behind it
     year: Literal["", "assumed"] = ""  # `assumed` where nothing but the rule says that year
+    newest_first: bool = False  # the lines without a year come in falling order
     order: DateOrder = ""  # of day and month in dates of numbers
     order_assumed: bool = False  # nothing in the log decides between them
     zone: _Zone = ""  # of times that name none: an IANA name or an offset; empty is UTC, assumed

@@ -19,7 +19,7 @@ from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.attack.truth import TamperSpan
 from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext, LogRow
-from rlstir_core.hostlogs.syslog.parser import FACILITIES, SEVERITIES
+from rlstir_core.hostlogs.syslog.origin import FACILITIES, SEVERITIES
 from rlstir_core.lab.tamper.changes.operators import applied, check
 from rlstir_core.lab.tamper.formats.forms import FORMS
 from rlstir_core.lab.tamper.records.entry import MADE_UP, SECOND_NS, Entry

@@ -1,5 +1,6 @@
 """Syslog text for operators: a record is a line with the indented lines after it.
 
+Audit records that syslog carries stay as they are: they are joined, and their times stand in each of their lines.
 What does not belong here: which lines are touched (operators).
 """
 
@@ -14,10 +15,9 @@ from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.syslog import parser as syslog
 from rlstir_core.lab.tamper.records.clocks import MONTHS, at, fraction, grain_of, moved
 from rlstir_core.lab.tamper.records.entry import MADE_UP, Entry, LoggedProcess
-from rlstir_core.lab.tamper.records.pieces import NOBODY, SplitLog, bare, cut, end_of, next_row, no_more
+from rlstir_core.lab.tamper.records.pieces import NOBODY, SplitLog, bare, cut, end_of
 
 NOTICES = frozenset({"cleared", "stopped", "started", "rotated", "suspended", "resumed", "stepped"})
-_LINE_BYTES = LogContext().line_bytes
 _PRIORITY = rb"(?:\xef\xbb\xbf)?(?:<[0-9]{1,3}>)?"
 _OLD = re.compile(
     rb"(" + _PRIORITY + rb")([A-Z][a-z]{2})( {1,2})([0-9]{1,2})( [0-9]{4})? ([0-9:]{8})(?:\.([0-9]{1,9}))?(?= )"
@@ -41,25 +41,16 @@ class SyslogForm:
 
     def split(self, data: bytes, near_ns: int | None) -> SplitLog:
         """The log's lines and records, in the order of the parser's rows."""
-        rows = iter(syslog.rows([data], LogContext(near_ns=near_ns)))
         pieces = cut(data)
         owner = [NOBODY] * len(pieces)
         entries: list[Entry] = []
-        continuing, n_continued = False, 0
-        for i, piece in enumerate(pieces):
-            raw = bare(piece)
-            whole = len(piece.removesuffix(b"\n")) <= _LINE_BYTES
-            if continuing:
-                if raw[:1] in (b" ", b"\t") and whole and n_continued < syslog.MAX_CONTINUED:
-                    n_continued += 1
-                    owner[i] = len(entries) - 1
-                    entries[-1].payload = [*entries[-1].payload, piece]
-                    continue
-                continuing = False
-            if not raw.strip() and whole:
-                continue
-            row = next_row(rows)
-            owner[i] = len(entries)
+        for row, numbers in syslog.placed([data], LogContext(near_ns=near_ns)):
+            # of two rows in one line, which NULs part, the first has it
+            mine = [number - 1 for number in numbers if owner[number - 1] == NOBODY]
+            for i in mine:
+                owner[i] = len(entries)
+            payload = [pieces[i] for i in mine]
+            raw = bare(payload[0]) if payload else b""
             match = _OLD.match(raw) or _ISO.match(raw)
             found = re.search(rb"[.,]([0-9]+)$", match[0]) if match else None
             entries.append(
@@ -72,13 +63,11 @@ class SyslogForm:
                     channel=row.channel,
                     source=row.provider,
                     session=_session(row.cmdline, raw),
-                    fixed=not row.parsed or match is None,
-                    payload=[piece],
+                    fixed=not row.parsed or match is None or row.channel != syslog.CHANNEL,
+                    payload=payload or [b""],
                     fields=row.fields_json,
                 )
             )
-            continuing, n_continued = row.parsed, 0
-        no_more(rows)
         return SplitLog(pieces, owner, entries)
 
     def order(self, pieces: Sequence[bytes]) -> list[list[int]] | None:

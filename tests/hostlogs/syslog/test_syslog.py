@@ -13,8 +13,8 @@ import pytest
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.syslog import parser as syslog
 
-SSH = Path(__file__).parents[3] / "shared" / "real" / "loghub" / "OpenSSH"
-IZYSEC = Path(__file__).parents[3] / "shared" / "real" / "linux_audit_izysec"
+SSH = Path(__file__).parents[4] / "shared" / "real" / "loghub" / "OpenSSH"
+IZYSEC = Path(__file__).parents[4] / "shared" / "real" / "linux_audit_izysec"
 
 
 def ns(text: str) -> int:
