@@ -1,6 +1,6 @@
 """JSON values that do not stand one per line: an array of objects, or objects printed over many lines, as they stream.
 
-What does not belong here: what a value means, and JSON Lines (`flat_blocks.py`).
+What does not belong here: what a value means, and JSON Lines (`lines.py`).
 """
 
 from __future__ import annotations
