@@ -1,12 +1,15 @@
 """Which of day and month stands first in the dates of one log: one order for all of them.
 
 `05/11/24` is read in the order that gives every date of the log; else in the one in which times rise with the numbers
-of the events; else in the one in which the log spans days and not months; else by when the file was written; else as
-such dates mostly are, which is then only assumed. What does not belong here: how a date is spelled (`dates.py`).
+of the events; else in the one in which its dates are days and not months apart; else by when the file was written;
+else as such dates mostly are, which is then only assumed. What does not belong here: how a date is spelled
+(`dates.py`).
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
+from statistics import median_low
 from typing import NamedTuple
 
 from rlstir_core.hostlogs.times.dates import ORDERS, LocalTime, Order, local_time
@@ -67,12 +70,17 @@ class OrderSurvey:
             return Found(usual, bool(least))
         left = _least(left, self._falls)
         days = {order: [day for time in dates if (day := time.days.get(order)) is not None] for order in left}
-        left = _least(left, {order: max(found) - min(found) for order, found in days.items()})
+        left = _least(left, {order: _usual_gap(found) for order, found in days.items()})
         if len(left) > 1 and written_ns is not None:
             left = _written(left, {order: max(days[order]) for order in left}, written_ns // _DAY_NS)
         if len(left) == 1:
             return Found(left[0], bool(least))
         return Found(usual if usual in left else left[0], True)
+
+
+def _usual_gap(days: list[int]) -> int:
+    """Days from one date of a log to the next, mostly: a recording's are days apart, not months."""
+    return median_low([after - before for before, after in pairwise(sorted(days))] or [0])
 
 
 def _least(orders: list[Order], counts: dict[Order, int]) -> list[Order]:
