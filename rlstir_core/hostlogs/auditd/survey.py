@@ -1,6 +1,6 @@
 """What the whole of an audit log tells of its times: the order of day and month in the dates of `ausearch -i`.
 
-What does not belong here: the rest of a record (`record.py`), and how an order is decided (`times/orders.py`).
+What does not belong here: the rest of a record (`record.py`), and how an order is decided (`times/date_orders.py`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from rlstir_core.hostlogs.times.dates import local_time
-from rlstir_core.hostlogs.times.orders import OrderSurvey
+from rlstir_core.hostlogs.times.date_orders import OrderSurvey
+from rlstir_core.hostlogs.times.locales import local_time
 from rlstir_core.hostlogs.times.reading import LogEvidence, LogReading
 from rlstir_core.text import decoded
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from rlstir_core.hostlogs.auditd.survey import local_heads, raw_heads
-from rlstir_core.hostlogs.times.dates import ORDERS, Order, local_time
+from rlstir_core.hostlogs.times.locales import ORDERS, Order, local_time
 from rlstir_core.hostlogs.times.reading import LogReading
 
 _S = 1_000_000_000

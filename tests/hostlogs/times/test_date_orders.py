@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from rlstir_core.hostlogs.times.dates import LocalTime, local_time
-from rlstir_core.hostlogs.times.orders import Found, LocalClock, OrderSurvey
+from rlstir_core.hostlogs.times.date_orders import Found, LocalClock, OrderSurvey
+from rlstir_core.hostlogs.times.locales import LocalTime, local_time
 
 DAY_NS = 86_400 * 10**9
 
@@ -68,7 +68,8 @@ def test_months_of_two_words_are_told_apart() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "?", "10:00:00", "99/99/99 10:00:00", "11/05/24 25:00:00", "11/05/24 10:60:00", "11/05/24",
-     "2024-13-01 10:00:00", "lr., 2024.eko mairen 11a \x7f", "11 ábc 2024 10:00:00", "1/2/3/4 10:00:00", "11/05/24 13:00:00 PM",
+     "2024-13-01 10:00:00",
+     "lr., 2024.eko mairen 11a \x7f", "11 ábc 2024 10:00:00", "1/2/3/4 10:00:00", "11/05/24 13:00:00 PM",
      "11/05/9999 10:00:00"],
 )  # fmt: skip
 def test_what_is_no_time_is_none(text: str) -> None:

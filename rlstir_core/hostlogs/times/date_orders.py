@@ -3,7 +3,7 @@
 `05/11/24` is read in the order that gives every date of the log; else in the one in which times rise with the numbers
 of the events; else in the one in which its dates are days and not months apart; else by when the file was written;
 else as such dates mostly are, which is then only assumed. What does not belong here: how a date is spelled
-(`dates.py`).
+(`locales.py`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import pairwise
 from statistics import median_low
 from typing import NamedTuple
 
-from rlstir_core.hostlogs.times.dates import ORDERS, LocalTime, Order, local_time
+from rlstir_core.hostlogs.times.locales import ORDERS, LocalTime, Order, local_time
 from rlstir_core.hostlogs.times.reading import DateOrder
 
 _DAY_NS = 86_400 * 10**9

@@ -1,7 +1,7 @@
 """Local dates and clocks as programs print them in their user's language, where day and month may stand either way.
 
 `10/05/24`, `10.05.2024`, `2024年05月10日`, `Saturday, May 11, 2024`: what `strftime("%x %T")` gives in any locale of
-the GNU C library. What does not belong here: which order a log has (`orders.py`), and times that name their zone
+the GNU C library. What does not belong here: which order a log has (`date_orders.py`), and times that name their zone
 (`spelled.py`).
 """
 
