@@ -24,7 +24,7 @@ _AWAY_DAYS = 20
 _CACHED = 1 << 12
 
 
-class Found(NamedTuple):
+class DecidedOrder(NamedTuple):
     """The order of a log's dates; empty where none of them needs one."""
 
     order: DateOrder
@@ -54,28 +54,28 @@ class OrderSurvey:
         if counter in self._before or len(self._before) < _DATES:
             self._before[counter] = number, time
 
-    def decide(self, written_ns: int | None = None) -> Found:
+    def decide(self, written_ns: int | None = None) -> DecidedOrder:
         """The order, by what the log tells and by when its file was last written."""
         dates = list(self._dates.values())
         if not dates:
-            return Found("", False)
+            return DecidedOrder("", False)
         lacking = {order: sum(order not in time.days for time in dates) for order in ORDERS}
         least = min(lacking.values())
         left = [order for order in ORDERS if lacking[order] == least]
         if len(left) == 1:
             second = sorted(lacking.values())[1]
-            return Found(left[0], second < _CLEARLY * least)
+            return DecidedOrder(left[0], second < _CLEARLY * least)
         usual = dates[0].usual
         if usual in left and all(time.sure for time in dates):
-            return Found(usual, bool(least))
+            return DecidedOrder(usual, bool(least))
         left = _least(left, self._falls)
         days = {order: [day for time in dates if (day := time.days.get(order)) is not None] for order in left}
         left = _least(left, {order: _usual_gap(found) for order, found in days.items()})
         if len(left) > 1 and written_ns is not None:
             left = _written(left, {order: max(days[order]) for order in left}, written_ns // _DAY_NS)
         if len(left) == 1:
-            return Found(left[0], bool(least))
-        return Found(usual if usual in left else left[0], True)
+            return DecidedOrder(left[0], bool(least))
+        return DecidedOrder(usual if usual in left else left[0], True)
 
 
 def _usual_gap(days: list[int]) -> int:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from rlstir_core.hostlogs.times.date_orders import Found, LocalClock, OrderSurvey
+from rlstir_core.hostlogs.times.date_orders import DecidedOrder, LocalClock, OrderSurvey
 from rlstir_core.hostlogs.times.locales import LocalTime, local_time
 
 DAY_NS = 86_400 * 10**9
@@ -81,7 +81,7 @@ def test_a_clock_of_twelve_hours_is_read() -> None:
     assert [time and time.clock_s for time in found] == [1, 43_200, 46_923, 39_600]
 
 
-def decided(*dates: str, written: int | None = None, numbers: list[int] | None = None) -> Found:
+def decided(*dates: str, written: int | None = None, numbers: list[int] | None = None) -> DecidedOrder:
     survey = OrderSurvey()
     for at, text in enumerate(dates):
         survey.saw(read(text), numbers[at] if numbers else at + 1)
