@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 _KEY = re.compile(rb"[A-Z0-9_]{1,64}").fullmatch
 _FIELDS = 1100
 _DATA_MAX = 768 << 20  # the journal's own limit: a larger length is damage
+_REMARK = b"-- "  # journalctl's own: no entries, a boot
 _VALUES = 8  # an entry keeps at most so many values of the longest length
 
 
@@ -88,22 +89,30 @@ def entries(chunks: Iterable[bytes], limit: int) -> Iterator[ExportEntry]:
     entry = ExportEntry(number)
     while (found := stream.line(limit)) is not None:
         raw, whole = found
-        if not raw.strip(b"\r"):
-            if entry.fields or entry.fault:
+        for part, damaged in _without_nuls(raw):
+            # a cursor begins an entry even where the blank line before was lost
+            if (entry.fields or entry.fault) and (not part or part.startswith(b"__CURSOR=")):
                 yield entry
                 number += 1
                 entry = ExportEntry(number)
-            continue
-        if entry.fault:
-            continue
-        if raw.startswith(b"__CURSOR=") and entry.fields:
-            # the blank line before was lost
-            yield entry
-            number += 1
-            entry = ExportEntry(number)
-        _read_field(entry, stream, raw, whole, limit)
+            if not part or entry.fault or part.startswith(_REMARK):
+                continue
+            _read_field(entry, stream, part, whole and not damaged, limit)
     if entry.fields or entry.fault:
         yield entry
+
+
+def _without_nuls(raw: bytes) -> Iterator[tuple[bytes, bool]]:
+    """The parts of a line between NULs, and whether one ends in the middle of a value.
+
+    No field that stands in a line has NULs: they are what a crash left, and in a block of them a line ends.
+    """
+    if b"\0" not in raw:
+        yield raw.strip(b"\r"), False
+        return
+    parts = [part for each in raw.split(b"\0") if (part := each.strip(b"\r"))]
+    for at, part in enumerate(parts, 1):
+        yield part, at < len(parts)
 
 
 def _read_field(entry: ExportEntry, stream: _Stream, raw: bytes, whole: bool, limit: int) -> None:
