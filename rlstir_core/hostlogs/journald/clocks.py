@@ -23,6 +23,10 @@ _LATE_NS = 60 * 10**9  # how long after a program's time the journal's may be fo
 def time_of(fields: Mapping[str, object], zones: Zones, host: str) -> tuple[int, str] | None:
     """(ns, what of it is assumed) of the source's time, else the journal's, else the shipper's; None without any."""
     source = fields.get("_SOURCE_REALTIME_TIMESTAMP")
+    if type(source) is str and len(source) == 16 and source.isdecimal() and source.isascii():
+        us = int(source)
+        if us in _US:  # nearly every entry, so that nothing else is looked at
+            return us * 1000, ""
     if source is not None:
         told = _counted(source, fields)
         if told is not None:

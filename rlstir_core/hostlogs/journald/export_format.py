@@ -87,32 +87,34 @@ def entries(chunks: Iterable[bytes], limit: int) -> Iterator[ExportEntry]:
     stream = _Stream(chunks)
     number = 1
     entry = ExportEntry(number)
-    while (found := stream.line(limit)) is not None:
-        raw, whole = found
-        for part, damaged in _without_nuls(raw):
-            # a cursor begins an entry even where the blank line before was lost
-            if (entry.fields or entry.fault) and (not part or part.startswith(b"__CURSOR=")):
+    for raw, whole in _field_lines(stream, limit):
+        # a cursor begins an entry even where the blank line before was lost
+        if not raw or raw[:9] == b"__CURSOR=":
+            if entry.fields or entry.fault:
                 yield entry
                 number += 1
                 entry = ExportEntry(number)
-            if not part or entry.fault or part.startswith(_REMARK):
+            if not raw:
                 continue
-            _read_field(entry, stream, part, whole and not damaged, limit)
+        if not entry.fault:
+            _read_field(entry, stream, raw, whole, limit)
     if entry.fields or entry.fault:
         yield entry
 
 
-def _without_nuls(raw: bytes) -> Iterator[tuple[bytes, bool]]:
-    """The parts of a line between NULs, and whether one ends in the middle of a value.
+def _field_lines(stream: _Stream, limit: int) -> Iterator[tuple[bytes, bool]]:
+    """Lines outside of counted values, and whether each is whole.
 
-    No field that stands in a line has NULs: they are what a crash left, and in a block of them a line ends.
+    No value that stands in a line has NULs or ends in a carriage return: the ones are what a crash left, and in a block
+    of them a line ends; the other is what a copy added.
     """
-    if b"\0" not in raw:
-        yield raw.strip(b"\r"), False
-        return
-    parts = [part for each in raw.split(b"\0") if (part := each.strip(b"\r"))]
-    for at, part in enumerate(parts, 1):
-        yield part, at < len(parts)
+    while (found := stream.line(limit)) is not None:
+        raw, whole = found
+        if b"\0" in raw:
+            parts = [part for each in raw.split(b"\0") if (part := each.strip(b"\r"))]
+            yield from ((part, whole and at == len(parts)) for at, part in enumerate(parts, 1))
+        elif raw[:3] != _REMARK:
+            yield (raw.rstrip(b"\r"), whole) if raw[-1:] == b"\r" else found
 
 
 def _read_field(entry: ExportEntry, stream: _Stream, raw: bytes, whole: bool, limit: int) -> None:

@@ -75,10 +75,8 @@ class _Reader:
 
     def exported(self, entry: ExportEntry) -> LogRow:
         """The row of an entry of the export format."""
-        raw = b"\n".join(key.encode() + b"=" + value for key, value in entry.fields)
-        line = Line(entry.line, raw[: self._context.line_bytes])
         if entry.fault:
-            return self.refused(line, entry.fault)
+            return self.refused(_as_line(entry, self._context.line_bytes), entry.fault)
         fields: JournalFields = {}
         for key, each in entry.fields:
             value = shown_bytes(each)
@@ -87,16 +85,17 @@ class _Reader:
                 fields[key] = [*before, value] if isinstance(before, list) else [before, value]
             else:
                 fields[key] = value
-        return self.row(fields, line, entry.cut)
+        return self.row(fields, entry, entry.cut)
 
     def refused(self, line: Line, why: str) -> LogRow:
         """The row of what is no entry."""
         return unparsed(line, CHANNEL, "", self._context, self._last_ns, why)
 
-    def row(self, record: JournalFields, line: Line, cut: list[str] | None = None) -> LogRow:
+    def row(self, record: JournalFields, source: Line | ExportEntry, cut: list[str] | None = None) -> LogRow:
         """The row of an entry; without a time of its own it has that of the row before."""
         fields = entry_of(record)
         if fields is None:
+            line = source if isinstance(source, Line) else _as_line(source, self._context.line_bytes)
             return self.refused(line, "no entry of the journal")
         message = text(fields.get("MESSAGE"))
         provider = text(fields.get("SYSLOG_IDENTIFIER") or fields.get("_COMM") or fields.get("_SYSTEMD_UNIT"))
@@ -128,6 +127,11 @@ class _Reader:
             assumed="" if told is None else told[1],
             cut=bool(lost),
         )
+
+
+def _as_line(entry: ExportEntry, limit: int) -> Line:
+    raw = b"\n".join(key.encode() + b"=" + value for key, value in entry.fields)
+    return Line(entry.line, raw[:limit])
 
 
 SPEC = ParserSpec(format="journald", rows=rows)

@@ -139,12 +139,13 @@ class _Search:
         self._windows = self._windows or (key in _WINDOWS and not prefix)
         low = key.lower()
         path = prefix + low
+        group, dot, _ = path.partition(".")
+        if dot and group in _TELLING_GROUPS:
+            self._signs.add(group)
         if placed := _PLACED.get(path):
             self._keep(placed[1], placed[0], value)
             return
         dotted, _, last = path.rpartition(".")
-        if dotted.partition(".")[0] in _TELLING_GROUPS:
-            self._signs.add(dotted.partition(".")[0])
         if dotted and f"{dotted}." not in _ENTRY_PREFIXES:
             if path == "input.type" and value == "journald":
                 self._signs.add(path)
