@@ -139,7 +139,8 @@ def _main(event: AuditEvent) -> tuple[AuditRecord, AuditRecord | None]:
             syscall = syscall or record
         elif main is None and record.type not in _AUXILIARY:
             main = record
-    return main or syscall or event.records[0], syscall
+    first = -1 if event.records[0].local else 0  # ausearch -i prints records backwards
+    return main or syscall or event.records[first], syscall
 
 
 def _fields(event: AuditEvent, main: AuditRecord, syscall: AuditRecord | None) -> dict[str, Any]:

@@ -16,8 +16,8 @@ US = 1_714_557_601_123_456
 SAID = "Failed password for root from 192.0.2.1 port 50021 ssh2"
 OWN = {
     "__REALTIME_TIMESTAMP": str(US), "_BOOT_ID": "3cbc", "_HOSTNAME": "Web1.lab", "SYSLOG_IDENTIFIER": "sshd",
-    "_PID": "4321", "_UID": "0", "_COMM": "sshd", "_EXE": "/usr/sbin/sshd", "_CMDLINE": "sshd: [net]", "_SYSTEMD_UNIT": "ssh.service",
-    "_TRANSPORT": "syslog", "PRIORITY": "6", "MESSAGE": SAID,
+    "_PID": "4321", "_UID": "0", "_COMM": "sshd", "_EXE": "/usr/sbin/sshd", "_CMDLINE": "sshd: [net]",
+    "_SYSTEMD_UNIT": "ssh.service", "_TRANSPORT": "syslog", "PRIORITY": "6", "MESSAGE": SAID,
 }  # fmt: skip
 ISO = "2024-05-01T10:00:01.123456Z"
 
@@ -28,7 +28,8 @@ def but(*left_out: str, **added: Any) -> dict[str, Any]:
 
 ELASTIC: dict[str, Any] = {
     "@timestamp": ISO, "agent": {"type": "filebeat", "name": "collector"}, "input": {"type": "journald"},
-    "message": SAID, "host": {"hostname": "Web1.lab", "id": "5cbc", "name": "collector"}, "event": {"kind": "event", "created": "x"},
+    "message": SAID, "host": {"hostname": "Web1.lab", "id": "5cbc", "name": "collector"},
+    "event": {"kind": "event", "created": "x"},
     "journald": {"pid": 4321, "uid": 0, "host": {"boot_id": "3cbc"}, "custom": {"pid": 7}, "object": {"pid": 8},
                  "process": {"name": "sshd", "executable": "/usr/sbin/sshd", "command_line": "sshd: [net]"}},
     "systemd": {"unit": "ssh.service", "transport": "syslog"}, "log": {"syslog": {"identifier": "sshd", "priority": 6}},
