@@ -20,10 +20,10 @@ from rlstir_core.text import decoded
 _S = 1_000_000_000
 _EPOCH_S = 9_223_372_035  # later seconds do not fit in int64 nanoseconds
 _HEAD = re.compile(
-    r"\s*(?:node=(\S+) )?(?:type=(\S+) )(?:msg=)?audit\(([0-9]{1,10})\.([0-9]{1,9}):([0-9]{1,10})\)\s?:?\s*"
+    r"(?:node=(\S+) )?(?:type=(\S+) )(?:msg=)?audit\(([0-9]{1,10})\.([0-9]{1,9}):([0-9]{1,10})\)\s?:?\s*"
 )
 _LOCAL_HEAD = re.compile(  # a date in anybody's language; a long one overruns ausearch's buffer and loses its clock
-    r"\s*(?:node=(\S+) )?type=(\S+) msg=audit\((?![0-9.:]+\))([^)]{1,200})\.([0-9]{1,9}):([0-9]{1,10})\)\s?:?\s*"
+    r"(?:node=(\S+) )?type=(\S+) msg=audit\((?![0-9.:]+\))([^)]{1,200})\.([0-9]{1,9}):([0-9]{1,10})\)\s?:?\s*"
 )
 _PRINTED = re.compile(r"(?:<[0-9]{1,3}>)?(?:\[ *[0-9]+\.[0-9]+\] ?)?audit: (?=type=)")  # by the kernel, without syslog
 _NAME = re.compile(r'(?<!\S)([\w-]++)=("[^"]*+"|\S*+)')

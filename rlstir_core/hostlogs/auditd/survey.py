@@ -14,7 +14,7 @@ from rlstir_core.hostlogs.times.locales import local_time
 from rlstir_core.hostlogs.times.reading import LogEvidence, LogReading
 from rlstir_core.text import decoded
 
-_HEAD = rb"^[ \t]*(?:node=(\S{1,255}) )?type=(DAEMON_)?\S+ msg=audit\("  # the daemon's own records are numbered apart
+_HEAD = rb"^(?:node=(\S{1,255}) )?type=(DAEMON_)?\S+ msg=audit\("  # the daemon's own records are numbered apart
 _LOCAL = re.compile(_HEAD + rb"(?![0-9.:]+\))([^)\n]{1,200})\.([0-9]{1,9}):([0-9]{1,10})\)", re.MULTILINE)
 _RAW = re.compile(_HEAD + rb"([0-9]{9,10})\.([0-9]{3}):([0-9]{1,10})\)", re.MULTILINE)
 

@@ -26,6 +26,7 @@ _EVENT = (b"data:", b"event:", b"id:", b"retry:", b":")  # of json-sse
 _SKIPPED = (b"-- ", b"event:", b"id:", b"retry:", b":")  # journalctl's own remarks, and what is not data
 _FIELD = re.compile(rb"[A-Z0-9_]{1,64}(?:=|$)").match
 _OBJECTS_A_LINE = 64
+_TORN = 2
 _whole = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -43,20 +44,25 @@ def opened(chunks: Iterable[bytes], limit: int) -> tuple[Framing, Iterable[bytes
 
 def _framing(head: bytes, at_end: bool) -> Framing | None:
     parts = head[: _HEAD if at_end else None].removeprefix(_MARK).split(b"\n")
+    torn = 0
     for number, part in enumerate(parts, 1):
         cut = number == len(parts) and not at_end
         said = part.strip(_UNSEEN)
         if said.startswith(_EVENT):
             return "lines"
-        if said[:1] == b"[":
+        if said[:1] == b"[" and not torn:
             return "frames"
         if cut:
             break
         if said[:1] == b"{":
-            return "lines" if _is_whole(said) else "frames"
-        if _FIELD(said):
+            if _is_whole(said):
+                return "lines"
+            torn += 1  # the end of a line that was rotated away, or the first line of a printed entry
+            if torn > _TORN:
+                return "frames"
+        elif not torn and _FIELD(said):
             return "export"
-    return None
+    return "frames" if torn and at_end else None
 
 
 def _is_whole(raw: bytes) -> bool:
@@ -73,7 +79,7 @@ def values(chunks: Iterable[bytes], framing: Framing, limit: int) -> Iterator[Li
         # a line end before the first value, so that it begins like the others: that tells torn ones
         for frame in frames(chain((b"\n",), map(_plain, chunks)), limit):
             if frame.whole or frame.raw[:1] == b"{" or len(frame.raw) >= limit:
-                yield frame._replace(number=frame.number - 1)
+                yield Line(frame.number - 1, frame.raw.rstrip(), frame.whole)
             else:
                 yield from _strays(frame)
         return

@@ -21,8 +21,9 @@ _CLOCK = re.compile(r"(.{4,64}?)[\s,T]{1,2}(\d{1,2}):(\d{2}):(\d{2})(?:\s?([AaPp
 _NUMBERS = re.compile(r"\d{1,4}")
 _ESCAPED = re.compile(r"\\x[0-9a-f]{2}")  # a byte that is no UTF-8: no part of a number
 _WORD = re.compile(r"[^\W\d_]{2,16}")
-_BUDDHIST = 543  # years that the Thai calendar is ahead
-_YEARS = range(1970, 2263)  # of int64 nanoseconds
+BUDDHIST = 543  # years that the Thai calendar is ahead
+LAST_YEAR = 2262  # of int64 nanoseconds
+_YEARS = range(1970, LAST_YEAR + 1)
 _EPOCH = date(1970, 1, 1).toordinal()
 # the first three letters of a month, or all of it, in the locales that print it as a word: en nb nn is ms kl bi ar
 _LATIN = (
@@ -107,8 +108,8 @@ def _of_numbers(said: str, numbers: list[str], clock_s: int) -> LocalTime | None
 def _day(year: int, month: int, day: int) -> int | None:
     if year < 100:
         year += 2000
-    elif year > _YEARS.stop:
-        year -= _BUDDHIST
+    elif year > LAST_YEAR:
+        year -= BUDDHIST
     if year not in _YEARS:
         return None
     try:

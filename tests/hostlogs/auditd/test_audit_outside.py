@@ -66,7 +66,8 @@ def event(rng: random.Random, serial: int, ms: int) -> list[str]:
         "key": rng.choice(["", "exec"]),
     }
     said = " ".join(f"{key}={value(text) if text else '(null)'}" for key, text in texts.items())
-    call = f"arch=c000003e syscall={number} success={'yes' if ok else 'no'} exit={code} a0=ffffff9c a1=7 a2=0 a3=0 items=2 "
+    result = "yes" if ok else "no"
+    call = f"arch=c000003e syscall={number} success={result} exit={code} a0=ffffff9c a1=7 a2=0 a3=0 items=2 "
     ids = f"ppid={ppid} pid={pid} auid=1000 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 ses=3 "
     made = [record("SYSCALL", call + ids + said)]
     if kind == "execve":
