@@ -31,8 +31,8 @@ _LATIN = (
     "oct okt", "nov nóv", "dec des dis",
 )  # fmt: skip
 _ARABIC = (
-    "ينا", "فبر شباط", "مار آذار", "أبر نيسان", "ماي أيار مايو", "يون حزيران", "يول تموز", "أغس آب", "سبت أيلول",
-    "أكت", "نوف", "ديس",
+    "ينا جان", "فبر شباط فيف", "مار آذار", "أبر نيسان أفر", "ماي أيار مايو", "يون حزيران جوا", "يول تموز جوي",
+    "أغس آب أوت", "سبت أيلول", "أكت", "نوف", "ديس",
 )  # fmt: skip
 _MONTHS = {word: at for table in (_LATIN, _ARABIC) for at, words in enumerate(table, 1) for word in words.split()}
 # these months have two words in Syria, Lebanon, Iraq and Jordan, of which the first is not enough
