@@ -99,7 +99,7 @@ LOG_EVENTS: Final[Words] = {
     "duplicate": "the same event stood earlier in the episode",
     "parsed": "whether a parser knew the form",
     "timed": "whether the event says a time that can be read; else ts_ns is that of the row before",
-    "assumed": "what of its time nobody says: year, zone",
+    "assumed": "what of its time nobody says: year, zone, order of day and month",
 }
 
 GRAPHS: Final[Mapping[str, Words]] = {

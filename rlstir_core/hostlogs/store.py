@@ -42,7 +42,7 @@ _TOP = 10
 _PLACES = 3  # of an episode's rows that could not be parsed
 _COUNTS = "_counts.json"
 _META = b"rlstir"
-_FAULTS = ("unparsed", "untimed", "bare", "assumed")
+_FAULTS = ("unparsed", "untimed", "bare", "cut", "assumed")
 
 
 class LogCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +52,7 @@ class LogCounts(msgspec.Struct, frozen=True, kw_only=True):
     unparsed: dict[str, int] = {}
     untimed: dict[str, int] = {}  # parsed, but the event says no time that can be read
     bare: dict[str, int] = {}  # parsed, but no column is filled
+    cut: dict[str, int] = {}  # the exporter left out what was too long
     assumed: dict[str, int] = {}  # rows by what of their time nobody says
     duplicates: int = 0
     mismatches: int = 0  # EVTX records whose header and event name other times or ids
@@ -74,6 +75,7 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
     unparsed: dict[str, int]
     untimed: dict[str, int]
     bare: dict[str, int]
+    cut: dict[str, int]
     assumed: dict[str, int]
     mismatches: int
     duplicates: int
@@ -202,6 +204,7 @@ class _Tally:
         self.unparsed: Counter[str] = Counter()
         self.untimed: Counter[str] = Counter()
         self.bare: Counter[str] = Counter()
+        self.cut: Counter[str] = Counter()
         self.assumed: Counter[str] = Counter()
         self.first: list[str] = []
 
@@ -214,6 +217,7 @@ class _Tally:
             else:
                 self.untimed[row.channel] += not row.timed
                 self.bare[row.channel] += row.bare
+                self.cut[row.channel] += row.cut
             if row.assumed:
                 self.assumed[row.assumed] += 1
             yield row

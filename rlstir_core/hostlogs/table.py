@@ -49,7 +49,7 @@ SCHEMA = pa.schema(
         "duplicate": pa.bool_(),  # the same event stood earlier in the episode
         "parsed": pa.bool_(),
         "timed": pa.bool_(),  # the event says its time; else `ts_ns` is that of the row before
-        "assumed": _WORD,  # what of its time nobody says: `year`, `zone`, `year zone`
+        "assumed": _WORD,  # what of its time nobody says: `year`, `zone`, `order`, or several
     }
 )
 _INTS = ("ts_ns", "pid", "ppid", "tid")

@@ -40,7 +40,7 @@ class FormatTally:
     def parsed(self) -> int:
         return self.rows - self.unparsed
 
-    def add(self, seen: Seen) -> None:
+    def add(self, seen: RowTally) -> None:
         """Another file's counts."""
         self.files += 1
         for name in ("rows", "unparsed", "untimed", "bare", "cut", "year_assumed", "zone_assumed", "mismatches"):
@@ -112,7 +112,7 @@ class LogImport:
     left_out: list[str] = field(default_factory=list)  # of `not_logs`, files that were named one by one
     zones_learnt: dict[str, str] = field(default_factory=dict)  # file -> offset, from the same events in UTC
 
-    def add(self, kind: str, seen: Seen, order_assumed: bool) -> None:
+    def add(self, kind: str, seen: RowTally, order_assumed: bool) -> None:
         """Another log's rows."""
         self.n_files += 1
         self.n_rows += seen.rows
@@ -139,7 +139,7 @@ class LogImport:
         return sum(tally.n_lost for tally in self.formats.values()) + len(self.faults) + len(self.left_out)
 
 
-class Seen:
+class RowTally:
     """What is remembered of one log's rows that pass by, since a log may hold millions."""
 
     def __init__(self) -> None:
@@ -166,6 +166,7 @@ class Seen:
                 self.ts_ns.append(min(max(ts_ns, EARLIEST_NS - 1), LATEST_NS))
             else:
                 self.untimed += 1
+            self.cut += row.cut
             if row.assumed:
                 self.year_assumed += "year" in row.assumed
                 self.zone_assumed += "zone" in row.assumed

@@ -26,6 +26,7 @@ from rlstir_core.episodes.store.writer import INDEX_NAME, IndexRecord, append_in
 from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.attack.labels import FileLabel, LabelTable, read_labels
 from rlstir_core.hostlogs.attack.techniques import techniques
+from rlstir_core.hostlogs.auditd.twins import Twins
 from rlstir_core.hostlogs.opening.containers import Found, files, shown_name
 from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext
@@ -34,12 +35,13 @@ from rlstir_core.hostlogs.times.evidence import evidence_of
 from rlstir_core.hostlogs.times.reading import LogReading
 from rlstir_core.ids import host_id, slug
 from rlstir_core.importers.corpus import corpus_of
-from rlstir_core.importers.log_tally import LogImport, Seen
+from rlstir_core.importers.log_tally import LogImport, RowTally
 from rlstir_core.progress import Progress
 
 PROFILE = "imported-logs"
 SAMPLE = "unknown"
 _FLUSH_S = 1.0  # between two additions to the index
+_WAITING_BYTES = 256 << 20  # of logs whose zone others may tell
 _FLUSH_SHARE = 20  # an addition may take one part in so many of the time
 
 
@@ -73,6 +75,7 @@ def import_logs(
                 if progress is not None:
                     progress(made.n_files, 0, found.name)
                 importer.take(found, owner, named=found.name == alone)
+        importer.finish()
     if not made.n_files:
         first = f" ({made.faults[0]})" if made.faults else ""
         raise StoreError(
@@ -122,6 +125,9 @@ class _Importer:
         self.hosts_before = set(read_index(store).hosts) if (store / INDEX_NAME).exists() else set()
         self._store, self._table, self._host = store, table, host
         self._zone, self._zones = zone, zones
+        self._twins = Twins()
+        self._waiting: list[tuple[Found, str, LogReading]] = []
+        self._n_waiting = 0
 
     def take(self, found: Found, corpus: str, named: bool) -> None:
         """One file that was found; `named`: the user named this very file."""
@@ -137,13 +143,33 @@ class _Importer:
         elif len(found.data) > _LOG_BYTES:
             made.faults.append(f"{found.name}: {len(found.data)} bytes, over the {_LOG_BYTES} of an episode; split it")
         else:
-            self._import(found, found.guess.log, corpus)
+            self._read(found, found.guess.log, corpus)
 
-    def _import(self, found: Found, kind: str, corpus: str) -> None:
-        made, spec = self.made, spec_of(kind)
+    def finish(self) -> None:
+        """Imports the logs that waited for what the others tell of their zone."""
+        for found, corpus, learnt in self._waiting:
+            known = self._twins.zone_of(found.data, learnt)
+            if known.zone and known != learnt:
+                self.made.zones_learnt[found.name] = known.zone
+            self._import(found, "audit", corpus, known)
+        self._waiting = []
+
+    def _read(self, found: Found, kind: str, corpus: str) -> None:
         evidence = evidence_of(found.modified_ns, self._zone, self._zones)
-        learnt = spec.surveyed([found.data], evidence)
-        seen = Seen()
+        learnt = spec_of(kind).surveyed([found.data], evidence)
+        if kind == "audit" and self._twins.may_tell(found.data, learnt):
+            self._n_waiting += len(found.data)
+            self._waiting.append((found, corpus, learnt))
+            if self._n_waiting > _WAITING_BYTES:
+                self.finish()
+                self._n_waiting = 0
+            return
+        self._import(found, kind, corpus, learnt)
+
+    def _import(self, found: Found, kind: str, corpus: str, learnt: LogReading) -> None:
+        made, spec = self.made, spec_of(kind)
+        evidence = evidence_of(found.modified_ns)
+        seen = RowTally()
         near = learnt.first_ns if learnt.first_ns is not None else evidence.modified_ns
         seen.all(spec.read([found.data], LogContext(name=found.name, near_ns=near, reading=learnt)))
         start, end = _window(np.array(seen.ts_ns, np.int64), evidence.modified_ns)

@@ -255,3 +255,22 @@ def test_real_logs_lose_no_event(
     assert (made.n_files, made.n_rows, sum(made.unparsed.values())) == (n_files, n_rows, n_unparsed)
     assert sum(rows_of(tmp_path / "store", tmp_path / "data").values()) == n_rows
     assert made.unused_labels == 0 and made.faults == []
+
+
+def interpreted(serial: int, text: str) -> str:
+    return f"type=SYSCALL msg=audit({text}.000:{serial}) : arch=x86_64 syscall=execve success=yes pid={serial} comm=x\n"
+
+
+def test_a_log_without_a_zone_has_that_of_the_raw_log_of_the_same_events(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    days = range(1, 6)
+    (folder / "b-raw.log").write_text("".join(audit(k, NEW_YEAR + k * DAY) for k in days))
+    (folder / "a-read.log").write_text("".join(interpreted(k, f"01/{k + 1:02}/2024 08:00:00") for k in days))
+    made = import_logs([folder], tmp_path / "store")
+    assert made.zones_learnt == {"a-read.log": "+08:00"} and made.formats["audit"].zone_assumed == 0
+    assert made.formats["audit"].first_ns == (NEW_YEAR + DAY) * 10**9
+    alone = import_logs([folder / "a-read.log"], tmp_path / "alone")
+    assert alone.zones_learnt == {} and alone.formats["audit"].zone_assumed == 5
+    told = import_logs([folder / "a-read.log"], tmp_path / "told", zone="Asia/Tokyo")
+    assert told.formats["audit"].first_ns == (NEW_YEAR + DAY - 3600) * 10**9

@@ -1,5 +1,6 @@
 """Linux audit logs (auditd files, enriched or not, and what `ausearch` prints) to log rows, one row per event.
 
+The dates of `ausearch -i` are local and have one order of day and month, which `survey.py` finds.
 `message` names what happened in words that a template can be made of; the command line has its own column.
 `fields_json` holds a compact view for a provenance graph (`syscall`, `paths`, `sockaddr`, `args` …) and every
 record with every field. What does not belong here: reading a line (`record.py`), joining (`event.py`).
@@ -17,11 +18,14 @@ from rlstir_core.hostlogs.auditd.event import Assembler, AuditEvent
 from rlstir_core.hostlogs.auditd.pairs import PairReader
 from rlstir_core.hostlogs.auditd.record import AuditRecord, parse
 from rlstir_core.hostlogs.auditd.sockaddr import from_bytes, from_text
+from rlstir_core.hostlogs.auditd.survey import survey
 from rlstir_core.hostlogs.auditd.tables import ARCHES, ERRORS, SYSCALLS
 from rlstir_core.hostlogs.opening.lines import lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
 from rlstir_core.hostlogs.spec import ParserSpec
 from rlstir_core.hostlogs.templates.structured import PARAMETER, kind, place, program
+from rlstir_core.hostlogs.times.date_orders import LocalClock
+from rlstir_core.hostlogs.times.zones import Zones
 from rlstir_core.hostlogs.unparsed import to_json, unparsed
 from rlstir_core.text import decoded, one_line
 
@@ -30,7 +34,7 @@ CHANNEL = "auditd"
 MAX_LINE = 1 << 16  # bytes; the kernel and auditd write less than 9 KiB
 UNSET = ("4294967295", "-1", "unset")
 _AT_CWD = ("ffffff9c", "ffffffffffffff9c", "AT_FDCWD", "0xffffff9c", "0xffffffffffffff9c")
-_NOISE = b"----", b"time->", b"<no matches>"  # what ausearch prints around records
+_NOISE = b"----", b"time->", b"<no matches>", b"#"  # what ausearch prints around records, and comments
 # Records that describe another one; the others say what the event is.
 _AUXILIARY = frozenset(
     {"SYSCALL", "PATH", "CWD", "PROCTITLE", "SOCKADDR", "EXECVE", "EOE", "IPC", "SOCKETCALL", "FD_PAIR", "OBJ_PID"}
@@ -48,28 +52,53 @@ _VALUE_CHARS = 200  # characters of one value in a message
 _MAX_ARGS = 100_000
 _CHUNK = re.compile(r"a([0-9]{1,6})\[([0-9]{1,6})\]").fullmatch
 _EMPTY = ("", "?", "(null)", "(none)", "unset")
-_LINE = re.compile(rb"(?:node=\S+ )?type=\S+ msg=audit\(|----$|time->|# ?ausearch", re.ASCII)
-_RECORD = re.compile(rb"(?:node=\S+ )?type=\S+ msg=audit\(", re.ASCII)
 
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
     """One row per event, in the order in which events begin; a line that is no record is a row at once."""
     assembler, reader = Assembler(), PairReader()
+    reading = context.reading
+    clock, places = LocalClock(reading.order, reading.order_assumed, context.near_ns), _Places(context)
     ts_ns = context.near_ns or 0
     for line in lines(chunks, min(context.line_bytes, MAX_LINE)):
         if not line.whole:
             yield unparsed(line, CHANNEL, PROVIDER, context, ts_ns, "")
             continue
-        record = parse(line.raw, reader)
+        record = parse(line.raw, reader, clock)
         if isinstance(record, str):
-            if line.raw.strip() and not line.raw.startswith(_NOISE):
+            said = line.raw.strip()
+            if said and not said.startswith(_NOISE):
                 yield unparsed(line, CHANNEL, PROVIDER, context, ts_ns, record)
             continue
+        if record.local:
+            places.put(record, ts_ns)
         ts_ns = record.ts_ns
         for event in assembler.feed(record, len(line.raw)):
             yield row(event, context)
     for event in assembler.finish():
         yield row(event, context)
+
+
+class _Places:
+    """Gives records of `ausearch -i` their time in UTC, or where they have none that of the record before."""
+
+    def __init__(self, context: LogContext) -> None:
+        self._zones = Zones(context.reading)
+        self._host = context.host
+        self._asked: tuple[str, int] = "", -1
+        self._told = 0, False
+
+    def put(self, record: AuditRecord, before_ns: int) -> None:
+        if not record.timed:
+            record.ts_ns = before_ns
+            return
+        asked = record.node, record.ts_ns
+        if asked != self._asked:  # all records of an event share it
+            self._asked = asked
+            self._told = self._zones.utc(record.ts_ns, short_host(record.node or self._host))
+        record.ts_ns, zone_assumed = self._told
+        if zone_assumed:
+            record.assumed = "order zone" if record.assumed else "zone"
 
 
 def row(event: AuditEvent, context: LogContext) -> LogRow:
@@ -81,7 +110,7 @@ def row(event: AuditEvent, context: LogContext) -> LogRow:
     uid = actor.get("uid")
     args = fields.get("args")
     node = event.node
-    return LogRow(
+    made = LogRow(
         ts_ns=event.ts_ns,
         channel=CHANNEL,
         host=short_host(node or context.host),
@@ -97,6 +126,9 @@ def row(event: AuditEvent, context: LogContext) -> LogRow:
         template=_template(main, syscall, fields),
         fields_json=to_json(fields),
     )
+    if main.local:
+        made.timed, made.assumed = main.timed, main.assumed
+    return made
 
 
 def _main(event: AuditEvent) -> tuple[AuditRecord, AuditRecord | None]:
@@ -107,7 +139,8 @@ def _main(event: AuditEvent) -> tuple[AuditRecord, AuditRecord | None]:
             syscall = syscall or record
         elif main is None and record.type not in _AUXILIARY:
             main = record
-    return main or syscall or event.records[0], syscall
+    first = -1 if event.records[0].local else 0  # ausearch -i prints records backwards
+    return main or syscall or event.records[first], syscall
 
 
 def _fields(event: AuditEvent, main: AuditRecord, syscall: AuditRecord | None) -> dict[str, Any]:
@@ -122,7 +155,7 @@ def _fields(event: AuditEvent, main: AuditRecord, syscall: AuditRecord | None) -
         if value := getattr(event, name):
             fields[name] = value
     if main.local:
-        fields["local_time"] = True  # its zone is not known; read as UTC
+        fields["local_time"] = True
     fields["records"] = [_record_json(record) for record in event.records]
     return fields
 
@@ -359,4 +392,4 @@ def _cut(value: str) -> str:
     return value if len(value) <= _VALUE_CHARS else value[:_VALUE_CHARS] + "…"
 
 
-SPEC = ParserSpec(format="audit", rows=rows)
+SPEC = ParserSpec(format="audit", rows=rows, survey=survey)

@@ -8,24 +8,24 @@ means to a reader (`parser.py`, `sockaddr.py`).
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import msgspec
 
 from rlstir_core.hostlogs.auditd.pairs import Odd, PairReader
 from rlstir_core.hostlogs.auditd.tables import RECORD_TYPES
+from rlstir_core.hostlogs.times.date_orders import LocalClock
 from rlstir_core.text import decoded
 
+_S = 1_000_000_000
 _EPOCH_S = 9_223_372_035  # later seconds do not fit in int64 nanoseconds
 _HEAD = re.compile(
-    r"\s*(?:node=(\S+) )?(?:type=(\S+) )(?:msg=)?audit\(([0-9]{1,10})\.([0-9]{1,9}):([0-9]{1,10})\)\s?:?\s*"
+    r"(?:node=(\S+) )?(?:type=(\S+) )(?:msg=)?audit\(([0-9]{1,10})\.([0-9]{1,9}):([0-9]{1,10})\)\s?:?\s*"
 )
-_LOCAL_HEAD = re.compile(
-    r"\s*(?:node=(\S+) )?type=(\S+) "
-    r"msg=audit\(([-0-9/.]{8,10} [0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{1,9}):([0-9]{1,10})\)\s?:?\s*"
+_LOCAL_HEAD = re.compile(  # a date in anybody's language; a long one overruns ausearch's buffer and loses its clock
+    r"(?:node=(\S+) )?type=(\S+) msg=audit\((?![0-9.:]+\))([^)]{1,200})\.([0-9]{1,9}):([0-9]{1,10})\)\s?:?\s*"
 )
-_DATE = re.compile(r"([0-9]{1,4})[-/.]([0-9]{1,2})[-/.]([0-9]{2,4}) ([0-9]{2}):([0-9]{2}):([0-9]{2})")
+_PRINTED = re.compile(r"(?:<[0-9]{1,3}>)?(?:\[ *[0-9]+\.[0-9]+\] ?)?audit: (?=type=)")  # by the kernel, without syslog
 _NAME = re.compile(r'(?<!\S)([\w-]++)=("[^"]*+"|\S*+)')
 _SPLIT = re.compile(r"(?:^|\s)([A-Za-z][\w\[\]-]*+)=")
 _GLUED = ("ARCH=", "OUID=")  # the first interpreted field, where a copy lost the separator before it
@@ -53,37 +53,49 @@ class AuditRecord(msgspec.Struct, gc=False):
     encoded: dict[str, str] = {}  # the hex of values that are not UTF-8
     repeated: list[tuple[str, str]] = []  # further values of a key
     raw_hex: str = ""  # the line, where it is not UTF-8
-    local: bool = False  # `ausearch -i`: names instead of numbers, and a local clock, read as UTC
+    local: bool = False  # `ausearch -i`: names instead of numbers, and a local clock, here as if it were UTC
+    timed: bool = True  # its time could be read
+    assumed: str = ""  # what of its time nobody says
 
     def get(self, key: str) -> str:
         """The kernel's value of a field, else the program's, else nothing."""
         return self.fields.get(key) or self.message_fields.get(key, "")
 
 
-def parse(raw: bytes, reader: PairReader) -> AuditRecord | str:
-    """The record that a line holds, or why it holds none. The reader is one for all lines of a log."""
+def parse(raw: bytes, reader: PairReader, clock: LocalClock | None = None) -> AuditRecord | str:
+    """The record that a line holds, or why it holds none. Reader and clock are one for all lines of a log."""
     try:
         line, raw_hex = raw.decode(), ""
     except UnicodeDecodeError:
         line, raw_hex = decoded(raw), raw.hex()
     head = _HEAD.match(line)
     if head is None:
-        return _parse_local(line, raw_hex, reader)
+        local = _LOCAL_HEAD.match(line)
+        if local is not None:
+            return _parse_local(line, local, raw_hex, reader, clock or LocalClock(""))
+        printed = _PRINTED.match(line)
+        head = None if printed is None else _HEAD.match(line, printed.end())
+        if head is None:
+            return "no audit record"
     node, kind, seconds, fraction, serial = head.groups()
     stamp = _stamp(seconds, fraction, serial)
     return stamp if isinstance(stamp, str) else _record(line[head.end() :], kind, stamp, node, raw_hex, reader, False)
 
 
-def _parse_local(line: str, raw_hex: str, reader: PairReader) -> AuditRecord | str:
-    head = _LOCAL_HEAD.match(line)
-    if head is None:
-        return "no audit record"
+def _parse_local(
+    line: str, head: re.Match[str], raw_hex: str, reader: PairReader, clock: LocalClock
+) -> AuditRecord | str:
     node, kind, date, fraction, serial = head.groups()
-    seconds = _local_seconds(date)
-    if seconds is None:
-        return "a date that does not exist"
-    stamp = _stamp(str(seconds), fraction, serial)
-    return stamp if isinstance(stamp, str) else _record(line[head.end() :], kind, stamp, node, raw_hex, reader, True)
+    at = clock.at(date)
+    stamp = _stamp("0" if at is None else str(at[0] // _S), fraction, serial)
+    if isinstance(stamp, str):
+        return stamp
+    record = _record(line[head.end() :], kind, stamp, node, raw_hex, reader, True)
+    if at is None:
+        record.timed = False
+    elif at[1]:
+        record.assumed = "order"
+    return record
 
 
 @lru_cache(maxsize=256)  # the records of an event share it
@@ -234,23 +246,3 @@ def _put(record: AuditRecord, fields: dict[str, str], key: str, value: str) -> N
         fields[key] = value
     elif value:
         record.text = f"{record.text} {value}".strip()
-
-
-@lru_cache(maxsize=64)
-def _local_seconds(date: str) -> int | None:
-    """Seconds of a local date as if it were UTC; `02/04/2023` is February the 4th unless that cannot be."""
-    match = _DATE.fullmatch(date)
-    if match is None:
-        return None
-    one, two, three, hour, minute, second = (int(part) for part in match.groups())
-    if one > 31:
-        year, month, day = one, two, three
-    elif "." in date or one > 12:
-        day, month, year = one, two, three
-    else:
-        month, day, year = one, two, three
-    try:
-        at = datetime(year + 2000 if year < 100 else year, month, day, hour, minute, tzinfo=UTC)
-    except ValueError:
-        return None
-    return int((at + timedelta(seconds=second)).timestamp())

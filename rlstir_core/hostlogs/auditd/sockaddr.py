@@ -15,7 +15,7 @@ from rlstir_core.text import decoded
 Address = dict[str, str | int]
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){2,}").fullmatch
-_PART = re.compile(r"(?<!\S)(\w+)=(\S+)")
+_PART = re.compile(r"(?<!\S)([\w-]+)=(\S+)")
 _OLD = re.compile(r"(\w++) (?:host:(\S+) serv:(\S+)|path:?\s*(\S+))")
 _FAMILY_NAMES = {"local": "unix"}
 
@@ -57,7 +57,7 @@ def from_text(words: str) -> Address:
     found: Address = {}
     parts: dict[str, str] = dict(_PART.findall(words)) if "saddr_fam=" in words else {}
     if parts:
-        family, addr, port = parts["saddr_fam"], parts.get("laddr", ""), parts.get("lport", "")
+        family, addr, port = parts["saddr_fam"], parts.get("laddr", ""), parts.get("lport") or parts.get("nlnk-pid", "")
         path = words.partition(" path=")[2].removesuffix("}").strip() if " path=" in words else ""
     elif match := _OLD.match(words):
         family, addr, port, path = match[1], match[2] or "", match[3] or "", match[4] or ""

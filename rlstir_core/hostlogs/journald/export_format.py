@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 _KEY = re.compile(rb"[A-Z0-9_]{1,64}").fullmatch
 _FIELDS = 1100
 _DATA_MAX = 768 << 20  # the journal's own limit: a larger length is damage
+_REMARK = b"-- "  # journalctl's own: no entries, a boot
 _VALUES = 8  # an entry keeps at most so many values of the longest length
 
 
@@ -86,24 +87,34 @@ def entries(chunks: Iterable[bytes], limit: int) -> Iterator[ExportEntry]:
     stream = _Stream(chunks)
     number = 1
     entry = ExportEntry(number)
-    while (found := stream.line(limit)) is not None:
-        raw, whole = found
-        if not raw.strip(b"\r"):
+    for raw, whole in _field_lines(stream, limit):
+        # a cursor begins an entry even where the blank line before was lost
+        if not raw or raw[:9] == b"__CURSOR=":
             if entry.fields or entry.fault:
                 yield entry
                 number += 1
                 entry = ExportEntry(number)
-            continue
-        if entry.fault:
-            continue
-        if raw.startswith(b"__CURSOR=") and entry.fields:
-            # the blank line before was lost
-            yield entry
-            number += 1
-            entry = ExportEntry(number)
-        _read_field(entry, stream, raw, whole, limit)
+            if not raw:
+                continue
+        if not entry.fault:
+            _read_field(entry, stream, raw, whole, limit)
     if entry.fields or entry.fault:
         yield entry
+
+
+def _field_lines(stream: _Stream, limit: int) -> Iterator[tuple[bytes, bool]]:
+    """Lines outside of counted values, and whether each is whole.
+
+    No value that stands in a line has NULs or ends in a carriage return: the ones are what a crash left, and in a block
+    of them a line ends; the other is what a copy added.
+    """
+    while (found := stream.line(limit)) is not None:
+        raw, whole = found
+        if b"\0" in raw:
+            parts = [part for each in raw.split(b"\0") if (part := each.strip(b"\r"))]
+            yield from ((part, whole and at == len(parts)) for at, part in enumerate(parts, 1))
+        elif raw[:3] != _REMARK:
+            yield (raw.rstrip(b"\r"), whole) if raw[-1:] == b"\r" else found
 
 
 def _read_field(entry: ExportEntry, stream: _Stream, raw: bytes, whole: bool, limit: int) -> None:

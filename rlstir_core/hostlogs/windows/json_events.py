@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from rlstir_core.episodes.reading.strict import parse_line
+from rlstir_core.hostlogs.opening.json_frames import frames
 from rlstir_core.hostlogs.opening.lines import Line, lines
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.spec import ParserSpec
@@ -22,7 +23,6 @@ from rlstir_core.hostlogs.unparsed import to_json, unparsed
 from rlstir_core.hostlogs.windows.dialects import Dialect, account, dialect_of, flat_provider, nested_event
 from rlstir_core.hostlogs.windows.event import Envelope, RowPlan, complete, event_id_text, plan_of, plan_row, to_row
 from rlstir_core.hostlogs.windows.flat_blocks import FLAT, FlatBlocks, blocks
-from rlstir_core.hostlogs.windows.json_frames import frames
 
 NESTING = 32
 _ANY = msgspec.json.Decoder(dict[str, Any])

@@ -34,7 +34,7 @@ def test_a_record_has_its_type_time_serial_and_node() -> None:
     [
         "", "hello", "type=CWD", "type=UNKNOWN[1329] msg=?", "type=CWD msg=audit(1700000000.123): cwd=1",
         "type=CWD msg=audit(99999999999999999.1:1): x=1", "type=CWD msg=audit(1.1:99999999999): x=1",
-        "type=CWD msg=audit(9999999999.000:1): x=1", "type=CWD msg=audit(13/45/2023 10:06:52.764:1) : cwd=/",
+        "type=CWD msg=audit(9999999999.000:1): x=1", "type=CWD msg=audit(13/12/2023 10:06:52.764) : cwd=/",
         "xtype=CWD msg=audit(1700000000.123:42): cwd=\"/\"", 'comm="type=CWD msg=audit(1700000000.123:42): "',
     ],
 )  # fmt: skip

@@ -47,6 +47,7 @@ AUDIT = b"type=SYSCALL msg=audit(1521758453.536:1428931): arch=c000003e syscall=
         (b"\xff\xfe" + AUDIT.decode().encode("utf-16-le"), "audit"),
         (AUDIT.decode().encode("utf-16-le"), "audit"),
         (b"Traceback\n  File x\nValueError\n" * 20 + AUDIT * 5, "audit"),
+        (b"# notes\n" * 9, None),
     ],
 )
 def test_a_format_is_known_by_its_content(head: bytes, log: str | None) -> None:

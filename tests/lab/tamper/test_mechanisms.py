@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import numpy as np
@@ -194,6 +195,37 @@ def test_all_clocks_and_texts_of_a_record_say_the_new_time() -> None:
             assert int(other[key]) - int(one[key]) == by_us
         assert f"t={int(other['__REALTIME_TIMESTAMP']):x};" in other["__CURSOR"]
         assert f"m={int(other['__MONOTONIC_TIMESTAMP']):x};" in other["__CURSOR"]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "%d/%m/%Y",
+        "%m/%d/%y",
+        "%d.%m.%Y",
+        "%Y-%m-%d",
+        "%Y年%m月%d日",
+        "%d. %m. %y",
+        "%d/%m/2567",
+        "Saturday, May %d, %Y",
+    ],
+)
+def test_a_local_date_is_moved_in_the_layout_that_it_has_or_stays(form: str) -> None:
+    lines = []
+    for k in range(8):
+        said = datetime.fromtimestamp(NEAR / 1e9 + 40 * k, UTC).strftime(form + " %T")
+        lines.append(
+            f"----\ntype=SYSCALL msg=audit({said}.123:{100 + k}) : syscall=execve pid={k} uid=root exe=/bin/x \n"
+        )
+    logs = {"logs/audit.log": "".join(lines).encode()}
+    for operator in ("jitter", "clock_step"):
+        try:
+            made = tampered(logs, operator, np.random.default_rng(4), strength=0.5, near_ns=NEAR)
+        except ConfigError:
+            assert form.startswith("Saturday"), form
+            continue
+        assert_exact(logs, made.logs, made.origin, made.spans, operator)
+        assert made.spans and made.logs != logs
 
 
 def test_decoys_are_copies_of_rows_that_are_there_with_numbers_of_their_own() -> None:

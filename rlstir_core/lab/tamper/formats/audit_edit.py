@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 
+from rlstir_core.hostlogs.times.locales import BUDDHIST, LAST_YEAR, LocalTime, local_time
 from rlstir_core.lab.tamper.records.clocks import DAYS, MONTHS, at, fraction
 from rlstir_core.lab.tamper.records.entry import MILLISECOND_NS, SECOND_NS, Entry, LoggedProcess
 from rlstir_core.lab.tamper.records.pieces import bare, end_of
 
 _HEAD = re.compile(rb"((?:node=\S+ )?(?:type=\S+ )(?:msg=)?audit\()([^()]+?)\.([0-9]{1,9}):([0-9]{1,10})(?=\))")
-_LOCAL = re.compile(r"([0-9]{1,4})([-/.])([0-9]{1,2})[-/.]([0-9]{2,4}) [0-9:]{8}")
+_NUMBERS = re.compile(rb"[0-9]+")
 _AUSEARCH = re.compile(rb"time->.*")
 _PPID = re.compile(rb"( ppid=)[0-9]+")
 _BODY = re.compile(rb"(.*?audit\([^()]*\)(?: ?: ?| ))(.*)", re.DOTALL)
@@ -37,7 +38,7 @@ def render(entry: Entry) -> list[bytes]:
     edits = entry.edits
     lines = [bytes(line) for line in entry.payload]
     if "shift_ns" in edits or "number" in edits:
-        lines = [_stamped(line, entry.ts_ns, edits.get("number", 0), "shift_ns" in edits) for line in lines]
+        lines = [_stamped(line, entry.ts_ns, edits.get("number", 0), edits.get("shift_ns")) for line in lines]
     if isinstance(parent := edits.get("parent"), LoggedProcess):
         lines = [_PPID.sub(rb"\g<1>%d" % parent.pid, line, 1) if _is(line, b"SYSCALL") else line for line in lines]
     if edits.get("blank"):
@@ -67,8 +68,9 @@ def _with_field(line: bytes, key: str, value: str) -> bytes:
     return line
 
 
-def _stamped(line: bytes, ts_ns: int, number: int, moved: bool) -> bytes:
+def _stamped(line: bytes, ts_ns: int, number: int, by_ns: int | None) -> bytes:
     match = _HEAD.match(line)
+    moved = by_ns is not None
     if match is None:
         if moved and line.startswith(b"time->"):
             when = at(ts_ns)
@@ -81,25 +83,41 @@ def _stamped(line: bytes, ts_ns: int, number: int, moved: bool) -> bytes:
             digits = str(ts_ns % SECOND_NS // MILLISECOND_NS).zfill(len(digits)).encode()
         else:
             digits = fraction(ts_ns, len(digits)).encode()
-        seconds = str(ts_ns // SECOND_NS).encode() if seconds.isdigit() else _local(seconds, ts_ns)
+        seconds = (
+            str(ts_ns // SECOND_NS).encode() if seconds.isdigit() else _local(seconds, ts_ns, ts_ns - (by_ns or 0))
+        )
     return b"%s%s.%s:%d%s" % (match[1], seconds, digits, int(match[4]) + number, line[match.end() :])
 
 
-def _local(stamp: bytes, ts_ns: int) -> bytes:
-    """A date of `ausearch -i`, in the layout that it had."""
-    match = _LOCAL.fullmatch(stamp.decode("ascii", "replace"))
-    if match is None:
+def movable(line: bytes) -> bool:
+    """Whether the time of a record can be written anew: a local one must be of numbers alone."""
+    head = _HEAD.match(line)
+    return head is None or head[2].isdigit() or (_said(head[2]) is not None and len(_NUMBERS.findall(head[2])) == 6)
+
+
+def _said(stamp: bytes) -> LocalTime | None:
+    return local_time(stamp.decode("utf-8", "backslashreplace"))
+
+
+def _local(stamp: bytes, ts_ns: int, before_ns: int) -> bytes:
+    """A date of `ausearch -i`, in the layout and the order of day and month that it had."""
+    said = _said(stamp)
+    if said is None:
         return stamp
-    one, sign, two, three = match.groups()
+    before = before_ns // SECOND_NS * SECOND_NS
+    order = next((order for order in said.days if said.ns(order) == before), "ymd")
     when = at(ts_ns)
-    year = str(when.year)
-    if int(one) > 31:
-        parts = (year, str(when.month).zfill(len(two)), str(when.day).zfill(len(three)))
-    elif sign == "." or int(one) > 12:
-        parts = (str(when.day).zfill(len(one)), str(when.month).zfill(len(two)), year[-len(three) :])
-    else:
-        parts = (str(when.month).zfill(len(one)), str(when.day).zfill(len(two)), year[-len(three) :])
-    return f"{sign.join(parts)} {when:%H:%M:%S}".encode()
+    parts = {"y": when.year, "m": when.month, "d": when.day}
+    numbers = iter([*(parts[part] for part in order), when.hour, when.minute, when.second])
+
+    def put(match: re.Match[bytes]) -> bytes:
+        number = next(numbers)
+        if number == when.year:
+            buddhist = BUDDHIST if int(match[0]) > LAST_YEAR else 0
+            return str(number + buddhist)[-len(match[0]) :].encode()
+        return str(number).zfill(len(match[0])).encode()
+
+    return _NUMBERS.sub(put, stamp)
 
 
 def _blank(line: bytes) -> bytes:

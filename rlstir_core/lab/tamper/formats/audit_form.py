@@ -15,7 +15,8 @@ from rlstir_core.hostlogs.auditd import parser as audit
 from rlstir_core.hostlogs.auditd.event import Assembler, AuditEvent
 from rlstir_core.hostlogs.auditd.pairs import PairReader
 from rlstir_core.hostlogs.auditd.record import AuditRecord, parse
-from rlstir_core.lab.tamper.formats.audit_edit import render, values
+from rlstir_core.hostlogs.times.date_orders import LocalClock
+from rlstir_core.lab.tamper.formats.audit_edit import movable, render, values
 from rlstir_core.lab.tamper.formats.audit_notices import NOTICES, notice
 from rlstir_core.lab.tamper.records.clocks import grain_of
 from rlstir_core.lab.tamper.records.entry import NONE, Entry, LoggedProcess
@@ -24,7 +25,7 @@ from rlstir_core.lab.tamper.records.pieces import NOBODY, SplitLog, bare, cut
 _HEAD = re.compile(
     rb"(?:node=([!-~]+) )?type=([A-Z][!-~]*) msg=audit\(([0-9]{1,10})\.([0-9]{1,9}):([0-9]{1,10})\)(?=[ :])"
 )
-_NOISE = b"----", b"time->", b"<no matches>"
+_NOISE = b"----", b"time->", b"<no matches>", b"#"
 _LAST_S = 9_223_372_035
 _LAST_SERIAL = 0xFFFFFFFF
 _ARGUMENT = re.compile(rb' a[0-9]+=(?:"([^"]*)"|((?:[0-9A-F]{2})+)(?= |\r?\n))')
@@ -52,14 +53,14 @@ class AuditForm:
         pieces = cut(data)
         owner = [NOBODY] * len(pieces)
         entries: list[Entry] = []
-        for event, lines in _groups(pieces):
+        for event, lines in _groups(pieces, near_ns):
             for line in lines:
                 owner[line] = len(entries)
             payload = [pieces[line] for line in lines]
             entries.append(_entry(len(entries), event, payload))
         last_ns = near_ns or 0
         for entry in entries:
-            if entry.fixed:
+            if entry.fixed and not entry.ts_ns:
                 entry.ts_ns = last_ns
             last_ns = entry.ts_ns
         return SplitLog(pieces, owner, entries, _is_plain(owner, entries))
@@ -102,10 +103,10 @@ def _is_plain(owner: Sequence[int], entries: Sequence[Entry]) -> bool:
     )
 
 
-def _groups(pieces: Sequence[bytes]) -> list[_Group]:
+def _groups(pieces: Sequence[bytes], near_ns: int | None = None) -> list[_Group]:
     """Events and unreadable lines in the order of the parser's rows, each with its lines; noise goes with the event
     that follows it."""
-    assembler, reader = Assembler(), PairReader()
+    assembler, reader, clock = Assembler(), PairReader(), LocalClock("", near_ns=near_ns)
     line_of: dict[int, int] = {}
     ends: list[tuple[tuple[str, int, int], int]] = []
     before: dict[int, list[int]] = {}
@@ -130,9 +131,9 @@ def _groups(pieces: Sequence[bytes]) -> list[_Group]:
         if len(piece.removesuffix(b"\n")) > audit.MAX_LINE:
             found.append((NOBODY, [at]))
             continue
-        record = _light(raw) or parse(raw, reader)
+        record = _light(raw) or parse(raw, reader, clock)
         if isinstance(record, str):
-            if raw.startswith(_NOISE):
+            if raw.strip().startswith(_NOISE):
                 pending.append(at)
             elif raw.strip():
                 found.append((NOBODY, [at]))
@@ -211,7 +212,7 @@ def _entry(place: int, event: AuditEvent | int, payload: list[bytes]) -> Entry:
     digits = _FRACTION.search(payload[-1])
     return Entry(
         place=place,
-        ts_ns=event.ts_ns,
+        ts_ns=event.ts_ns if event.records[0].timed else 0,
         grain_ns=grain_of(3 if digits is None or len(digits[1]) <= 3 else len(digits[1])),
         number=NONE if main.startswith("DAEMON_") else event.serial,  # the daemon counts its own
         pid=int(pid[1]) if pid else NONE,
@@ -224,6 +225,7 @@ def _entry(place: int, event: AuditEvent | int, payload: list[bytes]) -> Entry:
         source=main,
         session=session,
         creates=creates,
+        fixed=not all(map(movable, payload)),
         payload=payload,
     )
 

@@ -65,9 +65,13 @@ def test_an_entry_gives_who_where_and_when_in_both_formats() -> None:
 
 
 def test_without_a_source_time_the_journals_counts_and_without_any_that_of_the_row_before() -> None:
-    log = as_json(_SOURCE_REALTIME_TIMESTAMP=None) + '{"MESSAGE":"x"}\n' + as_json(_SOURCE_REALTIME_TIMESTAMP="-5")
+    log = (
+        as_json(_SOURCE_REALTIME_TIMESTAMP=None)
+        + '{"MESSAGE":"x","_PID":"1"}\n'
+        + as_json(_SOURCE_REALTIME_TIMESTAMP="-5")
+    )
     late = as_json(_SOURCE_REALTIME_TIMESTAMP="9" * 17, __REALTIME_TIMESTAMP="٣")
-    found = rows('{"MESSAGE":"first"}\n' + log + late)
+    found = rows('{"MESSAGE":"first","_PID":"1"}\n' + log + late)
     journals = 1_700_000_000_200_000_000
     assert [row.ts_ns for row in found] == [NEAR, journals, journals, journals, journals]
     assert fields(found[1])["_SOURCE_REALTIME_TIMESTAMP"] is None
@@ -143,8 +147,10 @@ def test_a_line_that_is_no_entry_is_a_row_that_is_not_parsed(line: str) -> None:
 
 @pytest.mark.parametrize(
     "entry",
-    ['{"_PID":{"a":1},"_EXE":7,"_HOSTNAME":[],"MESSAGE":[[1],[2]],"PRIORITY":true}', '{"MESSAGE":[[["x"]],3,null]}',
-     '{"MESSAGE":{"hex":"zz"},"_HOSTNAME":[[1,"a"]]}', '{"MESSAGE":[1e300,300,-1]}', "{}",
+    ['{"_PID":{"a":1},"_EXE":7,"_HOSTNAME":[],"MESSAGE":[[1],[2]],"PRIORITY":true}',
+     '{"MESSAGE":[[["x"]],3,null],"_PID":[[1]]}',
+     '{"MESSAGE":{"hex":"zz"},"_HOSTNAME":[[1,"a"]]}', '{"MESSAGE":[1e300,300,-1],"_PID":-1e300}',
+     '{"__REALTIME_TIMESTAMP":[[]],"_SOURCE_REALTIME_TIMESTAMP":{"hex":"00"},"@timestamp":[1e300],"_PID":[]}',
      '{"_PID":"99999999999999999999","_UID":null,"MESSAGE":[]}'],
 )  # fmt: skip
 def test_values_of_other_kinds_are_kept_and_never_raise(entry: str) -> None:
@@ -169,7 +175,7 @@ def test_an_export_value_beyond_the_limit_is_cut_and_named() -> None:
 
 
 def test_an_entry_with_endless_fields_stays_bounded() -> None:
-    (row,) = rows(b"".join(b"K%d=" % n + b"x" * 900 + b"\n" for n in range(5000)), limit=1000)
+    (row,) = rows(b"_UID=0\nMESSAGE=x\n" + b"".join(b"K%d=" % n + b"x" * 900 + b"\n" for n in range(5000)), limit=1000)
     assert len(row.fields_json) < 30_000
     assert fields(row)["cut"]
 

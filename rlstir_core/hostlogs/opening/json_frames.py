@@ -1,6 +1,6 @@
 """JSON values that do not stand one per line: an array of objects, or objects printed over many lines, as they stream.
 
-What does not belong here: what a value means, and JSON Lines (`flat_blocks.py`).
+What does not belong here: what a value means, and JSON Lines (`lines.py`).
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ class _Scanner:
         """Text between two values that is more than a comma."""
         raw = self.buffer[self._from : end]
         if kept := raw.strip(_BETWEEN):
-            yield Line(self._number, kept[: self._limit], False)
+            before = len(raw) - len(raw.lstrip(_BETWEEN))
+            yield Line(self._number + raw.count(b"\n", 0, before), kept[: self._limit], False)
         self._number += raw.count(b"\n")
         self._from = go_on
 
