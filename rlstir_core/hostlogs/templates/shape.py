@@ -16,17 +16,21 @@ _MARKS = f"{PARAM}-{max(TYPE_OF)}"
 _PIECES = re.compile(
     r"""\\[0-7]{3}|"(?![\s,;:)\]}=])[^"]*"|(?<![\w'])'[^'\s][^']{0,80}'(?!\w)|[^\s=:,;()\[\]{}"'|<>]+|\S"""
 )
+# A quoted text that begins with a command: `"GET /a HTTP/1.1"`. Its words are compared one by one.
+_COMMAND = re.compile(f'"[A-Z]{{2,}} [^{_MARKS}]*[{_MARKS}]')
+_WITHIN = re.compile(r"""(\s*)([^\s=:,;()\[\]{}'|<>]+|\S)""")
 _GLUED_LIST = re.compile(f"[{_MARKS}](?:[,;|][{_MARKS}])+")
 _EDGES = "[](){}<>,;\"'"
 _SIZES = words("B KB MB GB TB K M G T kB KiB MiB GiB TiB")
 _TRUTH = words("true false True False TRUE FALSE")
 _SPANS = words("ms us sec secs second seconds min mins minute minutes hour hours day days s m h")
 _FOLDED = _SIZES | _SPANS | {":"}
+ANY_SIZE = chr(ord(PARAM) + 0xF0)  # a unit of size in a key: `KB` and `MB` are one
+_UNITS = _SIZES | _SPANS | {ANY_SIZE, "%", "bytes", "byte"}
 _DATES = words(
     "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec Mon Tue Wed Thu Fri Sat Sun UTC GMT CST EST PST CET CEST "
     "EDT PDT MDT MST CDT BST IST JST"
 )
-ANY_SIZE = chr(ord(PARAM) + 0xF0)  # a unit of size in a key: `KB` and `MB` are one
 
 
 class Piece(NamedTuple):
@@ -35,6 +39,7 @@ class Piece(NamedTuple):
     text: str
     key: str
     space: str
+    behind: tuple[Piece, ...] = ()  # a bracketed value that may stand behind it: `( 1.2 KB )`
 
 
 class Shape(NamedTuple):
@@ -50,7 +55,7 @@ def shape_of(tokens: Sequence[str], spaces: Sequence[str] | None) -> Shape:
     pieces = _pieces(tokens, spaces)
     shorter, gaps = _fold(tokens, spaces)
     folded = pieces if len(shorter) == len(tokens) and shorter == list(tokens) else _pieces(shorter, gaps)
-    return Shape(tuple(pieces), tuple(_units(folded)))
+    return Shape(tuple(pieces), tuple(_optional(_units(folded))))
 
 
 def _pieces(tokens: Sequence[str], spaces: Sequence[str] | None) -> list[Piece]:
@@ -62,8 +67,13 @@ def _pieces(tokens: Sequence[str], spaces: Sequence[str] | None) -> list[Piece]:
     for found in _PIECES.finditer(text):
         piece = found.group()
         start, after = found.span()
-        made.append(Piece(piece, key_of(piece), text[end:start]))
-        end = after
+        gap, end = text[end:start], after
+        if piece[0] == '"' and _COMMAND.match(piece):
+            made.append(Piece('"', '"', gap))
+            made.extend(Piece(word, key_of(word), space) for space, word in _WITHIN.findall(piece[1:-1]))
+            made.append(Piece('"', '"', ""))
+        else:
+            made.append(Piece(piece, key_of(piece), gap))
     return made
 
 
@@ -143,6 +153,33 @@ def _units(pieces: list[Piece]) -> list[Piece]:
     return made
 
 
+def _optional(pieces: list[Piece]) -> list[Piece]:
+    """A value in brackets of its own belongs to the piece before: lines with and without it are compared as one."""
+    made: list[Piece] = []
+    i = 0
+    while i < len(pieces):
+        end = _bracketed(pieces, i) if pieces[i].key == "(" else 0
+        if end and made and not made[-1].behind:
+            made[-1] = made[-1]._replace(behind=tuple(pieces[i:end]))
+            i = end
+        else:
+            made.append(pieces[i])
+            i += 1
+    return made
+
+
+def _bracketed(pieces: list[Piece], i: int) -> int:
+    """Where a bracket that opens at `i` and holds one value, with its unit, has ended; 0 for any other."""
+    if not pieces[i].space:
+        return 0  # `call(1)`
+    for end in range(i + 2, min(i + 5, len(pieces))):
+        if pieces[end].key == ")":
+            inner = [piece.key for piece in pieces[i + 1 : end]]
+            valued = inner[0] == PARAM or (inner[0].endswith("%") and inner[0][0] == PARAM)
+            return end + 1 if valued and _UNITS.issuperset(inner[1:]) else 0
+    return 0
+
+
 def _ends_with_number(made: list[Piece]) -> bool:
     return len(made) > 1 and made[-2].text == MARK["number"] and not made[-1].space
 
@@ -157,16 +194,20 @@ def aligned(pieces: Sequence[Piece], key: Sequence[str]) -> tuple[Piece, ...]:
             # up to where the constants that follow are found
             after = list(key[i + 1 :])
             stop = after.index(PARAM) if PARAM in after else len(after)
-            if stop == len(after):
+            if at < len(pieces) and (key[i - 1 : i], pieces[at].key) == (("(",), ")"):
+                end = at  # empty brackets
+            elif stop == len(after):
                 end = len(pieces) - stop
             else:
                 wanted = after[:stop]
                 while end < len(pieces) and [piece.key for piece in pieces[end : end + stop]] != wanted:
                     end += 1
-        taken = pieces[at : max(end, at + 1)]
-        if not taken:
-            taken = (Piece(MARK["text"], PARAM, ""),)
-        text = taken[0].text if len(taken) == 1 else MARK["text"]
-        made.append(Piece(text, taken[0].key if len(taken) == 1 else PARAM, taken[0].space))
-        at = max(end, at + 1)
+        taken = pieces[at:end]
+        if len(taken) == 1:
+            made.append(taken[0])
+        elif taken:
+            made.append(Piece(MARK["text"], PARAM, taken[0].space, taken[-1].behind))
+        else:
+            made.append(Piece(MARK["text"], PARAM, ""))
+        at = end
     return tuple(made)

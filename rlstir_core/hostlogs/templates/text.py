@@ -6,11 +6,11 @@ What does not belong here: which lines share a template.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rlstir_core.hostlogs.templates.keys import Key
 from rlstir_core.hostlogs.templates.mask import PARAM, TYPE_OF
-from rlstir_core.hostlogs.templates.shape import Shape, aligned, key_of
+from rlstir_core.hostlogs.templates.shape import Piece, Shape, aligned, key_of
 
 ANY = "<*>"
 _MARKED = re.compile(f"[{min(TYPE_OF)}-{max(TYPE_OF)}]")
@@ -19,8 +19,7 @@ _ALL_MARKS = frozenset((*TYPE_OF, PARAM))
 
 def text_of(shapes: list[Shape], cover: Key) -> tuple[str, list[list[str]]]:
     """The text that all shapes of one template share, and the types seen at each of its parameters."""
-    whole = len({len(shape.pieces) for shape in shapes}) == 1
-    if whole:
+    if len({len(shape.pieces) for shape in shapes}) == 1 and len({_brackets(shape) for shape in shapes}) == 1:
         rows = [shape.pieces for shape in shapes]
     elif len({len(shape.folded) for shape in shapes}) == 1:
         rows = [shape.folded for shape in shapes]
@@ -29,22 +28,43 @@ def text_of(shapes: list[Shape], cover: Key) -> tuple[str, list[list[str]]]:
     parts: list[str] = []  # constant text, and None's place is a parameter
     kinds: list[set[str]] = []
     for column in zip(*rows, strict=True):
-        space = column[0].space
-        if space:
-            parts.append(space)
-        texts = {piece.text for piece in column}
-        keys = {key_of(text) for text in texts}
-        if len(texts) > 1 and len(keys) > 1:
-            quote = _quote_of(texts)
-            parts.extend(quote)
-            _param(parts, kinds, {_kind_of(text.strip(quote) if quote else text) for text in texts})
-            parts.extend(quote)
-            continue
-        # words that end in a digit stay where the digit never varies
-        pattern = next(iter(texts)) if len(texts) == 1 else next(iter(keys))
-        columns = list(zip(*(_kinds_in(text, pattern) for text in sorted(texts)), strict=True))
-        _spread(pattern, [set(each) for each in columns], parts, kinds)
+        _column(column, parts, kinds)
+        if any(piece.behind for piece in column):
+            _behind([piece.behind for piece in column], parts, kinds)
     return "".join(parts), [sorted(kind) for kind in kinds]
+
+
+def _brackets(shape: Shape) -> tuple[int, ...]:
+    """The columns behind which a bracketed value stands."""
+    return tuple(i for i, piece in enumerate(shape.folded) if piece.behind)
+
+
+def _column(column: Sequence[Piece], parts: list[str], kinds: list[set[str]]) -> None:
+    """What stands in one column of all lines of a template."""
+    space = column[0].space
+    if space:
+        parts.append(space)
+    texts = {piece.text for piece in column}
+    keys = {key_of(text) for text in texts}
+    if len(texts) > 1 and len(keys) > 1:
+        quote = _quote_of(texts)
+        parts.extend(quote)
+        _param(parts, kinds, {_kind_of(text.strip(quote) if quote else text) for text in texts})
+        parts.extend(quote)
+        return
+    # words that end in a digit stay where the digit never varies
+    pattern = next(iter(texts)) if len(texts) == 1 else next(iter(keys))
+    columns = list(zip(*(_kinds_in(text, pattern) for text in sorted(texts)), strict=True))
+    _spread(pattern, [set(each) for each in columns], parts, kinds)
+
+
+def _behind(found: Sequence[tuple[Piece, ...]], parts: list[str], kinds: list[set[str]]) -> None:
+    """A bracketed value: written out where all lines have it, else a parameter that may be empty."""
+    if all(found) and len({len(pieces) for pieces in found}) == 1:
+        for column in zip(*found, strict=True):
+            _column(column, parts, kinds)
+        return
+    _param(parts, kinds, {_kind_of(pieces[1].text) for pieces in found if pieces})
 
 
 def _quote_of(texts: set[str]) -> str:
