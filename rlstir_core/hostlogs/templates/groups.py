@@ -17,6 +17,7 @@ from rlstir_core.hostlogs.templates.keys import (
     Key,
     can_vary,
     closed,
+    is_full_name,
     is_name,
     is_quoted,
     is_word,
@@ -31,6 +32,8 @@ _MANY_FIRST = 10  # the same, at the line's beginning
 _ROUNDS = 4
 _SPARSE = 5  # shapes that share a template with several words that vary
 _MASKS = 64  # sets of parameter places that are tried a length
+
+_BRACKETED = 6  # columns within brackets that other lines leave empty
 
 _MANY_THINGS = 4  # the same, after a word that says what kind of thing is named
 
@@ -52,7 +55,7 @@ def group(keys: Sequence[Key]) -> list[Key]:
         return sorted(set(now.values()))
 
     known = sorted(now)
-    for step in (_assigned, _single_places, _sparse, _absorb, _single_places):
+    for step in (_empty_brackets, _assigned, _single_places, _sparse, _absorb, _single_places):
         known = apply(step(known))
     known = apply(spans(known), all_wide=True)
     known = apply(_single_places(known))
@@ -196,10 +199,40 @@ def _assigned(keys: list[Key]) -> dict[Key, Key]:
     return made
 
 
+def _empty_brackets(keys: list[Key]) -> dict[Key, Key]:
+    """Brackets that are empty in some lines and hold something in others of the kind: `by ()` and `by (uid=0)`."""
+    empty = {_around(key, i, i + 1) for key in keys for i in _opened(key) if key[i + 1 : i + 2] == (")",)}
+    if not empty:
+        return {}
+    made = {}
+    for key in keys:
+        new: list[str] = []
+        at = 0
+        for i in _opened(key):
+            end = next((j for j in range(i + 1, min(len(key), i + _BRACKETED + 2)) if key[j] in "()"), 0)
+            if end and key[end] == ")" and _around(key, i, end) in empty:
+                new += [*key[at : i + 1], PARAM]
+                at = end
+        if at:
+            made[key] = (*new, *key[at:])
+    return made
+
+
+def _opened(key: Key) -> list[int]:
+    return [i for i, value in enumerate(key) if value == "("]
+
+
+def _around(key: Key, i: int, end: int) -> tuple[int, str, tuple[str, ...], int]:
+    """What two lines with brackets in the same place share."""
+    return i, key[0], key[i - 1 : i], len(key) - end
+
+
 def _is_value(key: Key, i: int) -> bool:
-    """Whether one word stands behind `=`, or alone within quotes."""
+    """Whether one word stands behind `=`, or alone within quotes, or is a name with its packages."""
     if not can_vary(key[i]) or " " in key[i]:
         return False
+    if is_full_name(key[i]):
+        return key[i + 1 : i + 2] not in (("=",), (":",), ("(",))
     return key[i - 1] == "=" or (is_quoted(key[i]) and not _names_a_field(key, i))
 
 

@@ -5,11 +5,16 @@ What does not belong here: comparing lines.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rlstir_core.hostlogs.templates.mask import PARAM, words
 
 Key = tuple[str, ...]
+
+# A class, package or component that is named in full; one that ends in capitals is a state, and an error says what
+# happened.
+_FULL_NAME = re.compile(rf"(?:[A-Za-z_][\w$-]*\.){{2,}}[\w$/.{PARAM}-]*[a-z{PARAM}][\w$]*(?<!Exception)(?<!Error)$", re.ASCII)
 
 # A word after one of these is a name.
 NAMING = words("user username usr account login file filename folder directory path host hostname")
@@ -64,3 +69,8 @@ def is_name(value: str) -> bool:
 def is_quoted(value: str) -> bool:
     """Whether a value stands in quotes."""
     return len(value) > 1 and value[0] in "\"'" and value[-1] == value[0]
+
+
+def is_full_name(value: str) -> bool:
+    """Whether a value is a name with its packages: `org.acme.Server`, `com.acme.mail/.Main`."""
+    return value.count(".") > 1 and _FULL_NAME.match(value) is not None

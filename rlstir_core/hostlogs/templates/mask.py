@@ -21,6 +21,7 @@ _FIRST = 0xE000
 MARK = {name: chr(_FIRST + 1 + i) for i, name in enumerate(TYPES)}
 TYPE_OF = {mark: name for name, mark in MARK.items()}
 PARAM = chr(_FIRST)  # a parameter of any type
+TRUTH = chr(_FIRST + 0xF2)  # `true` and `false` in a key: a parameter that does not make one of words beside it
 UNTYPED = dict.fromkeys((ord(mark) for mark in TYPE_OF), PARAM)
 _RESERVED = re.compile(f"[{chr(_FIRST)}-{chr(_FIRST + 0xFF)}]")
 
@@ -35,7 +36,7 @@ _PARTS = re.compile(
       (?P<literal>\\[0-7]{3}|\b[A-Z]{2,5}/\d\.\d(?![\w.]))
     | (?P<url>(?<![A-Za-z0-9])[a-zA-Z][a-zA-Z0-9+.]{1,9}://[^\s"'<>()\[\]{},;|]++)
     | (?P<uuid>(?<![0-9A-Za-z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9A-Za-z]))
-    | (?P<mac>(?<![0-9A-Za-z:])(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}(?![0-9A-Za-z:]))
+    | (?P<mac>(?<![0-9A-Za-z:])(?:[0-9a-fA-F]{2}[:-]){5,19}[0-9a-fA-F]{2}(?![0-9A-Za-z:]))
     | (?P<time>(?<![\w.:])(?:
             (?:19|20)\d\d(?P<dash>[-/.])\d\d?(?P=dash)\d\d?
             (?:[T_ -]?\d\d[:.-]\d\d[:.-]\d\d(?:[.,]\d++)?+(?:Z|[+-]\d\d:?\d\d)?)?
@@ -67,6 +68,7 @@ _VERSION = re.compile(r"[vV]\d+(?:[.-]\d+)+$", re.ASCII)
 _SOFT = re.compile(r"(?:[A-Za-z]+\d{0,2}|\d(?=$))$", re.ASCII)  # a segment that need not be a parameter
 SOFT = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]+)\d{1,2}(?![A-Za-z0-9])", re.ASCII)
 _HEX = re.compile(r"(?=[0-9]*[a-fA-F])[0-9a-fA-F]{6,}$", re.ASCII)
+_ADDRESS = re.compile(r"(\w@)[0-9a-f]{6,16}$", re.ASCII)  # an object's, in letters only by chance
 _PLAIN = re.compile(r"""["'(\[{<=:#]*+(?:\d++)["')\]}>,.;:]*+$""", re.ASCII)
 _DIGIT_RUN = re.compile(r"\d+", re.ASCII)
 _LONG = 1024  # a longer token is a payload: a parameter
@@ -123,7 +125,7 @@ def _is_host(text: str) -> bool:
 def _run(text: str) -> str:
     """Letters and digits joined by `_ . - ~ + @ $`: a leading part without digits is kept."""
     if not _DIGITS.search(text):
-        return text
+        return _ADDRESS.sub(r"\g<1>" + MARK["hex"], text) if "@" in text else text
     if _NUMBER.match(text) or _HEX.match(text):
         return MARK["number" if _NUMBER.match(text) else "hex"]
     if (unit := _WITH_UNIT.match(text)) and unit[1] in _UNITS:
@@ -132,7 +134,8 @@ def _run(text: str) -> str:
         return named[1] + MARK["number"]
     parts = _SEGMENTS.findall(text)
     if all(_SOFT.match(part) for part in parts if part[0].isalnum()) and not parts[-1].isdigit():
-        return text
+        # `ssh2` is a word and `R00-M1` a place
+        return text if sum(1 for part in parts if part[-1].isdigit()) < 2 else MARK["id"]
     at = next(i for i, part in enumerate(parts) if _DIGITS.search(part))
     before, rest = "".join(parts[:at]), "".join(parts[at:])
     if before.endswith(("_-", "_+")):  # the sign belongs to the number

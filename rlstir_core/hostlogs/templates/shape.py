@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from rlstir_core.hostlogs.templates.mask import MARK, PARAM, SOFT, TYPE_OF, UNTYPED, words
+from rlstir_core.hostlogs.templates.mask import MARK, PARAM, SOFT, TRUTH, TYPE_OF, UNTYPED, words
 
 _MARKS = f"{PARAM}-{max(TYPE_OF)}"
 _PIECES = re.compile(
@@ -25,6 +25,7 @@ _SIZES = words("B KB MB GB TB K M G T kB KiB MiB GiB TiB")
 _TRUTH = words("true false True False TRUE FALSE")
 _SPANS = words("ms us sec secs second seconds min mins minute minutes hour hours day days s m h")
 _FOLDED = _SIZES | _SPANS | {":"}
+_OBJECT = 40  # columns that an object may take
 ANY_SIZE = chr(ord(PARAM) + 0xF0)  # a unit of size in a key: `KB` and `MB` are one
 _UNITS = _SIZES | _SPANS | {ANY_SIZE, "%", "bytes", "byte"}
 _DATES = words(
@@ -81,7 +82,7 @@ def _pieces(tokens: Sequence[str], spaces: Sequence[str] | None) -> list[Piece]:
 def key_of(piece: str) -> str:
     """The piece with untyped parameters, and with truth values and words that end in a digit or two masked as well."""
     if piece in _TRUTH:
-        return PARAM
+        return TRUTH
     key = piece.translate(UNTYPED)
     if not any(map(str.isdigit, key)):
         return key
@@ -97,6 +98,8 @@ def _fold(tokens: Sequence[str], spaces: Sequence[str] | None) -> tuple[list[str
         folded = token if token.isascii() else _GLUED_LIST.sub(_first_of, token)
         core = folded.strip(_EDGES)
         untyped = core.translate(UNTYPED)
+        if PARAM in untyped and not core.isalpha():
+            untyped = SOFT.sub(rf"\g<1>{PARAM}", untyped)  # `r01=` and `r02=`
         if PARAM in untyped and untyped == before:
             # the list goes on: what closed the item before falls away, what closes this one stays
             made[-1] = made[-1].rstrip(_EDGES) + folded[folded.index(core) + len(core) :]
@@ -154,11 +157,14 @@ def _units(pieces: list[Piece]) -> list[Piece]:
 
 
 def _optional(pieces: list[Piece]) -> list[Piece]:
-    """A value in brackets of its own belongs to the piece before: lines with and without it are compared as one."""
+    """A value in brackets of its own, and what an object holds (`Window{1f u0 Bar}`), belong to the piece before.
+
+    Lines with and without them are compared as one.
+    """
     made: list[Piece] = []
     i = 0
     while i < len(pieces):
-        end = _bracketed(pieces, i) if pieces[i].key == "(" else 0
+        end = _bracketed(pieces, i) if pieces[i].key == "(" else _object(pieces, i) if pieces[i].key == "{" else 0
         if end and made and not made[-1].behind:
             made[-1] = made[-1]._replace(behind=tuple(pieces[i:end]))
             i = end
@@ -177,6 +183,18 @@ def _bracketed(pieces: list[Piece], i: int) -> int:
             inner = [piece.key for piece in pieces[i + 1 : end]]
             valued = inner[0] == PARAM or (inner[0].endswith("%") and inner[0][0] == PARAM)
             return end + 1 if valued and _UNITS.issuperset(inner[1:]) else 0
+    return 0
+
+
+def _object(pieces: list[Piece], i: int) -> int:
+    """Where the braces that open at `i`, right behind a name, close; 0 where they do not, or stand alone."""
+    if pieces[i].space or not i or not pieces[i - 1].key[-1].isalnum():
+        return 0
+    depth = 0
+    for end in range(i, min(i + _OBJECT, len(pieces))):
+        depth += (pieces[end].key == "{") - (pieces[end].key == "}")
+        if not depth:
+            return end + 1
     return 0
 
 

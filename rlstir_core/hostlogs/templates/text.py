@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterable, Sequence
 
 from rlstir_core.hostlogs.templates.keys import Key
-from rlstir_core.hostlogs.templates.mask import PARAM, TYPE_OF
+from rlstir_core.hostlogs.templates.mask import PARAM, TRUTH, TYPE_OF
 from rlstir_core.hostlogs.templates.shape import Piece, Shape, aligned, key_of
 
 ANY = "<*>"
 _MARKED = re.compile(f"[{min(TYPE_OF)}-{max(TYPE_OF)}]")
-_ALL_MARKS = frozenset((*TYPE_OF, PARAM))
+_ALL_MARKS = frozenset((*TYPE_OF, PARAM, TRUTH))
 
 
 def text_of(shapes: list[Shape], cover: Key) -> tuple[str, list[list[str]]]:
@@ -59,12 +59,16 @@ def _column(column: Sequence[Piece], parts: list[str], kinds: list[set[str]]) ->
 
 
 def _behind(found: Sequence[tuple[Piece, ...]], parts: list[str], kinds: list[set[str]]) -> None:
-    """A bracketed value: written out where all lines have it, else a parameter that may be empty."""
-    if all(found) and len({len(pieces) for pieces in found}) == 1:
+    """What is in brackets: written out where all lines have it, else a parameter that may be empty."""
+    if not all(found):
+        _param(parts, kinds, {_kind_of(pieces[1].text) if len(pieces) == 3 else "text" for pieces in found if pieces})
+    elif len({len(pieces) for pieces in found}) == 1:
         for column in zip(*found, strict=True):
             _column(column, parts, kinds)
-        return
-    _param(parts, kinds, {_kind_of(pieces[1].text) for pieces in found if pieces})
+    else:
+        parts.append(found[0][0].space + found[0][0].text)
+        _param(parts, kinds, {"text"})
+        parts.append(found[0][-1].text)
 
 
 def _quote_of(texts: set[str]) -> str:
@@ -87,7 +91,7 @@ def _kinds_in(text: str, pattern: str) -> list[str]:
     """The types of a piece's parameters, as many as the pattern has; a masked digit of a word is a number."""
     n = sum(character in _ALL_MARKS for character in pattern)
     own = [TYPE_OF[character] for character in text if character in TYPE_OF]
-    if len(own) < n and pattern == PARAM:
+    if len(own) < n and pattern in (PARAM, TRUTH):
         return ["word"]
     return own if len(own) == n else [*own, *["number"] * n][:n]
 
