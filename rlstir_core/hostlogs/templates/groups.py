@@ -107,24 +107,27 @@ def _contexts(keys: list[Key]) -> dict[tuple[int, int], dict[str, Key]]:
     seen: set[int] = set()
     again: set[int] = set()
     for key in keys:
-        hashes = [hash((i, value)) for i, value in enumerate(key)]
-        total = len(key) + sum(hashes)
-        for i, one in enumerate(hashes):
-            context = hash((i, total - one))
-            if context in seen:
-                again.add(context)
-            seen.add(context)
+        hashes = _without_each(key)
+        again.update(seen.intersection(hashes))
+        seen.update(hashes)
     found: dict[tuple[int, int], dict[str, Key]] = defaultdict(dict)
     if not again:
         return found
     for key in keys:
-        hashes = [hash((i, value)) for i, value in enumerate(key)]
-        total = len(key) + sum(hashes)
-        for i, one in enumerate(hashes):
-            value = key[i]
-            if hash((i, total - one)) in again and (len(value) > 1 or value == PARAM or value.isalnum()):
-                found[i, total - one][value] = key
+        hashes = _without_each(key)
+        if again.isdisjoint(hashes):
+            continue
+        for i, (context, value) in enumerate(zip(hashes, key, strict=True)):
+            if context in again and (len(value) > 1 or value == PARAM or value.isalnum()):
+                found[i, context][value] = key
     return {place: values for place, values in found.items() if len(values) > 1}
+
+
+def _without_each(key: Key) -> list[int]:
+    """For every column a hash of all other columns and their places."""
+    hashes = list(map(hash, enumerate(key)))
+    total = len(key) + sum(hashes)
+    return [total - one for one in hashes]
 
 
 def _varies(place: int, values: dict[str, Key]) -> bool:

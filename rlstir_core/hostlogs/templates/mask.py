@@ -69,8 +69,10 @@ _SOFT = re.compile(r"(?:[A-Za-z]+\d{0,2}|\d(?=$))$", re.ASCII)  # a segment that
 SOFT = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]+)\d{1,2}(?![A-Za-z0-9])", re.ASCII)
 _HEX = re.compile(r"(?=[0-9]*[a-fA-F])[0-9a-fA-F]{6,}$", re.ASCII)
 _ADDRESS = re.compile(r"(\w@)[0-9a-f]{6,16}$", re.ASCII)  # an object's, in letters only by chance
-_PLAIN = re.compile(r"""["'(\[{<=:#]*+(?:\d++)["')\]}>,.;:]*+$""", re.ASCII)
-_DIGIT_RUN = re.compile(r"\d+", re.ASCII)
+# What most tokens are is told at once: numbers, `uid=0`, and text in which no parameter can begin.
+_PLAIN = re.compile(r"""(?:["'(\[{<=:#]|[A-Za-z]++[=:])*+\d++(?:\.\d++)?+["')\]}>,.;:]*+$""", re.ASCII)
+_DIGIT_RUN = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_NO_PARAMETER = re.compile(r"[^0-9/\\.@:]*+:?[^0-9/\\.@:]*+\.*+$", re.ASCII)
 _LONG = 1024  # a longer token is a payload: a parameter
 
 
@@ -88,12 +90,12 @@ class Masks(dict[str, str]):
 
 def mask(token: str) -> str:
     """The token with every parameter that it shows by itself replaced by the mark of its type."""
-    if token.isalpha() and token.isascii():
-        return token
     if len(token) > _LONG or (not token.isascii() and _RESERVED.search(token)):
         return MARK["text"]
     if _PLAIN.match(token):
         return _DIGIT_RUN.sub(MARK["number"], token)
+    if _NO_PARAMETER.match(token):
+        return token
     return _PARTS.sub(_part, token)
 
 

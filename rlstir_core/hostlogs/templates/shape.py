@@ -95,12 +95,14 @@ def _fold(tokens: Sequence[str], spaces: Sequence[str] | None) -> tuple[list[str
     gaps: list[str] = []
     before = ""
     for i, token in enumerate(tokens):
-        folded = token if token.isascii() else _GLUED_LIST.sub(_first_of, token)
-        core = folded.strip(_EDGES)
-        untyped = core.translate(UNTYPED)
-        if PARAM in untyped and not core.isalpha():
-            untyped = SOFT.sub(rf"\g<1>{PARAM}", untyped)  # `r01=` and `r02=`
-        if PARAM in untyped and untyped == before:
+        folded, untyped = token, ""
+        if not token.isascii():
+            folded = _GLUED_LIST.sub(_first_of, token)
+            core = folded.strip(_EDGES)
+            untyped = core.translate(UNTYPED)
+            if len(untyped) > 1:
+                untyped = SOFT.sub(rf"\g<1>{PARAM}", untyped)  # `r01=` and `r02=`
+        if untyped == before and PARAM in untyped:
             # the list goes on: what closed the item before falls away, what closes this one stays
             made[-1] = made[-1].rstrip(_EDGES) + folded[folded.index(core) + len(core) :]
             continue

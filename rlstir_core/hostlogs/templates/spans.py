@@ -25,11 +25,19 @@ Context = tuple[int, int, int]  # columns around a stretch, hash before it, hash
 
 def spans(keys: list[Key]) -> dict[Key, Key]:
     """Stretches of one to some words that vary between equal beginnings and ends: names and texts of several words."""
+    begun: Counter[int] = Counter()
+    ended: Counter[int] = Counter()
+    for key in keys:
+        if len(key) <= _SPAN_COLUMNS:
+            heads, tails = _ends(key)
+            begun.update(heads)
+            ended.update(tails)
+    few = {one for counts in (begun, ended) for one, n in counts.items() if n >= _FEW}
     seen: Counter[Context] = Counter()
     for key in keys:
         if len(seen) > _CONTEXTS:
             break
-        seen.update(context for context, _, _ in _stretches(key))
+        seen.update(context for context, _, _ in _stretches(key, few))
     # where one word is a parameter already, few texts of several words are enough
     known = {
         (len(key) - 1, heads[i], tails[len(key) - i - 1])
@@ -41,7 +49,7 @@ def spans(keys: list[Key]) -> dict[Key, Key]:
     }
     contexts: dict[Context, dict[tuple[int, Key], int]] = defaultdict(dict)
     for number, key in enumerate(keys):
-        for context, i, j in _stretches(key):
+        for context, i, j in _stretches(key, few):
             if seen.get(context, 0) >= _FEW:
                 contexts[context][number, key[i:j]] = i
     made: dict[Key, Key] = {}
@@ -118,8 +126,11 @@ def _ends(key: Key) -> tuple[list[int], list[int]]:
     return heads, tails
 
 
-def _stretches(key: Key) -> Iterator[tuple[Context, int, int]]:
-    """((columns around it, hash before it, hash behind it), begin, end) of every stretch that may be a name or text."""
+def _stretches(key: Key, few: set[int]) -> Iterator[tuple[Context, int, int]]:
+    """((columns around it, hash before it, hash behind it), begin, end) of every stretch that may be a name or text.
+
+    What stands before and behind it is among `few`: that of some other lines.
+    """
     if len(key) > _SPAN_COLUMNS:
         return
     heads, tails = _ends(key)
@@ -128,12 +139,12 @@ def _stretches(key: Key) -> Iterator[tuple[Context, int, int]]:
         words.append(words[-1] + is_word(value))
     named = [_in_name(value) for value in key]
     for i in range(len(key)):
-        if key[i] in _JOINING:
+        if heads[i] not in few or key[i] in _JOINING:
             continue
         for j in range(i + 1, min(len(key), i + _SPAN) + 1):
             if not named[j - 1]:
                 break
-            if key[j - 1] not in _JOINING and words[i] + words[-1] - words[j] >= 2:
+            if tails[len(key) - j] in few and key[j - 1] not in _JOINING and words[i] + words[-1] - words[j] >= 2:
                 yield (len(key) - j + i, heads[i], tails[len(key) - j]), i, j
 
 

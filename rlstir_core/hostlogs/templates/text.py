@@ -45,6 +45,9 @@ def _column(column: Sequence[Piece], parts: list[str], kinds: list[set[str]]) ->
     if space:
         parts.append(space)
     texts = {piece.text for piece in column}
+    if len(texts) == 1 and column[0].text.isascii():
+        parts.append(column[0].text)
+        return
     keys = {key_of(text) for text in texts}
     if len(texts) > 1 and len(keys) > 1:
         quote = _quote_of(texts)
