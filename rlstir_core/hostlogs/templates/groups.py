@@ -46,7 +46,14 @@ def group(keys: Sequence[Key]) -> list[Key]:
     now = {key: key for key in sorted(set(keys))}
     wide: set[Key] = set()  # templates in which a parameter takes more than one column
 
-    def apply(made: dict[Key, Key], *, all_wide: bool = False) -> list[Key]:
+    hashes = _Hashes()
+
+    def single_places(keys: list[Key]) -> dict[Key, Key]:
+        return _single_places(keys, hashes)
+
+    def apply(known: list[Key], made: dict[Key, Key], *, all_wide: bool = False) -> list[Key]:
+        if not made:
+            return known
         now.update({key: _follow(made, value) for key, value in now.items()})
         found = {_follow(made, key) for key in wide}
         found.update(new for key, new in made.items() if all_wide or len(new) < len(key))
@@ -55,16 +62,18 @@ def group(keys: Sequence[Key]) -> list[Key]:
         return sorted(set(now.values()))
 
     known = sorted(now)
-    for step in (_empty_brackets, _assigned, _single_places, _sparse, _absorb, _single_places):
-        known = apply(step(known))
-    known = apply(spans(known), all_wide=True)
-    known = apply(_single_places(known))
-    known = apply(widen(known, wide))
-    apply(_absorb(known))
+    for step in (_empty_brackets, _assigned, single_places, _sparse, _absorb, single_places):
+        known = apply(known, step(known))
+    known = apply(known, spans(known), all_wide=True)
+    known = apply(known, single_places(known))
+    known = apply(known, widen(known, wide))
+    apply(known, _absorb(known))
     return [now[key] for key in keys]
 
 
 def _follow(made: dict[Key, Key], key: Key) -> Key:
+    if key not in made:
+        return key
     for _ in range(4 * _ROUNDS):
         after = made.get(key, key)
         if after == key:
@@ -73,11 +82,13 @@ def _follow(made: dict[Key, Key], key: Key) -> Key:
     return key
 
 
-def _single_places(keys: list[Key]) -> dict[Key, Key]:
+def _single_places(keys: list[Key], hashes: _Hashes) -> dict[Key, Key]:
     """Places where many values stand in an otherwise equal line."""
     made: dict[Key, Key] = {}
+    if keys == hashes.settled:
+        return made
     for _ in range(_ROUNDS):
-        contexts = _contexts(keys)
+        contexts = _contexts(keys, hashes)
         places: dict[Key, set[int]] = defaultdict(set)
         for (i, _), values in contexts.items():
             if _varies(i, values):
@@ -96,38 +107,61 @@ def _single_places(keys: list[Key]) -> dict[Key, Key]:
         if after == keys:
             break
         keys = sorted(set(after))
+    else:
+        return {key: _follow(made, key) for key in made}
+    hashes.settled = keys
     return {key: _follow(made, key) for key in made}
 
 
-def _contexts(keys: list[Key]) -> dict[tuple[int, int], dict[str, Key]]:
+def _contexts(keys: list[Key], hashes: _Hashes) -> dict[tuple[int, int], dict[str, Key]]:
     """(place, hash of all else) -> value -> key, where more than one value stands in the place.
 
     A first pass over the hashes tells which are worth keeping, so that hostile logs take no memory.
     """
     seen: set[int] = set()
     again: set[int] = set()
-    for key in keys:
-        hashes = _without_each(key)
-        again.update(seen.intersection(hashes))
-        seen.update(hashes)
+    near = _near(keys)
+    for key, columns in near:
+        without = hashes[key][columns]
+        again.update(seen.intersection(without))
+        seen.update(without)
     found: dict[tuple[int, int], dict[str, Key]] = defaultdict(dict)
     if not again:
         return found
-    for key in keys:
-        hashes = _without_each(key)
-        if again.isdisjoint(hashes):
+    for key, columns in near:
+        without = hashes[key][columns]
+        if again.isdisjoint(without):
             continue
-        for i, (context, value) in enumerate(zip(hashes, key, strict=True)):
+        for i, (context, value) in enumerate(zip(without, key[columns], strict=True), columns.start):
             if context in again and (len(value) > 1 or value == PARAM or value.isalnum()):
                 found[i, context][value] = key
     return {place: values for place, values in found.items() if len(values) > 1}
 
 
-def _without_each(key: Key) -> list[int]:
-    """For every column a hash of all other columns and their places."""
-    hashes = list(map(hash, enumerate(key)))
-    total = len(key) + sum(hashes)
-    return [total - one for one in hashes]
+def _near(keys: list[Key]) -> list[tuple[Key, slice]]:
+    """The keys that may differ from another in one column, and the columns where: the other half is equal."""
+    halves = [(len(key), len(key) // 2) for key in keys]
+    begun = [(n, key[:half]) for key, (n, half) in zip(keys, halves, strict=True)]
+    ended = [(n, key[half:]) for key, (n, half) in zip(keys, halves, strict=True)]
+    n_begun, n_ended = Counter(begun), Counter(ended)
+    found = []
+    for key, (n, half), one, two in zip(keys, halves, begun, ended, strict=True):
+        start, stop = (0 if n_ended[two] > 1 else half), (n if n_begun[one] > 1 else half)
+        if start < stop:
+            found.append((key, slice(start, stop)))
+    return found
+
+
+class _Hashes(dict[Key, list[int]]):
+    """Key -> for every column a hash of all other columns and their places."""
+
+    settled: Sequence[Key] = ()  # keys in which no place varies
+
+    def __missing__(self, key: Key) -> list[int]:
+        hashes = list(map(hash, enumerate(key)))
+        total = len(key) + sum(hashes)
+        self[key] = made = [total - one for one in hashes]
+        return made
 
 
 def _varies(place: int, values: dict[str, Key]) -> bool:
@@ -161,14 +195,19 @@ def _sparse(keys: list[Key]) -> dict[Key, Key]:
     """Shapes that share their frequent words, and differ in several rare ones."""
     if len(keys) < _SPARSE:
         return {}
-    support: Counter[tuple[int, int, str]] = Counter()
+    by_length: dict[int, list[Key]] = defaultdict(list)
     for key in keys:
-        support.update((len(key), i, value) for i, value in enumerate(key))
+        by_length[len(key)].append(key)
     shared: dict[Key, list[Key]] = defaultdict(list)
-    for key in keys:
-        n = len(key)
-        frame = tuple(v if support[n, i, v] >= _SPARSE or not can_vary(v) else "" for i, v in enumerate(key))
-        shared[frame].append(key)
+    for alike in by_length.values():
+        if len(alike) < _SPARSE:
+            continue
+        support: Counter[tuple[int, str]] = Counter()
+        for key in alike:
+            support.update(enumerate(key))
+        for key in alike:
+            frame = tuple(at[1] if support[at] >= _SPARSE or not can_vary(at[1]) else "" for at in enumerate(key))
+            shared[frame].append(key)
     made: dict[Key, Key] = {}
     for frame, members in shared.items():
         if len(members) < _SPARSE:
@@ -232,11 +271,13 @@ def _around(key: Key, i: int, end: int) -> tuple[int, str, tuple[str, ...], int]
 
 def _is_value(key: Key, i: int) -> bool:
     """Whether one word stands behind `=`, or alone within quotes, or is a name with its packages."""
-    if not can_vary(key[i]) or " " in key[i]:
+    value = key[i]
+    assigned = key[i - 1] == "="
+    if not (assigned or value[0] in "\"'" or value.count(".") > 1) or not can_vary(value) or " " in value:
         return False
-    if is_full_name(key[i]):
+    if is_full_name(value):
         return key[i + 1 : i + 2] not in (("=",), (":",), ("(",))
-    return key[i - 1] == "=" or (is_quoted(key[i]) and not _names_a_field(key, i))
+    return assigned or (is_quoted(value) and not _names_a_field(key, i))
 
 
 def _names_a_field(key: Key, i: int) -> bool:

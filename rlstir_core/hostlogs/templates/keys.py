@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from rlstir_core.hostlogs.templates.mask import PARAM, words
 
@@ -48,11 +49,13 @@ def closed(key: Sequence[str]) -> Key:
     return tuple(made)
 
 
+@lru_cache(maxsize=1 << 16)
 def is_word(value: str) -> bool:
     """Whether a value is text without a parameter."""
     return PARAM not in value and any(map(str.isalpha, value))
 
 
+@lru_cache(maxsize=1 << 16)
 def can_vary(value: str) -> bool:
     """Whether a value has a letter: delimiters never are parameters."""
     return any(map(str.isalpha, value))

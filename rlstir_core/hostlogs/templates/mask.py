@@ -59,19 +59,24 @@ _PARTS = re.compile(
     """,
     re.VERBOSE | re.ASCII,
 )
-_SEGMENTS = re.compile(r"[_.\-~+@$]+|[A-Za-z0-9]+")
 _DIGITS = re.compile(r"\d")
 _NUMBER = re.compile(r"[-+]?\d+(?:[.]\d+)*$", re.ASCII)
 _WITH_UNIT = re.compile(r"[-+]?\d+(?:\.\d+)?([A-Za-z]+)$", re.ASCII)
 _NAMED_NUMBER = re.compile(r"([A-Za-z]+)\d{3,}$", re.ASCII)
 _VERSION = re.compile(r"[vV]\d+(?:[.-]\d+)+$", re.ASCII)
-_SOFT = re.compile(r"(?:[A-Za-z]+\d{0,2}|\d(?=$))$", re.ASCII)  # a segment that need not be a parameter
+_JOINT = r"[_.\-~+@$]"
+# segments that need not be parameters
+_SOFT_RUN = re.compile(rf"[-+]?(?:(?:[A-Za-z]+\d{{0,2}}|\d){_JOINT}++)*+[A-Za-z]+\d{{0,2}}$", re.ASCII)
+_ENDS_IN_DIGIT = re.compile(r"\d(?![A-Za-z0-9])", re.ASCII)
+_LEADING = re.compile(rf"[-+]?(?:[A-Za-z]++{_JOINT}++)*+", re.ASCII)  # up to the first segment with a digit
 SOFT = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]+)\d{1,2}(?![A-Za-z0-9])", re.ASCII)
 _HEX = re.compile(r"(?=[0-9]*[a-fA-F])[0-9a-fA-F]{6,}$", re.ASCII)
 _ADDRESS = re.compile(r"(\w@)[0-9a-f]{6,16}$", re.ASCII)  # an object's, in letters only by chance
 # What most tokens are is told at once: numbers, `uid=0`, and text in which no parameter can begin.
-_PLAIN = re.compile(r"""(?:["'(\[{<=:#]|[A-Za-z]++[=:])*+\d++(?:\.\d++)?+["')\]}>,.;:]*+$""", re.ASCII)
+_PLAIN = re.compile(r"""(?:["'(\[{<=:#]*+|[A-Za-z]++[=:])\d++(?:\.\d++)?+["')\]}>,.;:]*+$""", re.ASCII)
 _DIGIT_RUN = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_ENDPOINT = re.compile(r"(/?)\d{1,3}(?:\.\d{1,3}){3}(?:(:)\d++)?+([,.:]?)$", re.ASCII)
+_NUMBERED = re.compile(r"([A-Za-z]++_)[-+]?\d++([,.:]?)$", re.ASCII)  # `blk_-42`
 _NO_PARAMETER = re.compile(r"[^0-9/\\.@:]*+:?[^0-9/\\.@:]*+\.*+$", re.ASCII)
 _LONG = 1024  # a longer token is a payload: a parameter
 
@@ -96,6 +101,11 @@ def mask(token: str) -> str:
         return _DIGIT_RUN.sub(MARK["number"], token)
     if _NO_PARAMETER.match(token):
         return token
+    if found := _ENDPOINT.match(token):
+        slash, colon, end = found.groups()
+        return f"{slash}{MARK['ip']}{colon}{MARK['number']}{end}" if colon else f"{slash}{MARK['ip']}{end}"
+    if found := _NUMBERED.match(token):
+        return f"{found[1]}{MARK['number']}{found[2]}"
     return _PARTS.sub(_part, token)
 
 
@@ -128,18 +138,20 @@ def _run(text: str) -> str:
     """Letters and digits joined by `_ . - ~ + @ $`: a leading part without digits is kept."""
     if not _DIGITS.search(text):
         return _ADDRESS.sub(r"\g<1>" + MARK["hex"], text) if "@" in text else text
-    if _NUMBER.match(text) or _HEX.match(text):
-        return MARK["number" if _NUMBER.match(text) else "hex"]
+    if _NUMBER.match(text):
+        return MARK["number"]
+    if _HEX.match(text):
+        return MARK["hex"]
     if (unit := _WITH_UNIT.match(text)) and unit[1] in _UNITS:
         return MARK["number"] + unit[1]
     if named := _NAMED_NUMBER.match(text):
         return named[1] + MARK["number"]
-    parts = _SEGMENTS.findall(text)
-    if all(_SOFT.match(part) for part in parts if part[0].isalnum()) and not parts[-1].isdigit():
+    if _SOFT_RUN.match(text):
         # `ssh2` is a word and `R00-M1` a place
-        return text if sum(1 for part in parts if part[-1].isdigit()) < 2 else MARK["id"]
-    at = next(i for i, part in enumerate(parts) if _DIGITS.search(part))
-    before, rest = "".join(parts[:at]), "".join(parts[at:])
+        return text if len(_ENDS_IN_DIGIT.findall(text)) < 2 else MARK["id"]
+    leading = _LEADING.match(text)
+    before = leading.group() if leading else ""
+    rest = text[len(before) :]
     if before.endswith(("_-", "_+")):  # the sign belongs to the number
         before = before[:-1]
     if _VERSION.match(rest):  # `v6.1`

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from rlstir_core.hostlogs.templates.mask import MARK, PARAM, SOFT, TRUTH, TYPE_OF, UNTYPED, words
@@ -60,11 +61,26 @@ def shape_of(tokens: Sequence[str], spaces: Sequence[str] | None) -> Shape:
 
 
 def _pieces(tokens: Sequence[str], spaces: Sequence[str] | None) -> list[Piece]:
-    if spaces is None:
-        text = " ".join(tokens)
-    else:
-        text = "".join(part for pair in zip(tokens, [*spaces, ""], strict=True) for part in pair)
-    made, end = [], 0
+    if spaces is not None:
+        return _split("".join(part for pair in zip(tokens, [*spaces, ""], strict=True) for part in pair))
+    text = " ".join(tokens)
+    if '"' in text or "'" in text:
+        return _split(text)
+    made = list(chain.from_iterable(map(_pieces_of, tokens)))
+    if made:
+        made[0] = made[0]._replace(space="")
+    return made
+
+
+@lru_cache(maxsize=1 << 14)
+def _pieces_of(token: str) -> tuple[Piece, ...]:
+    """The pieces of one token without quotes, behind a blank."""
+    return tuple(_split(" " + token))
+
+
+def _split(text: str) -> list[Piece]:
+    made: list[Piece] = []
+    end = 0
     for found in _PIECES.finditer(text):
         piece = found.group()
         start, after = found.span()
@@ -163,6 +179,8 @@ def _optional(pieces: list[Piece]) -> list[Piece]:
 
     Lines with and without them are compared as one.
     """
+    if not any(piece.key == "(" or piece.key == "{" for piece in pieces):
+        return pieces
     made: list[Piece] = []
     i = 0
     while i < len(pieces):

@@ -20,6 +20,7 @@ _COVERS = 200  # templates of such stretches that are compared with all others
 _JOINING = frozenset([",", "-", "&", "+", "/"])
 _PAIRS = frozenset({("[", "]"), ("(", ")"), ("{", "}"), ("<", ">")})
 
+Ends = tuple[list[int], list[int]]  # hashes of a key's first columns, and of its last
 Context = tuple[int, int, int]  # columns around a stretch, hash before it, hash behind it
 
 
@@ -27,29 +28,29 @@ def spans(keys: list[Key]) -> dict[Key, Key]:
     """Stretches of one to some words that vary between equal beginnings and ends: names and texts of several words."""
     begun: Counter[int] = Counter()
     ended: Counter[int] = Counter()
-    for key in keys:
-        if len(key) <= _SPAN_COLUMNS:
-            heads, tails = _ends(key)
-            begun.update(heads)
-            ended.update(tails)
+    ends = {key: _ends(key) for key in keys if len(key) <= _SPAN_COLUMNS}
+    for heads, tails in ends.values():
+        begun.update(heads)
+        ended.update(tails)
     few = {one for counts in (begun, ended) for one, n in counts.items() if n >= _FEW}
     seen: Counter[Context] = Counter()
-    for key in keys:
+    stretches = {}
+    for key, each in ends.items():
         if len(seen) > _CONTEXTS:
             break
-        seen.update(context for context, _, _ in _stretches(key, few))
+        stretches[key] = found = list(_stretches(key, each, few))
+        seen.update(context for context, _, _ in found)
     # where one word is a parameter already, few texts of several words are enough
     known = {
         (len(key) - 1, heads[i], tails[len(key) - i - 1])
-        for key in keys
-        if PARAM in key and len(key) <= _SPAN_COLUMNS
-        for heads, tails in [_ends(key)]
+        for key, (heads, tails) in ends.items()
+        if PARAM in key
         for i, value in enumerate(key)
         if value == PARAM
     }
     contexts: dict[Context, dict[tuple[int, Key], int]] = defaultdict(dict)
     for number, key in enumerate(keys):
-        for context, i, j in _stretches(key, few):
+        for context, i, j in stretches.get(key, ()):
             if seen.get(context, 0) >= _FEW:
                 contexts[context][number, key[i:j]] = i
     made: dict[Key, Key] = {}
@@ -116,7 +117,7 @@ def _takes_more(key: Key, at: int, spanned: set[Key]) -> bool:
     return key in spanned or key[at - 1 : at + 2] == ("[", PARAM, "]")
 
 
-def _ends(key: Key) -> tuple[list[int], list[int]]:
+def _ends(key: Key) -> Ends:
     """Hashes of the first n columns, and of the last n, for every n."""
     heads, tails = [0], [0]
     for value in key:
@@ -126,20 +127,18 @@ def _ends(key: Key) -> tuple[list[int], list[int]]:
     return heads, tails
 
 
-def _stretches(key: Key, few: set[int]) -> Iterator[tuple[Context, int, int]]:
+def _stretches(key: Key, ends: Ends, few: set[int]) -> Iterator[tuple[Context, int, int]]:
     """((columns around it, hash before it, hash behind it), begin, end) of every stretch that may be a name or text.
 
     What stands before and behind it is among `few`: that of some other lines.
     """
-    if len(key) > _SPAN_COLUMNS:
-        return
-    heads, tails = _ends(key)
+    heads, tails = ends
     words = [0]
     for value in key:
         words.append(words[-1] + is_word(value))
     named = [_in_name(value) for value in key]
     for i in range(len(key)):
-        if heads[i] not in few or key[i] in _JOINING:
+        if heads[i] not in few or not named[i] or key[i] in _JOINING:
             continue
         for j in range(i + 1, min(len(key), i + _SPAN) + 1):
             if not named[j - 1]:
