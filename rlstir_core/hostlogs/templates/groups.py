@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 
 from rlstir_core.hostlogs.templates.keys import (
     NAMING,
@@ -228,7 +229,7 @@ def _assigned(keys: list[Key]) -> dict[Key, Key]:
     """Values behind `=` or within quotes that vary, several at once, in otherwise equal lines."""
     frames: dict[Key, list[Key]] = defaultdict(list)
     for key in keys:
-        open_places = {i for i in range(1, len(key)) if _is_value(key, i)}
+        open_places = {i for i in range(1, len(key)) if (key[i - 1] == "=" or _stands_out(key[i])) and _is_value(key, i)}
         if open_places:
             frames[tuple("" if i in open_places else value for i, value in enumerate(key))].append(key)
     made = {}
@@ -269,15 +270,20 @@ def _around(key: Key, i: int, end: int) -> tuple[int, str, tuple[str, ...], int]
     return i, key[0], key[i - 1 : i], len(key) - end
 
 
+@lru_cache(maxsize=1 << 14)
+def _stands_out(value: str) -> bool:
+    """Whether a value is quoted or may be a name with its packages."""
+    return value[0] in "\"'" or value.count(".") > 1
+
+
 def _is_value(key: Key, i: int) -> bool:
     """Whether one word stands behind `=`, or alone within quotes, or is a name with its packages."""
     value = key[i]
-    assigned = key[i - 1] == "="
-    if not (assigned or value[0] in "\"'" or value.count(".") > 1) or not can_vary(value) or " " in value:
+    if not can_vary(value) or " " in value:
         return False
     if is_full_name(value):
         return key[i + 1 : i + 2] not in (("=",), (":",), ("(",))
-    return assigned or (is_quoted(value) and not _names_a_field(key, i))
+    return key[i - 1] == "=" or (is_quoted(value) and not _names_a_field(key, i))
 
 
 def _names_a_field(key: Key, i: int) -> bool:

@@ -33,7 +33,8 @@ _UNITS = words(
 # Every alternative begins where a run of its characters begins, and repeats possessively: one pass a token.
 _PARTS = re.compile(
     r"""
-      (?P<literal>\\[0-7]{3}|\b[A-Z]{2,5}/\d\.\d(?![\w.]))
+      (?P<name>[A-Za-z]++(?=[=,;(){}\[\]"']|$))
+    | (?P<literal>\\[0-7]{3}|\b[A-Z]{2,5}/\d\.\d(?![\w.]))
     | (?P<url>(?<![A-Za-z0-9])[a-zA-Z][a-zA-Z0-9+.]{1,9}://[^\s"'<>()\[\]{},;|]++)
     | (?P<uuid>(?<![0-9A-Za-z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9A-Za-z]))
     | (?P<mac>(?<![0-9A-Za-z:])(?:[0-9a-fA-F]{2}[:-]){5,19}[0-9a-fA-F]{2}(?![0-9A-Za-z:]))
@@ -111,6 +112,8 @@ def mask(token: str) -> str:
 
 def _part(found: re.Match[str]) -> str:
     kind, text = found.lastgroup, found.group()
+    if kind == "name":
+        return text
     if kind == "run":
         return _run(text)
     if kind == "literal":

@@ -55,9 +55,10 @@ def shape_of(tokens: Sequence[str], spaces: Sequence[str] | None) -> Shape:
     """The shape of a masked line; `spaces` are the runs of white space between tokens where one is not a blank."""
     tokens = _dates(tokens)
     pieces = _pieces(tokens, spaces)
-    shorter, gaps = _fold(tokens, spaces)
-    folded = pieces if len(shorter) == len(tokens) and shorter == list(tokens) else _pieces(shorter, gaps)
-    return Shape(tuple(pieces), tuple(_optional(_units(folded))))
+    folded = _pieces(*_fold(tokens, spaces)) if _may_fold(tokens) else pieces
+    compared = _optional(_units(folded))
+    whole = tuple(pieces)
+    return Shape(whole, whole if compared is pieces else tuple(compared))
 
 
 def _pieces(tokens: Sequence[str], spaces: Sequence[str] | None) -> list[Piece]:
@@ -103,6 +104,17 @@ def key_of(piece: str) -> str:
     if not any(map(str.isdigit, key)):
         return key
     return SOFT.sub(rf"\g<1>{PARAM}", key)
+
+
+def _may_fold(tokens: Sequence[str]) -> bool:
+    """Whether two parameters stand side by side, or a list within a token."""
+    before = False
+    for token in tokens:
+        marked = not token.isascii()
+        if marked and (before or _GLUED_LIST.search(token)):
+            return True
+        before = marked
+    return False
 
 
 def _fold(tokens: Sequence[str], spaces: Sequence[str] | None) -> tuple[list[str], list[str] | None]:

@@ -36,6 +36,8 @@ def text_of(shapes: list[Shape], cover: Key) -> tuple[str, list[list[str]]]:
 
 def _brackets(shape: Shape) -> tuple[int, ...]:
     """The columns behind which a bracketed value stands."""
+    if shape.folded is shape.pieces:
+        return ()
     return tuple(i for i, piece in enumerate(shape.folded) if piece.behind)
 
 
