@@ -76,8 +76,16 @@ _ADDRESS = re.compile(r"(\w@)[0-9a-f]{6,16}$", re.ASCII)  # an object's, in lett
 # What most tokens are is told at once: numbers, `uid=0`, and text in which no parameter can begin.
 _PLAIN = re.compile(r"""(?:["'(\[{<=:#]*+|[A-Za-z]++[=:])\d++(?:\.\d++)?+["')\]}>,.;:]*+$""", re.ASCII)
 _DIGIT_RUN = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
-_ENDPOINT = re.compile(r"(/?)\d{1,3}(?:\.\d{1,3}){3}(?:(:)\d++)?+([,.:]?)$", re.ASCII)
-_NUMBERED = re.compile(r"([A-Za-z]++_)[-+]?\d++([,.:]?)$", re.ASCII)  # `blk_-42`
+_WHOLE = re.compile(
+    r"""(["'(\[{<]*+)(?:
+      (/?)(\d{1,3}(?:\.\d{1,3}){3})(?:(:)\d++)?+
+    | ([0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})
+    | (/(?!\d{1,3}(?:\.\d{1,3}){3}\b)[\w.+@%~\#$&!*/-]*[A-Za-z0-9])
+    | (0[xX][0-9a-fA-F]++|(?=[a-fA-F]*\d)(?=\d*[a-fA-F])[0-9a-fA-F]{6,}+)
+    | ([A-Za-z]++_)[-+]?\d++
+    )(["')\]}>,;:.]*+)$""",
+    re.VERBOSE | re.ASCII,
+)
 _NO_PARAMETER = re.compile(r"[^0-9/\\.@:]*+:?[^0-9/\\.@:]*+\.*+$", re.ASCII)
 _LONG = 1024  # a longer token is a payload: a parameter
 
@@ -102,11 +110,13 @@ def mask(token: str) -> str:
         return _DIGIT_RUN.sub(MARK["number"], token)
     if _NO_PARAMETER.match(token):
         return token
-    if found := _ENDPOINT.match(token):
-        slash, colon, end = found.groups()
-        return f"{slash}{MARK['ip']}{colon}{MARK['number']}{end}" if colon else f"{slash}{MARK['ip']}{end}"
-    if found := _NUMBERED.match(token):
-        return f"{found[1]}{MARK['number']}{found[2]}"
+    if found := _WHOLE.match(token):
+        opened, slash, ip, colon, uuid, path, _, name, closed = found.groups()
+        if ip:
+            return f"{opened}{slash}{MARK['ip']}{colon}{MARK['number']}{closed}" if colon else f"{opened}{slash}{MARK['ip']}{closed}"
+        if name:
+            return f"{opened}{name}{MARK['number']}{closed}"
+        return f"{opened}{MARK['uuid' if uuid else 'path' if path else 'hex']}{closed}"
     return _PARTS.sub(_part, token)
 
 
