@@ -230,6 +230,7 @@ def _assigned(keys: list[Key]) -> dict[Key, Key]:
     frames: dict[Key, list[Key]] = defaultdict(list)
     for key in keys:
         open_places = {i for i in range(1, len(key)) if (key[i - 1] == "=" or _stands_out(key[i])) and _is_value(key, i)}
+        open_places.update(_listed(key))
         if open_places:
             frames[tuple("" if i in open_places else value for i, value in enumerate(key))].append(key)
     made = {}
@@ -268,6 +269,19 @@ def _opened(key: Key) -> list[int]:
 def _around(key: Key, i: int, end: int) -> tuple[int, str, tuple[str, ...], int]:
     """What two lines with brackets in the same place share."""
     return i, key[0], key[i - 1 : i], len(key) - end
+
+
+def _listed(key: Key) -> list[int]:
+    """Words that are the values of a list of them: `current: Absent, start: Staged`."""
+    if "," not in key or key.count(":") < 2:
+        return []
+    ends = (",", ")", "]", "}", ";")
+    found = [
+        i
+        for i in range(2, len(key))
+        if key[i - 1] == ":" and is_word(key[i - 2]) and (i + 1 == len(key) or key[i + 1] in ends)
+    ]
+    return [i for i in found if can_vary(key[i]) and " " not in key[i]] if len(found) > 1 else []
 
 
 @lru_cache(maxsize=1 << 14)

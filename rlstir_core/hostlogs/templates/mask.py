@@ -51,7 +51,7 @@ _PARTS = re.compile(
         (?<=\.)(?:com|net|org|edu|gov|mil|info|biz|arpa|local|localdomain|lan|internal|
         [a-z]{2})(?![\w.-]))
     | (?P<path>(?<![\w.)\]}*])(?:~|\.\.?|[A-Za-z]:)?/(?!\d{1,3}(?:\.\d{1,3}){3}\b)[\w.+@%~\#$&!*/-]*+
-            (?:\?[\w.+%~/-]*+=[^\s"'<>()\[\]{};|]*+)?)
+            (?:\?[\w.%~+@:/$!*&=,-]*[\w/=&%-])?)
     | (?P<tree>(?<![\w./-])[\w.+@~\#$-]++(?:/[\w.+@~\#$*-]++){2,}+/?)
     | (?P<winpath>(?<![\w\\])(?:[A-Za-z]:|[\w$.{}-]++)?(?:\\{1,2}(?![0-7]{3})[\w$.{}~+@%&!*-]++)++\\?)
     | (?P<hex>(?<![0-9A-Za-z])0[xX][0-9a-fA-F]++)
@@ -113,7 +113,8 @@ def mask(token: str) -> str:
     if found := _WHOLE.match(token):
         opened, slash, ip, colon, uuid, path, _, name, closed = found.groups()
         if ip:
-            return f"{opened}{slash}{MARK['ip']}{colon}{MARK['number']}{closed}" if colon else f"{opened}{slash}{MARK['ip']}{closed}"
+            port = MARK["number"] if colon else ""
+            return f"{opened}{slash}{MARK['ip']}{colon or ''}{port}{closed}"
         if name:
             return f"{opened}{name}{MARK['number']}{closed}"
         return f"{opened}{MARK['uuid' if uuid else 'path' if path else 'hex']}{closed}"

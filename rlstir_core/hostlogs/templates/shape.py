@@ -18,8 +18,8 @@ _PIECES = re.compile(
     r"""\\[0-7]{3}|"(?![\s,;:)\]}=])[^"]*"|(?<![\w'])'[^'\s][^']{0,80}'(?!\w)|[^\s=:,;()\[\]{}"'|<>]+|\S"""
 )
 # A quoted text that begins with a command: `"GET /a HTTP/1.1"`. Its words are compared one by one.
-_COMMAND = re.compile(f'"[A-Z]{{2,}} [^{_MARKS}]*[{_MARKS}]')
-_WITHIN = re.compile(r"""(\s*)([^\s=:,;()\[\]{}'|<>]+|\S)""")
+_COMMAND = re.compile(f'["\'][A-Z]{{2,}} [^{_MARKS}]*[{_MARKS}]')
+_WITHIN = re.compile(r"""(\s*)([^\s=:,;()\[\]{}"'|<>]+|\S)""")
 _GLUED_LIST = re.compile(f"[{_MARKS}](?:[,;|][{_MARKS}])+")
 _EDGES = "[](){}<>,;\"'"
 _SIZES = words("B KB MB GB TB K M G T kB KiB MiB GiB TiB")
@@ -27,6 +27,7 @@ _TRUTH = words("true false True False TRUE FALSE")
 _SPANS = words("ms us sec secs second seconds min mins minute minutes hour hours day days s m h")
 _FOLDED = _SIZES | _SPANS | {":"}
 _OBJECT = 40  # columns that an object may take
+_GLUED = 8  # columns that colons join to one
 ANY_SIZE = chr(ord(PARAM) + 0xF0)  # a unit of size in a key: `KB` and `MB` are one
 _UNITS = _SIZES | _SPANS | {ANY_SIZE, "%", "bytes", "byte"}
 _DATES = words(
@@ -35,13 +36,16 @@ _DATES = words(
 )
 
 
+BEHIND = (":", "{", "(")  # what begins that which may stand behind a piece
+
+
 class Piece(NamedTuple):
     """One column of a line: its text as read (parameters typed), its key, and whether white space stands before it."""
 
     text: str
     key: str
     space: str
-    behind: tuple[Piece, ...] = ()  # a bracketed value that may stand behind it: `( 1.2 KB )`
+    behind: tuple[tuple[Piece, ...], ...] = ()  # what may stand behind it: `:80`, `{1f u0}`, ` (1.2 KB)`, in this order
 
 
 class Shape(NamedTuple):
@@ -56,7 +60,12 @@ def shape_of(tokens: Sequence[str], spaces: Sequence[str] | None) -> Shape:
     tokens = _dates(tokens)
     pieces = _pieces(tokens, spaces)
     folded = _pieces(*_fold(tokens, spaces)) if _may_fold(tokens) else pieces
-    compared = _optional(_units(folded))
+    compared = folded
+    keys = {piece.key for piece in folded}
+    if not _FOLDED.isdisjoint(keys):
+        compared = _units(compared)
+    if "(" in keys or "{" in keys:
+        compared = _optional(compared)
     whole = tuple(pieces)
     return Shape(whole, whole if compared is pieces else tuple(compared))
 
@@ -86,10 +95,10 @@ def _split(text: str) -> list[Piece]:
         piece = found.group()
         start, after = found.span()
         gap, end = text[end:start], after
-        if piece[0] == '"' and _COMMAND.match(piece):
-            made.append(Piece('"', '"', gap))
+        if piece[0] in "\"'" and _COMMAND.match(piece):
+            made.append(Piece(piece[0], piece[0], gap))
             made.extend(Piece(word, key_of(word), space) for space, word in _WITHIN.findall(piece[1:-1]))
-            made.append(Piece('"', '"', ""))
+            made.append(Piece(piece[0], piece[0], ""))
         else:
             made.append(Piece(piece, key_of(piece), gap))
     return made
@@ -167,14 +176,13 @@ def _dated(tokens: Sequence[str], i: int) -> bool:
 
 
 def _units(pieces: list[Piece]) -> list[Piece]:
-    """`4 KB` and `3 MB` have one key, `<1 sec` is a parameter like `00:01`, and two numbers around a colon are one."""
+    """`4 KB` and `3 MB` have one key, `<1 sec` is a parameter like `00:01`, and parameters around a colon are one."""
     made: list[Piece] = []
-    if _FOLDED.isdisjoint(piece.key for piece in pieces):
-        return pieces
     for i, piece in enumerate(pieces):
         before = pieces[i - 1].key if i else ""
-        if piece.text == MARK["number"] and before == ":" and not piece.space and _ends_with_number(made):
-            made.pop()  # `12:75` is what `12:34` is
+        if piece.key == PARAM and before == ":" and not piece.space and _ends_with_parameter(made):
+            colon = made.pop()  # `1.2.3.4:80` is what `1.2.3.4` is
+            made[-1] = made[-1]._replace(behind=((*chain.from_iterable(made[-1].behind), colon, piece),))
         elif piece.key in _SIZES and before == PARAM:
             made.append(Piece(piece.text, ANY_SIZE, piece.space))
         elif piece.key in _SPANS and before == PARAM and len(made) > 1 and made[-2].key == "<":
@@ -191,14 +199,13 @@ def _optional(pieces: list[Piece]) -> list[Piece]:
 
     Lines with and without them are compared as one.
     """
-    if not any(piece.key == "(" or piece.key == "{" for piece in pieces):
-        return pieces
     made: list[Piece] = []
     i = 0
     while i < len(pieces):
         end = _bracketed(pieces, i) if pieces[i].key == "(" else _object(pieces, i) if pieces[i].key == "{" else 0
-        if end and made and not made[-1].behind:
-            made[-1] = made[-1]._replace(behind=tuple(pieces[i:end]))
+        behind = made[-1].behind if made else ()
+        if end and made and all(BEHIND.index(group[0].key) < BEHIND.index(pieces[i].key) for group in behind):
+            made[-1] = made[-1]._replace(behind=(*behind, tuple(pieces[i:end])))
             i = end
         else:
             made.append(pieces[i])
@@ -230,8 +237,10 @@ def _object(pieces: list[Piece], i: int) -> int:
     return 0
 
 
-def _ends_with_number(made: list[Piece]) -> bool:
-    return len(made) > 1 and made[-2].text == MARK["number"] and not made[-1].space
+def _ends_with_parameter(made: list[Piece]) -> bool:
+    if len(made) < 2 or made[-2].key != PARAM or made[-1].space:
+        return False
+    return sum(map(len, made[-2].behind)) < _GLUED
 
 
 def aligned(pieces: Sequence[Piece], key: Sequence[str]) -> tuple[Piece, ...]:

@@ -22,6 +22,7 @@ _PAIRS = frozenset({("[", "]"), ("(", ")"), ("{", "}"), ("<", ">")})
 
 Ends = tuple[list[int], list[int]]  # hashes of a key's first columns, and of its last
 Context = tuple[int, int, int]  # columns around a stretch, hash before it, hash behind it
+Stretch = tuple[Context, int, int]  # with its begin and end
 
 
 def spans(keys: list[Key]) -> dict[Key, Key]:
@@ -34,12 +35,16 @@ def spans(keys: list[Key]) -> dict[Key, Key]:
         ended.update(tails)
     few = {one for counts in (begun, ended) for one, n in counts.items() if n >= _FEW}
     seen: Counter[Context] = Counter()
-    stretches = {}
+    kept: dict[Key, list[Stretch]] = {}  # bounded like the contexts; others are looked for again
+    n_kept = 0
     for key, each in ends.items():
         if len(seen) > _CONTEXTS:
             break
-        stretches[key] = found = list(_stretches(key, each, few))
-        seen.update(context for context, _, _ in found)
+        stretches = list(_stretches(key, each, few))
+        seen.update(context for context, _, _ in stretches)
+        if n_kept < _CONTEXTS:
+            kept[key] = stretches
+            n_kept += len(stretches)
     # where one word is a parameter already, few texts of several words are enough
     known = {
         (len(key) - 1, heads[i], tails[len(key) - i - 1])
@@ -50,7 +55,9 @@ def spans(keys: list[Key]) -> dict[Key, Key]:
     }
     contexts: dict[Context, dict[tuple[int, Key], int]] = defaultdict(dict)
     for number, key in enumerate(keys):
-        for context, i, j in stretches.get(key, ()):
+        if key not in ends:
+            continue
+        for context, i, j in kept[key] if key in kept else _stretches(key, ends[key], few):
             if seen.get(context, 0) >= _FEW:
                 contexts[context][number, key[i:j]] = i
     made: dict[Key, Key] = {}
@@ -127,7 +134,7 @@ def _ends(key: Key) -> Ends:
     return heads, tails
 
 
-def _stretches(key: Key, ends: Ends, few: set[int]) -> Iterator[tuple[Context, int, int]]:
+def _stretches(key: Key, ends: Ends, few: set[int]) -> Iterator[Stretch]:
     """((columns around it, hash before it, hash behind it), begin, end) of every stretch that may be a name or text.
 
     What stands before and behind it is among `few`: that of some other lines.

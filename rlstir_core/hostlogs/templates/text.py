@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from rlstir_core.hostlogs.templates.keys import Key
 from rlstir_core.hostlogs.templates.mask import PARAM, TRUTH, TYPE_OF
-from rlstir_core.hostlogs.templates.shape import Piece, Shape, aligned, key_of
+from rlstir_core.hostlogs.templates.shape import BEHIND, Piece, Shape, aligned, key_of
 
 ANY = "<*>"
 _MARKED = re.compile(f"[{min(TYPE_OF)}-{max(TYPE_OF)}]")
@@ -30,15 +30,20 @@ def text_of(shapes: list[Shape], cover: Key) -> tuple[str, list[list[str]]]:
     for column in zip(*rows, strict=True):
         _column(column, parts, kinds)
         if any(piece.behind for piece in column):
-            _behind([piece.behind for piece in column], parts, kinds)
+            for begin in BEHIND:
+                _behind([_group(piece, begin) for piece in column], parts, kinds)
     return "".join(parts), [sorted(kind) for kind in kinds]
 
 
-def _brackets(shape: Shape) -> tuple[int, ...]:
-    """The columns behind which a bracketed value stands."""
+def _group(piece: Piece, begin: str) -> tuple[Piece, ...]:
+    return next((group for group in piece.behind if group[0].key == begin), ())
+
+
+def _brackets(shape: Shape) -> tuple[tuple[int, str], ...]:
+    """The columns behind which something stands that other lines may not have, and what it begins with."""
     if shape.folded is shape.pieces:
         return ()
-    return tuple(i for i, piece in enumerate(shape.folded) if piece.behind)
+    return tuple((i, group[0].key) for i, piece in enumerate(shape.folded) for group in piece.behind)
 
 
 def _column(column: Sequence[Piece], parts: list[str], kinds: list[set[str]]) -> None:
@@ -64,9 +69,11 @@ def _column(column: Sequence[Piece], parts: list[str], kinds: list[set[str]]) ->
 
 
 def _behind(found: Sequence[tuple[Piece, ...]], parts: list[str], kinds: list[set[str]]) -> None:
-    """What is in brackets: written out where all lines have it, else a parameter that may be empty."""
+    """What may stand behind a piece: written out where all lines have it, else a parameter that may be empty."""
+    if not any(found):
+        return
     if not all(found):
-        _param(parts, kinds, {_kind_of(pieces[1].text) if len(pieces) == 3 else "text" for pieces in found if pieces})
+        _param(parts, kinds, {_kind_of(pieces[1].text) if len(pieces) in (2, 3) else "text" for pieces in found if pieces})
     elif len({len(pieces) for pieces in found}) == 1:
         for column in zip(*found, strict=True):
             _column(column, parts, kinds)
