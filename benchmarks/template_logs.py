@@ -182,16 +182,18 @@ def _own(values: Sequence[str], fields: Mapping[str, Field]) -> Field:
 def _style(name: str, read: Mapping[str, Any]) -> Style:
     fields = dict(FIELDS)
     fields.update((key, _own(values, fields)) for key, values in read.get("fields", {}).items())
-    templates = []
+    made = []
     for one in read["templates"]:
-        if isinstance(one, str):
-            a, b, c = one.rpartition("|") if name == "pipes" else one.partition("|")
-            one = [a, c] if b and "header" in read else [a or c] if "header" in read else [one]
-        templates.append((one[0], one[1] if len(one) > 1 else _FIELD.sub(_star, one[0])))
+        if not isinstance(one, str):
+            made.append((one[0], one[1]))
+            continue
+        # behind a `|` stands the truth, where it is not told by itself
+        a, b, c = one.rpartition("|") if name == "pipes" else one.partition("|") if "header" in read else (one, "", "")
+        made.append((a or c, c if b else _FIELD.sub(_star, a or c)))
     return Style(
         header=read.get("header", ""),
         given=read.get("given", ""),
-        templates=tuple(templates),
+        templates=tuple(made),
         fields=fields,
         skew=read.get("skew", 1.5),
         held_out=read.get("held_out", False),

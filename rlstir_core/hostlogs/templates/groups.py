@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import mul
 
 from rlstir_core.hostlogs.templates.keys import (
     NAMING,
@@ -34,6 +35,8 @@ _ROUNDS = 4
 _SPARSE = 5  # shapes that share a template with several words that vary
 _MASKS = 64  # sets of parameter places that are tried a length
 
+_PRIME = (1 << 61) - 1
+_PLACE = 0x9E3779B97F4A7C15 % _PRIME
 _BRACKETED = 6  # columns within brackets that other lines leave empty
 
 _MANY_THINGS = 4  # the same, after a word that says what kind of thing is named
@@ -154,12 +157,22 @@ def _near(keys: list[Key]) -> list[tuple[Key, slice]]:
 
 
 class _Hashes(dict[Key, list[int]]):
-    """Key -> for every column a hash of all other columns and their places."""
+    """Key -> for every column a hash of all other columns and their places.
+
+    A place multiplies the hash of its value: added to it, as Python's hash of a pair nearly does, two values that
+    change places would give what they gave before.
+    """
 
     settled: Sequence[Key] = ()  # keys in which no place varies
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._places = [_PLACE]
+
     def __missing__(self, key: Key) -> list[int]:
-        hashes = list(map(hash, enumerate(key)))
+        while len(self._places) < len(key):
+            self._places.append(self._places[-1] * _PLACE % _PRIME)
+        hashes = list(map(mul, map(hash, key), self._places))
         total = len(key) + sum(hashes)
         self[key] = made = [total - one for one in hashes]
         return made
@@ -229,7 +242,9 @@ def _assigned(keys: list[Key]) -> dict[Key, Key]:
     """Values behind `=` or within quotes that vary, several at once, in otherwise equal lines."""
     frames: dict[Key, list[Key]] = defaultdict(list)
     for key in keys:
-        open_places = {i for i in range(1, len(key)) if (key[i - 1] == "=" or _stands_out(key[i])) and _is_value(key, i)}
+        open_places = {
+            i for i in range(1, len(key)) if (key[i - 1] == "=" or _stands_out(key[i])) and _is_value(key, i)
+        }
         open_places.update(_listed(key))
         if open_places:
             frames[tuple("" if i in open_places else value for i, value in enumerate(key))].append(key)
@@ -244,22 +259,37 @@ def _assigned(keys: list[Key]) -> dict[Key, Key]:
 
 
 def _empty_brackets(keys: list[Key]) -> dict[Key, Key]:
-    """Brackets that are empty in some lines and hold something in others of the kind: `by ()` and `by (uid=0)`."""
+    """Brackets that are empty in some lines and hold something in others of the kind: `by ()` and `by (uid=0)`.
+
+    One value in brackets has left the key with them, so that empty ones do the same where such a key is.
+    """
     empty = {_around(key, i, i + 1) for key in keys for i in _opened(key) if key[i + 1 : i + 2] == (")",)}
     if not empty:
         return {}
+    filled = {_around(key, i, end) for key in keys for i in _opened(key) if (end := _closed(key, i)) > i + 1} & empty
+    without = {(i, key[0], key[i - 1 : i], len(key) - i + 1) for key in keys for i in range(1, len(key) + 1)}
     made = {}
     for key in keys:
         new: list[str] = []
         at = 0
         for i in _opened(key):
-            end = next((j for j in range(i + 1, min(len(key), i + _BRACKETED + 2)) if key[j] in "()"), 0)
-            if end and key[end] == ")" and _around(key, i, end) in empty:
+            end = _closed(key, i)
+            around = _around(key, i, end)
+            if end and around in filled:
                 new += [*key[at : i + 1], PARAM]
                 at = end
+            elif end == i + 1 and around in without:
+                new += key[at:i]
+                at = end + 1
         if at:
             made[key] = (*new, *key[at:])
     return made
+
+
+def _closed(key: Key, i: int) -> int:
+    """Where the bracket that opens at `i` closes; 0 where that is far away."""
+    end = next((j for j in range(i + 1, min(len(key), i + _BRACKETED + 2)) if key[j] in "()"), 0)
+    return end if end and key[end] == ")" else 0
 
 
 def _opened(key: Key) -> list[int]:

@@ -15,7 +15,9 @@ Key = tuple[str, ...]
 
 # A class, package or component that is named in full; one that ends in capitals is a state, and an error says what
 # happened.
-_FULL_NAME = re.compile(rf"(?:[A-Za-z_][\w$-]*\.){{2,}}[\w$/.{PARAM}-]*[a-z{PARAM}][\w$]*(?<!Exception)(?<!Error)$", re.ASCII)
+_FULL_NAME = re.compile(
+    rf"(?:[A-Za-z_][\w$-]*\.){{2,}}[\w$/.{PARAM}-]*[a-z{PARAM}][\w$]*(?<!Exception)(?<!Error)$", re.ASCII
+)
 
 # A word after one of these is a name.
 NAMING = words("user username usr account login file filename folder directory path host hostname")

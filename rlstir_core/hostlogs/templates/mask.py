@@ -110,25 +110,26 @@ def mask(token: str) -> str:
         return _DIGIT_RUN.sub(MARK["number"], token)
     if _NO_PARAMETER.match(token):
         return token
-    if found := _WHOLE.match(token):
-        opened, slash, ip, colon, uuid, path, _, name, closed = found.groups()
-        if ip:
-            port = MARK["number"] if colon else ""
-            return f"{opened}{slash}{MARK['ip']}{colon or ''}{port}{closed}"
-        if name:
-            return f"{opened}{name}{MARK['number']}{closed}"
-        return f"{opened}{MARK['uuid' if uuid else 'path' if path else 'hex']}{closed}"
-    return _PARTS.sub(_part, token)
+    found = _WHOLE.match(token)
+    return _whole(found) if found else _PARTS.sub(_part, token)
+
+
+def _whole(found: re.Match[str]) -> str:
+    """A token that is one parameter within punctuation."""
+    opened, slash, ip, colon, uuid, path, _, name, closed = found.groups("")
+    if ip:
+        core = slash + MARK["ip"] + (":" + MARK["number"] if colon else "")
+    else:
+        core = name + MARK["number" if name else "uuid" if uuid else "path" if path else "hex"]
+    return f"{opened}{core}{closed}"
 
 
 def _part(found: re.Match[str]) -> str:
     kind, text = found.lastgroup, found.group()
-    if kind == "name":
+    if kind in ("name", "literal"):
         return text
     if kind == "run":
         return _run(text)
-    if kind == "literal":
-        return text
     if kind in ("path", "tree", "winpath"):
         whole = text
         text = text.rstrip(".!")
@@ -152,10 +153,8 @@ def _run(text: str) -> str:
     """Letters and digits joined by `_ . - ~ + @ $`: a leading part without digits is kept."""
     if not _DIGITS.search(text):
         return _ADDRESS.sub(r"\g<1>" + MARK["hex"], text) if "@" in text else text
-    if _NUMBER.match(text):
-        return MARK["number"]
-    if _HEX.match(text):
-        return MARK["hex"]
+    if (number := _NUMBER.match(text)) or _HEX.match(text):
+        return MARK["number" if number else "hex"]
     if (unit := _WITH_UNIT.match(text)) and unit[1] in _UNITS:
         return MARK["number"] + unit[1]
     if named := _NAMED_NUMBER.match(text):

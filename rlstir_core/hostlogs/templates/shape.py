@@ -15,10 +15,11 @@ from rlstir_core.hostlogs.templates.mask import MARK, PARAM, SOFT, TRUTH, TYPE_O
 
 _MARKS = f"{PARAM}-{max(TYPE_OF)}"
 _PIECES = re.compile(
-    r"""\\[0-7]{3}|"(?![\s,;:)\]}=])[^"]*"|(?<![\w'])'[^'\s][^']{0,80}'(?!\w)|[^\s=:,;()\[\]{}"'|<>]+|\S"""
+    r"""[^\s=:,;()\[\]{}"'|<>\\][^\s=:,;()\[\]{}"'|<>]*+|\\[0-7]{3}|"(?![\s,;:)\]}=])[^"]*"|"""
+    r"""(?<![\w'])'[^'\s][^']{0,80}'(?!\w)|[^\s=:,;()\[\]{}"'|<>]++|\S"""
 )
 # A quoted text that begins with a command: `"GET /a HTTP/1.1"`. Its words are compared one by one.
-_COMMAND = re.compile(f'["\'][A-Z]{{2,}} [^{_MARKS}]*[{_MARKS}]')
+_COMMAND = re.compile(f"[\"'][A-Z]{{2,}} (?:/ |[^{_MARKS}]*[{_MARKS}])")
 _WITHIN = re.compile(r"""(\s*)([^\s=:,;()\[\]{}"'|<>]+|\S)""")
 _GLUED_LIST = re.compile(f"[{_MARKS}](?:[,;|][{_MARKS}])+")
 _EDGES = "[](){}<>,;\"'"
@@ -97,7 +98,8 @@ def _split(text: str) -> list[Piece]:
         gap, end = text[end:start], after
         if piece[0] in "\"'" and _COMMAND.match(piece):
             made.append(Piece(piece[0], piece[0], gap))
-            made.extend(Piece(word, key_of(word), space) for space, word in _WITHIN.findall(piece[1:-1]))
+            words = ((space, MARK["path"] if word == "/" else word) for space, word in _WITHIN.findall(piece[1:-1]))
+            made.extend(Piece(word, key_of(word), space) for space, word in words)
             made.append(Piece(piece[0], piece[0], ""))
         else:
             made.append(Piece(piece, key_of(piece), gap))
@@ -139,7 +141,7 @@ def _fold(tokens: Sequence[str], spaces: Sequence[str] | None) -> tuple[list[str
             untyped = core.translate(UNTYPED)
             if len(untyped) > 1:
                 untyped = SOFT.sub(rf"\g<1>{PARAM}", untyped)  # `r01=` and `r02=`
-        if untyped == before and PARAM in untyped:
+        if untyped == before and PARAM in untyped and (folded[0] not in "([{<" or made[-1][0] == folded[0]):
             # the list goes on: what closed the item before falls away, what closes this one stays
             made[-1] = made[-1].rstrip(_EDGES) + folded[folded.index(core) + len(core) :]
             continue
@@ -223,6 +225,18 @@ def _bracketed(pieces: list[Piece], i: int) -> int:
             valued = inner[0] == PARAM or (inner[0].endswith("%") and inner[0][0] == PARAM)
             return end + 1 if valued and _UNITS.issuperset(inner[1:]) else 0
     return 0
+
+
+def without_empty(pieces: Sequence[Piece]) -> Sequence[Piece]:
+    """Empty brackets belong to the piece before, as brackets with a value do."""
+    made: list[Piece] = []
+    for piece in pieces:
+        if piece.key == ")" and len(made) > 1 and made[-1].key == "(":
+            opened = made.pop()
+            made[-1] = made[-1]._replace(behind=(*made[-1].behind, (opened, piece)))
+        else:
+            made.append(piece)
+    return made
 
 
 def _object(pieces: list[Piece], i: int) -> int:

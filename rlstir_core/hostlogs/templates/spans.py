@@ -27,24 +27,7 @@ Stretch = tuple[Context, int, int]  # with its begin and end
 
 def spans(keys: list[Key]) -> dict[Key, Key]:
     """Stretches of one to some words that vary between equal beginnings and ends: names and texts of several words."""
-    begun: Counter[int] = Counter()
-    ended: Counter[int] = Counter()
     ends = {key: _ends(key) for key in keys if len(key) <= _SPAN_COLUMNS}
-    for heads, tails in ends.values():
-        begun.update(heads)
-        ended.update(tails)
-    few = {one for counts in (begun, ended) for one, n in counts.items() if n >= _FEW}
-    seen: Counter[Context] = Counter()
-    kept: dict[Key, list[Stretch]] = {}  # bounded like the contexts; others are looked for again
-    n_kept = 0
-    for key, each in ends.items():
-        if len(seen) > _CONTEXTS:
-            break
-        stretches = list(_stretches(key, each, few))
-        seen.update(context for context, _, _ in stretches)
-        if n_kept < _CONTEXTS:
-            kept[key] = stretches
-            n_kept += len(stretches)
     # where one word is a parameter already, few texts of several words are enough
     known = {
         (len(key) - 1, heads[i], tails[len(key) - i - 1])
@@ -53,13 +36,7 @@ def spans(keys: list[Key]) -> dict[Key, Key]:
         for i, value in enumerate(key)
         if value == PARAM
     }
-    contexts: dict[Context, dict[tuple[int, Key], int]] = defaultdict(dict)
-    for number, key in enumerate(keys):
-        if key not in ends:
-            continue
-        for context, i, j in kept[key] if key in kept else _stretches(key, ends[key], few):
-            if seen.get(context, 0) >= _FEW:
-                contexts[context][number, key[i:j]] = i
+    contexts = _shared(keys, ends)
     made: dict[Key, Key] = {}
     for context, found in sorted(contexts.items(), key=lambda item: -item[0][0]):
         fills = {fill for number, fill in found if keys[number] not in made}
@@ -81,6 +58,34 @@ def spans(keys: list[Key]) -> dict[Key, Key]:
         for number, _fill in found:
             made.setdefault(keys[number], new)
     return made
+
+
+def _shared(keys: list[Key], ends: dict[Key, Ends]) -> dict[Context, dict[tuple[int, Key], int]]:
+    """Context -> (number of key, stretch) -> begin, where some keys share the context."""
+    begun: Counter[int] = Counter()
+    ended: Counter[int] = Counter()
+    for heads, tails in ends.values():
+        begun.update(heads)
+        ended.update(tails)
+    few = {one for counts in (begun, ended) for one, n in counts.items() if n >= _FEW}
+    seen: Counter[Context] = Counter()
+    kept: dict[Key, list[Stretch]] = {}  # bounded like the contexts; others are looked for again
+    n_kept = 0
+    for key, each in ends.items():
+        if len(seen) > _CONTEXTS:
+            break
+        stretches = list(_stretches(key, each, few))
+        seen.update(context for context, _, _ in stretches)
+        if n_kept < _CONTEXTS:
+            kept[key] = stretches
+            n_kept += len(stretches)
+    contexts: dict[Context, dict[tuple[int, Key], int]] = defaultdict(dict)
+    for number, key in enumerate(keys):
+        if key in ends:
+            for context, i, j in kept[key] if key in kept else _stretches(key, ends[key], few):
+                if seen.get(context, 0) >= _FEW:
+                    contexts[context][number, key[i:j]] = i
+    return contexts
 
 
 def widen(keys: list[Key], spanned: set[Key]) -> dict[Key, Key]:

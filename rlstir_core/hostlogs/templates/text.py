@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from rlstir_core.hostlogs.templates.keys import Key
 from rlstir_core.hostlogs.templates.mask import PARAM, TRUTH, TYPE_OF
-from rlstir_core.hostlogs.templates.shape import BEHIND, Piece, Shape, aligned, key_of
+from rlstir_core.hostlogs.templates.shape import BEHIND, Piece, Shape, aligned, key_of, without_empty
 
 ANY = "<*>"
 _MARKED = re.compile(f"[{min(TYPE_OF)}-{max(TYPE_OF)}]")
@@ -21,10 +21,12 @@ def text_of(shapes: list[Shape], cover: Key) -> tuple[str, list[list[str]]]:
     """The text that all shapes of one template share, and the types seen at each of its parameters."""
     if len({len(shape.pieces) for shape in shapes}) == 1 and len({_brackets(shape) for shape in shapes}) == 1:
         rows = [shape.pieces for shape in shapes]
-    elif len({len(shape.folded) for shape in shapes}) == 1:
-        rows = [shape.folded for shape in shapes]
     else:
-        rows = [aligned(shape.folded, cover) for shape in shapes]
+        compared = [shape.folded for shape in shapes]
+        if "(" not in cover:
+            compared = [tuple(without_empty(pieces)) for pieces in compared]
+        same = len(set(map(len, compared))) == 1
+        rows = compared if same else [aligned(pieces, cover) for pieces in compared]
     parts: list[str] = []  # constant text, and None's place is a parameter
     kinds: list[set[str]] = []
     for column in zip(*rows, strict=True):
@@ -73,7 +75,9 @@ def _behind(found: Sequence[tuple[Piece, ...]], parts: list[str], kinds: list[se
     if not any(found):
         return
     if not all(found):
-        _param(parts, kinds, {_kind_of(pieces[1].text) if len(pieces) in (2, 3) else "text" for pieces in found if pieces})
+        _param(
+            parts, kinds, {_kind_of(pieces[1].text) if 1 < len(pieces) < 4 else "text" for pieces in found if pieces}
+        )
     elif len({len(pieces) for pieces in found}) == 1:
         for column in zip(*found, strict=True):
             _column(column, parts, kinds)
