@@ -242,10 +242,11 @@ def _assigned(keys: list[Key]) -> dict[Key, Key]:
     """Values behind `=` or within quotes that vary, several at once, in otherwise equal lines."""
     frames: dict[Key, list[Key]] = defaultdict(list)
     for key in keys:
-        open_places = {
-            i for i in range(1, len(key)) if (key[i - 1] == "=" or _stands_out(key[i])) and _is_value(key, i)
-        }
-        open_places.update(_listed(key))
+        open_places = set(_listed(key))
+        if "=" in key or any(map(_stands_out, key)):
+            open_places.update(
+                i for i in range(1, len(key)) if (key[i - 1] == "=" or _stands_out(key[i])) and _is_value(key, i)
+            )
         if open_places:
             frames[tuple("" if i in open_places else value for i, value in enumerate(key))].append(key)
     made = {}

@@ -15,8 +15,8 @@ from rlstir_core.hostlogs.templates.mask import MARK, PARAM, SOFT, TRUTH, TYPE_O
 
 _MARKS = f"{PARAM}-{max(TYPE_OF)}"
 _PIECES = re.compile(
-    r"""[^\s=:,;()\[\]{}"'|<>\\][^\s=:,;()\[\]{}"'|<>]*+|\\[0-7]{3}|"(?![\s,;:)\]}=])[^"]*"|"""
-    r"""(?<![\w'])'[^'\s][^']{0,80}'(?!\w)|[^\s=:,;()\[\]{}"'|<>]++|\S"""
+    r"""(\s*+)([^\s=:,;()\[\]{}"'|<>\\][^\s=:,;()\[\]{}"'|<>]*+|\\[0-7]{3}|"(?![\s,;:)\]}=])[^"]*"|"""
+    r"""(?<![\w'])'[^'\s][^']{0,80}'(?!\w)|[^\s=:,;()\[\]{}"'|<>]++|\S)"""
 )
 # A quoted text that begins with a command: `"GET /a HTTP/1.1"`. Its words are compared one by one.
 _COMMAND = re.compile(f"[\"'][A-Z]{{2,}} (?:/ |[^{_MARKS}]*[{_MARKS}])")
@@ -90,12 +90,11 @@ def _pieces_of(token: str) -> tuple[Piece, ...]:
 
 
 def _split(text: str) -> list[Piece]:
+    found = _PIECES.findall(text)
+    if '"' not in text and "'" not in text:
+        return [Piece(piece, key_of(piece), gap) for gap, piece in found]
     made: list[Piece] = []
-    end = 0
-    for found in _PIECES.finditer(text):
-        piece = found.group()
-        start, after = found.span()
-        gap, end = text[end:start], after
+    for gap, piece in found:
         if piece[0] in "\"'" and _COMMAND.match(piece):
             made.append(Piece(piece[0], piece[0], gap))
             words = ((space, MARK["path"] if word == "/" else word) for space, word in _WITHIN.findall(piece[1:-1]))
@@ -111,7 +110,7 @@ def key_of(piece: str) -> str:
     """The piece with untyped parameters, and with truth values and words that end in a digit or two masked as well."""
     if piece in _TRUTH:
         return TRUTH
-    key = piece.translate(UNTYPED)
+    key = piece if piece.isascii() else piece.translate(UNTYPED)
     if not any(map(str.isdigit, key)):
         return key
     return SOFT.sub(rf"\g<1>{PARAM}", key)
