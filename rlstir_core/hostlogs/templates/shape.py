@@ -26,7 +26,9 @@ _EDGES = "[](){}<>,;\"'"
 _SIZES = words("B KB MB GB TB K M G T kB KiB MiB GiB TiB")
 _TRUTH = words("true false True False TRUE FALSE")
 _SPANS = words("ms us sec secs second seconds min mins minute minutes hour hours day days s m h")
-_FOLDED = _SIZES | _SPANS | {":"}
+_FOLDED = _SIZES | _SPANS
+_JOINED = re.compile(f"[{_MARKS}]:[{_MARKS}]")
+_BEGUN = re.compile(rf" \([{_MARKS}]|[^\s=:,;(){{}}]\{{")  # a value in brackets, an object
 _OBJECT = 40  # columns that an object may take
 _GLUED = 8  # columns that colons join to one
 ANY_SIZE = chr(ord(PARAM) + 0xF0)  # a unit of size in a key: `KB` and `MB` are one
@@ -61,11 +63,10 @@ def shape_of(tokens: Sequence[str], spaces: Sequence[str] | None) -> Shape:
     tokens = _dates(tokens)
     pieces = _pieces(tokens, spaces)
     folded = _pieces(*_fold(tokens, spaces)) if _may_fold(tokens) else pieces
-    compared = folded
-    keys = {piece.key for piece in folded}
-    if not _FOLDED.isdisjoint(keys):
+    compared, text = folded, " ".join(tokens)
+    if _JOINED.search(text) or not _FOLDED.isdisjoint([piece.key for piece in folded]):
         compared = _units(compared)
-    if "(" in keys or "{" in keys:
+    if _BEGUN.search(text):
         compared = _optional(compared)
     whole = tuple(pieces)
     return Shape(whole, whole if compared is pieces else tuple(compared))
@@ -79,7 +80,7 @@ def _pieces(tokens: Sequence[str], spaces: Sequence[str] | None) -> list[Piece]:
         return _split(text)
     made = list(chain.from_iterable(map(_pieces_of, tokens)))
     if made:
-        made[0] = made[0]._replace(space="")
+        made[0] = Piece(made[0].text, made[0].key, "")
     return made
 
 
