@@ -303,14 +303,16 @@ def _around(key: Key, i: int, end: int) -> tuple[int, str, tuple[str, ...], int]
 
 
 def _listed(key: Key) -> list[int]:
-    """Words that are the values of a list of them: `current: Absent, start: Staged`."""
+    """Words that are the values of a list of them: `, current: Absent, start: Staged`; its beginning is a sentence."""
     if "," not in key or key.count(":") < 2:
         return []
-    ends = (",", ")", "]", "}", ";")
     found = [
         i
-        for i in range(2, len(key))
-        if key[i - 1] == ":" and is_word(key[i - 2]) and (i + 1 == len(key) or key[i + 1] in ends)
+        for i in range(3, len(key))
+        if key[i - 1] == ":"
+        and is_word(key[i - 2])
+        and key[i - 3] in ",;([{"
+        and (i + 1 == len(key) or key[i + 1] in ",;)]}")
     ]
     return [i for i in found if can_vary(key[i]) and " " not in key[i]] if len(found) > 1 else []
 

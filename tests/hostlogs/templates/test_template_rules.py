@@ -94,6 +94,8 @@ def test_values_in_a_list_of_them_are_parameters_and_a_state_after_a_colon_is_no
     messages = [f"Plan a1b2c3d4, current: {a}, start: {b}" for a in ("Absent", "Staged") for b in ("Staged", "Absent")]
     assert set(_texts(*messages)) == {"Plan <*>, current: <*>, start: <*>"}
     assert len(set(_texts("worker 5: stopped, bye", "worker 5: started, bye"))) == 2
+    said = [f"power source information: {word}, kind: Normal, left: 5, plugged: No" for word in ("onSleep", "onWake")]
+    assert _texts(*said) == [text.replace("5", "<*>") for text in said]
 
 
 def test_registers_and_places_of_a_machine_are_parameters() -> None:
