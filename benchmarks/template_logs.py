@@ -1,8 +1,9 @@
 """Synthetic logs in the styles of many systems, with known templates, and the scores that template finders get.
 
 A style (`template_styles.toml`) is a header and some templates; `{name}` stands for a value of a kind. Every style has
-templates that differ in one word, templates seen once, and words that vary. What does not belong here: finding
-templates.
+templates that differ in one word, templates seen once, and words that vary. `template_public.toml` holds the harder
+styles of logs that are widely known, without headers; half of them, `held_out`, are for measuring only. What does not
+belong here: finding templates.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 def _split(text: str) -> list[str]:
@@ -93,6 +94,8 @@ FIELDS: dict[str, Field] = {
     "mx": lambda r: f"j5B{_hex(r, 4)}x{r.randint(100000, 999999)}",
     "obj": lambda r: f"<NS{r.choice(CLASSES)}View: 0x{_hex(r, 12)}>",
     "errno": _pick(("Connection refused", "Connection reset by peer", "No route to host")),
+    "maysize": lambda r: r.choice(("", f" ({r.random() * 900:.1f} {r.choice(('B', 'KB', 'MB', 'GB'))})")),
+    "whohost": lambda r: _host(r) if r.random() < 0.7 else "",
     "maybe": lambda r: r.choice(("", " (has extras)")),
     "comp2": lambda r: r.choice(CLASSES) + r.choice(CLASSES) + r.choice(CLASSES),
     "n8": lambda r: _hex(r, 8),
@@ -113,13 +116,12 @@ class Style(NamedTuple):
 
     header: str
     given: str
-    templates: tuple[str, ...]
+    templates: tuple[tuple[str, str], ...]  # how a message is made, and its true template
+    fields: Mapping[str, Field]
+    skew: float = 1.5  # how much more often the most frequent template is seen than the others
+    held_out: bool = False
 
 
-STYLES: dict[str, Style] = {
-    name: Style(style["header"], style["given"], tuple(style["templates"]))
-    for name, style in tomllib.loads(Path(__file__).with_name("template_styles.toml").read_text()).items()
-}
 _HEADER: dict[str, Field] = {
     **FIELDS,
     "d6": lambda r: "081109",
@@ -165,6 +167,49 @@ for _fields in (FIELDS, _HEADER):
 _FIELD = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 
 
+def _star(found: re.Match[str]) -> str:
+    return "<*>" if found[1] else found.group()[0]
+
+
+def _made(text: str, fields: Mapping[str, Field], r: random.Random) -> str:
+    return _FIELD.sub(lambda found: fields[found[1]](r) if found[1] else found.group()[0], text)
+
+
+def _own(values: Sequence[str], fields: Mapping[str, Field]) -> Field:
+    return lambda r: _made(r.choice(values), fields, r)
+
+
+def _style(name: str, read: Mapping[str, Any]) -> Style:
+    fields = dict(FIELDS)
+    fields.update((key, _own(values, fields)) for key, values in read.get("fields", {}).items())
+    made = []
+    for one in read["templates"]:
+        if not isinstance(one, str):
+            made.append((one[0], one[1]))
+            continue
+        # behind a `|` stands the truth, where it is not told by itself
+        a, b, c = one.rpartition("|") if name == "pipes" else one.partition("|") if "header" in read else (one, "", "")
+        made.append((a or c, c if b else _FIELD.sub(_star, a or c)))
+    return Style(
+        header=read.get("header", ""),
+        given=read.get("given", ""),
+        templates=tuple(made),
+        fields=fields,
+        skew=read.get("skew", 1.5),
+        held_out=read.get("held_out", False),
+    )
+
+
+def _styles(name: str) -> dict[str, Style]:
+    read = tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+    return {style: _style(style, each) for style, each in read.items()}
+
+
+STYLES = _styles("template_styles.toml")
+PUBLIC = _styles("template_public.toml")
+ALL_STYLES = {**STYLES, **PUBLIC}
+
+
 class Log(NamedTuple):
     """Lines with headers, their messages, and the true template of each."""
 
@@ -175,26 +220,16 @@ class Log(NamedTuple):
 
 def make_log(name: str, n: int = 2000, seed: int = 1) -> Log:
     """A log of one style: a few templates make most of its lines, and each is seen at least once."""
-    style, r = STYLES[name], random.Random(f"{name}-{seed}")
-    split = [template.partition("|") if name != "pipes" else template.rpartition("|") for template in style.templates]
-    made = [(a, c) if b else (a or c, "") for a, b, c in split]
-    truths = [given or _FIELD.sub(_star, text) for text, given in made]
+    style, r = ALL_STYLES[name], random.Random(f"{name}-{seed}")
+    made = style.templates
     order = list(range(len(made)))
     r.shuffle(order)
-    weights = [1 / (1 + rank) ** 1.5 for rank in range(len(made))]
+    weights = [1 / (1 + rank) ** style.skew for rank in range(len(made))]
     picks = order + r.choices(order, weights, k=max(0, n - len(order)))
     r.shuffle(picks)
-    messages = [_made(made[pick][0], FIELDS, r) for pick in picks]
+    messages = [_made(made[pick][0], style.fields, r) for pick in picks]
     lines = [_made(style.header, _HEADER, r) + message for message in messages]
-    return Log(lines, messages, [truths[pick] for pick in picks])
-
-
-def _star(found: re.Match[str]) -> str:
-    return "<*>" if found[1] else found.group()[0]
-
-
-def _made(text: str, fields: Mapping[str, Field], r: random.Random) -> str:
-    return _FIELD.sub(lambda found: fields[found[1]](r) if found[1] else found.group()[0], text)
+    return Log(lines, messages, [made[pick][1] for pick in picks])
 
 
 def normal(text: str) -> str:

@@ -1,8 +1,10 @@
 """Log templates: lines a second and scores, ours beside Drain3 with one setting, on synthetic and real logs.
 
 One core, CPU time. Scores are GA, PA, FGA and FTA on messages whose header is known, one default for all logs; for
-the real log also with the header found by content. Drain3 is used where it is installed and the real log where
-../shared is there; the result says which was not. Usage: python -m benchmarks.templates [--quick]
+the real log also with the header found by content. The styles of widely known logs are scored in two halves, of which
+one chose rules of the finder and the other chose nothing; a short log's speed is taken on them, nothing remembered
+from the log before, and in turn with the peer's. Drain3 is used where it is installed and the real log where ../shared
+is there; the result says which was not. Usage: python -m benchmarks.templates [--quick]
 """
 
 from __future__ import annotations
@@ -10,13 +12,15 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.template_logs import STYLES, make_log, normal, scores
+from benchmarks.template_logs import PUBLIC, STYLES, make_log, normal, scores
+from rlstir_core.hostlogs.templates import groups, keys, shape
 from rlstir_core.hostlogs.templates.mined import template_file, templates
 
 OPENSSH = Path(__file__).parents[2] / "shared" / "real" / "loghub" / "OpenSSH" / "OpenSSH_2k.log"
@@ -91,6 +95,51 @@ def _file_lines_per_s(lines: Sequence[str]) -> int:
         return round(len(lines) / (time.process_time() - start))
 
 
+def _forget() -> None:
+    for module in (groups, keys, shape):
+        for each in vars(module).values():
+            if hasattr(each, "cache_clear"):
+                each.cache_clear()
+
+
+def public(subjects: dict[str, Callable[[Sequence[str]], Found]]) -> dict[str, Any]:
+    """Scores on the styles of widely known logs, by style and by half."""
+    rows: dict[str, dict[str, dict[str, float]]] = {name: {} for name in subjects}
+    for style in PUBLIC:
+        log = make_log(style)
+        truth = [normal(text) for text in log.truth]
+        for name, run in subjects.items():
+            ids, texts = run(log.messages)
+            rows[name][style] = scores(ids, truth, texts, {text: text for text in truth})
+    halves = {"chose": False, "held out": True}
+    means = {
+        name: {half: _mean([each[s] for s in PUBLIC if PUBLIC[s].held_out == held]) for half, held in halves.items()}
+        for name, each in rows.items()
+    }
+    return {"means": means, "ours by style": rows["ours"]}
+
+
+def short_speed(subjects: dict[str, Callable[[Sequence[str]], Found]], logs: Sequence[list[str]]) -> dict[str, Any]:
+    """Lines a CPU second on short logs, each log's median of a few runs; with a peer the ratio to it."""
+    taken: dict[str, list[float]] = {name: [] for name in subjects}
+    for messages in logs:
+        runs: dict[str, list[float]] = {name: [] for name in subjects}
+        for _ in range(5):
+            for name, run in subjects.items():
+                _forget()
+                start = time.process_time()
+                run(messages)
+                runs[name].append(time.process_time() - start)
+        for name, each in runs.items():
+            taken[name].append(statistics.median(each))
+    result: dict[str, Any] = {name: round(sum(map(len, logs)) / sum(each)) for name, each in taken.items()}
+    if "drain3" in subjects:
+        ratios = [theirs / own for own, theirs in zip(taken["ours"], taken["drain3"], strict=True)]
+        result["ratio of all lines"] = round(sum(taken["drain3"]) / sum(taken["ours"]), 2)
+        result["ratio, geometric mean of logs"] = round(statistics.geometric_mean(ratios), 2)
+    return result
+
+
 def _mean(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     return {name: round(sum(row[name] for row in rows) / len(rows), 4) for name in rows[0]}
 
@@ -118,6 +167,9 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         long = make_log(style, n=n_speed, seed=2).messages
         for name, run in subjects.items():
             speed[name][style] = _lines_per_s(run, long)
+    result["public"] = public(subjects)
+    short = [make_log(style, seed=3).messages for style in PUBLIC] + ([openssh_truth()[0]] if OPENSSH.exists() else [])
+    result["public_2000_lines_per_s"] = short_speed(subjects, short)
     result["synthetic"] = {name: _mean(rows) for name, rows in synthetic.items()}
     result["synthetic_lines_per_s"] = {
         name: {"slowest": min(each.values()), "all": round(len(each) / sum(1 / n for n in each.values()))}

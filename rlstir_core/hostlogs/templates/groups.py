@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
+from operator import mul
 
 from rlstir_core.hostlogs.templates.keys import (
     NAMING,
@@ -17,6 +19,7 @@ from rlstir_core.hostlogs.templates.keys import (
     Key,
     can_vary,
     closed,
+    is_full_name,
     is_name,
     is_quoted,
     is_word,
@@ -32,6 +35,10 @@ _ROUNDS = 4
 _SPARSE = 5  # shapes that share a template with several words that vary
 _MASKS = 64  # sets of parameter places that are tried a length
 
+_PRIME = (1 << 61) - 1
+_PLACE = 0x9E3779B97F4A7C15 % _PRIME
+_BRACKETED = 6  # columns within brackets that other lines leave empty
+
 _MANY_THINGS = 4  # the same, after a word that says what kind of thing is named
 
 
@@ -43,7 +50,14 @@ def group(keys: Sequence[Key]) -> list[Key]:
     now = {key: key for key in sorted(set(keys))}
     wide: set[Key] = set()  # templates in which a parameter takes more than one column
 
-    def apply(made: dict[Key, Key], *, all_wide: bool = False) -> list[Key]:
+    hashes = _Hashes()
+
+    def single_places(keys: list[Key]) -> dict[Key, Key]:
+        return _single_places(keys, hashes)
+
+    def apply(known: list[Key], made: dict[Key, Key], *, all_wide: bool = False) -> list[Key]:
+        if not made:
+            return known
         now.update({key: _follow(made, value) for key, value in now.items()})
         found = {_follow(made, key) for key in wide}
         found.update(new for key, new in made.items() if all_wide or len(new) < len(key))
@@ -52,16 +66,18 @@ def group(keys: Sequence[Key]) -> list[Key]:
         return sorted(set(now.values()))
 
     known = sorted(now)
-    for step in (_assigned, _single_places, _sparse, _absorb, _single_places):
-        known = apply(step(known))
-    known = apply(spans(known), all_wide=True)
-    known = apply(_single_places(known))
-    known = apply(widen(known, wide))
-    apply(_absorb(known))
+    for step in (_empty_brackets, _assigned, single_places, _sparse, _absorb, single_places):
+        known = apply(known, step(known))
+    known = apply(known, spans(known), all_wide=True)
+    known = apply(known, single_places(known))
+    known = apply(known, widen(known, wide))
+    apply(known, _absorb(known))
     return [now[key] for key in keys]
 
 
 def _follow(made: dict[Key, Key], key: Key) -> Key:
+    if key not in made:
+        return key
     for _ in range(4 * _ROUNDS):
         after = made.get(key, key)
         if after == key:
@@ -70,11 +86,13 @@ def _follow(made: dict[Key, Key], key: Key) -> Key:
     return key
 
 
-def _single_places(keys: list[Key]) -> dict[Key, Key]:
+def _single_places(keys: list[Key], hashes: _Hashes) -> dict[Key, Key]:
     """Places where many values stand in an otherwise equal line."""
     made: dict[Key, Key] = {}
+    if keys == hashes.settled:
+        return made
     for _ in range(_ROUNDS):
-        contexts = _contexts(keys)
+        contexts = _contexts(keys, hashes)
         places: dict[Key, set[int]] = defaultdict(set)
         for (i, _), values in contexts.items():
             if _varies(i, values):
@@ -93,35 +111,71 @@ def _single_places(keys: list[Key]) -> dict[Key, Key]:
         if after == keys:
             break
         keys = sorted(set(after))
+    else:
+        return {key: _follow(made, key) for key in made}
+    hashes.settled = keys
     return {key: _follow(made, key) for key in made}
 
 
-def _contexts(keys: list[Key]) -> dict[tuple[int, int], dict[str, Key]]:
+def _contexts(keys: list[Key], hashes: _Hashes) -> dict[tuple[int, int], dict[str, Key]]:
     """(place, hash of all else) -> value -> key, where more than one value stands in the place.
 
     A first pass over the hashes tells which are worth keeping, so that hostile logs take no memory.
     """
     seen: set[int] = set()
     again: set[int] = set()
-    for key in keys:
-        hashes = [hash((i, value)) for i, value in enumerate(key)]
-        total = len(key) + sum(hashes)
-        for i, one in enumerate(hashes):
-            context = hash((i, total - one))
-            if context in seen:
-                again.add(context)
-            seen.add(context)
+    near = _near(keys)
+    for key, columns in near:
+        without = hashes[key][columns]
+        again.update(seen.intersection(without))
+        seen.update(without)
     found: dict[tuple[int, int], dict[str, Key]] = defaultdict(dict)
     if not again:
         return found
-    for key in keys:
-        hashes = [hash((i, value)) for i, value in enumerate(key)]
-        total = len(key) + sum(hashes)
-        for i, one in enumerate(hashes):
-            value = key[i]
-            if hash((i, total - one)) in again and (len(value) > 1 or value == PARAM or value.isalnum()):
-                found[i, total - one][value] = key
+    for key, columns in near:
+        without = hashes[key][columns]
+        if again.isdisjoint(without):
+            continue
+        for i, (context, value) in enumerate(zip(without, key[columns], strict=True), columns.start):
+            if context in again and (len(value) > 1 or value == PARAM or value.isalnum()):
+                found[i, context][value] = key
     return {place: values for place, values in found.items() if len(values) > 1}
+
+
+def _near(keys: list[Key]) -> list[tuple[Key, slice]]:
+    """The keys that may differ from another in one column, and the columns where: the other half is equal."""
+    halves = [(len(key), len(key) // 2) for key in keys]
+    begun = [(n, key[:half]) for key, (n, half) in zip(keys, halves, strict=True)]
+    ended = [(n, key[half:]) for key, (n, half) in zip(keys, halves, strict=True)]
+    n_begun, n_ended = Counter(begun), Counter(ended)
+    found = []
+    for key, (n, half), one, two in zip(keys, halves, begun, ended, strict=True):
+        start, stop = (0 if n_ended[two] > 1 else half), (n if n_begun[one] > 1 else half)
+        if start < stop:
+            found.append((key, slice(start, stop)))
+    return found
+
+
+class _Hashes(dict[Key, list[int]]):
+    """Key -> for every column a hash of all other columns and their places.
+
+    A place multiplies the hash of its value: added to it, as Python's hash of a pair nearly does, two values that
+    change places would give what they gave before.
+    """
+
+    settled: Sequence[Key] = ()  # keys in which no place varies
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._places = [_PLACE]
+
+    def __missing__(self, key: Key) -> list[int]:
+        while len(self._places) < len(key):
+            self._places.append(self._places[-1] * _PLACE % _PRIME)
+        hashes = list(map(mul, map(hash, key), self._places))
+        total = len(key) + sum(hashes)
+        self[key] = made = [total - one for one in hashes]
+        return made
 
 
 def _varies(place: int, values: dict[str, Key]) -> bool:
@@ -155,14 +209,19 @@ def _sparse(keys: list[Key]) -> dict[Key, Key]:
     """Shapes that share their frequent words, and differ in several rare ones."""
     if len(keys) < _SPARSE:
         return {}
-    support: Counter[tuple[int, int, str]] = Counter()
+    by_length: dict[int, list[Key]] = defaultdict(list)
     for key in keys:
-        support.update((len(key), i, value) for i, value in enumerate(key))
+        by_length[len(key)].append(key)
     shared: dict[Key, list[Key]] = defaultdict(list)
-    for key in keys:
-        n = len(key)
-        frame = tuple(v if support[n, i, v] >= _SPARSE or not can_vary(v) else "" for i, v in enumerate(key))
-        shared[frame].append(key)
+    for alike in by_length.values():
+        if len(alike) < _SPARSE:
+            continue
+        support: Counter[tuple[int, str]] = Counter()
+        for key in alike:
+            support.update(enumerate(key))
+        for key in alike:
+            frame = tuple(at[1] if support[at] >= _SPARSE or not can_vary(at[1]) else "" for at in enumerate(key))
+            shared[frame].append(key)
     made: dict[Key, Key] = {}
     for frame, members in shared.items():
         if len(members) < _SPARSE:
@@ -183,7 +242,11 @@ def _assigned(keys: list[Key]) -> dict[Key, Key]:
     """Values behind `=` or within quotes that vary, several at once, in otherwise equal lines."""
     frames: dict[Key, list[Key]] = defaultdict(list)
     for key in keys:
-        open_places = {i for i in range(1, len(key)) if _is_value(key, i)}
+        open_places = set(_listed(key))
+        if "=" in key or any(map(_stands_out, key)):
+            open_places.update(
+                i for i in range(1, len(key)) if (key[i - 1] == "=" or _stands_out(key[i])) and _is_value(key, i)
+            )
         if open_places:
             frames[tuple("" if i in open_places else value for i, value in enumerate(key))].append(key)
     made = {}
@@ -196,11 +259,78 @@ def _assigned(keys: list[Key]) -> dict[Key, Key]:
     return made
 
 
+def _empty_brackets(keys: list[Key]) -> dict[Key, Key]:
+    """Brackets that are empty in some lines and hold something in others of the kind: `by ()` and `by (uid=0)`.
+
+    One value in brackets has left the key with them, so that empty ones do the same where such a key is.
+    """
+    empty = {_around(key, i, i + 1) for key in keys for i in _opened(key) if key[i + 1 : i + 2] == (")",)}
+    if not empty:
+        return {}
+    filled = {_around(key, i, end) for key in keys for i in _opened(key) if (end := _closed(key, i)) > i + 1} & empty
+    without = {(i, key[0], key[i - 1 : i], len(key) - i + 1) for key in keys for i in range(1, len(key) + 1)}
+    made = {}
+    for key in keys:
+        new: list[str] = []
+        at = 0
+        for i in _opened(key):
+            end = _closed(key, i)
+            around = _around(key, i, end)
+            if end and around in filled:
+                new += [*key[at : i + 1], PARAM]
+                at = end
+            elif end == i + 1 and around in without:
+                new += key[at:i]
+                at = end + 1
+        if at:
+            made[key] = (*new, *key[at:])
+    return made
+
+
+def _closed(key: Key, i: int) -> int:
+    """Where the bracket that opens at `i` closes; 0 where that is far away."""
+    end = next((j for j in range(i + 1, min(len(key), i + _BRACKETED + 2)) if key[j] in "()"), 0)
+    return end if end and key[end] == ")" else 0
+
+
+def _opened(key: Key) -> list[int]:
+    return [i for i, value in enumerate(key) if value == "("]
+
+
+def _around(key: Key, i: int, end: int) -> tuple[int, str, tuple[str, ...], int]:
+    """What two lines with brackets in the same place share."""
+    return i, key[0], key[i - 1 : i], len(key) - end
+
+
+def _listed(key: Key) -> list[int]:
+    """Words that are the values of a list of them: `, current: Absent, start: Staged`; its beginning is a sentence."""
+    if "," not in key or key.count(":") < 2:
+        return []
+    found = [
+        i
+        for i in range(3, len(key))
+        if key[i - 1] == ":"
+        and is_word(key[i - 2])
+        and key[i - 3] in ",;([{"
+        and (i + 1 == len(key) or key[i + 1] in ",;)]}")
+    ]
+    return [i for i in found if can_vary(key[i]) and " " not in key[i]] if len(found) > 1 else []
+
+
+@lru_cache(maxsize=1 << 14)
+def _stands_out(value: str) -> bool:
+    """Whether a value is quoted or may be a name with its packages."""
+    return value[0] in "\"'" or value.count(".") > 1
+
+
 def _is_value(key: Key, i: int) -> bool:
-    """Whether one word stands behind `=`, or alone within quotes."""
-    if not can_vary(key[i]) or " " in key[i]:
+    """Whether one word stands behind `=`, or alone within quotes, or is a name with its packages."""
+    value = key[i]
+    if not can_vary(value) or " " in value:
         return False
-    return key[i - 1] == "=" or (is_quoted(key[i]) and not _names_a_field(key, i))
+    if is_full_name(value):
+        return key[i + 1 : i + 2] not in (("=",), (":",), ("(",))
+    return key[i - 1] == "=" or (is_quoted(value) and not _names_a_field(key, i))
 
 
 def _names_a_field(key: Key, i: int) -> bool:

@@ -5,11 +5,19 @@ What does not belong here: comparing lines.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from rlstir_core.hostlogs.templates.mask import PARAM, words
 
 Key = tuple[str, ...]
+
+# A class, package or component that is named in full; one that ends in capitals is a state, and an error says what
+# happened.
+_FULL_NAME = re.compile(
+    rf"(?:[A-Za-z_][\w$-]*\.){{2,}}[\w$/.{PARAM}-]*[a-z{PARAM}][\w$]*(?<!Exception)(?<!Error)$", re.ASCII
+)
 
 # A word after one of these is a name.
 NAMING = words("user username usr account login file filename folder directory path host hostname")
@@ -43,11 +51,13 @@ def closed(key: Sequence[str]) -> Key:
     return tuple(made)
 
 
+@lru_cache(maxsize=1 << 16)
 def is_word(value: str) -> bool:
     """Whether a value is text without a parameter."""
     return PARAM not in value and any(map(str.isalpha, value))
 
 
+@lru_cache(maxsize=1 << 16)
 def can_vary(value: str) -> bool:
     """Whether a value has a letter: delimiters never are parameters."""
     return any(map(str.isalpha, value))
@@ -64,3 +74,8 @@ def is_name(value: str) -> bool:
 def is_quoted(value: str) -> bool:
     """Whether a value stands in quotes."""
     return len(value) > 1 and value[0] in "\"'" and value[-1] == value[0]
+
+
+def is_full_name(value: str) -> bool:
+    """Whether a value is a name with its packages: `org.acme.Server`, `com.acme.mail/.Main`."""
+    return value.count(".") > 1 and _FULL_NAME.match(value) is not None

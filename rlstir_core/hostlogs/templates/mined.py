@@ -137,7 +137,7 @@ class _Learner:
         return self._new(masked, "") if number is None else number
 
     def _new(self, masked: tuple[str, ...], message: str) -> int:
-        plain = tuple(token.translate(UNTYPED) for token in masked)
+        plain = tuple(token if token.isascii() else token.translate(UNTYPED) for token in masked)
         kin = self._kin.setdefault(plain, []) if len(self._kin) < KNOWN else self._kin.get(plain, [])
         number = kin[0] if len(kin) >= KIN else self._form_of(masked, message)
         if len(kin) < KIN:

@@ -20,30 +20,23 @@ _COVERS = 200  # templates of such stretches that are compared with all others
 _JOINING = frozenset([",", "-", "&", "+", "/"])
 _PAIRS = frozenset({("[", "]"), ("(", ")"), ("{", "}"), ("<", ">")})
 
+Ends = tuple[list[int], list[int]]  # hashes of a key's first columns, and of its last
 Context = tuple[int, int, int]  # columns around a stretch, hash before it, hash behind it
+Stretch = tuple[Context, int, int]  # with its begin and end
 
 
 def spans(keys: list[Key]) -> dict[Key, Key]:
     """Stretches of one to some words that vary between equal beginnings and ends: names and texts of several words."""
-    seen: Counter[Context] = Counter()
-    for key in keys:
-        if len(seen) > _CONTEXTS:
-            break
-        seen.update(context for context, _, _ in _stretches(key))
+    ends = {key: _ends(key) for key in keys if len(key) <= _SPAN_COLUMNS}
     # where one word is a parameter already, few texts of several words are enough
     known = {
         (len(key) - 1, heads[i], tails[len(key) - i - 1])
-        for key in keys
-        if PARAM in key and len(key) <= _SPAN_COLUMNS
-        for heads, tails in [_ends(key)]
+        for key, (heads, tails) in ends.items()
+        if PARAM in key
         for i, value in enumerate(key)
         if value == PARAM
     }
-    contexts: dict[Context, dict[tuple[int, Key], int]] = defaultdict(dict)
-    for number, key in enumerate(keys):
-        for context, i, j in _stretches(key):
-            if seen.get(context, 0) >= _FEW:
-                contexts[context][number, key[i:j]] = i
+    contexts = _shared(keys, ends)
     made: dict[Key, Key] = {}
     for context, found in sorted(contexts.items(), key=lambda item: -item[0][0]):
         fills = {fill for number, fill in found if keys[number] not in made}
@@ -65,6 +58,34 @@ def spans(keys: list[Key]) -> dict[Key, Key]:
         for number, _fill in found:
             made.setdefault(keys[number], new)
     return made
+
+
+def _shared(keys: list[Key], ends: dict[Key, Ends]) -> dict[Context, dict[tuple[int, Key], int]]:
+    """Context -> (number of key, stretch) -> begin, where some keys share the context."""
+    begun: Counter[int] = Counter()
+    ended: Counter[int] = Counter()
+    for heads, tails in ends.values():
+        begun.update(heads)
+        ended.update(tails)
+    few = {one for counts in (begun, ended) for one, n in counts.items() if n >= _FEW}
+    seen: Counter[Context] = Counter()
+    kept: dict[Key, list[Stretch]] = {}  # bounded like the contexts; others are looked for again
+    n_kept = 0
+    for key, each in ends.items():
+        if len(seen) > _CONTEXTS:
+            break
+        stretches = list(_stretches(key, each, few))
+        seen.update(context for context, _, _ in stretches)
+        if n_kept < _CONTEXTS:
+            kept[key] = stretches
+            n_kept += len(stretches)
+    contexts: dict[Context, dict[tuple[int, Key], int]] = defaultdict(dict)
+    for number, key in enumerate(keys):
+        if key in ends:
+            for context, i, j in kept[key] if key in kept else _stretches(key, ends[key], few):
+                if seen.get(context, 0) >= _FEW:
+                    contexts[context][number, key[i:j]] = i
+    return contexts
 
 
 def widen(keys: list[Key], spanned: set[Key]) -> dict[Key, Key]:
@@ -108,7 +129,7 @@ def _takes_more(key: Key, at: int, spanned: set[Key]) -> bool:
     return key in spanned or key[at - 1 : at + 2] == ("[", PARAM, "]")
 
 
-def _ends(key: Key) -> tuple[list[int], list[int]]:
+def _ends(key: Key) -> Ends:
     """Hashes of the first n columns, and of the last n, for every n."""
     heads, tails = [0], [0]
     for value in key:
@@ -118,22 +139,23 @@ def _ends(key: Key) -> tuple[list[int], list[int]]:
     return heads, tails
 
 
-def _stretches(key: Key) -> Iterator[tuple[Context, int, int]]:
-    """((columns around it, hash before it, hash behind it), begin, end) of every stretch that may be a name or text."""
-    if len(key) > _SPAN_COLUMNS:
-        return
-    heads, tails = _ends(key)
+def _stretches(key: Key, ends: Ends, few: set[int]) -> Iterator[Stretch]:
+    """((columns around it, hash before it, hash behind it), begin, end) of every stretch that may be a name or text.
+
+    What stands before and behind it is among `few`: that of some other lines.
+    """
+    heads, tails = ends
     words = [0]
     for value in key:
         words.append(words[-1] + is_word(value))
     named = [_in_name(value) for value in key]
     for i in range(len(key)):
-        if key[i] in _JOINING:
+        if heads[i] not in few or not named[i] or key[i] in _JOINING:
             continue
         for j in range(i + 1, min(len(key), i + _SPAN) + 1):
             if not named[j - 1]:
                 break
-            if key[j - 1] not in _JOINING and words[i] + words[-1] - words[j] >= 2:
+            if tails[len(key) - j] in few and key[j - 1] not in _JOINING and words[i] + words[-1] - words[j] >= 2:
                 yield (len(key) - j + i, heads[i], tails[len(key) - j]), i, j
 
 
