@@ -26,7 +26,7 @@ from rlstir_core.episodes.store.writer import INDEX_NAME, IndexRecord, append_in
 from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.attack.labels import FileLabel, LabelTable, read_labels
 from rlstir_core.hostlogs.attack.techniques import techniques
-from rlstir_core.hostlogs.auditd.twins import Twins
+from rlstir_core.hostlogs.auditd.twins import RawLogs
 from rlstir_core.hostlogs.opening.containers import Found, files, shown_name
 from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext
@@ -125,7 +125,7 @@ class _Importer:
         self.hosts_before = set(read_index(store).hosts) if (store / INDEX_NAME).exists() else set()
         self._store, self._table, self._host = store, table, host
         self._zone, self._zones = zone, zones
-        self._twins = Twins()
+        self._raw_logs = RawLogs()
         self._waiting: list[tuple[Found, str, LogReading]] = []
         self._n_waiting = 0
 
@@ -148,7 +148,7 @@ class _Importer:
     def finish(self) -> None:
         """Imports the logs that waited for what the others tell of their zone."""
         for found, corpus, learnt in self._waiting:
-            known = self._twins.zone_of(found.data, learnt)
+            known = self._raw_logs.zone_of(found.data, learnt)
             if known.zone and known != learnt:
                 self.made.zones_learnt[found.name] = known.zone
             self._import(found, "audit", corpus, known)
@@ -157,7 +157,7 @@ class _Importer:
     def _read(self, found: Found, kind: str, corpus: str) -> None:
         evidence = evidence_of(found.modified_ns, self._zone, self._zones)
         learnt = spec_of(kind).surveyed([found.data], evidence)
-        if kind == "audit" and self._twins.may_tell(found.data, learnt):
+        if kind == "audit" and self._raw_logs.may_tell(found.data, learnt):
             self._n_waiting += len(found.data)
             self._waiting.append((found, corpus, learnt))
             if self._n_waiting > _WAITING_BYTES:

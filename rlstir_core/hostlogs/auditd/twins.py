@@ -27,7 +27,7 @@ _MOST = 1_000_000  # events of all raw logs together
 RawTimes = dict[tuple[int, int], int]
 
 
-class Twins:
+class RawLogs:
     """What the raw logs of one import tell of those that `ausearch -i` made of the same events."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ _PAIRS = frozenset({("[", "]"), ("(", ")"), ("{", "}"), ("<", ">")})
 
 Ends = tuple[list[int], list[int]]  # hashes of a key's first columns, and of its last
 Context = tuple[int, int, int]  # columns around a stretch, hash before it, hash behind it
-Stretch = tuple[Context, int, int]  # with its begin and end
+TokenStretch = tuple[Context, int, int]  # with its begin and end
 
 
 def spans(keys: list[Key]) -> dict[Key, Key]:
@@ -69,7 +69,7 @@ def _shared(keys: list[Key], ends: dict[Key, Ends]) -> dict[Context, dict[tuple[
         ended.update(tails)
     few = {one for counts in (begun, ended) for one, n in counts.items() if n >= _FEW}
     seen: Counter[Context] = Counter()
-    kept: dict[Key, list[Stretch]] = {}  # bounded like the contexts; others are looked for again
+    kept: dict[Key, list[TokenStretch]] = {}  # bounded like the contexts; others are looked for again
     n_kept = 0
     for key, each in ends.items():
         if len(seen) > _CONTEXTS:
@@ -139,7 +139,7 @@ def _ends(key: Key) -> Ends:
     return heads, tails
 
 
-def _stretches(key: Key, ends: Ends, few: set[int]) -> Iterator[Stretch]:
+def _stretches(key: Key, ends: Ends, few: set[int]) -> Iterator[TokenStretch]:
     """((columns around it, hash before it, hash behind it), begin, end) of every stretch that may be a name or text.
 
     What stands before and behind it is among `few`: that of some other lines.
