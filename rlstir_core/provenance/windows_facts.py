@@ -133,8 +133,8 @@ def _any_dialect(raw: bytes | memoryview) -> Fields:
         record: Any = msgspec.json.decode(raw)
         if not isinstance(record, dict):
             raise Dropped("fields")
-        event = nested_event(record) if dialect_of(record).kind == "nested" else None
-        return msgspec.convert(record if event is None else dict(event[0].fields), Fields)
+        told = nested_event(record) if dialect_of(record).kind == "nested" else None
+        return msgspec.convert(record if told is None else dict(told.event.fields), Fields)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, AttributeError, TypeError, ValueError):
         raise Dropped("fields") from None
 
