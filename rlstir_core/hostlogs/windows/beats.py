@@ -137,12 +137,13 @@ def beat_event(record: dict[str, Any]) -> Told | None:
     if not isinstance(log, dict):
         log = record
     event, host, user = _part(record, "event"), _part(record, "host"), _part(log, "user")
-    event_id = event_id_text(next((log[key] for key in IDS if log.get(key) is not None), event.get("code")))
+    id_key = next((key for key in IDS if log.get(key) is not None), "")
+    event_id = event_id_text(log[id_key] if id_key else event.get("code"))
     if not is_number(event_id):
         return None
     said = next((log[key] for key in PROVIDERS if isinstance(log.get(key), str)), None) or event.get("provider")
     channel = first_said(CHANNELS, log)
-    if not known and not is_event(record, "event_id", said, channel):
+    if not known and not is_event(record, id_key or "EventCode", said, channel):
         return None
     provider = provider_named(said, channel)
     data = first_said(("event_data", "user_data", "EventData", "UserData"), log)

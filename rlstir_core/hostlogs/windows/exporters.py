@@ -43,7 +43,7 @@ _EVTXECMD = frozenset(
 _SENTINEL = frozenset({"TenantId", "SourceSystem", "EventSourceName", "MG", "ManagementGroupName", "_ResourceId"})
 # around an event; what is left at the top is the event's own
 _OUTSIDE = ENVELOPE | _EVTXECMD | _SENTINEL | {
-    *IDS, *PROVIDERS, *CHANNELS, *COMPUTERS, *THREADS, *SIDS, *RENDERED,
+    *IDS, *PROVIDERS, *CHANNELS, *COMPUTERS, *THREADS, *SIDS, *RENDERED, "ExecutionProcessID", "process_id",
     "Activity", "ActivityId", "AzureDeploymentID", "Bookmark", "Category", "CategoryNumber", "Container",
     "ContainerLog", "Data", "EntryType", "EventCategory", "EventData", "EventLevel", "EventLevelName", "EventOriginId",
     "EventRecordId", "EventType", "ExecutableInfo", "ExecutionProcessId", "Index", "InstanceId", "KeywordsDisplayNames",
@@ -71,7 +71,8 @@ def is_exported(keys: Collection[str], id_key: str) -> bool:
     if id_key in {"Id", "EventCode"} or "Properties" in keys:
         return True
     # nxlog takes the fields out of the text itself
-    return not (set(keys) - _OUTSIDE) and "EventReceivedTime" not in keys and first_key(RENDERED, keys) != ""
+    own = set(keys) - _OUTSIDE - ({"ProcessID"} if "ThreadID" in keys else set())
+    return not own and "EventReceivedTime" not in keys and first_key(RENDERED, keys) != ""
 
 
 def exported_event(record: dict[str, Any]) -> Told | None:
@@ -138,8 +139,9 @@ def _own(record: dict[str, Any], event_id: str, logger: bool) -> dict[str, Any]:
     """The event's fields that stand beside what surrounds it; wide tables have a column for each field of any event."""
     found: dict[str, Any] = {}
     sysmon = "UtcTime" in record  # it has an `EventType` of its own
+    skipped = {"ProcessId", "ThreadId"} if logger else {"ProcessID"} if "ThreadID" in record else set()
     for key, value in record.items():
-        if value is None or value in ("", "-") or (logger and key in {"ProcessId", "ThreadId"}):
+        if value is None or value in ("", "-") or key in skipped:
             continue
         if key in (_BY_PLACE if isinstance(value, list) else _OUTSIDE) and not (key == "EventType" and sysmon):
             continue

@@ -194,9 +194,12 @@ class _Reader:
             if parsed[1] or shape.in_utc:
                 self._last_ns, self._last_waits = parsed[0], False
             else:
-                if shape.local and type(local := record[shape.local]) is str and self._zone.wants(local):
-                    self._zone.learn(local, record[shape.utc], self._order)
-                self._local(parsed[0])
+                zone = self._zone
+                if shape.local and type(local := record[shape.local]) is str and zone.wants(local):
+                    zone.learn(local, record[shape.utc], self._order)
+                # written out, for most logs go this way with every event
+                self._last_waits = zone.offset_ns is None
+                self._last_ns = parsed[0] - (zone.offset_ns or 0)
         else:
             timed = self._timed(stamps(record))
         computer = record[shape.computer] if shape.computer else ""

@@ -237,7 +237,14 @@ def test_numbers_of_64_unsigned_bits_are_windows_own() -> None:
 
 
 def test_quotes_and_escapes_inside_values_are_no_repeated_keys() -> None:
-    record = {"EventID": 1, "Channel": "System", 'k"': '{"a":"b","a":"c"}', "b": '":":" :', "c\\": "\\", "tags": ['"', "x"]}
+    record = {
+        "EventID": 1,
+        "Channel": "System",
+        'k"': '{"a":"b","a":"c"}',
+        "b": '":":" :',
+        "c\\": "\\",
+        "tags": ['"', "x"],
+    }
     assert one(record).parsed
     assert one({"Event": {"System": {"EventID": 1}, "EventData": record}}).parsed
 

@@ -1,0 +1,518 @@
+"""What exporters make of one and the same event: its process is the event's own or missing, never the logger's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from rlstir_core.hostlogs.opening.recognise import recognise
+from rlstir_core.hostlogs.schema import LogContext, LogRow
+from rlstir_core.hostlogs.windows.json_events import SPEC
+from rlstir_core.hostlogs.windows.places import by_place
+from rlstir_core.provenance.windows_facts import decode
+
+SECURITY = "Microsoft-Windows-Security-Auditing"
+SYSMON = "Microsoft-Windows-Sysmon"
+NS = 1_717_228_800_250_000_000  # 2024-06-01 08:00:00.250 UTC
+WHOLE = NS - 250_000_000
+ISO = "2024-06-01T08:00:00.250Z"
+EXE, PARENT, CMD = r"C:\Tools\net.exe", r"C:\Windows\System32\cmd.exe", "net user /domain"
+SID = "S-1-5-21-7-8-9-1001"
+PLACES: list[Any] = [
+    SID,
+    "mia",
+    "CORP",
+    4711,
+    7300,
+    EXE,
+    "%%1937",
+    3120,
+    CMD,
+    "S-1-0-0",
+    "-",
+    "-",
+    0,
+    PARENT,
+    "S-1-16-1",
+]
+DATA: dict[str, Any] = {
+    "SubjectUserSid": SID,
+    "SubjectUserName": "mia",
+    "SubjectDomainName": "CORP",
+    "NewProcessId": "0x1c84",
+    "NewProcessName": EXE,
+    "ProcessId": "0xc30",
+    "CommandLine": CMD,
+    "ParentProcessName": PARENT,
+}
+NAMED = [{"@Name": name, "#text": value} for name, value in DATA.items()]
+XML = "".join(f"<Data Name='{name}'>{value}</Data>" for name, value in DATA.items())
+EVENT_XML = (
+    "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>"
+    f"<Provider Name='{SECURITY}' Guid='{{54849625-5478-4994-a5ba-3e3b0328c30d}}'/><EventID>4688</EventID>"
+    "<TimeCreated SystemTime='2024-06-01T08:00:00.250000000Z'/><Execution ProcessID='4' ThreadID='60'/>"
+    f"<Channel>Security</Channel><Computer>PC7.corp.test</Computer></System><EventData>{XML}</EventData></Event>"
+)
+TEXT = (
+    "A new process has been created.\r\n\r\nCreator Subject:\r\n"
+    f"\tSecurity ID:\t\t{SID}\r\n\tAccount Name:\t\tmia\r\n\tAccount Domain:\t\tCORP\r\n\tLogon ID:\t\t0x1267\r\n\r\n"
+    "Target Subject:\r\n\tSecurity ID:\t\tS-1-0-0\r\n\tAccount Name:\t\t-\r\n\tAccount Domain:\t\t-\r\n\r\n"
+    f"Process Information:\r\n\tNew Process ID:\t\t0x1c84\r\n\tNew Process Name:\t{EXE}\r\n"
+    f"\tCreator Process ID:\t0xc30\r\n\tCreator Process Name:\t{PARENT}\r\n\tProcess Command Line:\t{CMD}\r\n\r\n"
+    "Token Elevation Type indicates the type of token that was assigned.\r\n"
+)
+SPLUNK_TEXT = (
+    "06/01/2024 10:00:00 AM\nLogName=Security\nSourceName=Microsoft Windows security auditing.\nEventCode=4688\n"
+    "EventType=0\nType=Information\nComputerName=PC7.corp.test\nTaskCategory=Process Creation\nOpCode=Info\n"
+    f"RecordNumber=77\nKeywords=Audit Success\nMessage={TEXT}"
+)
+EVTXECMD = {
+    "PayloadData1": r"CORP\mia",
+    "ExecutableInfo": CMD,
+    "MapDescription": "A new process has been created",
+    "UserName": r"CORP\PC7$",
+    "ChunkNumber": 3,
+    "Computer": "PC7.corp.test",
+    "Channel": "Security",
+    "Provider": SECURITY,
+    "EventId": 4688,
+    "EventRecordId": "77",
+    "ProcessId": 4,
+    "ThreadId": 60,
+    "Level": "LogAlways",
+    "SourceFile": r"D:\Security.evtx",
+    "ExtraDataOffset": 0,
+    "HiddenRecord": False,
+    "TimeCreated": "2024-06-01T08:00:00.2500000+00:00",
+}
+GET_WINEVENT = {
+    "Id": 4688,
+    "Version": 2,
+    "ProviderName": SECURITY,
+    "LogName": "Security",
+    "ProcessId": 4,
+    "ThreadId": 60,
+    "MachineName": "PC7.corp.test",
+    "UserId": None,
+    "RecordId": 77,
+    "TimeCreated": "/Date(1717228800250)/",
+    "LevelDisplayName": "Information",
+    "Message": TEXT,
+}
+WINEVTLOG = {
+    "ProviderName": SECURITY,
+    "ProviderGuid": "{54849625-5478-4994-A5BA-3E3B0328C30D}",
+    "EventID": 4688,
+    "Level": 0,
+    "Keywords": "0x8020000000000000",
+    "TimeCreated": "2024-06-01 08:00:00 +0000",
+    "EventRecordID": 77,
+    "ProcessID": 4,
+    "ThreadID": 60,
+    "Channel": "Security",
+    "Computer": "PC7.corp.test",
+    "UserID": "",
+}
+SENTINEL = {
+    "TenantId": "t",
+    "SourceSystem": "OpsManager",
+    "Computer": "PC7.corp.test",
+    "EventSourceName": SECURITY,
+    "Channel": "Security",
+    "Level": "8",
+    "EventID": 4688,
+    "Activity": "4688 - A new process has been created.",
+    "AccountType": "User",
+    "CallerProcessId": "",
+    "Type": "SecurityEvent",
+}
+ECS = {
+    "@timestamp": ISO,
+    "event": {"code": "4688", "provider": SECURITY, "kind": "event"},
+    "host": {"name": "pc7"},
+    "process": {"pid": 7300, "executable": EXE, "command_line": CMD, "parent": {"pid": 3120, "executable": PARENT}},
+    "user": {"name": "mia", "domain": "CORP", "id": SID},
+    "winlog": {
+        "channel": "Security",
+        "computer_name": "PC7.corp.test",
+        "event_id": "4688",
+        "provider_name": SECURITY,
+        "process": {"pid": 4, "thread": {"id": 60}},
+        "event_data": {"TokenElevationType": "%%1937"},
+    },
+}
+
+
+def dotted(node: Any, at: str = "") -> dict[str, Any]:
+    if not isinstance(node, dict):
+        return {at: node}
+    return {
+        key: value for name, inner in node.items() for key, value in dotted(inner, f"{at}.{name}".strip(".")).items()
+    }
+
+
+EXPORTS: dict[str, dict[str, Any]] = {
+    "EvtxECmd": EVTXECMD | {"Payload": json.dumps({"EventData": {"Data": NAMED}})},
+    "EvtxECmd as CSV": {
+        name: str(value) for name, value in EVTXECMD.items()
+    } | {"Payload": json.dumps({"EventData": {"Data": NAMED}}), "TimeCreated": "2024-06-01 08:00:00.2500000"},
+    "Get-WinEvent by place": GET_WINEVENT | {"Properties": [{"Value": value} for value in PLACES], "Message": ""},
+    "Get-WinEvent in another language": GET_WINEVENT
+    | {"Properties": [{"Value": value} for value in PLACES], "Message": "Ein neuer Prozess.\r\n\tProzess-ID:\t0x4"},
+    "Get-WinEvent cut at its depth": GET_WINEVENT
+    | {"Properties": ["System.Diagnostics.Eventing.Reader.EventProperty"] * 15},
+    "Get-WinEvent of PowerShell 7": GET_WINEVENT
+    | {"TimeCreated": "2024-06-01T10:00:00.2500000+02:00", "Properties": [{"Value": value} for value in PLACES]},
+    "Get-WinEvent, some columns": {name: GET_WINEVENT[name] for name in ("Id", "ProviderName", "MachineName")}
+    | {"TimeCreated": {"value": "/Date(1717228800250)/", "DisplayHint": 2}, "ProcessId": 4, "Message": TEXT},
+    "Get-EventLog": {
+        "EventID": 4688,
+        "MachineName": "PC7.corp.test",
+        "Index": 77,
+        "EntryType": 8,
+        "Message": "",
+        "Source": SECURITY,
+        "ReplacementStrings": [str(value) for value in PLACES],
+        "InstanceId": 4688,
+        "TimeGenerated": "/Date(1717228800250)/",
+    },
+    "WMI": {
+        "EventCode": 4688,
+        "ComputerName": "PC7.corp.test",
+        "SourceName": SECURITY,
+        "Logfile": "Security",
+        "InsertionStrings": [str(value) for value in PLACES],
+        "TimeGenerated": "20240601080000.250000-000",
+    },
+    "fluent-bit": WINEVTLOG | {"Message": "x", "StringInserts": PLACES},
+    "fluent-bit, text alone": WINEVTLOG | {"Message": TEXT},
+    "Sentinel": SENTINEL | DATA | {"TimeGenerated": ISO},
+    "Log Analytics as CSV": SENTINEL | DATA | {"TimeGenerated [UTC]": "6/1/2024, 8:00:00.250 AM"},
+    "WindowsEvent": {
+        "TimeGenerated": ISO,
+        "Provider": SECURITY,
+        "Channel": "Security",
+        "Computer": "PC7.corp.test",
+        "EventID": 4688,
+        "SystemProcessId": 4,
+        "SystemThreadId": 60,
+        "EventData": DATA,
+        "Type": "WindowsEvent",
+    },
+    "Event": {
+        "TimeGenerated": ISO,
+        "Source": SECURITY,
+        "EventLog": "Security",
+        "Computer": "PC7.corp.test",
+        "EventID": 4688,
+        "EventData": f'<DataItem type="System.XmlData" time="x"><EventData xmlns="y">{XML}</EventData></DataItem>',
+        "ParameterXml": "",
+        "RenderedDescription": "",
+        "Type": "Event",
+    },
+    "Event by place": {
+        "TimeGenerated": ISO,
+        "Source": SECURITY,
+        "EventLog": "Security",
+        "Computer": "PC7.corp.test",
+        "EventID": 4688,
+        "EventData": "",
+        "ParameterXml": "".join(f"<Param>{value}</Param>" for value in PLACES),
+        "Type": "Event",
+    },
+    "winlogbeat's modules": ECS,
+    "ECS alone": {name: part for name, part in ECS.items() if name != "winlog"} | {"host": {"name": "PC7.corp.test"}},
+    "dotted": dotted(ECS),
+    "Kibana's CSV": {name: str(value) for name, value in dotted(ECS).items()} | {"process.pid": "7,300"},
+    "Elasticsearch's fields": {"_index": "x", "_id": "1", "fields": {n: [v] for n, v in dotted(ECS).items()}},
+    "Elasticsearch's source": {"_index": "x", "_source": ECS},
+    "vector": {
+        "timestamp": ISO,
+        "host": "collector",
+        "event_id": 4688,
+        "provider_name": SECURITY,
+        "channel": "Security",
+        "computer": "PC7.corp.test",
+        "process_id": 4,
+        "thread_id": 60,
+        "event_data": DATA,
+    },
+    "a shipper of text": {"message": EVENT_XML, "source_type": "file", "host": "collector", "timestamp": "x"},
+    "a shipper of JSON": {"message": json.dumps(EVTXECMD | {"Payload": json.dumps({"EventData": {"Data": NAMED}})})},
+    "Splunk's XML": {"preview": False, "result": {"_time": "2024-06-01 10:00:00.250 CEST", "_raw": EVENT_XML}},
+    "Splunk's text": {"preview": False, "result": {"_time": "1717228800.250", "_raw": SPLUNK_TEXT, "host": "PC7"}},
+    "Splunk's fields": {
+        "result": {
+            "_time": "2024-06-01T10:00:00.250+02:00",
+            "EventCode": "4688",
+            "ComputerName": "PC7.corp.test",
+            "LogName": "Security",
+            "SourceName": "Microsoft Windows security auditing.",
+            "New_Process_ID": "0x1c84",
+            "New_Process_Name": EXE,
+            "Creator_Process_ID": "0xc30",
+            "Process_Command_Line": CMD,
+            "Account_Name": ["mia", "-"],
+            "Account_Domain": ["CORP", "-"],
+            "Security_ID": [SID, "S-1-0-0"],
+        }
+    },
+    "Cribl": {
+        "_time": 1717228800.25,
+        "host": "PC7",
+        "source": "windows",
+        "_raw": json.dumps(GET_WINEVENT | {"Properties": [{"Value": value} for value in PLACES]}),
+    },
+    "plaso": {
+        "data_type": "windows:evtx:record",
+        "event_identifier": 4688,
+        "source_name": SECURITY,
+        "computer_name": "PC7.corp.test",
+        "strings": [str(value) for value in PLACES],
+        "timestamp": 1717228800250000,
+    },
+    "Velociraptor": {
+        "System": {
+            "Provider": {"Name": SECURITY, "Guid": "x"},
+            "EventID": {"Value": 4688},
+            "TimeCreated": {"SystemTime": 1717228800.25},
+            "Execution": {"ProcessID": 4, "ThreadID": 60},
+            "Channel": "Security",
+            "Computer": "PC7.corp.test",
+        },
+        "EventData": DATA,
+        "Message": TEXT,
+    },
+}  # fmt: skip
+
+
+def read(*records: dict[str, Any], **context: Any) -> list[LogRow]:
+    raw = "\n".join(json.dumps(record) for record in records).encode()
+    return list(SPEC.read([raw], LogContext(**context)))
+
+
+def one(record: dict[str, Any]) -> LogRow:
+    (found,) = read(record)
+    return found
+
+
+@pytest.mark.parametrize("exporter", EXPORTS)
+def test_every_exporter_gives_the_events_own_process(exporter: str) -> None:
+    found = one(EXPORTS[exporter])
+    assert (found.parsed, found.timed, found.assumed) == (True, True, "")
+    assert (found.provider, found.event_id, found.host) == (SECURITY, "4688", "pc7")
+    assert (found.pid, found.ppid, found.exe, found.cmdline) == (7300, 3120, EXE, CMD)
+    assert (found.user, found.sid) == (r"CORP\mia", SID)
+    assert found.ts_ns == (WHOLE if exporter.startswith("fluent-bit") else NS)
+    assert json.loads(found.fields_json) == EXPORTS[exporter], "no field is lost"
+    assert "ThreadId" not in found.message
+
+
+@pytest.mark.parametrize("exporter", EXPORTS)
+def test_graphs_see_the_fields_of_every_exporter(exporter: str) -> None:
+    fields = decode(json.dumps(EXPORTS[exporter]).encode())
+    if not exporter.startswith("Splunk's fields"):
+        assert fields.parent_process_name == PARENT
+    assert str(fields.new_process_id) in {"0x1c84", "7300"} or exporter == "Sentinel"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        None, "", "{}", "not JSON", '{"EventData":{"Data":"joined, texts","Binary":""}}', '{"EventData":null}',
+        "[" * 9999, '{"UserData":{"X":{"A":"b"}}}',
+    ],
+)  # fmt: skip
+def test_the_loggers_process_stands_in_for_nothing(payload: str | None) -> None:
+    found = one(EVTXECMD | {"Payload": payload})
+    assert (found.parsed, found.pid, found.ppid, found.tid, found.exe) == (True, -1, -1, -1, "")
+    (alone,) = read({name: value for name, value in EVTXECMD.items() if name != "Payload"})
+    assert (alone.pid, alone.timed) == (-1, True)
+
+
+def test_one_data_element_and_user_data_are_fields_of_evtxecmd() -> None:
+    single = {"EventData": {"Data": {"@Name": "NewProcessId", "#text": "0x10"}}}
+    assert one(EVTXECMD | {"Payload": json.dumps(single)}).pid == 16
+    cleared = {"UserData": {"LogFileCleared": {"@xmlns": "x", "SubjectUserName": "mia", "SubjectDomainName": "CORP"}}}
+    found = one(EVTXECMD | {"EventId": 1102, "Payload": json.dumps(cleared)})
+    assert (found.event_id, found.user) == ("1102", r"CORP\mia")
+
+
+@pytest.mark.parametrize(
+    ("event_id", "log", "values", "message", "pid", "user"),
+    [
+        (4624, "Security", ["S-1-5-18"], "Un compte s'est connecté.\r\n\tID du processus :\t0x2bc", -1, ""),
+        (4663, "Security", None, "An object.\r\n\r\nProcess Information:\r\n\tProcess ID:\t\t0x9d0\r\n", 0x9D0, ""),
+        (4799, "Security", None, "A group.\r\n\r\nProcess Information:\r\n\tProcess ID:\t\t0x9d0\r\n", 0x9D0, ""),
+        (5156, "Security", [44, "\\device\\a", "%%14593", "10.0.0.1", "5", "10.0.0.2", "6", 6, 1, "x", 2], "", 44, ""),
+        (4634, "Security", [SID, "mia", "CORP", 7, 3], "", -1, r"CORP\mia"),
+        (4720, "Security", ["new", "CORP", SID, "S-1-2", "mia", "CORP", 7, *["-"] * 19], "", -1, r"CORP\mia"),
+        (1102, "Security", None, "Gone.\r\nSubject:\r\n\tAccount Name:\tmia\r\n\tDomain Name:\tCORP", -1, r"CORP\mia"),
+    ],
+)  # fmt: skip
+def test_a_field_is_read_by_place_or_from_english_text_or_not_at_all(
+    event_id: int, log: str, values: list[Any] | None, message: str, pid: int, user: str
+) -> None:
+    properties = [{"Value": value} for value in values or []]
+    found = one(GET_WINEVENT | {"Id": event_id, "LogName": log, "Message": message, "Properties": properties})
+    assert (found.pid, found.user) == (pid, user)
+
+
+def test_powershells_own_user_is_the_events_user_where_windows_resolved_none() -> None:
+    service = GET_WINEVENT | {
+        "Id": 7045,
+        "ProviderName": "Service Control Manager",
+        "LogName": "System",
+        "UserId": {"BinaryLength": 12, "AccountDomainSid": None, "Value": "S-1-5-18"},
+        "Properties": [{"Value": value} for value in ("upd", r"C:\x.exe -k", "user mode", "demand", "LocalSystem")],
+    }
+    found = one(service)
+    assert (found.pid, found.cmdline, found.sid) == (-1, r"C:\x.exe -k", "S-1-5-18")
+    text = "A service was installed.\r\n\r\nService Name:  upd\r\nService File Name:  C:\\x.exe -k\r\n"
+    assert one(service | {"Properties": [{"Value": "upd"}], "Message": text}).cmdline == r"C:\x.exe -k"
+
+
+def test_powershells_process_is_the_one_that_wrote_the_event() -> None:
+    block = {"Id": 4104, "ProviderName": "Microsoft-Windows-PowerShell", "ProcessId": 812, "ThreadId": 9}
+    block |= {"LogName": "Microsoft-Windows-PowerShell/Operational", "Message": ""}
+    found = one(GET_WINEVENT | block | {"Properties": [{"Value": value} for value in (1, 1, "iex x", "id", "")]})
+    assert (found.pid, found.tid) == (812, 9)
+    assert "ScriptBlockText=iex_x" in found.message
+
+
+SYSMON_TEXT = (
+    "Process Create:\r\nRuleName: -\r\nUtcTime: 2024-06-01 08:00:00.250\r\nProcessGuid: {1}\r\nProcessId: 7300\r\n"
+    "Image: C:\\Tools\\net.exe\r\nCommandLine: {0}\r\nUser: CORP\\mia\r\nParentProcessId: 3120\r\n"
+    "ParentImage: C:\\p.exe\r\nParentCommandLine: p"
+)
+
+
+def test_sysmons_text_is_read_in_every_language_and_a_command_line_cannot_pass_for_another_field() -> None:
+    sysmon = GET_WINEVENT | {"Id": 1, "ProviderName": SYSMON, "LogName": f"{SYSMON}/Operational", "ProcessId": 2100}
+    found = one(sysmon | {"Message": SYSMON_TEXT.replace("{0}", CMD)})
+    assert (found.pid, found.ppid, found.exe, found.cmdline) == (7300, 3120, EXE, CMD)
+    assert (found.user, found.channel) == (r"CORP\mia", "sysmon")
+    evil = one(
+        sysmon | {"Message": SYSMON_TEXT.replace("{0}", "x\r\nProcessId: 4\r\nUser: CORP\\admin\r\nParentProcessId: 5")}
+    )
+    assert (evil.pid, evil.user, evil.ppid) == (7300, "", -1), "what comes twice is nobody's word"
+    lines = one(sysmon | {"Message": SYSMON_TEXT.replace("{0}", "x\r\n y")})
+    assert lines.cmdline == "x\n y"
+
+
+def test_a_command_line_in_a_security_text_cannot_pass_for_another_field() -> None:
+    evil = TEXT.replace(CMD, "x\r\n\tNew Process ID:\t\t0x4\r\nSubject:\r\n\tAccount Name:\tadmin")
+    found = one(GET_WINEVENT | {"Message": evil})
+    assert (found.pid, found.user) == (7300, r"CORP\mia")
+
+
+MOVED: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
+    "file": ("11", {"file": {"path": r"C:\f.txt"}}, {"TargetFilename": r"C:\f.txt"}),
+    "registry": ("13", {"registry": {"path": r"HKLM\x"}}, {"TargetObject": r"HKLM\x"}),
+    "dns": ("22", {"dns": {"question": {"name": "a.test"}}}, {"QueryName": "a.test"}),
+    "pipe": ("17", {"file": {"name": "\\p"}}, {"PipeName": "\\p"}),
+    "library": (
+        "7",
+        {"file": {"path": r"C:\l.dll"}, "hash": {"sha256": "ab"}},
+        {"ImageLoaded": r"C:\l.dll", "Hashes": "SHA256=ab"},
+    ),
+    "network": (
+        "3",
+        {
+            "source": {"ip": "10.0.0.1", "port": 5000},
+            "destination": {"ip": "10.0.0.2", "port": 443},
+            "network": {"transport": "tcp", "direction": "egress"},
+        },
+        {"SourceIp": "10.0.0.1", "DestinationPort": "443", "Protocol": "tcp", "Initiated": "true"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", MOVED)
+def test_what_a_module_moved_to_ecs_has_its_own_name_again(what: str) -> None:
+    event_id, parts, expected = MOVED[what]
+    log = {"event_id": event_id, "provider_name": SYSMON, "process": {"pid": 2100}, "user": {"identifier": "S-1-5-18"}}
+    record = {
+        "@timestamp": ISO,
+        "winlog": log,
+        "process": {"pid": 7300, "executable": EXE},
+        "user": {"name": "mia", "domain": "CORP", "id": "S-1-5-18"},
+        **parts,
+    }
+    found = one(record)
+    assert (found.pid, found.exe, found.user, found.sid) == (7300, EXE, r"CORP\mia", "")
+    for name, value in expected.items():
+        assert f"{name}={value}" in found.message
+    fields = decode(json.dumps(record).encode())
+    assert str(fields.process_id) == "7300"
+
+
+def test_event_data_is_believed_before_ecs() -> None:
+    record = json.loads(json.dumps(ECS))
+    record["winlog"]["event_data"] = DATA
+    record["process"] = {"pid": 1, "executable": "other"}
+    assert (one(record).pid, one(record).exe) == (7300, EXE)
+
+
+NO_EVENTS: dict[str, dict[str, Any]] = {
+    ".NET": {"Timestamp": ISO, "EventId": 14, "LogLevel": "Information", "Category": "A.B", "Message": "on"},
+    "Serilog": {"@t": ISO, "@mt": "Hello {x}", "EventId": {"Id": 4}, "MachineName": "PC7"},
+    "Serilog's other": {"Timestamp": ISO, "Level": "Warning", "MessageTemplate": "x", "EventId": 7, "MachineName": "a"},
+    "Hayabusa": {
+        "Timestamp": "2024-06-01 08:00:00.250 +00:00", "RuleTitle": "Net use", "Level": "high", "Computer": "PC7",
+        "Channel": "Sec", "EventID": 4688, "RecordID": 77, "Details": {"PID": 7300},
+    },
+    "Chainsaw": {"group": "Sigma", "name": "x", "document": {"data": {"Event": {"System": {"EventID": 1}}}}},
+    "Chainsaw's own": {"detections": ["x"], "Event": {"System": {"EventID": 4688, "Channel": "Security"}}},
+    "Elastic's alert": {"kibana.alert.rule.name": "x", "winlog.event_id": "1", "winlog.channel": "Security"},
+    "Zircolite": {"title": "x", "id": "y", "rule_level": "high", "matches": [{"EventID": 1, "Channel": "Security"}]},
+    "an application": {"id": 5, "event_id": 17, "host": "web1", "message": "cart"},
+    "an application's EventID": {"EventID": 12, "Hostname": "web1", "Message": "started"},
+    "an application's events": {"event_id": 8, "event_data": {"user": "x"}, "event_type": "login"},
+    "CloudTrail": {"eventID": "6f3c", "eventName": "RunInstances", "eventSource": "ec2.test", "awsRegion": "x"},
+    "osquery": {"name": "pack_x", "hostIdentifier": "h", "columns": {"eventid": "4688"}, "unixTime": 1717228800},
+    "Zeek": {"ts": 1717228800.25, "uid": "C1", "id.orig_h": "10.0.0.1", "id.resp_p": 53},
+    "Suricata": {"timestamp": ISO, "event_type": "dns", "flow_id": 1, "src_ip": "10.0.0.1"},
+    "docker": {"log": '{"EventId":14,"LogLevel":"Information"}\n', "stream": "stdout", "time": ISO},
+    "an event id that is none": {"EventID": "4688a", "Channel": "Security", "Computer": "x"},
+    "an id alone": {"EventID": 4688},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NO_EVENTS)
+def test_another_programs_record_is_no_windows_event(what: str) -> None:
+    (found,) = read(NO_EVENTS[what])
+    assert not found.parsed and not found.timed
+    assert recognise(json.dumps(NO_EVENTS[what]).encode()).log != "windows_json"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "utf-32"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_array_in_any_encoding_is_recognised_and_read(encoding: str, indent: int | None) -> None:
+    raw = json.dumps([EXPORTS["Get-WinEvent by place"]] * 3, indent=indent).encode(encoding)
+    assert [row.pid for row in SPEC.read([raw], LogContext())] == [7300] * 3
+
+
+@pytest.mark.parametrize("how", ["{}", "{{\n{}", "{{ \t\n{}"])
+def test_objects_that_go_on_behind_their_first_line_are_read_whole(how: str) -> None:
+    text = json.dumps(EXPORTS["Velociraptor"], indent=1)
+    text = text if how == "{}" else how.format(text.lstrip("{\n"))
+    opened = text.replace('{\n "System": {', '{ "System": {', 1)
+    for each in (text, opened):
+        found = list(SPEC.read([f"{each}\n{each}\n".encode()], LogContext()))
+        assert [(row.parsed, row.pid) for row in found] == [(True, 7300)] * 2
+
+
+def test_two_channels_under_one_set_of_keys_are_two_providers() -> None:
+    found = read(
+        {"EventID": 7, "Channel": "Security", "Computer": "a"}, {"EventID": 7, "Channel": "System", "Computer": "a"}
+    )
+    assert [row.provider for row in found] == [SECURITY, "System"]
+
+
+def test_values_by_place_that_fit_no_version_say_nothing() -> None:
+    assert by_place(SECURITY, "4688", PLACES[:7]) == {}
+    assert by_place(SECURITY, "4688", PLACES)["NewProcessId"] == 7300
+    assert by_place(SECURITY, "4688", "x" * 15) == {} == by_place("x", "1", [1])
