@@ -1,8 +1,13 @@
-"""What exporters make of one and the same event: its process is the event's own or missing, never the logger's."""
+"""What exporters make of one and the same event: its process is the event's own or missing, never the logger's.
+
+Mutated inputs are read as Python's own JSON reader reads them.
+"""
 
 from __future__ import annotations
 
 import json
+import random
+import re
 from typing import Any
 
 import pytest
@@ -516,3 +521,64 @@ def test_values_by_place_that_fit_no_version_say_nothing() -> None:
     assert by_place(SECURITY, "4688", PLACES[:7]) == {}
     assert by_place(SECURITY, "4688", PLACES)["NewProcessId"] == 7300
     assert by_place(SECURITY, "4688", "x" * 15) == {} == by_place("x", "1", [1])
+
+
+def strict(text: str) -> dict[str, Any] | None:
+    """The object in a text by Python's reader, without repeated keys and NaN; None where it is none."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("a repeated key")
+        return found
+
+    def refuse(word: str) -> None:
+        raise ValueError(word)
+
+    try:
+        found = json.loads(text, object_pairs_hook=once, parse_constant=refuse)
+        json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def mutated(text: str, chance: random.Random) -> str:
+    """A text with a piece of it gone, doubled or replaced by what JSON and its events are made of."""
+    start = chance.randrange(len(text))
+    end = min(len(text), start + chance.choice([0, 1, 1, 2, 8, 40]))
+    words = ["", '"', ",", "{", "}", "[]", "null", "7", "-1", '"x"', '\\"', "\\u0041", " ", text[start:end] * 2]
+    return text[:start] + chance.choice(words) + text[end:]
+
+
+def numbers_in(value: object) -> set[int]:
+    """Every number that a record says anywhere, in its texts too."""
+    if isinstance(value, dict):
+        return set().union(*(numbers_in(each) for each in value.values()), *map(numbers_in, value))
+    if isinstance(value, list):
+        return set().union(*map(numbers_in, value))
+    words = re.findall(r"0[xX][0-9a-fA-F]+|[0-9][0-9,]*", str(value))
+    return {int(word.replace(",", ""), 16 if word[:2] in ("0x", "0X") else 10) for word in words}
+
+
+def test_mutated_json_is_read_as_pythons_json_reads_it() -> None:
+    chance = random.Random(12)
+    originals = [json.dumps(record) for record in (*EXPORTS.values(), *NO_EVENTS.values())]
+    n_read = n_broken = 0
+    for _ in range(300):
+        text = mutated(chance.choice(originals), chance)
+        if chance.random() < 0.3:
+            text = mutated(text, chance)
+        expected = strict(text)
+        found = list(SPEC.read([text.encode()], LogContext()))
+        if expected is None:
+            n_broken += 1
+            assert not found or not all(row.parsed for row in found), text
+            continue
+        (row,) = found
+        if row.parsed:
+            n_read += 1
+            assert json.loads(row.fields_json) == expected, text
+            assert {row.pid, row.ppid, row.tid} <= {-1} | numbers_in(expected), text
+            assert row.event_id in text
+    assert n_read > 60 and n_broken > 60
