@@ -331,12 +331,16 @@ def _quotes_within(value: dict[str, Any] | list[Any]) -> int:
 
 def _opened(chunks: Iterable[bytes], limit: int) -> tuple[bool, Iterable[bytes]]:
     """Whether values go by lines; by braces where an array begins, or a value that goes on behind its first line."""
-    source = iter(chunks)
-    head = b""
+    source, parts, n = iter(chunks), [], 0
+    begun = False
     for chunk in source:
-        head += chunk
-        if b"\n" in head.lstrip() or len(head) > limit:
+        parts.append(chunk)
+        n += len(chunk)
+        body = chunk if begun else chunk.lstrip()
+        begun = begun or bool(body)
+        if b"\n" in body or n > limit:
             break
+    head = b"".join(parts)
     first, end, _ = head.lstrip().partition(b"\n")
     by_line = first[:1] != b"[" and (first[:1] != b"{" or not end or first.rstrip().endswith((b"}", b"\0")))
     return by_line, chain([head], source)
