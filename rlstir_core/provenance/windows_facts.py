@@ -125,7 +125,8 @@ def decode(raw: bytes | memoryview) -> Fields:
             and record.id is None
             and (
                 found.process_guid is not None  # some exporters lose ProcessId to a name of their own
-                or found.process_id is not None
+                # alone at the top of a record it may be the logger's
+                or (found.process_id is not None and (record.event is not None or found.object_name is not None))
                 or (found.process_id_5156 is not None and record.thread_ID is None)
                 or found.source_process_id is not None
                 or found.new_process_id is not None

@@ -15,11 +15,11 @@ import msgspec
 from rlstir_core.hostlogs.windows.beats import beat_event, is_beat, undotted
 from rlstir_core.hostlogs.windows.event import Envelope, WindowsEvent, event_id_text, flatten, provider_named
 from rlstir_core.hostlogs.windows.exporters import data_of, exported_event, is_exported
-from rlstir_core.hostlogs.windows.field_names import SYSMON
 from rlstir_core.hostlogs.windows.record import (
     CHANNELS,
     COMPUTERS,
     IDS,
+    IN_UTC,
     LOGGERS,
     PROVIDERS,
     RENDERED,
@@ -32,7 +32,7 @@ from rlstir_core.hostlogs.windows.record import (
     stamps,
 )
 from rlstir_core.hostlogs.windows.rendered import fields_of_text
-from rlstir_core.hostlogs.windows.signs import is_event, is_number, is_something_else
+from rlstir_core.hostlogs.windows.signs import is_event, is_number, is_something_else, provider_by_fields
 
 _NESTED = frozenset(
     {"Event", "EventData", "System", "_index", "_raw", "_source", "event.code", "event_data", "result", "user_data"}
@@ -94,7 +94,7 @@ def dialect_of(record: dict[str, Any]) -> Dialect:
         channel=channel,
         computer=first_key(COMPUTERS, keys),
         time=time,
-        in_utc=time == "UtcTime",
+        in_utc=time in IN_UTC,
         utc=utc,
         local=local,
         execution=first_key(LOGGERS, keys),
@@ -109,7 +109,7 @@ def dialect_of(record: dict[str, Any]) -> Dialect:
 def flat_provider(shape: Dialect, record: dict[str, Any]) -> str | None:
     """The provider of a flattened record, None where it is no Windows event.
 
-    One that names neither provider nor channel but a UtcTime is Sysmon's.
+    One that names neither provider nor channel is known by its fields.
     """
     provider = record[shape.provider] if shape.provider else ""
     if isinstance(provider, dict):
@@ -118,7 +118,7 @@ def flat_provider(shape: Dialect, record: dict[str, Any]) -> str | None:
     if not is_number(event_id_text(record[shape.event_id])) or not is_event(record, shape.event_id, provider, channel):
         return None
     found = provider_named(provider, channel)
-    return found or (SYSMON if "UtcTime" in record else "")
+    return found or provider_by_fields(record)
 
 
 def nested_event(record: dict[str, Any], most: int = 3) -> Told | None:

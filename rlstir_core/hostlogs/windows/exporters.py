@@ -14,8 +14,8 @@ import msgspec
 
 from rlstir_core.hostlogs.windows.event import Envelope, WindowsEvent, event_id_text, flatten, provider_named
 from rlstir_core.hostlogs.windows.event_xml import parameters, within, xml_object
-from rlstir_core.hostlogs.windows.field_names import ENVELOPE, SYSMON
-from rlstir_core.hostlogs.windows.places import by_place, plain_values
+from rlstir_core.hostlogs.windows.field_names import ENVELOPE
+from rlstir_core.hostlogs.windows.places import CUT, by_place, plain_values
 from rlstir_core.hostlogs.windows.record import (
     CHANNELS,
     COMPUTERS,
@@ -33,7 +33,7 @@ from rlstir_core.hostlogs.windows.record import (
     stamps,
 )
 from rlstir_core.hostlogs.windows.rendered import field_of_label, fields_of_text
-from rlstir_core.hostlogs.windows.signs import has_own_fields, is_event, is_number
+from rlstir_core.hostlogs.windows.signs import has_own_fields, is_event, is_number, provider_by_fields
 
 _BY_PLACE = ("Properties", "StringInserts", "InsertionStrings", "ReplacementStrings", "strings", "string_inserts")
 _IN_TEXT = ("Payload", "EventData", "UserData", "event_data", "user_data")
@@ -71,7 +71,7 @@ def is_exported(keys: Collection[str], id_key: str) -> bool:
     if id_key in {"Id", "EventCode"} or "Properties" in keys:
         return True
     # nxlog takes the fields out of the text itself
-    own = set(keys) - _OUTSIDE - ({"ProcessID"} if "ThreadID" in keys else set())
+    own = set(keys) - _OUTSIDE - {"ProcessId"} - ({"ProcessID"} if "ThreadID" in keys else set())
     return not own and "EventReceivedTime" not in keys and first_key(RENDERED, keys) != ""
 
 
@@ -86,7 +86,7 @@ def exported_event(record: dict[str, Any]) -> Told | None:
         said = first_said(("Name", "@Name"), said)
     if not is_event(record, id_key, said, channel):
         return None
-    provider = provider_named(said, channel) or (SYSMON if "UtcTime" in record else "")
+    provider = provider_named(said, channel) or provider_by_fields(record)
     evtxecmd = len(_EVTXECMD.intersection(record)) > 1
     logger = _logger(record, id_key, evtxecmd)
     rendered = plain(first_said(RENDERED, record))
@@ -132,7 +132,11 @@ def _logger(record: dict[str, Any], id_key: str, evtxecmd: bool) -> bool:
         return False  # as events spell their own
     if evtxecmd or "ThreadId" in record:
         return True
-    return not has_own_fields(record) and (id_key == "Id" or any(key in record for key in _BY_PLACE))
+    if has_own_fields(record):
+        return False
+    # beside a text that holds the event's fields, a number alone is the record's
+    alone = type(value) is int and not (set(record) - _OUTSIDE - {"ProcessId"})
+    return id_key == "Id" or alone or any(key in record for key in _BY_PLACE)
 
 
 def _own(record: dict[str, Any], event_id: str, logger: bool) -> dict[str, Any]:
@@ -144,6 +148,8 @@ def _own(record: dict[str, Any], event_id: str, logger: bool) -> dict[str, Any]:
         if value is None or value in ("", "-") or key in skipped:
             continue
         if key in (_BY_PLACE if isinstance(value, list) else _OUTSIDE) and not (key == "EventType" and sysmon):
+            continue
+        if key in _BY_PLACE and isinstance(value, str) and value.startswith(CUT):
             continue
         if "_" in key and (name := field_of_label(key.replace("_", " "), event_id)):
             found[name] = value

@@ -21,7 +21,7 @@ _SECTIONS = {
     "powershell": (POWERSHELL, "PowerShellCore"),
     "services": ("Service Control Manager",),
 }
-_CUT = "System.Diagnostics.Eventing"  # what is printed of an object that lies too deep
+CUT = ("System.Diagnostics.Eventing", "@{")  # what is printed of an object that lies too deep
 
 
 @cache
@@ -58,7 +58,8 @@ def plain_values(values: object) -> list[Any]:
     if not isinstance(values, Sequence) or isinstance(values, str):
         return []
     found = [_plain(value) for value in values]
-    return [] if any(isinstance(value, str) and value.startswith(_CUT) for value in found) else found
+    cut = any(isinstance(value, str) and value.startswith(CUT) for value in found)
+    return [] if cut or all(value is None for value in found) else found
 
 
 def _plain(value: object) -> Any:

@@ -11,7 +11,13 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from rlstir_core.hostlogs.windows.field_names import BY_PROVIDER, PROVIDER_OF_CHANNEL, PROVIDER_SAID_AS
+from rlstir_core.hostlogs.windows.field_names import (
+    BY_PROVIDER,
+    PROVIDER_OF_CHANNEL,
+    PROVIDER_SAID_AS,
+    SECURITY,
+    SYSMON,
+)
 
 _PROVIDER = re.compile(r"Microsoft-(?:Windows|AzureADPasswordProtection|Exchange|SharePoint)|Microsoft Windows ")
 _PROVIDERS = frozenset(
@@ -40,6 +46,7 @@ _OWN_FIELDS = frozenset(
         "SubjectUserSid", "TargetLogonId", "TargetUserSid", "UtcTime",
     }
 )  # fmt: skip
+_OF_SECURITY = frozenset({"NewProcessId", "NewProcessName", "SubjectLogonId", "TargetLogonId"})
 _NAMES = frozenset(
     {
         "Channel", "Computer", "ComputerName", "EventRecordID", "EventRecordId", "ExecutionProcessID", "Hostname",
@@ -84,6 +91,13 @@ def is_event(record: dict[str, Any], id_key: str, provider: object, channel: obj
 def has_own_fields(keys: Collection[str]) -> bool:
     """Whether fields of an event stand among these keys, and not only what surrounds one."""
     return not _OWN_FIELDS.isdisjoint(keys)
+
+
+def provider_by_fields(keys: Collection[str]) -> str:
+    """The provider that alone has such fields; empty where there is none of them."""
+    if "UtcTime" in keys:
+        return SYSMON
+    return "" if _OF_SECURITY.isdisjoint(keys) else SECURITY
 
 
 def _known(name: object, names: frozenset[str], pattern: re.Pattern[str]) -> bool:

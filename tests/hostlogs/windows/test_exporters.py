@@ -168,6 +168,29 @@ EXPORTS: dict[str, dict[str, Any]] = {
     | {"Properties": [{"Value": value} for value in PLACES], "Message": "Ein neuer Prozess.\r\n\tProzess-ID:\t0x4"},
     "Get-WinEvent cut at its depth": GET_WINEVENT
     | {"Properties": ["System.Diagnostics.Eventing.Reader.EventProperty"] * 15},
+    "Get-WinEvent cut shorter": GET_WINEVENT | {"Properties": "System.Diagnostics.Eventing.Reader.EventProperty " * 15},
+    "Get-WinEvent cut to nothing": GET_WINEVENT | {"Properties": [{}] * 15},
+    "a few columns": {
+        "TimeGenerated": ISO, "EventID": 4688, "Computer": "PC7.corp.test",
+        **DATA,
+    },
+    "a number beside a text": {
+        "EventID": 4688, "Channel": "Security", "Computer": "PC7.corp.test", "ProcessId": 4, "Message": TEXT,
+        "SystemTime": "2024-06-01 08:00:00.250",
+    },
+    "ToXml()": {
+        "Event": {
+            "xmlns": "x",
+            "System": {
+                "Provider": {"Name": SECURITY},
+                "EventID": "4688",
+                "TimeCreated": {"SystemTime": "2024-06-01T08:00:00.2500000Z"},
+                "Execution": {"ProcessID": "4", "ThreadID": "60"},
+                "Computer": "PC7.corp.test",
+            },
+            "EventData": {"Data": [{"Name": name, "#text": value} for name, value in DATA.items()]},
+        }
+    },
     "Get-WinEvent of PowerShell 7": GET_WINEVENT
     | {"TimeCreated": "2024-06-01T10:00:00.2500000+02:00", "Properties": [{"Value": value} for value in PLACES]},
     "Get-WinEvent, some columns": {name: GET_WINEVENT[name] for name in ("Id", "ProviderName", "MachineName")}

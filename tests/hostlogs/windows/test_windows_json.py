@@ -321,6 +321,20 @@ NAMES = st.sampled_from(
         "_source",
         "host",
         "user",
+        *(
+            "Payload",
+            "Properties",
+            "Id",
+            "EventId",
+            "Channel",
+            "_raw",
+            "message",
+            "fields",
+            "_index",
+            "Value",
+            "process",
+        ),
+        *("event", "code", "StringInserts", "TimeGenerated", "result", "ParameterXml", "event_data", "ThreadId"),
     ]
 )
 VALUES = st.recursive(
