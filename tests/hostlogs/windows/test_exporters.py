@@ -12,10 +12,8 @@ from typing import Any
 
 import pytest
 
-from rlstir_core.hostlogs.opening.recognise import recognise
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.windows.json_events import SPEC
-from rlstir_core.hostlogs.windows.places import by_place
 from rlstir_core.provenance.windows_facts import decode
 
 SECURITY = "Microsoft-Windows-Security-Auditing"
@@ -74,65 +72,27 @@ SPLUNK_TEXT = (
     f"RecordNumber=77\nKeywords=Audit Success\nMessage={TEXT}"
 )
 EVTXECMD = {
-    "PayloadData1": r"CORP\mia",
-    "ExecutableInfo": CMD,
-    "MapDescription": "A new process has been created",
-    "UserName": r"CORP\PC7$",
-    "ChunkNumber": 3,
-    "Computer": "PC7.corp.test",
-    "Channel": "Security",
-    "Provider": SECURITY,
-    "EventId": 4688,
-    "EventRecordId": "77",
-    "ProcessId": 4,
-    "ThreadId": 60,
-    "Level": "LogAlways",
-    "SourceFile": r"D:\Security.evtx",
-    "ExtraDataOffset": 0,
-    "HiddenRecord": False,
+    "PayloadData1": r"CORP\mia", "ExecutableInfo": CMD, "MapDescription": "A new process has been created",
+    "UserName": r"CORP\PC7$", "ChunkNumber": 3, "Computer": "PC7.corp.test", "Channel": "Security",
+    "Provider": SECURITY, "EventId": 4688, "EventRecordId": "77", "ProcessId": 4, "ThreadId": 60,
+    "Level": "LogAlways", "SourceFile": r"D:\Security.evtx", "ExtraDataOffset": 0, "HiddenRecord": False,
     "TimeCreated": "2024-06-01T08:00:00.2500000+00:00",
-}
+}  # fmt: skip
 GET_WINEVENT = {
-    "Id": 4688,
-    "Version": 2,
-    "ProviderName": SECURITY,
-    "LogName": "Security",
-    "ProcessId": 4,
-    "ThreadId": 60,
-    "MachineName": "PC7.corp.test",
-    "UserId": None,
-    "RecordId": 77,
-    "TimeCreated": "/Date(1717228800250)/",
-    "LevelDisplayName": "Information",
-    "Message": TEXT,
-}
+    "Id": 4688, "Version": 2, "ProviderName": SECURITY, "LogName": "Security", "ProcessId": 4, "ThreadId": 60,
+    "MachineName": "PC7.corp.test", "UserId": None, "RecordId": 77, "TimeCreated": "/Date(1717228800250)/",
+    "LevelDisplayName": "Information", "Message": TEXT,
+}  # fmt: skip
 WINEVTLOG = {
-    "ProviderName": SECURITY,
-    "ProviderGuid": "{54849625-5478-4994-A5BA-3E3B0328C30D}",
-    "EventID": 4688,
-    "Level": 0,
-    "Keywords": "0x8020000000000000",
-    "TimeCreated": "2024-06-01 08:00:00 +0000",
-    "EventRecordID": 77,
-    "ProcessID": 4,
-    "ThreadID": 60,
-    "Channel": "Security",
-    "Computer": "PC7.corp.test",
-    "UserID": "",
-}
+    "ProviderName": SECURITY, "ProviderGuid": "{54849625-5478-4994-A5BA-3E3B0328C30D}", "EventID": 4688, "Level": 0,
+    "Keywords": "0x8020000000000000", "TimeCreated": "2024-06-01 08:00:00 +0000", "EventRecordID": 77,
+    "ProcessID": 4, "ThreadID": 60, "Channel": "Security", "Computer": "PC7.corp.test", "UserID": "",
+}  # fmt: skip
 SENTINEL = {
-    "TenantId": "t",
-    "SourceSystem": "OpsManager",
-    "Computer": "PC7.corp.test",
-    "EventSourceName": SECURITY,
-    "Channel": "Security",
-    "Level": "8",
-    "EventID": 4688,
-    "Activity": "4688 - A new process has been created.",
-    "AccountType": "User",
-    "CallerProcessId": "",
-    "Type": "SecurityEvent",
-}
+    "TenantId": "t", "SourceSystem": "OpsManager", "Computer": "PC7.corp.test", "EventSourceName": SECURITY,
+    "Channel": "Security", "Level": "8", "EventID": 4688, "Activity": "4688 - A new process has been created.",
+    "AccountType": "User", "CallerProcessId": "", "Type": "SecurityEvent",
+}  # fmt: skip
 ECS = {
     "@timestamp": ISO,
     "event": {"code": "4688", "provider": SECURITY, "kind": "event"},
@@ -170,10 +130,7 @@ EXPORTS: dict[str, dict[str, Any]] = {
     | {"Properties": ["System.Diagnostics.Eventing.Reader.EventProperty"] * 15},
     "Get-WinEvent cut shorter": GET_WINEVENT | {"Properties": "System.Diagnostics.Eventing.Reader.EventProperty " * 15},
     "Get-WinEvent cut to nothing": GET_WINEVENT | {"Properties": [{}] * 15},
-    "a few columns": {
-        "TimeGenerated": ISO, "EventID": 4688, "Computer": "PC7.corp.test",
-        **DATA,
-    },
+    "a few columns": DATA | {"TimeGenerated": ISO, "EventID": 4688, "Computer": "PC7.corp.test"},
     "a number beside a text": {
         "EventID": 4688, "Channel": "Security", "Computer": "PC7.corp.test", "ProcessId": 4, "Message": TEXT,
         "SystemTime": "2024-06-01 08:00:00.250",
@@ -182,11 +139,8 @@ EXPORTS: dict[str, dict[str, Any]] = {
         "Event": {
             "xmlns": "x",
             "System": {
-                "Provider": {"Name": SECURITY},
-                "EventID": "4688",
-                "TimeCreated": {"SystemTime": "2024-06-01T08:00:00.2500000Z"},
-                "Execution": {"ProcessID": "4", "ThreadID": "60"},
-                "Computer": "PC7.corp.test",
+                "Provider": {"Name": SECURITY}, "EventID": "4688", "Execution": {"ProcessID": "4", "ThreadID": "60"},
+                "TimeCreated": {"SystemTime": "2024-06-01T08:00:00.2500000Z"}, "Computer": "PC7.corp.test",
             },
             "EventData": {"Data": [{"Name": name, "#text": value} for name, value in DATA.items()]},
         }
@@ -368,154 +322,6 @@ def test_one_data_element_and_user_data_are_fields_of_evtxecmd() -> None:
     assert (found.event_id, found.user) == ("1102", r"CORP\mia")
 
 
-@pytest.mark.parametrize(
-    ("event_id", "log", "values", "message", "pid", "user"),
-    [
-        (4624, "Security", ["S-1-5-18"], "Un compte s'est connecté.\r\n\tID du processus :\t0x2bc", -1, ""),
-        (4663, "Security", None, "An object.\r\n\r\nProcess Information:\r\n\tProcess ID:\t\t0x9d0\r\n", 0x9D0, ""),
-        (4799, "Security", None, "A group.\r\n\r\nProcess Information:\r\n\tProcess ID:\t\t0x9d0\r\n", 0x9D0, ""),
-        (5156, "Security", [44, "\\device\\a", "%%14593", "10.0.0.1", "5", "10.0.0.2", "6", 6, 1, "x", 2], "", 44, ""),
-        (4634, "Security", [SID, "mia", "CORP", 7, 3], "", -1, r"CORP\mia"),
-        (4720, "Security", ["new", "CORP", SID, "S-1-2", "mia", "CORP", 7, *["-"] * 19], "", -1, r"CORP\mia"),
-        (1102, "Security", None, "Gone.\r\nSubject:\r\n\tAccount Name:\tmia\r\n\tDomain Name:\tCORP", -1, r"CORP\mia"),
-    ],
-)  # fmt: skip
-def test_a_field_is_read_by_place_or_from_english_text_or_not_at_all(
-    event_id: int, log: str, values: list[Any] | None, message: str, pid: int, user: str
-) -> None:
-    properties = [{"Value": value} for value in values or []]
-    found = one(GET_WINEVENT | {"Id": event_id, "LogName": log, "Message": message, "Properties": properties})
-    assert (found.pid, found.user) == (pid, user)
-
-
-def test_powershells_own_user_is_the_events_user_where_windows_resolved_none() -> None:
-    service = GET_WINEVENT | {
-        "Id": 7045,
-        "ProviderName": "Service Control Manager",
-        "LogName": "System",
-        "UserId": {"BinaryLength": 12, "AccountDomainSid": None, "Value": "S-1-5-18"},
-        "Properties": [{"Value": value} for value in ("upd", r"C:\x.exe -k", "user mode", "demand", "LocalSystem")],
-    }
-    found = one(service)
-    assert (found.pid, found.cmdline, found.sid) == (-1, r"C:\x.exe -k", "S-1-5-18")
-    text = "A service was installed.\r\n\r\nService Name:  upd\r\nService File Name:  C:\\x.exe -k\r\n"
-    assert one(service | {"Properties": [{"Value": "upd"}], "Message": text}).cmdline == r"C:\x.exe -k"
-
-
-def test_powershells_process_is_the_one_that_wrote_the_event() -> None:
-    block = {"Id": 4104, "ProviderName": "Microsoft-Windows-PowerShell", "ProcessId": 812, "ThreadId": 9}
-    block |= {"LogName": "Microsoft-Windows-PowerShell/Operational", "Message": ""}
-    found = one(GET_WINEVENT | block | {"Properties": [{"Value": value} for value in (1, 1, "iex x", "id", "")]})
-    assert (found.pid, found.tid) == (812, 9)
-    assert "ScriptBlockText=iex_x" in found.message
-
-
-SYSMON_TEXT = (
-    "Process Create:\r\nRuleName: -\r\nUtcTime: 2024-06-01 08:00:00.250\r\nProcessGuid: {1}\r\nProcessId: 7300\r\n"
-    "Image: C:\\Tools\\net.exe\r\nCommandLine: {0}\r\nUser: CORP\\mia\r\nParentProcessId: 3120\r\n"
-    "ParentImage: C:\\p.exe\r\nParentCommandLine: p"
-)
-
-
-def test_sysmons_text_is_read_in_every_language_and_a_command_line_cannot_pass_for_another_field() -> None:
-    sysmon = GET_WINEVENT | {"Id": 1, "ProviderName": SYSMON, "LogName": f"{SYSMON}/Operational", "ProcessId": 2100}
-    found = one(sysmon | {"Message": SYSMON_TEXT.replace("{0}", CMD)})
-    assert (found.pid, found.ppid, found.exe, found.cmdline) == (7300, 3120, EXE, CMD)
-    assert (found.user, found.channel) == (r"CORP\mia", "sysmon")
-    evil = one(
-        sysmon | {"Message": SYSMON_TEXT.replace("{0}", "x\r\nProcessId: 4\r\nUser: CORP\\admin\r\nParentProcessId: 5")}
-    )
-    assert (evil.pid, evil.user, evil.ppid) == (7300, "", -1), "what comes twice is nobody's word"
-    lines = one(sysmon | {"Message": SYSMON_TEXT.replace("{0}", "x\r\n y")})
-    assert lines.cmdline == "x\n y"
-
-
-def test_a_command_line_in_a_security_text_cannot_pass_for_another_field() -> None:
-    evil = TEXT.replace(CMD, "x\r\n\tNew Process ID:\t\t0x4\r\nSubject:\r\n\tAccount Name:\tadmin")
-    found = one(GET_WINEVENT | {"Message": evil})
-    assert (found.pid, found.user) == (7300, r"CORP\mia")
-
-
-MOVED: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
-    "file": ("11", {"file": {"path": r"C:\f.txt"}}, {"TargetFilename": r"C:\f.txt"}),
-    "registry": ("13", {"registry": {"path": r"HKLM\x"}}, {"TargetObject": r"HKLM\x"}),
-    "dns": ("22", {"dns": {"question": {"name": "a.test"}}}, {"QueryName": "a.test"}),
-    "pipe": ("17", {"file": {"name": "\\p"}}, {"PipeName": "\\p"}),
-    "library": (
-        "7",
-        {"file": {"path": r"C:\l.dll"}, "hash": {"sha256": "ab"}},
-        {"ImageLoaded": r"C:\l.dll", "Hashes": "SHA256=ab"},
-    ),
-    "network": (
-        "3",
-        {
-            "source": {"ip": "10.0.0.1", "port": 5000},
-            "destination": {"ip": "10.0.0.2", "port": 443},
-            "network": {"transport": "tcp", "direction": "egress"},
-        },
-        {"SourceIp": "10.0.0.1", "DestinationPort": "443", "Protocol": "tcp", "Initiated": "true"},
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("what", MOVED)
-def test_what_a_module_moved_to_ecs_has_its_own_name_again(what: str) -> None:
-    event_id, parts, expected = MOVED[what]
-    log = {"event_id": event_id, "provider_name": SYSMON, "process": {"pid": 2100}, "user": {"identifier": "S-1-5-18"}}
-    record = {
-        "@timestamp": ISO,
-        "winlog": log,
-        "process": {"pid": 7300, "executable": EXE},
-        "user": {"name": "mia", "domain": "CORP", "id": "S-1-5-18"},
-        **parts,
-    }
-    found = one(record)
-    assert (found.pid, found.exe, found.user, found.sid) == (7300, EXE, r"CORP\mia", "")
-    for name, value in expected.items():
-        assert f"{name}={value}" in found.message
-    fields = decode(json.dumps(record).encode())
-    assert str(fields.process_id) == "7300"
-
-
-def test_event_data_is_believed_before_ecs() -> None:
-    record = json.loads(json.dumps(ECS))
-    record["winlog"]["event_data"] = DATA
-    record["process"] = {"pid": 1, "executable": "other"}
-    assert (one(record).pid, one(record).exe) == (7300, EXE)
-
-
-NO_EVENTS: dict[str, dict[str, Any]] = {
-    ".NET": {"Timestamp": ISO, "EventId": 14, "LogLevel": "Information", "Category": "A.B", "Message": "on"},
-    "Serilog": {"@t": ISO, "@mt": "Hello {x}", "EventId": {"Id": 4}, "MachineName": "PC7"},
-    "Serilog's other": {"Timestamp": ISO, "Level": "Warning", "MessageTemplate": "x", "EventId": 7, "MachineName": "a"},
-    "Hayabusa": {
-        "Timestamp": "2024-06-01 08:00:00.250 +00:00", "RuleTitle": "Net use", "Level": "high", "Computer": "PC7",
-        "Channel": "Sec", "EventID": 4688, "RecordID": 77, "Details": {"PID": 7300},
-    },
-    "Chainsaw": {"group": "Sigma", "name": "x", "document": {"data": {"Event": {"System": {"EventID": 1}}}}},
-    "Chainsaw's own": {"detections": ["x"], "Event": {"System": {"EventID": 4688, "Channel": "Security"}}},
-    "Elastic's alert": {"kibana.alert.rule.name": "x", "winlog.event_id": "1", "winlog.channel": "Security"},
-    "Zircolite": {"title": "x", "id": "y", "rule_level": "high", "matches": [{"EventID": 1, "Channel": "Security"}]},
-    "an application": {"id": 5, "event_id": 17, "host": "web1", "message": "cart"},
-    "an application's EventID": {"EventID": 12, "Hostname": "web1", "Message": "started"},
-    "an application's events": {"event_id": 8, "event_data": {"user": "x"}, "event_type": "login"},
-    "CloudTrail": {"eventID": "6f3c", "eventName": "RunInstances", "eventSource": "ec2.test", "awsRegion": "x"},
-    "osquery": {"name": "pack_x", "hostIdentifier": "h", "columns": {"eventid": "4688"}, "unixTime": 1717228800},
-    "Zeek": {"ts": 1717228800.25, "uid": "C1", "id.orig_h": "10.0.0.1", "id.resp_p": 53},
-    "Suricata": {"timestamp": ISO, "event_type": "dns", "flow_id": 1, "src_ip": "10.0.0.1"},
-    "docker": {"log": '{"EventId":14,"LogLevel":"Information"}\n', "stream": "stdout", "time": ISO},
-    "an event id that is none": {"EventID": "4688a", "Channel": "Security", "Computer": "x"},
-    "an id alone": {"EventID": 4688},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("what", NO_EVENTS)
-def test_another_programs_record_is_no_windows_event(what: str) -> None:
-    (found,) = read(NO_EVENTS[what])
-    assert not found.parsed and not found.timed
-    assert recognise(json.dumps(NO_EVENTS[what]).encode()).log != "windows_json"
-
-
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "utf-32"])
 @pytest.mark.parametrize("indent", [None, 2])
 def test_an_array_in_any_encoding_is_recognised_and_read(encoding: str, indent: int | None) -> None:
@@ -531,19 +337,6 @@ def test_objects_that_go_on_behind_their_first_line_are_read_whole(how: str) -> 
     for each in (text, opened):
         found = list(SPEC.read([f"{each}\n{each}\n".encode()], LogContext()))
         assert [(row.parsed, row.pid) for row in found] == [(True, 7300)] * 2
-
-
-def test_two_channels_under_one_set_of_keys_are_two_providers() -> None:
-    found = read(
-        {"EventID": 7, "Channel": "Security", "Computer": "a"}, {"EventID": 7, "Channel": "System", "Computer": "a"}
-    )
-    assert [row.provider for row in found] == [SECURITY, "System"]
-
-
-def test_values_by_place_that_fit_no_version_say_nothing() -> None:
-    assert by_place(SECURITY, "4688", PLACES[:7]) == {}
-    assert by_place(SECURITY, "4688", PLACES)["NewProcessId"] == 7300
-    assert by_place(SECURITY, "4688", "x" * 15) == {} == by_place("x", "1", [1])
 
 
 def strict(text: str) -> dict[str, Any] | None:
@@ -586,7 +379,7 @@ def numbers_in(value: object) -> set[int]:
 
 def test_mutated_json_is_read_as_pythons_json_reads_it() -> None:
     chance = random.Random(12)
-    originals = [json.dumps(record) for record in (*EXPORTS.values(), *NO_EVENTS.values())]
+    originals = [json.dumps(record) for record in EXPORTS.values()]
     n_read = n_broken = 0
     for _ in range(300):
         text = mutated(chance.choice(originals), chance)
