@@ -187,10 +187,11 @@ class _Reader:
         if shape.time:
             stamp = record[shape.time]
             if type(stamp) is not str or stamp != self._stamp:  # many events of one second follow each other
-                self._stamp, self._parsed = stamp, parse_time(stamp, self._order)
+                parsed = parse_time(stamp, self._order)
+                self._stamp, self._parsed = stamp, parsed if parsed is not None and fits(parsed[0]) else None
             parsed = self._parsed
-        if parsed is not None and fits(parsed[0]):
-            timed = True
+        timed = True
+        if parsed is not None:
             if parsed[1] or shape.in_utc:
                 self._last_ns, self._last_waits = parsed[0], False
             else:
