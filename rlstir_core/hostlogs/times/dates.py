@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from rlstir_core.hostlogs.times.reading import DateOrder
+from rlstir_core.hostlogs.times.zone_words import is_word, shift_s
 
 _S = 1_000_000_000
 _LONGEST = 64  # characters of a text that is tried
@@ -49,9 +50,6 @@ _TICKS = re.compile(r"\\?/Date\((-?\d{1,16})(?:[+-]\d{4})?\)\\?/", re.ASCII)  # 
 _MONTH_WORDS = "january february march april may june july august september october november december"
 _MONTHS = {word[:n]: at for at, word in enumerate(_MONTH_WORDS.split(), 1) for n in (3, len(word))} | {"sept": 9}
 _AFTERNOON = frozenset({"下午", "午後", "오후"})
-# RFC 2822 names these; the European ones have one meaning as well
-_HOURS_EAST = {"Z": 0, "UT": 0, "UTC": 0, "GMT": 0, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6}
-_HOURS_EAST |= {"PST": -8, "PDT": -7, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3}
 
 
 @lru_cache(maxsize=1 << 13)
@@ -116,13 +114,13 @@ def _moment(year: int, month: int, day: int, found: dict[str, str | None]) -> tu
     seconds = calendar.timegm(at.timetuple()) + (second - at.second)
     ns = int((found["fraction"] or "").ljust(9, "0")) if found["fraction"] else 0
     zone, shift, minutes = found.get("zone"), found.get("shift"), found.get("minutes")
-    if zone:
-        if zone not in _HOURS_EAST:
-            return None
-        seconds -= _HOURS_EAST[zone] * 3600
-    elif shift:
-        east = (int(shift[1:3]) * 60 + int(shift[-2:])) * 60
-        seconds -= east if shift[0] == "+" else -east
+    if zone and not is_word(zone):
+        return None
+    if zone or shift:
+        east = shift_s(zone or shift or "")
+        if east is None:  # a word that several zones share
+            zone = None
+        seconds -= east or 0
     elif minutes:
         seconds -= int(minutes) * 60
     return seconds * _S + ns, bool(zone or shift or minutes)

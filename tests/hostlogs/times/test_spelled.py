@@ -64,6 +64,7 @@ NOON = int(datetime(2020, 10, 18, 12, 0, 5, tzinfo=UTC).timestamp()) * 10**9
         ("Sun Oct 18 12:00:61 2020", None),
         ("18 Okt 2020 12:00:05", None),
         ("2020-10-18 12:00:05 XYZ", None),
+        ("2020-10-18 12:00:05 CST", (NOON, False)),  # Chicago or Shanghai
         ("yesterday", None),
         ("2020-13-18 12:00:05", None),
         ("2020-10-18 12:61:05", None),
