@@ -74,6 +74,7 @@ class _Windows(msgspec.Struct, gc=False):
     system: _System | None = msgspec.field(default=None, name="System")
     winlog: _Beat | None = None
     event_record_id: object = msgspec.field(default=None, name="EventRecordID")
+    record_id_of_evtxecmd: object = msgspec.field(default=None, name="EventRecordId")
     record_number: object = msgspec.field(default=None, name="RecordNumber")
     id_of_record: object = msgspec.field(default=None, name="RecordId")
     record_id: object = None
@@ -112,7 +113,10 @@ def windows_ids(fields_json: str | bytes) -> Ids:
         return Ids(_text(system.channel), _whole(system.record_id), header, written)
     if record.winlog is not None:
         return Ids(_text(record.winlog.channel), _whole(record.winlog.record_id), header, written)
-    spellings = (record.event_record_id, record.record_number, record.id_of_record, record.record_id)
+    spellings = (
+        *(record.event_record_id, record.record_id_of_evtxecmd, record.record_number),
+        *(record.id_of_record, record.record_id),
+    )
     number = next((_whole(each) for each in spellings if each), -1)
     return Ids(_text(record.channel) or _text(record.log_name), number, header, written)
 

@@ -100,6 +100,12 @@ class _Record(Fields, rename="pascal", gc=False):
     event: _Event | None = None
     nested: msgspec.Raw | None = msgspec.field(default=None, name="winlog")
     event_data: msgspec.Raw | None = None
+    # with these a process at the top may be the logger's, and the fields stand elsewhere
+    payload: msgspec.Raw | None = None
+    properties: msgspec.Raw | None = None
+    thread_id: msgspec.Raw | None = None
+    thread_ID: msgspec.Raw | None = msgspec.field(default=None, name="ThreadID")
+    id: msgspec.Raw | None = None
 
 
 _FAST = msgspec.json.Decoder(_Record)
@@ -113,10 +119,15 @@ def decode(raw: bytes | memoryview) -> Fields:
         if (
             found is not None
             and found.unnamed is None
+            and record.payload is None
+            and record.properties is None
+            and record.thread_id is None
+            and record.id is None
             and (
                 found.process_guid is not None  # some exporters lose ProcessId to a name of their own
-                or found.process_id is not None
-                or found.process_id_5156 is not None
+                # alone at the top of a record it may be the logger's
+                or (found.process_id is not None and (record.event is not None or found.object_name is not None))
+                or (found.process_id_5156 is not None and record.thread_ID is None)
                 or found.source_process_id is not None
                 or found.new_process_id is not None
                 or found.share_name is not None
@@ -133,8 +144,8 @@ def _any_dialect(raw: bytes | memoryview) -> Fields:
         record: Any = msgspec.json.decode(raw)
         if not isinstance(record, dict):
             raise Dropped("fields")
-        event = nested_event(record) if dialect_of(record).kind == "nested" else None
-        return msgspec.convert(record if event is None else dict(event[0].fields), Fields)
+        told = nested_event(record) if dialect_of(record).kind == "nested" else None
+        return msgspec.convert(record if told is None else dict(told.event.fields), Fields)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, AttributeError, TypeError, ValueError):
         raise Dropped("fields") from None
 

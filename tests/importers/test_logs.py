@@ -129,7 +129,7 @@ def test_a_log_longer_than_an_episode_is_placed_where_most_of_it_is_and_loses_no
 
 
 def test_a_log_without_any_time_is_kept_too(tmp_path: Path) -> None:
-    (tmp_path / "x.jsonl").write_text('{"EventID": 1}\n{"EventID": 2}\n')
+    (tmp_path / "x.jsonl").write_text('{"EventID": 1, "Channel": "System"}\n{"EventID": 2, "Channel": "System"}\n')
     assert import_logs([tmp_path / "x.jsonl"], tmp_path / "store").n_rows == 2
     assert sum(rows_of(tmp_path / "store", tmp_path / "data").values()) == 2
 

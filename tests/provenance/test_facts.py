@@ -189,8 +189,8 @@ def test_a_long_chain_of_parents_takes_no_quadratic_time(log: Any) -> None:
 @pytest.mark.parametrize(
     "record",
     [
-        {"Event": {"System": {}, "EventData": {"ProcessGuid": "g", "ProcessId": 1}}},
-        {"Event": {"System": {}, "EventData": {"Data": [{"@Name": "ProcessGuid", "#text": "g"}]}}},
+        {"Event": {"System": {"EventID": 1}, "EventData": {"ProcessGuid": "g", "ProcessId": 1}}},
+        {"Event": {"System": {"EventID": 1}, "EventData": {"Data": [{"@Name": "ProcessGuid", "#text": "g"}]}}},
         {"winlog": {"event_id": 1, "event_data": {"ProcessGuid": "g"}}},
         {"winlog.event_id": 1, "winlog.event_data.ProcessGuid": "g"},
         {"EventID": 1, "Channel": "x", "ProcessGuid": "g", "ProcessId": "1"},

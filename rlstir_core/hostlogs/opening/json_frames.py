@@ -13,7 +13,7 @@ from rlstir_core.hostlogs.opening.lines import Line
 _BLOCK = 1 << 18  # scanned at a time: an unfinished text is scanned again from its start
 # to the next brace or bracket, over texts; a text may not hold a raw line end, so that a torn one ends there
 _NEXT = re.compile(rb'(?:[^{}\[\]"]++|"(?:[^"\\\r\n]++|\\.)*+(?:"|(?=[\r\n])))*+([{}\[\]])', re.DOTALL)
-_BETWEEN = b" \t\r\n,"
+_BETWEEN = b" \t\r\n,\x1e\0"  # RFC 7464 puts a record separator before each
 _OPEN = b"{["
 
 

@@ -27,6 +27,7 @@ from rlstir_core.hostlogs.windows.field_names import (
     PLACES_IN_TEMPLATE,
     PROGRAMS_IN_TEMPLATE,
     PROVIDER_OF_CHANNEL,
+    PROVIDER_SAID_AS,
     RENAMED,
     SYSMON_PROVIDERS,
     FieldNames,
@@ -233,7 +234,7 @@ def event_id_text(value: object) -> str:
 def provider_named(provider: object, channel: object) -> str:
     """The provider; where the record names only its channel, what writes to that one."""
     if provider and isinstance(provider, str):
-        return provider
+        return PROVIDER_SAID_AS.get(provider, provider)
     if not isinstance(channel, str):
         return ""
     return PROVIDER_OF_CHANNEL.get(channel) or channel.partition("/")[0]

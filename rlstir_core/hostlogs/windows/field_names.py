@@ -12,6 +12,7 @@ SYSMON_PROVIDERS = frozenset({SYSMON, "Linux-Sysmon"})
 SECURITY = "Microsoft-Windows-Security-Auditing"
 POWERSHELL = "Microsoft-Windows-PowerShell"
 CLASSIC_POWERSHELL = "PowerShell"
+AUDIT_LOG = "Microsoft-Windows-Eventlog"  # says that a log was cleared
 
 # what wrote the events of a channel, where the record names only the channel
 PROVIDER_OF_CHANNEL = {
@@ -19,6 +20,8 @@ PROVIDER_OF_CHANNEL = {
     "Windows PowerShell": CLASSIC_POWERSHELL,
     "PowerShellCore/Operational": "PowerShellCore",
 }
+# what the event viewer shows of a provider, and collectors with it
+PROVIDER_SAID_AS = {"Microsoft Windows security auditing.": SECURITY, "Sysmon": SYSMON}
 
 
 class AccountFields(NamedTuple):

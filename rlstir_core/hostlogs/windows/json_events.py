@@ -6,7 +6,7 @@ to the careful one. What does not belong here: dialects (`dialects.py`) and what
 
 from __future__ import annotations
 
-import codecs
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
@@ -18,11 +18,15 @@ from rlstir_core.hostlogs.opening.json_frames import frames
 from rlstir_core.hostlogs.opening.lines import Line, lines
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.spec import ParserSpec
+from rlstir_core.hostlogs.times.orders import DateOrders
+from rlstir_core.hostlogs.times.reading import LogEvidence, LogReading
 from rlstir_core.hostlogs.times.spelled import Zone, fits, parse_time
+from rlstir_core.hostlogs.times.zones import Zones
 from rlstir_core.hostlogs.unparsed import to_json, unparsed
-from rlstir_core.hostlogs.windows.dialects import Dialect, account, dialect_of, flat_provider, nested_event
+from rlstir_core.hostlogs.windows.dialects import Dialect, dialect_of, flat_provider, nested_event
 from rlstir_core.hostlogs.windows.event import Envelope, RowPlan, complete, event_id_text, plan_of, plan_row, to_row
 from rlstir_core.hostlogs.windows.flat_blocks import FLAT, FlatBlocks, blocks
+from rlstir_core.hostlogs.windows.record import EventTime, account, stamps
 
 NESTING = 32
 _ANY = msgspec.json.Decoder(dict[str, Any])
@@ -30,10 +34,9 @@ _UINT64_MAX = 2**64 - 1  # Windows writes such numbers: a filter's weight, `no l
 _KINDS = 4096  # sets of keys, and plans of them, kept at a time
 _HELD = 256  # rows without a zone that wait for one
 _OBJECTS_A_LINE = 64
-_KEYS = {
-    *(b"EventID", b"EventId", b"event_id", b"EventCode", b"winlog", b"EventData", b"Event", b"event_data"),
-    *(b"EventRecordID", b"RecordNumber", b"ProviderName", b"SourceName", b"ProviderGuid"),
-}
+_NUMBERS = re.compile(rb'"\s?:\s?\\?"\d{1,2}[./-]\d{1,2}[./-]\d{4}[ ,T]')  # a date of numbers as a value
+_DATE_BYTES = 24
+_UNKNOWN: Any = object()  # a plan that was not made yet
 
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
@@ -85,7 +88,7 @@ class _Kind(msgspec.Struct):
     """A set of keys: its dialect, and the plans of the events that were met in it."""
 
     shape: Dialect
-    plans: dict[tuple[Any, Any], RowPlan]
+    plans: dict[tuple[Any, Any], RowPlan | None]  # None where it is another program's event
 
 
 class _Reader:
@@ -96,10 +99,14 @@ class _Reader:
         self.waits = False  # so does that of the row just made
         self.n_lines = 0  # before the block that is read
         self._context = context
+        self._order = context.reading.order
         self._kinds: dict[tuple[str, ...], _Kind] = {}
         self._n_plans = 0
         self._zone = Zone()
+        self._zones = Zones(context.reading)  # where the log does not tell its zone
+        self._gave_up = False  # waiting for it
         self._last_ns = context.near_ns or 0
+        self._last_waits = False
         self._stamp: object = None  # as a time, and what it was read as
         self._parsed: tuple[int, bool] | None = None
 
@@ -111,14 +118,22 @@ class _Reader:
             yield from self.release(at_end=False)
 
     def release(self, at_end: bool = True) -> Iterator[LogRow]:
-        """The rows that were held; a log that does not tell its zone is taken as UTC."""
-        if self._zone.offset_ns is None and (at_end or len(self.held) >= _HELD):
-            self._zone.offset_ns = 0
+        """The rows that were held; a log that does not tell its zone is in the user's, or taken as UTC."""
+        self._gave_up = self._gave_up or at_end or len(self.held) >= _HELD
         for row, waits in self.held:
             if waits:
-                row.ts_ns -= self._zone.offset_ns or 0
+                self._to_utc(row)
             yield row
         self.held = []
+        self._last_waits = False
+
+    def _to_utc(self, row: LogRow) -> None:
+        if self._zone.offset_ns is not None:
+            row.ts_ns -= self._zone.offset_ns
+            return
+        row.ts_ns, assumed = self._zones.utc(row.ts_ns, row.host)
+        if assumed and row.timed:
+            row.assumed = "zone"
 
     def carefully(self, line: Line, record: dict[str, Any] | None) -> Iterator[LogRow]:
         """The rows of a line that the fast decoder refused, or (`record`) that is no event."""
@@ -151,31 +166,43 @@ class _Reader:
         shape = kind.shape
         if shape.kind == "flat":
             return self._flat_row(kind, shape, record, fields_json)
-        found = nested_event(record) if shape.kind else None
-        if found is None:
+        told = nested_event(record) if shape.kind else None
+        if told is None:
             return None
-        event, time = found
-        parsed = parse_time(time)  # SystemTime is UTC whether it says so or not
-        if parsed is not None and fits(parsed[0]):
-            self._last_ns = parsed[0]
-        return to_row(event, self._last_ns, fields_json, self._context.host)
+        timed = self._timed(told.times)
+        row = to_row(told.event, self._last_ns, fields_json, self._context.host)
+        return self._finished(row, timed)
 
-    def _flat_row(self, kind: _Kind, shape: Dialect, record: dict[str, Any], fields_json: str) -> LogRow:
-        plan_key = (record[shape.event_id], record[shape.provider] if shape.provider else None)
+    def _flat_row(self, kind: _Kind, shape: Dialect, record: dict[str, Any], fields_json: str) -> LogRow | None:
+        plan_key = (record[shape.event_id], record[shape.source] if shape.source else None)
         try:
-            plan = kind.plans.get(plan_key)
+            plan = kind.plans.get(plan_key, _UNKNOWN)
         except TypeError:  # an object where a name should be
-            plan, plan_key = None, (None, None)
-        if plan is None:
+            plan, plan_key = _UNKNOWN, (None, None)
+        if plan is _UNKNOWN:
             plan = self._new_plan(kind, plan_key, record)
+        if plan is None:
+            return None
+        parsed = None
         if shape.time:
             stamp = record[shape.time]
             if type(stamp) is not str or stamp != self._stamp:  # many events of one second follow each other
-                self._stamp, self._parsed = stamp, parse_time(stamp)
+                parsed = parse_time(stamp, self._order)
+                self._stamp, self._parsed = stamp, parsed if parsed is not None and fits(parsed[0]) else None
             parsed = self._parsed
-            if parsed is not None and fits(parsed[0]):
-                utc = parsed[1] or shape.time == "UtcTime"
-                self._last_ns = parsed[0] if utc else self._in_utc(parsed[0], shape, record)
+        timed = True
+        if parsed is not None:
+            if parsed[1] or shape.in_utc:
+                self._last_ns, self._last_waits = parsed[0], False
+            else:
+                zone = self._zone
+                if shape.local and type(local := record[shape.local]) is str and zone.wants(local):
+                    zone.learn(local, record[shape.utc], self._order)
+                # written out, for most logs go this way with every event
+                self._last_waits = zone.offset_ns is None
+                self._last_ns = parsed[0] - (zone.offset_ns or 0)
+        else:
+            timed = self._timed(stamps(record))
         computer = record[shape.computer] if shape.computer else ""
         if type(computer) is not str or not computer:
             computer = self._context.host
@@ -183,14 +210,35 @@ class _Reader:
         names = plan.names
         if names.text or row.pid < 0 or (names.envelope_user and (shape.user or shape.sid)):
             complete(row, plan, record, _flat_envelope(shape, record))
-        return row
+        return self._finished(row, timed) if self._last_waits or not timed else row
 
-    def _in_utc(self, ns: int, shape: Dialect, record: dict[str, Any]) -> int:
-        zone = self._zone
-        if shape.local and type(local := record[shape.local]) is str and zone.wants(local):
-            zone.learn(local, record[shape.utc])
-        self.waits = zone.offset_ns is None
-        return ns - (zone.offset_ns or 0)
+    def _timed(self, times: Iterable[EventTime]) -> bool:
+        """Whether one of an event's times can be read; it is the last one's then."""
+        for stamp in times:
+            parsed = parse_time(stamp.text, self._order)
+            if parsed is not None and fits(parsed[0]):
+                if parsed[1] or stamp.utc:
+                    self._last_ns, self._last_waits = parsed[0], False
+                else:
+                    self._local(parsed[0])
+                return True
+        return False
+
+    def _local(self, ns: int) -> None:
+        """A time that names no zone."""
+        offset = self._zone.offset_ns
+        self._last_waits = offset is None
+        self._last_ns = ns - (offset or 0)
+
+    def _finished(self, row: LogRow, timed: bool) -> LogRow:
+        """A row whose time is not its own, or waits for the log's zone."""
+        row.timed = timed
+        if self._last_waits:
+            if self._gave_up:
+                self._to_utc(row)
+            else:
+                self.waits = True
+        return row
 
     def _new_kind(self, keys: tuple[str, ...], record: dict[str, Any]) -> _Kind:
         if self._n_plans >= _KINDS:
@@ -202,9 +250,11 @@ class _Reader:
             self._kinds[keys] = kind
         return kind
 
-    def _new_plan(self, kind: _Kind, plan_key: tuple[Any, Any], record: dict[str, Any]) -> RowPlan:
+    def _new_plan(self, kind: _Kind, plan_key: tuple[Any, Any], record: dict[str, Any]) -> RowPlan | None:
         shape = kind.shape
-        plan = plan_of(flat_provider(shape, record), event_id_text(record[shape.event_id]), True, record)
+        provider = flat_provider(shape, record)
+        event_id = event_id_text(record[shape.event_id])
+        plan = None if provider is None else plan_of(provider, event_id, True, record)
         self._n_plans += 1
         if self._n_plans < _KINDS and plan_key != (None, None) and len(str(plan_key)) <= _KINDS:
             kind.plans[plan_key] = plan
@@ -281,29 +331,39 @@ def _quotes_within(value: dict[str, Any] | list[Any]) -> int:
 
 
 def _opened(chunks: Iterable[bytes], limit: int) -> tuple[bool, Iterable[bytes]]:
-    """Whether values go by lines; by braces where the log begins with an array or a brace alone in its line."""
-    source = iter(chunks)
-    head = b""
+    """Whether values go by lines; by braces where an array begins, or a value that goes on behind its first line."""
+    source, parts, n = iter(chunks), [], 0
+    begun = False
     for chunk in source:
-        head += chunk
-        if len(head.lstrip()) >= 4 or len(head) > limit:
+        parts.append(chunk)
+        n += len(chunk)
+        body = chunk if begun else chunk.lstrip()
+        begun = begun or bool(body)
+        if b"\n" in body or n > limit:
             break
-    if head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-        source = _from_utf16(chain([head], source))
-        head = next(source, b"")
-    head = head.removeprefix(b"\xef\xbb\xbf")
-    first = head.lstrip()
-    whole: Iterable[bytes] = chain([head], source)
-    return first[:1] != b"[" and (first[:1] != b"{" or bool(first[1:2].strip())), whole
+    head = b"".join(parts)
+    first, end, _ = head.lstrip().partition(b"\n")
+    by_line = first[:1] != b"[" and (first[:1] != b"{" or not end or first.rstrip().endswith((b"}", b"\0")))
+    return by_line, chain([head], source)
 
 
-def _from_utf16(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """What PowerShell's `>` writes."""
-    decoder = codecs.getincrementaldecoder("utf-16")("replace")
-    for chunk in chunks:
-        if text := decoder.decode(chunk):
-            yield text.encode()
-    yield decoder.decode(b"", final=True).encode()
+def survey(chunks: Iterable[bytes], evidence: LogEvidence) -> LogReading:
+    """The order of day and month, where the times are dates of numbers; without such dates nothing is decoded."""
+    found = LogReading(zone=evidence.zone, zones=evidence.zones)
+    source, tail = iter(chunks), b""
+    for chunk in source:
+        if _NUMBERS.search(tail + chunk):
+            break
+        tail = chunk[-_DATE_BYTES:]
+    else:
+        return found
+    orders = DateOrders()
+    for line in frames(chain((tail + chunk,), source), evidence.line_bytes):
+        for record in parse_line(line.raw, NESTING, most=_OBJECTS_A_LINE).objects if line.whole else ():
+            if (told := nested_event(record)) and told.times:
+                orders.see(told.times[0].text, [stamp.text for stamp in told.times[1:]])
+    order, assumed = orders.decided(evidence.modified_ns)
+    return msgspec.structs.replace(found, order=order, order_assumed=assumed)
 
 
-SPEC = ParserSpec(format="windows_json", rows=rows)
+SPEC = ParserSpec(format="windows_json", rows=rows, survey=survey)

@@ -27,6 +27,44 @@ NOON = int(datetime(2020, 10, 18, 12, 0, 5, tzinfo=UTC).timestamp()) * 10**9
         ("/Date(1603022405000)/", (NOON, True)),
         (NOON // 10**9, (NOON, True)),
         (NOON // 10**6, (NOON, True)),
+        ("2020-10-18 12:00:05.123 +00:00", (NOON + 123_000_000, True)),
+        ("2020-10-18T14:00:05+02", (NOON, True)),
+        ("2020-10-18 14:00:05 CEST", (NOON, True)),
+        ("10/18/2020 12:00:05 PM", (NOON, False)),
+        ("10/18/2020, 12:00:05.123 PM", (NOON + 123_000_000, False)),
+        ("10/18/2020 12:00:05\u202fp.m.", (NOON, False)),
+        ("10/18/2020 12:00:05 AM", (NOON - 12 * 3600 * 10**9, False)),
+        ("18/10/2020 12:00:05", (NOON, False)),
+        ("18.10.2020 12:00:05", (NOON, False)),
+        ("2020/10/18 12:00:05", (NOON, False)),
+        ("2020/10/18 下午 12:00:05", (NOON, False)),
+        ("Sun Oct 18 12:00:05 2020", (NOON, False)),
+        ("Sun Oct 18 12:00:05 UTC 2020", (NOON, True)),
+        ("Sun, 18 Oct 2020 14:00:05 +0200", (NOON, True)),
+        ("18 Oct 2020 12:00:05 GMT", (NOON, True)),
+        ("18/Oct/2020:12:00:05 +0000", (NOON, True)),
+        ("Oct 18, 2020 @ 12:00:05.500", (NOON + 500_000_000, False)),
+        ("Sunday, October 18, 2020 12:00:05 PM", (NOON, False)),
+        ("20201018140005.500000+120", (NOON + 500_000_000, True)),
+        ("20201018120005", (NOON, False)),
+        ("20201018T120005Z", (NOON, True)),
+        (str(NOON // 10**9), (NOON, True)),
+        (f"{NOON // 10**9}.250", (NOON + 250_000_000, True)),
+        (NOON / 10**9 + 0.25, (NOON + 250_000_000, True)),
+        (str(NOON // 10**6), (NOON, True)),
+        (str(NOON), (NOON, True)),
+        (str(NOON // 100 + 116_444_736 * 10**9), (NOON, True)),  # FILETIME
+        (NOON // 100 + 621_355_968 * 10**9, (NOON, True)),  # .NET
+        (5, None),
+        ("20", None),
+        ("10/18/20 12:00:05 PM", None),  # a year of two digits could be a day
+        ("32/13/2020 12:00:05", None),
+        ("13:00:05 PM", None),
+        ("10/18/2020 13:00:05 PM", None),
+        ("Sun Oct 18 12:00:61 2020", None),
+        ("18 Okt 2020 12:00:05", None),
+        ("2020-10-18 12:00:05 XYZ", None),
+        ("2020-10-18 12:00:05 CST", (NOON, False)),  # Chicago or Shanghai
         ("yesterday", None),
         ("2020-13-18 12:00:05", None),
         ("2020-10-18 12:61:05", None),
@@ -72,3 +110,17 @@ def test_two_times_that_lie_days_apart_teach_no_zone() -> None:
     zone = Zone()
     zone.learn("2020-08-05 02:09:29", "2020-08-09T06:09:31Z")
     assert zone.offset_ns is None
+
+
+def test_the_order_of_a_date_of_numbers_is_the_logs_or_the_usual_one_of_its_form() -> None:
+    march, may = (int(datetime(2020, month, day, 12, tzinfo=UTC).timestamp()) for month, day in ((3, 5), (5, 3)))
+    for text, order, expected in (
+        ("3/5/2020 12:00:00", "mdy", march),
+        ("3/5/2020 12:00:00", "dmy", may),
+        ("3/5/2020 12:00:00", "", may),
+        ("3/5/2020 12:00:00 PM", "", march),
+        ("3/05/2020 12:00:00 PM", "", may),  # Australia pads the month alone
+        ("03.05.2020 12:00:00", "", may),
+    ):
+        assert parse_time(text, order) == (expected * 10**9, False)  # type: ignore[arg-type]
+    assert parse_time("13/5/2020 12:00:00", "mdy") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import tarfile
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from evtx import PyEvtxParser
 
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.times.spelled import parse_time
+from rlstir_core.hostlogs.windows import json_events
 from rlstir_core.hostlogs.windows.evtx import rows
 
 ARCHIVE = Path(__file__).parents[4] / "shared" / "real" / "evtx_mdecrevoisier.tar.xz"
@@ -158,3 +161,25 @@ def test_a_file_over_the_limit_is_refused_in_a_row_and_not_kept() -> None:
     (row,) = rows((b"x" * 1000 for _ in range(10**9)), LogContext(host="WS1.lab.local"), limit=10_000)
     assert (row.parsed, row.host) == (False, "ws1")
     assert "larger than 10000 bytes" in row.message
+
+
+APART = {"fields_json", "clock_mismatch"}  # what only a file of records has
+MADE = {"message", "template"}
+
+
+def columns(row: LogRow, without: set[str]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in row.__struct_fields__ if name not in without}
+
+
+@needs_files
+def test_the_packages_json_gives_the_rows_of_the_file() -> None:
+    n = 0
+    for name, raw in files().items():
+        texts = [json.dumps(json.loads(each["data"])) for each in PyEvtxParser(io.BytesIO(raw)).records_json()]
+        lines = list(json_events.rows(["\n".join(texts).encode()], LogContext()))
+        for ours, theirs in zip(read(raw), lines, strict=True):
+            # the file's reader looks for fields in EventData and UserData alone
+            without = APART if "=" in ours.message else APART | MADE
+            assert columns(ours, without) == columns(theirs, without), name
+            n += 1
+    assert n == 10_015

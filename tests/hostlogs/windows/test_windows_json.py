@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlstir_core.hostlogs.schema import LogContext, LogRow
-from rlstir_core.hostlogs.windows.json_events import rows
+from rlstir_core.hostlogs.windows.json_events import SPEC, rows
 
 REAL = Path(__file__).parents[4] / "shared" / "real"
 MORDOR = REAL / "mordor" / "windows"
@@ -133,7 +133,7 @@ DIALECTS: dict[str, dict[str, Any]] = {
 
 
 def read(raw: bytes, size: int = 1 << 16, **context: Any) -> list[LogRow]:
-    return list(rows((raw[at : at + size] for at in range(0, len(raw), size)), LogContext(**context)))
+    return list(SPEC.read((raw[at : at + size] for at in range(0, len(raw), size)), LogContext(**context)))
 
 
 def one(record: dict[str, Any]) -> LogRow:
@@ -186,8 +186,10 @@ def test_a_log_that_tells_its_zone_late_is_moved_from_then_on() -> None:
 
 def test_an_event_without_a_time_has_that_of_the_row_before() -> None:
     late = {"EventID": 1, "Channel": "System", "TimeCreated": "1601-01-01T00:00:00Z"}
-    text = "\n".join(json.dumps(record) for record in (late, DIALECTS["flat"], late, {"EventID": 1})).encode()
-    assert [row.ts_ns for row in read(text, near_ns=5)] == [5, NS, NS, NS]
+    none = {"EventID": 1, "Channel": "System"}
+    found = read("\n".join(json.dumps(record) for record in (late, DIALECTS["flat"], late, none)).encode(), near_ns=5)
+    assert [row.ts_ns for row in found] == [5, NS, NS, NS]
+    assert [row.timed for row in found] == [False, True, False, False]
 
 
 GOOD = json.dumps(DIALECTS["flat"]).encode()
@@ -229,13 +231,20 @@ def test_a_block_of_nuls_between_two_events_costs_neither() -> None:
 
 
 def test_numbers_of_64_unsigned_bits_are_windows_own() -> None:
-    record = {"EventID": 60, "Channel": "x", "bandwidthLimit": 2**64 - 1}
+    record = {"EventID": 60, "Channel": "System", "bandwidthLimit": 2**64 - 1}
     assert one(record).parsed
     assert one({"Event": {"System": {"EventID": 5447}, "EventData": {"Weight": 10376293542535364576}}}).parsed
 
 
 def test_quotes_and_escapes_inside_values_are_no_repeated_keys() -> None:
-    record = {"EventID": 1, "Channel": "x", 'k"': '{"a":"b","a":"c"}', "b": '":":" :', "c\\": "\\", "tags": ['"', "x"]}
+    record = {
+        "EventID": 1,
+        "Channel": "System",
+        'k"': '{"a":"b","a":"c"}',
+        "b": '":":" :',
+        "c\\": "\\",
+        "tags": ['"', "x"],
+    }
     assert one(record).parsed
     assert one({"Event": {"System": {"EventID": 1}, "EventData": record}}).parsed
 
@@ -291,26 +300,12 @@ def test_values_that_imitate_headers_change_no_header() -> None:
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 NAMES = st.sampled_from(
     [
-        "Event",
-        "System",
-        "EventData",
-        "EventID",
-        "Data",
-        "#text",
-        "#attributes",
-        "Name",
-        "winlog",
-        "event_data",
-        "ProcessId",
-        "Message",
-        "Provider",
-        "TimeCreated",
-        "UtcTime",
-        "_source",
-        "host",
-        "user",
+        "Event", "System", "EventData", "EventID", "Data", "#text", "#attributes", "Name", "winlog", "event_data",
+        "ProcessId", "Message", "Provider", "TimeCreated", "UtcTime", "_source", "host", "user", *( "Payload",
+        "Properties", "Id", "EventId", "Channel", "_raw", "message", "fields", "_index", "Value", "process", ),
+        *("event", "code", "StringInserts", "TimeGenerated", "result", "ParameterXml", "event_data", "ThreadId"),
     ]
-)
+)  # fmt: skip
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=3), inner, max_size=5),
@@ -371,7 +366,7 @@ def test_pid_exe_and_the_lossless_record_hold_on_a_part_of_mordor() -> None:
             assert row.exe or not given & EXES, record
             if "UtcTime" in record and "EventReceivedTime" in record:
                 utc = record["UtcTime"].replace(" ", "T") + "Z"
-                apart = row.ts_ns - one({"EventID": 1, "TimeCreated": utc}).ts_ns
+                apart = row.ts_ns - one({"EventID": 1, "Channel": "System", "TimeCreated": utc}).ts_ns
                 assert abs(apart) < 600 * 10**9, "the local time was moved to UTC"
 
 

@@ -20,6 +20,7 @@ _TIMES = frozenset(
 _NUMBERS = frozenset({"EventRecordID", "RecordNumber", "RecordId", "record_id"})
 _APART = frozenset({"EventData", "UserData", "event_data", "user_data", "RecordHeader"})
 _COMMANDS = ("CommandLine", "ProcessCommandLine", "HostApplication", "ScriptBlockText", "Payload", "ContextInfo")
+_ELSEWHERE = frozenset({"MapDescription", "Properties", "StringInserts", "System"})
 _DEPTH = 12
 USERS = ("User", "SubjectUserName", "TargetUserName", "AccountName", "SourceUser", "TargetUser")
 PROGRAMS = ("Image", "NewProcessName", "ProcessName", "SourceImage", "TargetImage", "Application")
@@ -78,7 +79,8 @@ def event_fields(record: JsonRecord) -> JsonRecord:
         data = record.get(key)
         if isinstance(data, dict):
             return data
-    return {} if "System" in record else record
+    # at the top of a record of these the logger's process stands, and the event's fields in a text or by place
+    return {} if _ELSEWHERE & record.keys() else record
 
 
 def replaceable(record: JsonRecord) -> dict[str, str]:
