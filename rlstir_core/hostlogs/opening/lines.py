@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-_BLOCK = re.compile(rb"\0{64,}")
+_BLOCK = re.compile(rb"\0{5,}")
 _BLOCK_KEPT = b"\0" * 4
 _BETWEEN = re.compile(rb"\0{4,}|\0(?=<\d{1,3}>)")  # a block, or the end of one message and the priority of the next
 
@@ -32,8 +32,9 @@ def lines(chunks: Iterable[bytes], limit: int, keep_nuls: bool = False) -> Itera
     nuls = False  # since a line without them has nothing to take out
     for chunk in chunks:
         if not keep_nuls and b"\0" in chunk:
-            more = chunk.lstrip(b"\0") if rest.endswith(_BLOCK_KEPT) else chunk
-            nuls, parts = True, _BLOCK.sub(_BLOCK_KEPT, more).split(b"\n")
+            words = rest.rstrip(b"\0")  # a block that the last chunk ended in
+            nuls, parts = True, _BLOCK.sub(_BLOCK_KEPT, rest[len(words) :] + chunk).split(b"\n")
+            rest = words
         else:
             parts = chunk.split(b"\n")
         for part in parts[:-1]:
@@ -55,7 +56,8 @@ def lines(chunks: Iterable[bytes], limit: int, keep_nuls: bool = False) -> Itera
 
 
 def _without_nuls(number: int, raw: bytes, limit: int, cut: bool) -> Iterator[Line]:
-    pieces = [piece for part in _BETWEEN.split(raw) if (piece := part.strip(b"\0\r"))]
+    cut = cut or len(raw) > limit
+    pieces = [piece for part in _BETWEEN.split(raw[: limit + 1]) if (piece := part.strip(b"\0\r"))]
     for at, piece in enumerate(pieces, 1):
         yield _line(number, piece, limit, cut and at == len(pieces))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rlstir_core.hostlogs.opening.lines import lines
 
@@ -36,6 +38,16 @@ def test_a_single_nul_inside_a_line_stays() -> None:
 def test_a_line_over_the_limit_is_cut_and_says_so_with_and_without_nuls() -> None:
     assert read(b"x" * 150 + b"\nshort\n") == [(1, b"x" * 100, False), (2, b"short", True)]
     assert read(b"x" * 150 + b"\0\nshort\n") == [(1, b"x" * 100, False), (2, b"short", True)]
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b"bc" * 20, b"\0", b"\0\0\0", b"\0" * 70, b"\n", b"\r\n", b"<38>x"]), max_size=40),
+    st.integers(1, 50),
+    st.integers(5, 60),
+)
+def test_where_a_chunk_ends_changes_no_line(parts: list[bytes], size: int, limit: int) -> None:
+    raw = b"".join(parts)
+    assert read(raw, size, limit) == read(raw, len(raw) + 1, limit)
 
 
 def test_where_every_line_counts_nuls_stay() -> None:
