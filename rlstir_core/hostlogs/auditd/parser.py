@@ -24,7 +24,7 @@ from rlstir_core.hostlogs.opening.lines import lines
 from rlstir_core.hostlogs.schema import MISSING, LogContext, LogRow, short_host
 from rlstir_core.hostlogs.spec import ParserSpec
 from rlstir_core.hostlogs.templates.structured import PARAMETER, kind, place, program
-from rlstir_core.hostlogs.times.date_orders import LocalClock
+from rlstir_core.hostlogs.times.locales import LocalClock
 from rlstir_core.hostlogs.times.zones import Zones
 from rlstir_core.hostlogs.unparsed import to_json, unparsed
 from rlstir_core.text import decoded, one_line

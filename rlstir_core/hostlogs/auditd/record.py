@@ -14,7 +14,7 @@ import msgspec
 
 from rlstir_core.hostlogs.auditd.pairs import Odd, PairReader
 from rlstir_core.hostlogs.auditd.tables import RECORD_TYPES
-from rlstir_core.hostlogs.times.date_orders import LocalClock
+from rlstir_core.hostlogs.times.locales import LocalClock
 from rlstir_core.text import decoded
 
 _S = 1_000_000_000

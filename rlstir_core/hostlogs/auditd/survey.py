@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from rlstir_core.hostlogs.times.date_orders import OrderSurvey
+from rlstir_core.hostlogs.times.date_orders import DateOrders
 from rlstir_core.hostlogs.times.locales import local_time
 from rlstir_core.hostlogs.times.reading import LogEvidence, LogReading
 from rlstir_core.text import decoded
@@ -30,7 +30,7 @@ class LocalHead(NamedTuple):
 
 def survey(chunks: Iterable[bytes], evidence: LogEvidence) -> LogReading:
     """How the times of the log are to be read."""
-    orders = OrderSurvey()
+    orders = DateOrders()
     for head in local_heads(chunks, evidence.line_bytes):
         time = local_time(head.date)
         if time is not None:

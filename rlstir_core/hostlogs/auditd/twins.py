@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from rlstir_core.hostlogs.auditd.survey import local_heads, raw_heads
-from rlstir_core.hostlogs.times.locales import ORDERS, Order, local_time
+from rlstir_core.hostlogs.times.date_orders import ORDERS, Order
+from rlstir_core.hostlogs.times.locales import local_time
 from rlstir_core.hostlogs.times.reading import LogReading
+from rlstir_core.hostlogs.times.zones import offset_name
 
 _S = 1_000_000_000
 _QUARTER_S = 900
@@ -93,10 +95,5 @@ def twin_reading(chunks: Iterable[bytes], times: Mapping[tuple[int, int], int], 
     (order, offset), n = agreed.most_common(1)[0]
     if n < _AGREE * n_common or sum(n == other for (_, shift), other in agreed.items() if shift != offset):
         return reading
-    found = msgspec.structs.replace(reading, zone=reading.zone or _offset_text(offset))
+    found = msgspec.structs.replace(reading, zone=reading.zone or offset_name(offset))
     return msgspec.structs.replace(found, order=order, order_assumed=False) if ordered else found
-
-
-def _offset_text(offset_s: int) -> str:
-    minutes = abs(offset_s) // 60
-    return f"{'-' if offset_s < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}"

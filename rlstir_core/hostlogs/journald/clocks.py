@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rlstir_core.hostlogs.journald.values import text
-from rlstir_core.hostlogs.times.spelled import fits, parse_time
-from rlstir_core.hostlogs.times.zones import Zones
+from rlstir_core.hostlogs.times.spelled import int64_time
+from rlstir_core.hostlogs.times.zones import Zones, zone_between
 
 SHIPPED = "@timestamp"  # what an entry's time is called that the journal did not write
 _US = range(10**14, 2**63 // 1000)  # microseconds of 1973 and later
 _COUNTS = 10**9  # a smaller number counts from the start of a host whose clock did not know the time
 _DAY_US = 86_400 * 10**6
-_QUARTER_NS = 900 * 10**9
 _LATE_NS = 60 * 10**9  # how long after a program's time the journal's may be for the two to tell a zone
 
 
@@ -71,20 +70,9 @@ def _counted(value: object, fields: Mapping[str, object]) -> int | None:
 
 def _said(value: object) -> tuple[int, bool] | None:
     """Nanoseconds of a time in any spelling, and whether it names its zone."""
-    if isinstance(value, list):
-        value = value[0] if value else None
-    if isinstance(value, str):
-        value = value.strip()
-        whole, mark, fraction = value.partition(".")
-        if whole.isdecimal() and whole.isascii() and len(whole) < 20:
-            count = int(whole)
-            if mark and fraction.isdecimal() and fraction.isascii() and len(whole) < 11:
-                return count * 10**9 + int(fraction[:9].ljust(9, "0")), True
-            value = count
-    found = parse_time(value)
-    return found if found is not None and fits(found[0]) else None
+    return int64_time(value[0] if isinstance(value, list) and value else value)
 
 
 def _in_zone_of(local_ns: int, utc_ns: int) -> int:
-    shift = (local_ns - utc_ns + _QUARTER_NS // 2) // _QUARTER_NS * _QUARTER_NS
-    return local_ns - shift if abs(local_ns - shift - utc_ns) <= _LATE_NS else utc_ns
+    ahead_ns = zone_between(local_ns, utc_ns, _LATE_NS)
+    return utc_ns if ahead_ns is None else local_ns - ahead_ns

@@ -10,11 +10,12 @@ import re
 
 import msgspec
 
-from rlstir_core.hostlogs.times.years import MONTHS, iso_ns
+from rlstir_core.hostlogs.times.months import SYSLOG
+from rlstir_core.hostlogs.times.spelled import int64_time
 from rlstir_core.hostlogs.times.zone_words import OFFSET, WORDS, shift_s
 
 _PRIORITY = r"(?:<([0-9]{1,3})>)?"
-_MONTH = "(" + "|".join(MONTHS) + ")"
+_MONTH = "(" + "|".join(SYSLOG) + ")"
 _CLOCK = r"([0-2][0-9]:[0-5][0-9]:[0-6][0-9])"
 _WEEKDAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _HOST = r"([A-Za-z0-9_][\w.@/+-]{0,254})"
@@ -89,8 +90,8 @@ def stamp_of(line: str) -> HeaderTime | str | None:
         )
     if match := _ISO.match(line):
         priority, text, _, between, offset, word = match.groups()
-        ns = iso_ns(text.replace("/", "-"))
-        if ns is None:
+        told = int64_time(text.replace("/", "-"))
+        if told is None:
             return "a time that does not exist"
         zone = offset or word
         return _checked(
@@ -98,7 +99,7 @@ def stamp_of(line: str) -> HeaderTime | str | None:
                 priority=priority,
                 text=line[match.start(2) : match.end()],
                 end=match.end(),
-                iso_ns=ns,
+                iso_ns=told[0],
                 shift_s=shift_s(zone) if zone else None,
                 firm=between == "T" and offset is not None and is_firm(text + offset),
             )

@@ -21,7 +21,8 @@ from rlstir_core.hostlogs.syslog.header import COMMON, COMMON_ISO, NEW, NEW_BARE
 from rlstir_core.hostlogs.syslog.messages import message_parts
 from rlstir_core.hostlogs.syslog.origin import FACILITIES, SEVERITIES, Origin, Origins, host_of, solaris_id, tells
 from rlstir_core.hostlogs.syslog.survey import survey
-from rlstir_core.hostlogs.times.years import YearGuess, in_year, iso_ns
+from rlstir_core.hostlogs.times.spelled import int64_time
+from rlstir_core.hostlogs.times.years import YearGuess, in_year
 from rlstir_core.hostlogs.times.zones import Zones
 from rlstir_core.hostlogs.unparsed import to_json, unparsed
 from rlstir_core.text import MESSAGE_CHARS, decoded, one_line
@@ -152,11 +153,11 @@ class _Reader:
         short = host_of(host)
         if not short or not (pid or is_firm(at)):
             return self._other(line, whole)
-        ns = iso_ns(at)
-        if ns is None:
+        told = int64_time(at)
+        if told is None:
             return self._unparsed(line, _NO_TIME)
-        self._years.told(ns)
-        self._ts_ns = ns
+        self._ts_ns = told[0]
+        self._years.told(self._ts_ns)
         fields: dict[str, Any] = {"time": at}
         if priority:
             _add_priority(fields, priority)
@@ -231,11 +232,11 @@ class _Reader:
         short = short_host(host or self._context.host)
         assumed = ""
         if at:
-            ns = iso_ns(at)
-            if ns is None:
+            told = int64_time(at)
+            if told is None:
                 return self._unparsed(line, _NO_TIME)
+            ns, named = told
             self._years.told(ns)
-            named = at[-1] == "Z" or at[-6:-5] in ("+", "-") or at[-5:-4] in ("+", "-")
             assumed = self._settle(ns, 0 if named else None, short)
         fields: dict[str, Any] = {"time": at}
         if priority:

@@ -17,21 +17,22 @@ import msgspec
 from rlstir_core.hostlogs.opening.lines import lines
 from rlstir_core.hostlogs.syslog.header import COMMON, NEW, NEW_BARE, stamp_of
 from rlstir_core.hostlogs.syslog.origin import Origins, host_of, tells
+from rlstir_core.hostlogs.times.months import SYSLOG
 from rlstir_core.hostlogs.times.reading import LogEvidence, LogReading
-from rlstir_core.hostlogs.times.years import BACK_S, MONTHS, TOLD_S, YEAR, Years, in_year, iso_ns, moved_to, nearest_s
-from rlstir_core.hostlogs.times.zones import Zones
+from rlstir_core.hostlogs.times.spelled import int64_time
+from rlstir_core.hostlogs.times.years import BACK_S, TOLD_S, YEAR, Years, in_year, moved_to, nearest_s
+from rlstir_core.hostlogs.times.zones import Zones, offset_name, zone_between
 from rlstir_core.text import decoded
 
 _S = 1_000_000_000
 _REACH_S = 14 * 3600  # local clocks are at most that far ahead of UTC
 _SLACK_S = 3600  # where the zone is known: clocks differ, and summer ends
 _LITTLE_S = 300
-_QUARTER_S = 900
 _YEARS = (YEAR, YEAR - 1, YEAR + 1, YEAR - 2)  # one of each place in a leap cycle, the fixed year first
 _DATED = re.compile(
     rb"(?:[0-9]{1,6} (?=<))?(?:<[0-9]{1,3}>)?"
     rb"(?:(?:[0-9]{1,10}: (?:[\w.-]+: )?)?[*.]?(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?("
-    + "|".join(MONTHS).encode()
+    + "|".join(SYSLOG).encode()
     + rb") {1,2}([0-9]{1,2})( [0-9]{4})? ([0-2][0-9]:[0-5][0-9]:[0-6][0-9])(?:[.,][0-9]{1,9})?"
     rb"( [0-9]{4}(?=[ :]))?(?=[ :+-])|(?:1 )?[0-9]{4}[-/])"
 )
@@ -98,8 +99,8 @@ class _Clocks:
 
     def add(self, host: str, local_s: int, utc_s: int) -> None:
         """Takes a line. What it holds was written a moment before."""
-        shift_s = (local_s - utc_s + _LITTLE_S) // _QUARTER_S * _QUARTER_S
-        if not host or local_s - utc_s - shift_s > _LITTLE_S or abs(shift_s) > _REACH_S:
+        ahead_ns = zone_between(local_s * _S, utc_s * _S, _LITTLE_S * _S)
+        if not host or ahead_ns is None or abs(shift_s := ahead_ns // _S) > _REACH_S:
             return
         if self._shift_s.setdefault(host, shift_s) != shift_s:
             self._shift_s[host] = None
@@ -108,7 +109,7 @@ class _Clocks:
 
     def zones(self) -> dict[str, str]:
         """The zones as a reading spells them."""
-        return {host: _spelled(shift_s) for host, shift_s in sorted(self._shift_s.items()) if shift_s is not None}
+        return {host: offset_name(shift_s) for host, shift_s in sorted(self._shift_s.items()) if shift_s is not None}
 
 
 class _Survey:
@@ -160,15 +161,15 @@ class _Survey:
             if told_s is not None:
                 years = Years()
                 years.told(told_s)
-                self._found = self._with(years.at(MONTHS[month.decode()], int(day), _seconds(clock), ""), False)
+                self._found = self._with(years.at(SYSLOG[month.decode()], int(day), _seconds(clock), ""), False)
                 return True
             self._first = raw
         if month + day == self._day and self._follows(clock):
             return True
         self._settle()
         text, seconds = decoded(raw[:_HEAD]), _seconds(clock)
-        exists = self._dates.at(MONTHS[month.decode()], int(day), seconds, text)
-        self._turned.at(MONTHS[month.decode()], int(day), seconds, text)
+        exists = self._dates.at(SYSLOG[month.decode()], int(day), seconds, text)
+        self._turned.at(SYSLOG[month.decode()], int(day), seconds, text)
         if exists:
             self._day, self._clock, self._last = month + day, clock, raw
             self._steps += 1
@@ -215,7 +216,7 @@ class _Survey:
             return
         month, day, _, clock, _ = date.groups()
         utc_s = int(match[1])
-        local_s = nearest_s(MONTHS[month.decode()], int(day), _seconds(clock), utc_s)
+        local_s = nearest_s(SYSLOG[month.decode()], int(day), _seconds(clock), utc_s)
         if local_s is None or abs(local_s - utc_s) > _REACH_S + _LITTLE_S:
             return
         self._clocks.add(_host(raw), local_s, utc_s)
@@ -226,7 +227,8 @@ class _Survey:
         """The time of a line that says its year; None where it has none that can be believed."""
         line = decoded(raw[:_HEAD])
         if match := NEW.match(line) or NEW_BARE.match(line):
-            ns = iso_ns(match[2])
+            told = int64_time(match[2])
+            ns = None if told is None else told[0]
         else:
             stamp = stamp_of(line)
             if stamp is None or isinstance(stamp, str) or not tells(stamp, self._origins.of(line, stamp)):
@@ -274,11 +276,6 @@ def _ahead_s(modified_ns: int, host: str, reading: LogReading) -> int:
 def _host(raw: bytes) -> str:
     match = COMMON.match(decoded(raw[:_HEAD]))
     return host_of(match[6]) if match else ""
-
-
-def _spelled(shift_s: int) -> str:
-    hours, rest = divmod(abs(shift_s), 3600)
-    return f"{'-' if shift_s < 0 else '+'}{hours:02d}:{rest // 60:02d}"
 
 
 def _seconds(clock: bytes) -> int:

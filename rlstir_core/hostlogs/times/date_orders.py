@@ -1,27 +1,48 @@
 """Which of day and month stands first in the dates of one log: one order for all of them.
 
-`05/11/24` is read in the order that gives every date of the log; else in the one in which times rise with the numbers
-of the events; else in the one in which its dates are days and not months apart; else by when the file was written;
-else as such dates mostly are, which is then only assumed. What does not belong here: how a date is spelled
-(`locales.py`).
+`05/11/24` is read in the order that gives every date of the log. Where several do, the rest of the evidence is asked
+in this turn: a form of dates that is written in one order only; another time of the same event; when the file was last
+written; the course of time from event to event; dates that are days and not months apart. Where nothing decides, the
+order is the usual one of the form, and only assumed. What does not belong here: how a date is spelled (`dates.py`,
+`locales.py`).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from statistics import median_low
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from rlstir_core.hostlogs.times.locales import ORDERS, LocalTime, Order, local_time
 from rlstir_core.hostlogs.times.reading import DateOrder
 
-_DAY_NS = 86_400 * 10**9
+Order = Literal["dmy", "mdy", "ymd"]
+ORDERS: tuple[Order, ...] = ("dmy", "mdy", "ymd")
+
+_S = 1_000_000_000
+_DAY_S = 86_400
+_DAY_NS = _DAY_S * _S
 _DATES = 4096  # that differ; hostile ones have no end
 _STEP = 1 << 24  # a larger step of the number is a restart, or another file
 _CLEARLY = 4  # times
+_BESIDE_NS = 2 * _DAY_NS  # between two times of one event: zones and delays lie within
 _WRITTEN_DAYS = 2  # a file written so soon after its last event is the log itself, not a copy of later
 _AWAY_DAYS = 20
-_CACHED = 1 << 12
+
+
+class LocalTime(NamedTuple):
+    """A local time: the day (since 1970) by each order of day and month that it may be read in, and the clock."""
+
+    days: dict[Order, int]  # empty where the date says its order itself
+    day: int  # since 1970; where orders differ, not used
+    clock_s: int
+    usual: Order = "mdy"  # what such a date mostly is, where nothing else decides
+    sure: bool = False  # no locale writes such a date in another order
+
+    def ns(self, order: Order) -> int | None:
+        """Nanoseconds as if the time were UTC; None where there is no such date in this order."""
+        day = self.days.get(order) if self.days else self.day
+        return None if day is None else (day * _DAY_S + self.clock_s) * _S
 
 
 class DecidedOrder(NamedTuple):
@@ -31,28 +52,48 @@ class DecidedOrder(NamedTuple):
     assumed: bool
 
 
-class OrderSurvey:
+class DateOrders:
     """Sees every time of a log, in the order of the log, and then says in which order its dates are to be read."""
 
     def __init__(self) -> None:
         self._dates: dict[tuple[tuple[Order, int], ...], LocalTime] = {}
+        self._usual: Counter[Order] = Counter()
+        self._agrees: Counter[Order] = Counter()  # with another time of the same event
         self._before: dict[str, tuple[int, LocalTime]] = {}  # by counter: the number and time seen last
+        self._last: LocalTime | None = None  # of events without a number
+        self._rises = dict.fromkeys(ORDERS, 0)  # from one event without a number to the next
         self._falls = dict.fromkeys(ORDERS, 0)
+        self._back = dict.fromkeys(ORDERS, 0)  # from a number to a higher one
 
-    def saw(self, time: LocalTime, number: int = -1, counter: str = "") -> None:
-        """A time, and where it has one the number of its event, which rises with time; each `counter` has its own."""
+    def saw(self, time: LocalTime, number: int = -1, counter: str = "", beside_ns: int | None = None) -> None:
+        """A time, and where it has one the number of its event, which rises with time; each `counter` has its own.
+
+        `beside_ns` is another time of the same event, which is read the same in any order.
+        """
         if not time.days:
             return
+        self._usual[time.usual] += 1
         if len(self._dates) < _DATES:
             self._dates.setdefault(tuple(time.days.items()), time)
+        if beside_ns is not None and len(set(time.days.values())) > 1:
+            self._agrees.update(order for order in time.days if _lies_beside(time.ns(order), beside_ns))
         if number < 0:
+            self._step(time)
             return
         last, before = self._before.get(counter, (-1, time))
         if last >= 0 and 0 < number - last < _STEP and before.days != time.days:
             for order, day in time.days.items():
-                self._falls[order] += day < before.days.get(order, day)
+                self._back[order] += day < before.days.get(order, day)
         if counter in self._before or len(self._before) < _DATES:
             self._before[counter] = number, time
+
+    def _step(self, time: LocalTime) -> None:
+        if self._last is not None and self._last.days != time.days:
+            for order, day in time.days.items():
+                before = self._last.days.get(order, day)
+                self._rises[order] += day > before
+                self._falls[order] += day < before
+        self._last = time
 
     def decide(self, written_ns: int | None = None) -> DecidedOrder:
         """The order, by what the log tells and by when its file was last written."""
@@ -65,17 +106,29 @@ class OrderSurvey:
         if len(left) == 1:
             second = sorted(lacking.values())[1]
             return DecidedOrder(left[0], second < _CLEARLY * least)
-        usual = dates[0].usual
+        usual = self._usual.most_common(1)[0][0]
         if usual in left and all(time.sure for time in dates):
             return DecidedOrder(usual, bool(least))
-        left = _least(left, self._falls)
+        left = [order for order in left if self._agrees[order]] or left
         days = {order: [day for time in dates if (day := time.days.get(order)) is not None] for order in left}
-        left = _least(left, {order: _usual_gap(found) for order, found in days.items()})
-        if len(left) > 1 and written_ns is not None:
-            left = _written(left, {order: max(days[order]) for order in left}, written_ns // _DAY_NS)
+        written = None if written_ns is None else written_ns // _DAY_NS
+        if written is not None:  # no event is later than its file; the local day may be one ahead
+            left = [order for order in left if max(days[order]) <= written + 1] or left
+        left = _least(left, {order: self._astray(order) for order in left})
+        left = _least(left, {order: _usual_gap(days[order]) for order in left})
+        if written is not None:
+            left = _written(left, {order: abs(written - max(days[order])) for order in left})
         if len(left) == 1:
             return DecidedOrder(left[0], bool(least))
         return DecidedOrder(usual if usual in left else left[0], True)
+
+    def _astray(self, order: Order) -> int:
+        """Steps against the course of time; a log without numbers may have the newest event first."""
+        return self._back[order] + min(self._rises[order], self._falls[order])
+
+
+def _lies_beside(ns: int | None, other_ns: int) -> bool:
+    return ns is not None and abs(ns - other_ns) <= _BESIDE_NS
 
 
 def _usual_gap(days: list[int]) -> int:
@@ -85,56 +138,13 @@ def _usual_gap(days: list[int]) -> int:
 
 def _least(orders: list[Order], counts: dict[Order, int]) -> list[Order]:
     """The orders whose count is not clearly above the smallest."""
-    smallest = min(counts[order] for order in orders)
+    smallest = min(counts.values())
     return [order for order in orders if counts[order] < max(1, _CLEARLY * smallest)]
 
 
-def _written(orders: list[Order], last: dict[Order, int], written: int) -> list[Order]:
-    """No event is later than the file (the local day may be one ahead), and a log is written as it grows."""
-    left = [order for order in orders if last[order] <= written + 1] or orders
-    near = [order for order in left if abs(written - last[order]) <= _WRITTEN_DAYS]
-    if len(near) == 1 and all(order in near or abs(written - last[order]) >= _AWAY_DAYS for order in left):
+def _written(orders: list[Order], away: dict[Order, int]) -> list[Order]:
+    """The order whose last date is the day on which the file was written; a log is written as it grows."""
+    near = [order for order in orders if away[order] <= _WRITTEN_DAYS]
+    if len(near) == 1 and all(order in near or away[order] >= _AWAY_DAYS for order in orders):
         return near
-    return left
-
-
-class LocalClock:
-    """Reads the local times of one log, all in one order."""
-
-    def __init__(self, order: DateOrder, assumed: bool = False, near_ns: int | None = None) -> None:
-        self._order: DateOrder = order
-        self._near_ns = near_ns
-        self._said = bool(order)  # a survey found it; else the log's first such date decides
-        self._assumed = assumed
-        self._known: dict[str, tuple[int, bool] | None] = {}
-
-    def at(self, text: str) -> tuple[int, bool] | None:
-        """Nanoseconds as if the time were UTC, and whether its order of day and month is only assumed."""
-        try:
-            return self._known[text]
-        except KeyError:
-            pass
-        if len(self._known) >= _CACHED:
-            self._known.clear()
-        time = local_time(text)
-        found = self._known[text] = None if time is None else self._in_order(time)
-        return found
-
-    def _in_order(self, time: LocalTime) -> tuple[int, bool] | None:
-        order: Order = "ymd"
-        if time.days:
-            if not self._order or (not self._said and self._order not in time.days):
-                self._order = self._chosen(time)
-            order = self._order
-        ns = time.ns(order)
-        return None if ns is None else (ns, self._assumed and len(time.days) > 1)
-
-    def _chosen(self, time: LocalTime) -> Order:
-        """The order that brings the time nearest to the episode."""
-        self._known.clear()
-        orders = list(time.days)
-        near_ns = self._near_ns
-        if near_ns is not None:
-            return min(orders, key=lambda order: abs((time.ns(order) or 0) - near_ns))
-        self._assumed = len(orders) > 1 and not time.sure
-        return time.usual if time.usual in orders else orders[0]
+    return orders

@@ -10,10 +10,13 @@ import re
 from datetime import datetime
 from functools import lru_cache
 
+from rlstir_core.hostlogs.times.date_orders import ORDERS, LocalTime, Order
+from rlstir_core.hostlogs.times.months import ENGLISH
 from rlstir_core.hostlogs.times.reading import DateOrder
 from rlstir_core.hostlogs.times.zone_words import is_word, shift_s
 
 _S = 1_000_000_000
+_DAY_NS = 86_400 * _S
 _LONGEST = 64  # characters of a text that is tried
 _GAP = "[ \u00a0\u202f]"  # Unicode's own locales write narrow blanks that do not break
 _CLOCK = (
@@ -21,7 +24,8 @@ _CLOCK = (
     rf"(?P<hour>\d{{1,2}}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{{1,9}})\d*)?)?"
     rf"(?:{_GAP}?(?P<half>[AaPp])\.?{_GAP}?[Mm]\.?(?![A-Za-z]))?"
 )
-_ZONE = rf"(?:{_GAP}?(?:(?P<zone>[A-Z]{{1,4}})|(?:GMT|UTC)?(?P<shift>[+-]\d\d:?\d\d))(?:{_GAP}?\([\w ]{{1,40}}\))?)?"
+_SHIFT = r"[+-](?:[01]\d|2[0-3]):?[0-5]\d"
+_ZONE = rf"(?:{_GAP}?(?:(?P<zone>[A-Z]{{1,4}})|(?:GMT|UTC)?(?P<shift>{_SHIFT}))(?:{_GAP}?\([\w ]{{1,40}}\))?)?"
 _MONTH = r"(?P<month>[A-Za-z]{3,9})\.?"
 _DAY_NAME = rf"(?:[A-Za-z]{{3,9}},?{_GAP})?"
 _NUMBERS = re.compile(
@@ -43,12 +47,10 @@ _WORDS = tuple(
 # 20240501T100001Z · 20240501100001 · 20240501100001.123456-000, of DMTF, with minutes from UTC
 _PACKED = re.compile(
     r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)T?(?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)"
-    r"(?:[.,](?P<fraction>\d{1,9})\d*)?(?:(?P<zone>Z)|(?P<shift>[+-]\d\d:?\d\d)|(?P<minutes>[+-]\d{3}))?",
+    r"(?:[.,](?P<fraction>\d{1,9})\d*)?(?:(?P<zone>Z)|(?P<shift>" + _SHIFT + r")|(?P<minutes>[+-]\d{3}))?",
     re.ASCII,
 )
 _TICKS = re.compile(r"\\?/Date\((-?\d{1,16})(?:[+-]\d{4})?\)\\?/", re.ASCII)  # .NET's JSON
-_MONTH_WORDS = "january february march april may june july august september october november december"
-_MONTHS = {word[:n]: at for at, word in enumerate(_MONTH_WORDS.split(), 1) for n in (3, len(word))} | {"sept": 9}
 _AFTERNOON = frozenset({"下午", "午後", "오후"})
 
 
@@ -64,7 +66,7 @@ def spelled_out(text: str, order: DateOrder = "") -> tuple[int, bool] | None:
     for pattern in _WORDS:
         if match := pattern.fullmatch(text):
             found = match.groupdict()
-            return _moment(int(found["year"]), _MONTHS.get(found["month"].lower(), 0), int(found["day"]), found)
+            return _moment(int(found["year"]), ENGLISH.get(found["month"].lower(), 0), int(found["day"]), found)
     if match := _PACKED.fullmatch(text):
         found = match.groupdict()
         return _moment(int(found["year"]), int(found["month"]), int(found["day"]), found)
@@ -73,7 +75,36 @@ def spelled_out(text: str, order: DateOrder = "") -> tuple[int, bool] | None:
     return None
 
 
-def usual_order(first: str, mark: str, second: str, half: bool) -> DateOrder:
+def local_time_of_numbers(text: object) -> LocalTime | None:
+    """The time of a text such as `5/1/2024 10:00:01 AM`, by each order of day and month; None for any other text."""
+    match = _NUMBERS.fullmatch(text.strip()) if isinstance(text, str) and len(text) <= _LONGEST else None
+    if match is None or len(match["c"]) != 4 or len(match["a"]) > 2:
+        return None
+    found = match.groupdict()
+    days: dict[Order, int] = {}
+    clock_s = 0
+    for order in ORDERS[:2]:
+        date = _in_order(found, order)
+        moment = None if date is None else _moment(*date, found)
+        if moment is not None:
+            days[order], clock_ns = divmod(moment[0], _DAY_NS)
+            clock_s = clock_ns // _S
+    if not days:
+        return None
+    usual = usual_order(match["a"], match["mark"], match["b"], bool(found["half"] or found["half_before"]))
+    return LocalTime(days, 0, clock_s, usual, sure=match["mark"] == ".")  # nobody has the month first before a dot
+
+
+def clock_seconds(hour: int, minute: int, second: int, half: str) -> int | None:
+    """Seconds since midnight; `half` is `a`, `p` or empty. A leap second counts; None where no clock says so."""
+    if half:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + 12 * (half == "p")
+    return hour * 3600 + minute * 60 + second if hour < 24 and minute < 60 and second <= 60 else None
+
+
+def usual_order(first: str, mark: str, second: str, half: bool) -> Order:
     """The order of day and month that most who write dates in this form mean; `half`: with AM or PM."""
     if mark != "/" or not half:
         return "dmy"
@@ -101,17 +132,13 @@ def _moment(year: int, month: int, day: int, found: dict[str, str | None]) -> tu
     half = (found.get("half") or "").lower()
     if before := found.get("half_before"):
         half = "p" if before in _AFTERNOON else "a"
-    if half:
-        if not 1 <= hour <= 12:
-            return None
-        hour = hour % 12 + 12 * (half == "p")
+    clock_s = clock_seconds(hour, minute, second, half)
+    if clock_s is None:
+        return None
     try:
-        at = datetime(year, month, day, hour, minute, min(second, 59))
+        seconds = calendar.timegm(datetime(year, month, day).timetuple()) + clock_s
     except ValueError:
         return None
-    if second > 60:
-        return None
-    seconds = calendar.timegm(at.timetuple()) + (second - at.second)
     ns = int((found["fraction"] or "").ljust(9, "0")) if found["fraction"] else 0
     zone, shift, minutes = found.get("zone"), found.get("shift"), found.get("minutes")
     if zone and not is_word(zone):

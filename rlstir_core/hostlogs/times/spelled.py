@@ -1,4 +1,4 @@
-"""What a time may look like in a log or an export, in nanoseconds; and the zone of those that name none.
+"""What a time may look like in a log or an export, in nanoseconds.
 
 ISO 8601 is read from two caches, everything else by the patterns of `dates.py`. What does not belong here: which field
 of an event holds its time.
@@ -15,11 +15,9 @@ from rlstir_core.hostlogs.times.reading import DateOrder
 
 _S = 1_000_000_000
 _INT64 = 2**63 - 1
-_QUARTER_NS = 900 * _S
-_WIDEST = 24 * 3600 * _S  # 14 h are possible; 16 h were seen, from an export with a 12-hour clock
 _SECOND = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)", re.ASCII)
-_REST = re.compile(r"(?:[.,](\d{1,9})\d*)?[ ]?(?:(Z|UTC|GMT)|([+-])(\d\d)(?::?(\d\d))?)?", re.ASCII)
-_DIGITS = re.compile(r"(\d{9,19})(?:[.,](\d{1,9}))?", re.ASCII)
+_REST = re.compile(r"(?:[.,](\d{1,9})\d*)?[ ]?(?:(Z|UTC|GMT)|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)?", re.ASCII)
+_DIGITS = re.compile(r"(\d{9,19})(?:[.,](\d{1,9})\d*)?", re.ASCII)
 _CACHED = 1 << 13
 _FINE = range(6, 10)  # digits of a second's fraction
 _UNITS = ((10**17, 1), (10**14, 10**3), (10**11, 10**6), (10**8, 10**9))  # a number's size tells its unit
@@ -54,31 +52,15 @@ def parse_time(value: object, order: DateOrder = "") -> tuple[int, bool] | None:
     return second + rest[0], rest[1]
 
 
+def int64_time(value: object, order: DateOrder = "") -> tuple[int, bool] | None:
+    """The same, of times that an int64 column can hold."""
+    found = parse_time(value, order)
+    return found if found is not None and fits(found[0]) else None
+
+
 def fits(ns: int) -> bool:
     """Whether a time can stand in an int64 column: 1601 cannot."""
     return -_INT64 <= ns <= _INT64
-
-
-class Zone:
-    """What must be taken from a log's zone-less times to get UTC, learnt from events that give both."""
-
-    def __init__(self) -> None:
-        self.offset_ns: int | None = None
-        self._hour = ""
-
-    def wants(self, local: str) -> bool:
-        """Whether it is worth learning from this event: the first, and the first of every hour (summer time)."""
-        return self.offset_ns is None or local[:13] != self._hour
-
-    def learn(self, local: str, utc: object, order: DateOrder = "") -> None:
-        """Both times are of one moment, give or take minutes: the difference is whole quarter hours."""
-        ours, theirs = parse_time(local, order), parse_time(utc)
-        if ours is None or theirs is None:
-            return
-        offset = (ours[0] - theirs[0] + _QUARTER_NS // 2) // _QUARTER_NS * _QUARTER_NS
-        if abs(offset) <= _WIDEST:
-            self.offset_ns = offset
-            self._hour = local[:13]
 
 
 def _remember_second(head: str) -> int | None:

@@ -1,4 +1,4 @@
-"""The time of a syslog line: ISO 8601 as it stands, RFC 3164 with the year that it does not say.
+"""The years of dates that say none, as syslog writes them: from the order of the lines and what else a log says.
 
 Lines follow one another, so a date that lies before the one above it is of the next year. A step back of less than
 `BACK_S` is none: relays deliver late, and clocks are put right. What is no step in time either: a board without a clock
@@ -12,24 +12,22 @@ from __future__ import annotations
 
 import re
 from calendar import timegm
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 
+from rlstir_core.hostlogs.times.months import SYSLOG
 from rlstir_core.hostlogs.times.reading import LogReading
+from rlstir_core.hostlogs.times.spelled import fits
 
 YEAR = 2024
 BACK_S = 21 * 3600  # a step back of less is a late line or a clock put right; of more, the next year
-_MONTH_WORDS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
-MONTHS = {name: at for at, name in enumerate(_MONTH_WORDS.split(), 1)} | {"Mai": 5, "Okt": 10, "Dez": 12}
 _SECOND = 1_000_000_000
 _DAY_S = 86_400
 _FAR_S = _DAY_S  # a longer step forward may be one onto a wrong clock, or back from it
 _YEAR_S = 366 * _DAY_S
 _LEAP_S = 1461 * _DAY_S  # four years; all are alike from 1901 to 2099
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1)
 _LEAP_YEARS_APART = 8  # at most, about 2100
-_FIRST_NS, _LAST_NS = -(2**63), 2**63 - 1
 _MOST_S = 50 * _YEAR_S  # a log of more years is a log out of order
 _MANY = 5  # lines of one day in a row: others wrote them than the line between them and the next
 _SOON_S = 600
@@ -141,11 +139,11 @@ class YearGuess:
         seconds = int(clock[:2]) * 3600 + int(clock[3:5]) * 60 + int(clock[6:])
         found: int | None
         if self._near_s is not None:
-            found = nearest_s(MONTHS.get(month, 0), int(day), seconds, self._near_s)
+            found = nearest_s(SYSLOG.get(month, 0), int(day), seconds, self._near_s)
         else:
             found = self._years.same_day(seconds) if self._day == (month, day) else None
             if found is None:
-                found = self._years.at(MONTHS.get(month, 0), int(day), seconds, line)
+                found = self._years.at(SYSLOG.get(month, 0), int(day), seconds, line)
                 self._day = (month, day) if found is not None else ("", "")
                 self.assumed = self._nobody_says or self._years.adrift
         if found is None:
@@ -161,12 +159,12 @@ class YearGuess:
 
 def in_year(year: int, month: str, day: str, clock: str, fraction: str | None) -> int | None:
     """Nanoseconds of a date that says its year."""
-    midnight = _midnight(year, MONTHS.get(month, 0), int(day)) if year else None
+    midnight = _midnight(year, SYSLOG.get(month, 0), int(day)) if year else None
     if midnight is None:
         return None
     seconds = int(clock[:2]) * 3600 + int(clock[3:5]) * 60 + int(clock[6:])
     found = (midnight + seconds) * _SECOND + (int(fraction.ljust(9, "0")) if fraction else 0)
-    return found if _FIRST_NS <= found <= _LAST_NS else None
+    return found if fits(found) else None
 
 
 def moved_to(end_s: int, latest_s: int) -> int:
@@ -232,19 +230,3 @@ def _midnight(year: int, month: int, day: int) -> int | None:
         return timegm(datetime(year, month, day).timetuple())
     except ValueError:
         return None
-
-
-def iso_ns(text: str) -> int | None:
-    """Nanoseconds of `2024-05-01T12:00:00.123456+02:00`, as if it were UTC without a zone; None where it is no time."""
-    leap = text[17:19] == "60"
-    try:
-        at = datetime.fromisoformat(f"{text[:17]}59{text[19:]}" if leap else text)
-    except ValueError:
-        return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    found = (at - _EPOCH) // _MICROSECOND * 1000 + leap * _SECOND
-    if text[19:20] in (".", ",") and text[26:27].isdecimal():  # beyond microseconds
-        nanos = "".join(digit for digit in text[26:29] if digit.isdecimal())
-        found += int(nanos.ljust(3, "0"))
-    return found if _FIRST_NS <= found <= _LAST_NS else None

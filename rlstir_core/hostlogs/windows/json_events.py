@@ -18,10 +18,11 @@ from rlstir_core.hostlogs.opening.json_frames import frames
 from rlstir_core.hostlogs.opening.lines import Line, lines
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.spec import ParserSpec
-from rlstir_core.hostlogs.times.orders import DateOrders
+from rlstir_core.hostlogs.times.date_orders import DateOrders
+from rlstir_core.hostlogs.times.dates import local_time_of_numbers
 from rlstir_core.hostlogs.times.reading import LogEvidence, LogReading
-from rlstir_core.hostlogs.times.spelled import Zone, fits, parse_time
-from rlstir_core.hostlogs.times.zones import Zones
+from rlstir_core.hostlogs.times.spelled import int64_time
+from rlstir_core.hostlogs.times.zones import LearntZone, Zones
 from rlstir_core.hostlogs.unparsed import to_json, unparsed
 from rlstir_core.hostlogs.windows.dialects import Dialect, dialect_of, flat_provider, nested_event
 from rlstir_core.hostlogs.windows.event import Envelope, RowPlan, complete, event_id_text, plan_of, plan_row, to_row
@@ -102,7 +103,7 @@ class _Reader:
         self._order = context.reading.order
         self._kinds: dict[tuple[str, ...], _Kind] = {}
         self._n_plans = 0
-        self._zone = Zone()
+        self._zone = LearntZone()
         self._zones = Zones(context.reading)  # where the log does not tell its zone
         self._gave_up = False  # waiting for it
         self._last_ns = context.near_ns or 0
@@ -187,8 +188,7 @@ class _Reader:
         if shape.time:
             stamp = record[shape.time]
             if type(stamp) is not str or stamp != self._stamp:  # many events of one second follow each other
-                parsed = parse_time(stamp, self._order)
-                self._stamp, self._parsed = stamp, parsed if parsed is not None and fits(parsed[0]) else None
+                self._stamp, self._parsed = stamp, int64_time(stamp, self._order)
             parsed = self._parsed
         timed = True
         if parsed is not None:
@@ -215,8 +215,8 @@ class _Reader:
     def _timed(self, times: Iterable[EventTime]) -> bool:
         """Whether one of an event's times can be read; it is the last one's then."""
         for stamp in times:
-            parsed = parse_time(stamp.text, self._order)
-            if parsed is not None and fits(parsed[0]):
+            parsed = int64_time(stamp.text, self._order)
+            if parsed is not None:
                 if parsed[1] or stamp.utc:
                     self._last_ns, self._last_waits = parsed[0], False
                 else:
@@ -361,9 +361,17 @@ def survey(chunks: Iterable[bytes], evidence: LogEvidence) -> LogReading:
     for line in frames(chain((tail + chunk,), source), evidence.line_bytes):
         for record in parse_line(line.raw, NESTING, most=_OBJECTS_A_LINE).objects if line.whole else ():
             if (told := nested_event(record)) and told.times:
-                orders.see(told.times[0].text, [stamp.text for stamp in told.times[1:]])
-    order, assumed = orders.decided(evidence.modified_ns)
+                time = local_time_of_numbers(told.times[0].text)
+                if time is not None:
+                    orders.saw(time, beside_ns=_sure_time(told.times[1:]))
+    order, assumed = orders.decide(evidence.modified_ns)
     return msgspec.structs.replace(found, order=order, order_assumed=assumed)
+
+
+def _sure_time(times: Iterable[EventTime]) -> int | None:
+    """The first of an event's times that is read the same in any order of day and month."""
+    said = (int64_time(stamp.text) for stamp in times if local_time_of_numbers(stamp.text) is None)
+    return next((found[0] for found in said if found is not None), None)
 
 
 SPEC = ParserSpec(format="windows_json", rows=rows, survey=survey)

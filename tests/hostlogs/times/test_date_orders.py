@@ -1,91 +1,27 @@
-"""Local dates in the languages of the world, and which of day and month stands first in them."""
+"""Which of day and month stands first in the dates of one log, what decides it, and when it is assumed."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pytest
 
-from rlstir_core.hostlogs.times.date_orders import DecidedOrder, LocalClock, OrderSurvey
-from rlstir_core.hostlogs.times.locales import LocalTime, local_time
-
-DAY_NS = 86_400 * 10**9
-
-
-def days(*ymd: int) -> int:
-    return (date(*ymd) - date(1970, 1, 1)).days
+from rlstir_core.hostlogs.times.date_orders import DateOrders, DecidedOrder
+from rlstir_core.hostlogs.times.dates import local_time_of_numbers
+from rlstir_core.hostlogs.times.locales import local_time
 
 
 def ns(*parts: int) -> int:
     return int(datetime(*parts, tzinfo=UTC).timestamp()) * 10**9
 
 
-def read(text: str) -> LocalTime:
-    found = local_time(f"{text} 10:00:00")
-    assert found is not None, text
-    return found
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "2024-05-11", "2024.05.11.", "2024/05/11", "2024年05月11日", "2024년 05월 11일", "2024年05月11號",
-        "2024\\xc7\\xaf05\\xb7\\xee11\\xc6\\xfc", "11. mai 2024", "lau 11.maí 2024", "Sabtu 11 Mei 2024",
-        "maj 11 2024", "Saturday, May 11, 2024", "Saturday, 11 May, 2024", "11 ماي, 2024", "11 أيار, 2024",
-    ],
-)  # fmt: skip
-def test_a_date_that_says_its_order_is_read_in_any_language(text: str) -> None:
-    found = read(text)
-    assert (found.days, found.day, found.clock_s) == ({}, days(2024, 5, 11), 36_000)
-
-
-@pytest.mark.parametrize(
-    ("text", "orders"),
-    [
-        ("11/05/24", {"dmy": (2024, 5, 11), "mdy": (2024, 11, 5), "ymd": (2011, 5, 24)}),
-        ("11/05/2024", {"dmy": (2024, 5, 11), "mdy": (2024, 11, 5)}),
-        ("11.05.2024", {"dmy": (2024, 5, 11), "mdy": (2024, 11, 5)}),
-        ("11. 5. 24", {"dmy": (2024, 5, 11), "mdy": (2024, 11, 5)}),
-        ("13-05-24", {"dmy": (2024, 5, 13)}),
-        ("05/13/24", {"mdy": (2024, 5, 13)}),
-        ("24/5/30", {"dmy": (2030, 5, 24), "ymd": (2024, 5, 30)}),
-        ("11/05-2024", {"dmy": (2024, 5, 11), "mdy": (2024, 11, 5)}),
-        ("11/05/2567", {"dmy": (2024, 5, 11), "mdy": (2024, 11, 5)}),
-        ("۲۴/۰۵/۱۱", {"dmy": (2011, 5, 24), "ymd": (2024, 5, 11)}),
-    ],
-)
-def test_a_date_of_numbers_has_a_day_for_each_order_that_gives_one(
-    text: str, orders: dict[str, tuple[int, int, int]]
-) -> None:
-    assert read(text).days == {order: days(*ymd) for order, ymd in orders.items()}
-
-
-def test_months_of_two_words_are_told_apart() -> None:
-    assert read("11 كانون الثاني, 2024").day == days(2024, 1, 11)
-    assert read("11 تشرين الثاني, 2024").day == days(2024, 11, 11)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "?", "10:00:00", "99/99/99 10:00:00", "11/05/24 25:00:00", "11/05/24 10:60:00", "11/05/24",
-     "2024-13-01 10:00:00",
-     "lr., 2024.eko mairen 11a \x7f", "11 ábc 2024 10:00:00", "1/2/3/4 10:00:00", "11/05/24 13:00:00 PM",
-     "11/05/9999 10:00:00"],
-)  # fmt: skip
-def test_what_is_no_time_is_none(text: str) -> None:
-    assert local_time(text) is None
-
-
-def test_a_clock_of_twelve_hours_is_read() -> None:
-    found = [local_time(f"05/11/24 {clock}") for clock in ("12:00:01 AM", "12:00:00 pm", "1:02:03 p.m.", "11:00:00AM")]
-    assert [time and time.clock_s for time in found] == [1, 43_200, 46_923, 39_600]
-
-
 def decided(*dates: str, written: int | None = None, numbers: list[int] | None = None) -> DecidedOrder:
-    survey = OrderSurvey()
+    orders = DateOrders()
     for at, text in enumerate(dates):
-        survey.saw(read(text), numbers[at] if numbers else at + 1)
-    return survey.decide(written)
+        time = local_time(f"{text} 10:00:00")
+        assert time is not None, text
+        orders.saw(time, numbers[at] if numbers else at + 1)
+    return orders.decide(written)
 
 
 @pytest.mark.parametrize(
@@ -145,19 +81,48 @@ def test_one_date_that_cannot_be_does_not_turn_a_log_and_two_logs_in_one_are_sai
     assert decided("05/13/24", "13/05/24") == ("mdy", True)
 
 
-def test_without_a_survey_the_date_nearest_to_the_episode_decides_for_the_log() -> None:
-    clock = LocalClock("", near_ns=ns(2024, 5, 12))
-    assert clock.at("11/05/24 10:00:00") == (ns(2024, 5, 11, 10), False)
-    assert clock.at("12/01/24 10:00:00") == (ns(2024, 1, 12, 10), False)
-    assert clock.at("11/05/24 10:00:00") == (ns(2024, 5, 11, 10), False)
-    unknown = LocalClock("")
-    assert unknown.at("11/05/2024 10:00:00") == (ns(2024, 11, 5, 10), True)
-    assert unknown.at("13/05/2024 10:00:00") == (ns(2024, 5, 13, 10), False)  # the guess was wrong
-    assert unknown.at("11/05/2024 10:00:00") == (ns(2024, 5, 11, 10), False)
+@pytest.mark.parametrize(
+    ("texts", "written", "expected"),
+    [
+        ([], "", ("", False)),
+        (["2024-05-01 10:00:00", "2024/05/01 10:00:00"], "", ("", False)),
+        (["5/1/2024 10:00:00 AM"], "", ("mdy", True)),
+        (["01/05/2024 10:00:00"], "", ("dmy", True)),
+        (["01.05.2024 10:00:00"], "", ("dmy", False)),
+        (["01/05/2024 10:00:00", "31/05/2024 10:00:00"], "", ("dmy", False)),
+        (["05/01/2024 10:00:00", "05/31/2024 10:00:00"], "", ("mdy", False)),
+        (["13/05/2024 10:00:00", "05/31/2024 10:00:00"], "", ("dmy", True)),
+        (["05/06/2024 10:00:00"], "2024-05-08", ("mdy", False)),
+        (["05/06/2024 10:00:00"], "2024-05-01", ("dmy", True)),
+        (["12/04/2024 10:00:00", "03/05/2024 10:00:00", "04/06/2024 10:00:00"], "", ("dmy", False)),
+        (["04/06/2024 10:00:00", "03/05/2024 10:00:00", "12/04/2024 10:00:00"], "", ("dmy", False)),
+        (["05/01/2024 10:00:00", "05/02/2024 10:00:00", "05/03/2024 10:00:00"], "", ("mdy", False)),
+        (["05/06/2024 10:00:00", "06/07/2025 10:00:00"], "", ("dmy", True)),
+        (["05-06-2024 10:00:00"], "", ("dmy", True)),
+        ([f"05/{day}/2024 10:00:00" for day in range(1, 31)] + ["31/05/2024 10:00:00"], "", ("mdy", False)),
+    ],
+)
+def test_events_without_numbers_decide_by_what_else_there_is(
+    texts: list[str], written: str, expected: tuple[str, bool]
+) -> None:
+    orders = DateOrders()
+    for text in texts:
+        if (time := local_time_of_numbers(text)) is not None:
+            orders.saw(time)
+    assert orders.decide(ns(*map(int, written.split("-"))) if written else None) == expected
 
 
-def test_a_surveyed_order_holds_even_for_a_date_that_it_does_not_give() -> None:
-    clock = LocalClock("mdy", assumed=True)
-    assert clock.at("05/11/24 10:00:00") == (ns(2024, 5, 11, 10), True)
-    assert clock.at("13/05/24 10:00:00") is None
-    assert clock.at("2024-05-11 10:00:00") == (ns(2024, 5, 11, 10), False)
+@pytest.mark.parametrize(("other", "order"), [((2024, 5, 6, 8), "mdy"), ((2024, 6, 5, 23), "dmy")])
+def test_another_time_of_the_same_event_decides(other: tuple[int, ...], order: str) -> None:
+    orders = DateOrders()
+    time = local_time_of_numbers("05/06/2024 10:00:00")
+    assert time is not None
+    orders.saw(time, beside_ns=ns(*other))
+    assert orders.decide() == (order, False)
+
+
+@pytest.mark.parametrize(
+    "text", [None, 5, [], "10:00:00", "5/1/24 10:00", "2024/05/01 10:00", "45/45/2024 10:00", "1" * 99]
+)
+def test_what_is_no_date_of_numbers_with_a_year_tells_nothing(text: object) -> None:
+    assert local_time_of_numbers(text) is None

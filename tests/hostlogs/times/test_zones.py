@@ -8,7 +8,7 @@ import pytest
 
 from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.times.reading import KEY, LogReading, reading_in
-from rlstir_core.hostlogs.times.zones import Zones, zone_named
+from rlstir_core.hostlogs.times.zones import LearntZone, Zones, offset_name, zone_between, zone_named
 
 
 def ns(text: str) -> int:
@@ -67,3 +67,28 @@ def test_a_meta_that_holds_no_reading_gives_the_default(meta: bytes) -> None:
 def test_a_reading_is_found_again_in_the_meta() -> None:
     meta = b'{"host_id": "a", "%s": {"first_ns": 5, "year": "assumed", "zones": {"a": "UTC"}}}' % KEY.encode()
     assert reading_in(meta) == LogReading(first_ns=5, year="assumed", zones={"a": "UTC"})
+
+
+def test_a_zone_is_learnt_in_quarter_hours_and_again_every_hour() -> None:
+    zone = LearntZone()
+    assert zone.wants("2020-08-05 02:09:29")
+    zone.learn("2020-08-05 02:09:29", "2020-08-05T06:09:31.626Z")
+    assert zone.offset_ns == -4 * 3600 * 10**9
+    assert not zone.wants("2020-08-05 02:59:29")
+    assert zone.wants("2020-08-05 03:00:00")
+
+
+def test_two_times_that_lie_days_apart_teach_no_zone() -> None:
+    zone = LearntZone()
+    zone.learn("2020-08-05 02:09:29", "2020-08-09T06:09:31Z")
+    assert zone.offset_ns is None
+
+
+def test_a_zone_between_two_clocks_is_whole_quarter_hours_and_its_name_is_read_back() -> None:
+    minute = 60 * 10**9
+    assert zone_between(330 * minute + 1, 0, minute) == 330 * minute
+    assert zone_between(-210 * minute - 1, 0, minute) == -210 * minute
+    assert zone_between(335 * minute, 0, minute) is None
+    for shift_s in (19_800, -12_600, 0):
+        offset = zone_named(offset_name(shift_s)).utcoffset(None)
+        assert offset is not None and offset.total_seconds() == shift_s

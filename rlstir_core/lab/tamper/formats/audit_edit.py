@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from rlstir_core.hostlogs.times.locales import BUDDHIST, LAST_YEAR, LocalTime, local_time
+from rlstir_core.hostlogs.times.date_orders import LocalTime
+from rlstir_core.hostlogs.times.locales import BUDDHIST, LAST_YEAR, local_time
 from rlstir_core.lab.tamper.records.clocks import DAYS, MONTHS, at, fraction
 from rlstir_core.lab.tamper.records.entry import MILLISECOND_NS, SECOND_NS, Entry, LoggedProcess
 from rlstir_core.lab.tamper.records.pieces import bare, end_of

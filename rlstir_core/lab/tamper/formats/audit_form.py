@@ -15,7 +15,7 @@ from rlstir_core.hostlogs.auditd import parser as audit
 from rlstir_core.hostlogs.auditd.event import Assembler, AuditEvent
 from rlstir_core.hostlogs.auditd.pairs import PairReader
 from rlstir_core.hostlogs.auditd.record import AuditRecord, parse
-from rlstir_core.hostlogs.times.date_orders import LocalClock
+from rlstir_core.hostlogs.times.locales import LocalClock
 from rlstir_core.lab.tamper.formats.audit_edit import movable, render, values
 from rlstir_core.lab.tamper.formats.audit_notices import NOTICES, notice
 from rlstir_core.lab.tamper.records.clocks import grain_of
