@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rlstir_core.hostlogs.times.spelled import parse_time
+from rlstir_core.hostlogs.windows.record import plain
 
 QUIET_NS = 1_800_000_000_000
 _KEPT = 1000  # reasons of one episode
@@ -110,15 +111,15 @@ def windows_ids(fields_json: str | bytes) -> Ids:
         header, parsed = _whole(record.header.record_id), parse_time(record.header.time)
         written = parsed[0] if parsed else None
     if system is not None:
-        return Ids(_text(system.channel), _whole(system.record_id), header, written)
+        return Ids(plain(system.channel), _whole(system.record_id), header, written)
     if record.winlog is not None:
-        return Ids(_text(record.winlog.channel), _whole(record.winlog.record_id), header, written)
+        return Ids(plain(record.winlog.channel), _whole(record.winlog.record_id), header, written)
     spellings = (
         *(record.event_record_id, record.record_id_of_evtxecmd, record.record_number),
         *(record.id_of_record, record.record_id),
     )
     number = next((_whole(each) for each in spellings if each), -1)
-    return Ids(_text(record.channel) or _text(record.log_name), number, header, written)
+    return Ids(plain(record.channel) or plain(record.log_name), number, header, written)
 
 
 def audit_ids(fields_json: str | bytes) -> Ids:
@@ -135,7 +136,7 @@ def journal_ids(fields_json: str | bytes) -> Ids:
         record = _JOURNAL(fields_json)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return _NOTHING
-    number, log = _whole(record.number), _text(record.of)
+    number, log = _whole(record.number), plain(record.of)
     if isinstance(record.cursor, str) and len(record.cursor) < 1000:
         parts = dict(part.partition("=")[::2] for part in record.cursor.split(";"))
         log = log or parts.get("s", "")
@@ -252,10 +253,6 @@ def _whole(value: Any) -> int:
     if type(value) is str and value.isdecimal() and value.isascii() and len(value) <= 18:
         return int(value)
     return value if type(value) is int and 0 <= value <= _MOST else -1
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _bounded(ns: int | None) -> int:

@@ -78,7 +78,8 @@ class FormatTally:
             found.append(f"{kind}: zone: assumed UTC for {self.zone_assumed:,} rows; say it with --timezone")
         if self.order_assumed_files:
             found.append(
-                f"{kind}: in {self.order_assumed_files} files nothing tells day from month; month first was assumed"
+                f"{kind}: in {self.order_assumed_files} files nothing tells day from month; the usual order of such "
+                "dates was assumed"
             )
         return found
 

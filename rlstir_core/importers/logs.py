@@ -41,8 +41,10 @@ from rlstir_core.progress import Progress
 PROFILE = "imported-logs"
 SAMPLE = "unknown"
 _FLUSH_S = 1.0  # between two additions to the index
-_WAITING_BYTES = 256 << 20  # of logs whose zone others may tell
 _FLUSH_SHARE = 20  # an addition may take one part in so many of the time
+_WAITING_BYTES = 256 << 20  # of logs whose zone others may tell
+_SPAN_NS = Limits().span_ns
+_LOG_BYTES = Limits().total_bytes - (4 << 20)  # room for the other members of the episode
 
 
 def import_logs(
@@ -243,8 +245,3 @@ def _truth(label: FileLabel, start: int, end: int) -> bytes:
             }
         )
     return msgspec.json.encode(entries)
-
-
-_LIMITS = Limits()
-_SPAN_NS = _LIMITS.span_ns
-_LOG_BYTES = _LIMITS.total_bytes - (4 << 20)

@@ -8,24 +8,23 @@ over many lines, one after the other or in an array (json-pretty, `jq -s`). What
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, Literal
 
 import msgspec
 
-from rlstir_core.hostlogs.opening.json_frames import frames
+from rlstir_core.hostlogs.opening.json_frames import OBJECTS_A_LINE, frames
 from rlstir_core.hostlogs.opening.lines import Line, lines
 
 Framing = Literal["lines", "frames", "export"]
 
 _HEAD = 1 << 16  # bytes in which an entry must begin
 _UNSEEN = b" \t\r\0\x1e"
-_MARK = b"\xef\xbb\xbf"
 _EVENT = (b"data:", b"event:", b"id:", b"retry:", b":")  # of json-sse
 _SKIPPED = (b"-- ", b"event:", b"id:", b"retry:", b":")  # journalctl's own remarks, and what is not data
 _FIELD = re.compile(rb"[A-Z0-9_]{1,64}(?:=|$)").match
-_OBJECTS_A_LINE = 64
 _TORN = 2
 _whole = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -43,7 +42,7 @@ def opened(chunks: Iterable[bytes], limit: int) -> tuple[Framing, Iterable[bytes
 
 
 def _framing(head: bytes, at_end: bool) -> Framing | None:
-    parts = head[: _HEAD if at_end else None].removeprefix(_MARK).split(b"\n")
+    parts = head[: _HEAD if at_end else None].removeprefix(BOM_UTF8).split(b"\n")
     torn = 0
     for number, part in enumerate(parts, 1):
         cut = number == len(parts) and not at_end
@@ -87,7 +86,7 @@ def values(chunks: Iterable[bytes], framing: Framing, limit: int) -> Iterator[Li
         if line.raw[:1] == b"{":
             yield line
             continue
-        raw = line.raw.removeprefix(_MARK).strip(_UNSEEN)
+        raw = line.raw.removeprefix(BOM_UTF8).strip(_UNSEEN)
         raw = raw[5:].strip() if raw.startswith(b"data:") else raw
         if raw and not raw.startswith(_SKIPPED):
             yield line._replace(raw=raw)
@@ -108,5 +107,5 @@ def _plain(chunk: bytes) -> bytes:
 def objects_in(line: Line, limit: int) -> list[Line]:
     """The objects of a line that holds several, one behind the other; none where it does not."""
     found = [] if b"}" not in line.raw[:-1] or not line.whole else list(frames((line.raw,), limit))
-    several = 1 < len(found) <= _OBJECTS_A_LINE and all(frame.whole for frame in found)
+    several = 1 < len(found) <= OBJECTS_A_LINE and all(frame.whole for frame in found)
     return [frame._replace(number=line.number) for frame in found] if several else []

@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
-
 from rlstir_core.hostlogs.journald.clocks import SHIPPED
 from rlstir_core.hostlogs.journald.values import json_value
+from rlstir_core.hostlogs.unparsed import json_object
 
 JournalFields = dict[str, Any]
 
@@ -67,7 +66,6 @@ _TRANSPORTS = frozenset({"audit", "driver", "syslog", "journal", "stdout", "kern
 _WINDOWS = frozenset({"winlog", "EventID", "EventData", "EventRecordID"})  # of an agent that forwards both
 _TEXTS = ("line", "_raw", "log", "message", "MESSAGE")  # that may hold an entry as JSON
 _DEPTH = 4
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def entry_of(record: JournalFields) -> JournalFields | None:
@@ -78,12 +76,9 @@ def entry_of(record: JournalFields) -> JournalFields | None:
     if found is not None:
         return found
     for key in _TEXTS:
-        inner = record.get(key)
-        if isinstance(inner, str) and inner[:1] == "{":
-            try:
-                return _found_in(_decode(inner))
-            except (msgspec.MsgspecError, RecursionError, UnicodeError):
-                return None
+        inner = json_object(record.get(key))
+        if inner is not None:
+            return _found_in(inner)
     return None
 
 

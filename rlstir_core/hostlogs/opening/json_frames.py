@@ -15,6 +15,7 @@ _BLOCK = 1 << 18  # scanned at a time: an unfinished text is scanned again from 
 _NEXT = re.compile(rb'(?:[^{}\[\]"]++|"(?:[^"\\\r\n]++|\\.)*+(?:"|(?=[\r\n])))*+([{}\[\]])', re.DOTALL)
 _BETWEEN = b" \t\r\n,\x1e\0"  # RFC 7464 puts a record separator before each
 _OPEN = b"{["
+OBJECTS_A_LINE = 64  # a line of more is no log of objects
 
 
 class _Scanner:

@@ -9,6 +9,7 @@ files of their own (`auditd/`), and the journal (`journald/`).
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -31,7 +32,6 @@ CHANNEL = "auth"
 MAX_CONTINUED = 500  # lines that belong to one row
 _S = 1_000_000_000
 _NO_HEADER = "no syslog header"
-_MARK = b"\xef\xbb\xbf"
 _BEGINS = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:<[0-9]{1,3}>)?(?:(?P<old>[A-Z][a-z]{2})|(?P<iso>[0-9]{4}[-/])|(?P<rare>[*.][A-Z]|[0-9]+: )"
     rb"|(?P<new>1 |[0-9]+ <))"
@@ -111,7 +111,7 @@ class _Reader:
         begins = _BEGINS.match(raw)
         if begins is None:
             return self._unparsed(line, _NO_HEADER)
-        whole = decoded(raw.removeprefix(_MARK))
+        whole = decoded(raw.removeprefix(BOM_UTF8))
         kind = begins.lastgroup
         if kind == "new":
             if match := NEW.match(whole) or NEW_BARE.match(whole):

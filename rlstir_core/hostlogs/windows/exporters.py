@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-import msgspec
-
+from rlstir_core.hostlogs.unparsed import json_object
 from rlstir_core.hostlogs.windows.event import Envelope, WindowsEvent, event_id_text, flatten, provider_named
 from rlstir_core.hostlogs.windows.event_xml import parameters, within, xml_object
 from rlstir_core.hostlogs.windows.field_names import ENVELOPE
@@ -113,16 +112,7 @@ def data_of(text: object) -> dict[str, Any] | None:
     """The object in a text of JSON or XML; None where there is none."""
     if not isinstance(text, str):
         return None
-    start = text.lstrip()[:1]
-    if start == "<":
-        return xml_object(text.strip())
-    if start != "{":
-        return None
-    try:
-        found: object = msgspec.json.decode(text)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
+    return xml_object(text.strip()) if text.lstrip()[:1] == "<" else json_object(text)
 
 
 def _logger(record: dict[str, Any], id_key: str, evtxecmd: bool) -> bool:

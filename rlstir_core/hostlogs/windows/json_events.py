@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from rlstir_core.episodes.reading.strict import parse_line
-from rlstir_core.hostlogs.opening.json_frames import frames
+from rlstir_core.hostlogs.opening.json_frames import OBJECTS_A_LINE, frames
 from rlstir_core.hostlogs.opening.lines import Line, lines
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.spec import ParserSpec
@@ -34,7 +34,6 @@ _ANY = msgspec.json.Decoder(dict[str, Any])
 _UINT64_MAX = 2**64 - 1  # Windows writes such numbers: a filter's weight, `no limit`
 _KINDS = 4096  # sets of keys, and plans of them, kept at a time
 _HELD = 256  # rows without a zone that wait for one
-_OBJECTS_A_LINE = 64
 _NUMBERS = re.compile(rb'"\s?:\s?\\?"\d{1,2}[./-]\d{1,2}[./-]\d{4}[ ,T]')  # a date of numbers as a value
 _DATE_BYTES = 24
 _UNKNOWN: Any = object()  # a plan that was not made yet
@@ -141,7 +140,7 @@ class _Reader:
         if record is not None or not line.whole:
             yield self._unparsed(line, "no Windows event")
             return
-        found = parse_line(line.raw, NESTING, most=_OBJECTS_A_LINE)
+        found = parse_line(line.raw, NESTING, most=OBJECTS_A_LINE)
         fault = found.fault
         whole = not fault and len(found.objects) == 1  # then its text stands as it was written
         for one in found.objects:
@@ -359,7 +358,7 @@ def survey(chunks: Iterable[bytes], evidence: LogEvidence) -> LogReading:
         return found
     orders = DateOrders()
     for line in frames(chain((tail + chunk,), source), evidence.line_bytes):
-        for record in parse_line(line.raw, NESTING, most=_OBJECTS_A_LINE).objects if line.whole else ():
+        for record in parse_line(line.raw, NESTING, most=OBJECTS_A_LINE).objects if line.whole else ():
             if (told := nested_event(record)) and told.times:
                 time = local_time_of_numbers(told.times[0].text)
                 if time is not None:

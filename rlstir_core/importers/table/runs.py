@@ -114,7 +114,8 @@ def part_of(file: TableFile, rules: Mapping, host: str | None, corpus: str) -> T
     channels = channel_columns(table, rules, file.index_columns)
     _, code = np.unique(np.array([f"{h}\0{e}" for h, e in zip(hosts, episodes, strict=True)]), return_inverse=True)
     times = time_column(table, rules)
-    within, kind = (times, "time") if times is not None else (order_column(table, rules), "order")
+    within = times if times is not None else order_column(table, rules)
+    kind: RowOrder = "row" if within is None else "order" if times is None else "time"
     order = np.lexsort((np.arange(n), within, code)) if within is not None else np.argsort(code, kind="stable")
     bounds = np.flatnonzero(np.diff(code[order], prepend=-1, append=-1))
     runs = []
@@ -129,7 +130,7 @@ def part_of(file: TableFile, rules: Mapping, host: str | None, corpus: str) -> T
                 )
         names = (hosts[at], episodes[at], profiles[at], samples[at])
         run = _named(rules, names, corpus)
-        run.kind = kind if within is not None else "row"  # type: ignore[assignment]
+        run.kind = kind
         run.t = np.arange(len(rows)) if within is None else within[rows]
         run.phases = [phases[row] for row in rows]
         run.channels, run.rows, run.files, run.where = channels, rows, (file.sha256,), file.path.name
