@@ -229,10 +229,7 @@ class _Rest:
     def __init__(self, head: bytes, handle: IO[bytes]) -> None:
         self._head, self._handle = head, handle
 
-    def read(self, n: int = -1) -> bytes:
-        if n is None or n < 0:
-            data, self._head = self._head, b""
-            return data + self._handle.read()
+    def read(self, n: int) -> bytes:
         data, self._head = self._head[:n], self._head[n:]
         return data if len(data) == n else data + self._handle.read(n - len(data))
 

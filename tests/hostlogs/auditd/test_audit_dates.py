@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -30,9 +31,9 @@ def raw(times: list[int], serial: int = 101) -> bytes:
     return b"".join(b"type=SYSCALL msg=audit(%d.123:%d): pid=%d\n" % (at, n, n) for n, at in enumerate(times, serial))
 
 
-def read(log: bytes, reading: LogReading | None = None, **context: object) -> list[LogRow]:
+def read(log: bytes, reading: LogReading | None = None, **context: Any) -> list[LogRow]:
     said = SPEC.surveyed([log], LogEvidence()) if reading is None else reading
-    return list(SPEC.read([log], LogContext(reading=said, **context)))  # type: ignore[arg-type]
+    return list(SPEC.read([log], LogContext(reading=said, **context)))
 
 
 DAYS = [FIRST + k * DAY for k in range(6)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from typing import Any
 
 import pytest
 
@@ -39,9 +40,9 @@ FORMS = {
 }
 
 
-def read(log: str | bytes, chunk: int = 1 << 16, **context: object) -> list[LogRow]:
+def read(log: str | bytes, chunk: int = 1 << 16, **context: Any) -> list[LogRow]:
     raw = log if isinstance(log, bytes) else log.encode()
-    given = LogContext(**context)  # type: ignore[arg-type]
+    given = LogContext(**context)
     return list(SPEC.read((raw[at : at + chunk] for at in range(0, len(raw), chunk)), given))
 
 

@@ -184,6 +184,14 @@ def test_of_a_frame_that_is_cut_short_what_came_before_is_kept_and_the_loss_name
     assert "cut short" in bad.fault and not bad.data
 
 
+def test_a_zstd_frame_without_data_that_is_cut_short_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(
+        JOINED["zst"](AUDIT) + b"\x50\x2a\x4d\x18" + (9_000).to_bytes(4, "little") + b"x" * 5_000
+    )
+    good, bad = files(tmp_path / "x")
+    assert good.data == AUDIT and "a zstd frame without data is cut short" in bad.fault
+
+
 def test_zeros_behind_gzip_and_xz_are_padding_not_a_loss(tmp_path: Path) -> None:
     for how in ("gz", "xz"):
         (tmp_path / how).write_bytes(JOINED[how](AUDIT) + bytes(512) + JOINED[how](AUDIT) + bytes(4))

@@ -10,7 +10,8 @@ from rlstir_core.hostlogs.opening.lines import lines
 
 
 def read(raw: bytes, size: int = 7, limit: int = 100) -> list[tuple[int, bytes, bool]]:
-    return [tuple(line) for line in lines((raw[at : at + size] for at in range(0, len(raw), size)), limit)]  # type: ignore[misc]
+    found = lines((raw[at : at + size] for at in range(0, len(raw), size)), limit)
+    return [(line.number, line.raw, line.whole) for line in found]
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])

@@ -126,7 +126,7 @@ def written(draw: st.DrawFn) -> bytes:
     return ("{" + ",".join(members) + "}" + draw(GAPS)).encode()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.lists(written(), min_size=1, max_size=4))
 def test_a_proven_block_is_what_strict_json_gives_line_by_line(parts: list[bytes]) -> None:
     found = flat_objects(b"\n".join(parts))
@@ -137,7 +137,7 @@ def test_a_proven_block_is_what_strict_json_gives_line_by_line(parts: list[bytes
         assert [text.encode() for text in found[0]] == parts
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     st.lists(written() | st.sampled_from([GOOD, *REPEATED, *CLEAN, *OTHER]) | st.binary(max_size=8), max_size=12),
     st.integers(1, 300),

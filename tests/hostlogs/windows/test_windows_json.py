@@ -313,7 +313,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=3), st.sampled_from([None, 2]))
 def test_no_json_value_raises(values: list[Any], indent: int | None) -> None:
     text = "\n".join(json.dumps(value, indent=indent) for value in values).encode("utf-8", "surrogatepass")
