@@ -1,8 +1,9 @@
-"""Reading host logs: Windows JSON against json + pandas, EVTX against the bare iterator of the `evtx` package.
+"""Reading host logs: Windows JSON against json + pandas, EVTX against the bare iterator of the `evtx` package, and
+audit, journal and syslog logs (`text_logs.py`) against patterns or JSON and a pandas table.
 
 One run, CPU time, median of interleaved rounds, on ../shared/real where it is there, else on events made here. The
 logs of Windows JSON are read as one, for pandas loads one table faster than many. Both readers of a format must find
-the same number of events; how far they agree on what is in them is printed. Usage: python benchmarks/hostlogs.py
+the same number of events; how far they agree on what is in them is printed. Usage: python -m benchmarks.hostlogs
 [--quick]
 """
 
@@ -22,6 +23,7 @@ from typing import Any
 import pandas as pd
 from evtx import PyEvtxParser
 
+from benchmarks.text_logs import parts
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.windows import evtx
 from rlstir_core.hostlogs.windows import json_events as windows_json
@@ -177,7 +179,7 @@ def _chunks(log: bytes, size: int = 1 << 18) -> Iterator[bytes]:
 
 def main(argv: list[str] | None = None) -> dict[str, Any]:
     """Prints the result as JSON and gives it."""
-    parser = argparse.ArgumentParser(description="host logs: Windows JSON and EVTX against their peers")
+    parser = argparse.ArgumentParser(description="host logs of every format against their peers")
     parser.add_argument("--quick", action="store_true", help="fewer files and rounds")
     args = parser.parse_args(argv)
     rounds = 2 if args.quick else 5
@@ -197,11 +199,19 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         evtx_result["share_of_bare_iterator"] = round(rates["ours"] / rates["bare"], 3)
         evtx_result["speedup_over_obvious"] = round(rates["ours"] / rates["obvious"], 2)
         passed = passed and evtx_result["share_of_bare_iterator"] >= BAR_EVTX
+    text_results = {}
+    for name, part in parts(5_000 if args.quick else 20_000).items():
+        made = compare([part.log], {"ours": part.ours, "obvious": part.obvious}, rounds)
+        rates = made["rows_per_cpu_s"]
+        made["speedup_over_obvious"] = round(rates["ours"] / rates["obvious"], 2)
+        passed = passed and made["speedup_over_obvious"] >= part.bar
+        text_results[name] = made | {"bar": part.bar}
     result = {
         "benchmark": "hostlogs",
         "source": "shared" if (REAL / "mordor").exists() else "made",
         "windows_json": json_result,
         "evtx": evtx_result or "no EVTX file at hand",
+        **text_results,
         "bars": {"windows_json speedup_over_obvious": BAR_JSON, "evtx share_of_bare_iterator": BAR_EVTX},
         "passed": bool(passed),
     }
