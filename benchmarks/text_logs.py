@@ -41,7 +41,7 @@ def parts(n: int) -> dict[str, Part]:
     return {
         "audit": Part(audit(n), _ours(auditd.SPEC), obvious_audit, 0.4),
         "ausearch_i": Part(ausearch(n), _ours(auditd.SPEC), obvious_audit, 0.25),
-        "journal": Part(journal(n), _ours(journald.SPEC), obvious_journal, 1.5),
+        "journal": Part(journal(n), _ours(journald.SPEC), obvious_journal, 1.0),
         "syslog": Part(syslog_lines(n), _ours(syslog.SPEC), obvious_syslog, 0.8),
     }
 
