@@ -41,9 +41,7 @@ class LogRow(msgspec.Struct, kw_only=True, gc=False):
     parsed: bool = True
     timed: bool = True  # the event says its time, and it could be read
     assumed: str = ""  # what of its time nobody says: `year`, `zone`, `order` (of day and month); several with blanks
-    cut: bool = (
-        False  # whoever exported the event left a long field out, or it was too long to keep; `fields_json` names it
-    )
+    cut: bool = False  # a field is lost that was too long, for whoever exported it or here; `fields_json` names it
 
     @property
     def bare(self) -> bool:

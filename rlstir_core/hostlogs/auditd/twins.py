@@ -23,7 +23,6 @@ _FARTHEST_S = 15 * 3600
 _KEPT = 100_000  # events
 _AGREE = 0.9  # of the events that both logs hold
 _LINE_BYTES = 1 << 20
-
 _MOST = 1_000_000  # events of all raw logs together
 
 RawTimes = dict[tuple[int, int], int]

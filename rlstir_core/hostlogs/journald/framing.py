@@ -25,7 +25,7 @@ _UNSEEN = b" \t\r\0\x1e"
 _EVENT = (b"data:", b"event:", b"id:", b"retry:", b":")  # of json-sse
 _SKIPPED = (b"-- ", b"event:", b"id:", b"retry:", b":")  # journalctl's own remarks, and what is not data
 _FIELD = re.compile(rb"[A-Z0-9_]{1,64}(?:=|$)").match
-_TORN = 2
+_TORN = 2  # lines that begin an object and do not end it: more, and entries are printed over many
 _whole = msgspec.json.Decoder(dict[str, Any]).decode
 
 

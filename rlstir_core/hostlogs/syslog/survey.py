@@ -2,8 +2,8 @@
 
 The order of the dates tells how many years lie between two lines, February 29th which years they can be, a line that
 says its year or holds its moment in UTC all of it, and else the file's time where the newest line can lie at most.
-Lines with both clocks tell their host's zone as well. What does not belong here: the
-rule by which years follow one another (`times/years.py`), which the reader shares.
+Lines with both clocks tell their host's zone as well. What does not belong here: the rule by which years follow one
+another (`times/years.py`), which the reader shares.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rlstir_core.text import decoded
 _S = 1_000_000_000
 _REACH_S = 14 * 3600  # local clocks are at most that far ahead of UTC
 _SLACK_S = 3600  # where the zone is known: clocks differ, and summer ends
-_LITTLE_S = 300
+_LITTLE_S = 300  # between the two clocks of one line
 _YEARS = (YEAR, YEAR - 1, YEAR + 1, YEAR - 2)  # one of each place in a leap cycle, the fixed year first
 _DATED = re.compile(
     rb"(?:[0-9]{1,6} (?=<))?(?:<[0-9]{1,3}>)?"
@@ -44,9 +44,9 @@ _UTC = re.compile(  # seconds since 1970 in what the audit daemon, the kernel an
 _CLOCK = re.compile(rb"[0-2][0-9]:[0-5][0-9]:[0-6][0-9][., :]")
 _HEAD = 400  # bytes of a line that its time, its host and its tag stand in
 _KEPT = 64  # lines
-_HOSTS = 1024
-_FEW = 3
-_MOSTLY = 0.6
+_HOSTS = 1024  # whose zones are learnt; hostile ones have no end
+_FEW = 3  # falls from line to line that may be late lines
+_MOSTLY = 0.6  # of the steps must fall where the newest line stands first
 
 
 class _Dates:

@@ -31,15 +31,13 @@ _MANY = 6  # values that make a place of words a parameter
 _MANY_NAMES = 3  # the same, where all values look like names: `Foo$1`, `my_file`, `a.b`
 _MANY_STATES = 12  # the same, where all are in capitals: states, not names
 _MANY_FIRST = 10  # the same, at the line's beginning
+_MANY_THINGS = 4  # the same, after a word that says what kind of thing is named
 _ROUNDS = 4
 _SPARSE = 5  # shapes that share a template with several words that vary
 _MASKS = 64  # sets of parameter places that are tried a length
-
-_PRIME = (1 << 61) - 1
-_PLACE = 0x9E3779B97F4A7C15 % _PRIME
 _BRACKETED = 6  # columns within brackets that other lines leave empty
-
-_MANY_THINGS = 4  # the same, after a word that says what kind of thing is named
+_PRIME = (1 << 61) - 1
+_PLACE = 0x9E3779B97F4A7C15 % _PRIME  # the golden ratio's bits: its powers, one a place, spread over all of the field
 
 
 def group(keys: Sequence[Key]) -> list[Key]:

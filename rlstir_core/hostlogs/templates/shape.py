@@ -37,8 +37,6 @@ _DATES = words(
     "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec Mon Tue Wed Thu Fri Sat Sun UTC GMT CST EST PST CET CEST "
     "EDT PDT MDT MST CDT BST IST JST"
 )
-
-
 BEHIND = (":", "{", "(")  # what begins that which may stand behind a piece
 
 

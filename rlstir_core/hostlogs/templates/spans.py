@@ -1,6 +1,6 @@
 """Stretches of several words that are one parameter: names and texts between equal beginnings and ends.
 
-What does not belong here: places of one word (template_groups).
+What does not belong here: places of one word (`groups.py`).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ _STEP = 1 << 24  # a larger step of the number is a restart, or another file
 _CLEARLY = 4  # times
 _BESIDE_NS = 2 * _DAY_NS  # between two times of one event: zones and delays lie within
 _WRITTEN_DAYS = 2  # a file written so soon after its last event is the log itself, not a copy of later
-_AWAY_DAYS = 20
+_AWAY_DAYS = 20  # as far must the other orders lie from when the file was written
 
 
 class LocalTime(NamedTuple):

@@ -30,7 +30,7 @@ _EPOCH = datetime(1970, 1, 1)
 _LEAP_YEARS_APART = 8  # at most, about 2100
 _MOST_S = 50 * _YEAR_S  # a log of more years is a log out of order
 _MANY = 5  # lines of one day in a row: others wrote them than the line between them and the next
-_SOON_S = 600
+_SOON_S = 600  # so near in time are the lines around one of a device whose clock is wrong
 TOLD_S = 631_152_000  # 1990: a clock that says an earlier year was never set, and tells nothing of other lines
 _BOOT = re.compile(r"[ /](?:kernel|(?:r?sys)?k?logd?|syslogd|rsyslogd|syslog-ng|init|procd|systemd)[:\[ ]")
 

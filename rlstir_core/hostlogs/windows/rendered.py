@@ -71,9 +71,8 @@ _LABELS = {
     "Workstation Name": "WorkstationName",
 }
 _OF_LOGONS = {"Source Port": "IpPort"}  # beside an `IpAddress`
-_LAST = frozenset(
-    {"CommandLine", "ServiceFileName"}
-)  # what stands behind it in a text of Security's is explanation, or the process's own
+# what stands behind these in a text of Security's is explanation, or the process's own
+_LAST = frozenset({"CommandLine", "ServiceFileName"})
 _FILTER_EVENTS = frozenset({"5156", "5157"})  # spell it `ProcessID`
 _CALLERS = frozenset({"4798", "4799"})
 _SERVICE = {
