@@ -185,6 +185,8 @@ def test_of_a_frame_that_is_cut_short_what_came_before_is_kept_and_the_loss_name
 
 
 def test_zeros_behind_gzip_and_xz_are_padding_not_a_loss(tmp_path: Path) -> None:
+    (tmp_path / "zip").write_bytes(zipped(a=AUDIT) + b"\r\n")
+    assert [each.fault for each in files(tmp_path / "zip")] == [""]
     for how in ("gz", "xz"):
         (tmp_path / how).write_bytes(JOINED[how](AUDIT) + bytes(512) + JOINED[how](AUDIT) + bytes(4))
         (found,) = files(tmp_path / how)
