@@ -18,7 +18,7 @@ from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.opening.containers import Bounds, files
 from rlstir_core.hostlogs.opening.recognise import recognise
 
-REAL = Path(__file__).parents[3] / "shared" / "real"
+REAL = Path(__file__).parents[4] / "shared" / "real"
 AUDIT = b"type=SYSCALL msg=audit(1521758453.536:1428931): arch=c000003e syscall=2 success=yes\n"
 
 
