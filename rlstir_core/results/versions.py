@@ -12,7 +12,7 @@ from types import MappingProxyType
 VERSIONS: Mapping[str, int] = MappingProxyType(
     {
         "index": 1,
-        "rows": 4,  # verdicts and typed rows of an episode
+        "rows": 5,  # verdicts and typed rows of an episode
         "schema": 1,
         "tensors": 1,
         "features": 1,
