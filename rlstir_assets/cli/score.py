@@ -118,13 +118,16 @@ def _lines(episode: EpisodeScore) -> Iterator[str]:
     yield f"{episode.episode_id} of {episode.host_id}: {episode.duration_s:g} s, {n} windows up to {last:g} s"
     yield from _wrapped(episode.side, 2)
     yield from _recording(episode)
-    for place, says in enumerate(episode.models):
+    shown = [says for says in episode.models if not says.same_as]
+    for place, says in enumerate(shown):
         if place == 0:
             yield from _first(says, episode.window_end_s)
-            if len(episode.models) > 1:
+            if len(shown) > 1:
                 yield f"  {'others':<22}{'alarm':>9}{'threshold':>11}{'P(attack)':>11}  most of the time"
         else:
             yield _row(says)
+    if same := sorted({says.mode for says in episode.models if says.same_as}):
+        yield from _wrapped(f"mode {', '.join(same)} has the same channels and weights, and says the same", 2)
 
 
 def _recording(episode: EpisodeScore) -> Iterator[str]:

@@ -19,11 +19,11 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "log_rows": 4,
         "graph": 1,
         "lab_checks": 1,
-        "split": 2,
+        "split": 3,
         "weights": 2,
-        "baselines": 3,
-        "evaluation": 5,
-        "report": 4,
+        "baselines": 4,
+        "evaluation": 6,
+        "report": 5,
     }
 )
 

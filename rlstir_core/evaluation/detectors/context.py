@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from rlstir_core.contract.reasons import ReasonCode
-from rlstir_core.contract.registry import Registry
+from rlstir_core.contract.registry import PRIMARY_MODE, Registry
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.split import Split
 from rlstir_core.detectors.checkpoint import Checkpoint
@@ -258,3 +258,23 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+def describe_setup(study: Study, checkpoints: Sequence[Checkpoint]) -> dict[str, str]:
+    """What every detector was made with, as name and value."""
+    windowing, numbers = study.schema.windowing, study.numbers
+    left_out = max(member.facts.n_left_out_windows for c in checkpoints for member in c.members)
+    facts = {
+        "preset": ", ".join([study.options.preset, *study.options.overrides]),
+        "window": "the whole run"
+        if windowing.whole
+        else f"{windowing.length_s:g} s long, {windowing.stride_s:g} s stride, {windowing.bin_hz:g} bins a second",
+        "normaliser": study.schema.normalise,
+        "channels": f"{len(study.shared[PRIMARY_MODE])} that every train host records",
+    }
+    if left_out:
+        facts["trained on a part"] = (
+            f"a member saw at most {numbers.train.max_train_windows:,} windows a view, drawn evenly over episodes and "
+            f"phases; up to {left_out:,} labelled windows were not drawn"
+        )
+    return facts

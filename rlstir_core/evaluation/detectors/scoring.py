@@ -73,6 +73,7 @@ class ModelSays(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float | None
     threshold_from: str  # where it came from, or why there is none
     first_alarm_s: float | None
+    same_as: str = ""  # the detector with the same channels and weights, which says the same
 
     @property
     def alarm(self) -> str:
@@ -177,6 +178,7 @@ class Scorer:
                     stale=evaluation is not None and not is_its,
                 )
             )
+        self.weights = {each.name: each.checkpoint.weights_sha256 for each in self.loaded}
         self.loaded.sort(key=lambda each: (each.name != self.chosen, each.checkpoint.mode != PRIMARY_MODE))
         self.range = _widest(self.loaded)
 
@@ -223,7 +225,7 @@ class Scorer:
         attack_N = attack_probability(proba_NK, phases, self.schema.attack_phases)
         threshold, came_from = self._threshold(each, place)
         alarm_N = attack_N >= (np.inf if threshold is None else threshold)
-        top = int(attack_N.argmax())
+        top, twin = int(attack_N.argmax()), each.checkpoint.same_as
         return ModelSays(
             name=each.name,
             model=each.checkpoint.model,
@@ -238,6 +240,7 @@ class Scorer:
             threshold=threshold,
             threshold_from=came_from,
             first_alarm_s=float(seconds_N[int(alarm_N.argmax())]) if alarm_N.any() else None,
+            same_as=twin if self.weights.get(twin) == each.checkpoint.weights_sha256 else "",
         )
 
     def _threshold(self, each: _Loaded, place: Standing) -> tuple[float | None, str]:

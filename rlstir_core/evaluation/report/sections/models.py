@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import MISSING, figure, number, p_value, percent, plural, signed, table
-from rlstir_core.evaluation.report.rows import column_notes, ordered, row_name, time_to_detect
+from rlstir_core.evaluation.report.rows import column_notes, ordered, repeated, row_name, time_to_detect
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
@@ -42,6 +42,7 @@ def models_section(inputs: ReportInputs) -> str:
         words = f"none of {n} says that no alarm came in any of the {n} attacked episodes"
         explained += f"\n- {_TIME}: {words}; such a model has no time"
     parts += ["", explained.strip()] if explained else []
+    parts += ["", same] if (same := repeated(inputs)) else []
     parts += ["", *_thresholds(inputs, models)]
     return "\n".join(parts).rstrip()
 
