@@ -252,7 +252,7 @@ def _registry(rules: Mapping, parts: list[_Prepared]) -> Registry:
     return Registry(
         name=rules.name,
         phases=phases if len(phases) > 1 else (*phases, "other" if phases[0] != "other" else "rest"),
-        attack_phases=tuple(phase for phase in phases if phase not in rules.labels.benign),
+        attack_phases=tuple(phase for phase in phases if rules.labels.attack and phase not in rules.labels.benign),
         onset_phase=rules.labels.onset,
         profiles=tuple(sorted({run.profile for run in runs})),
         windowing=_windowing(rules, runs, step_s),

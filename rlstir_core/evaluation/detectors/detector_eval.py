@@ -280,6 +280,7 @@ class _Evaluation:
             split=describe_split(self.layout, study.split, self.registry),
             untested=untested(truth, profiles=self.registry.profiles),
             quality=describe_quality(self.layout, hosts, self.registry),
+            one_sided=truth.one_sided,
             probes=leak_probes(study, self.episodes, held, chance, gaps),
             manifest=make_manifest(study, hosts, self.registry, key, list(self.checkpoints.values())),
             facts=describe_setup(study, list(self.checkpoints.values())),

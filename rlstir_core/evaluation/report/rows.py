@@ -45,6 +45,11 @@ def repeated(inputs: ReportInputs) -> str:
     )
 
 
+def no_attack(inputs: ReportInputs) -> str:
+    """The sentence of a store in which attack cannot be told from the rest."""
+    return f"No figure of attacks or alarms is given: {escape_md(inputs.one_sided)}."
+
+
 def row_name(model: ModelEvaluation, inputs: ReportInputs) -> str:
     """`gbt realistic`; a baseline stands in code type."""
     if any(model is baseline for baseline in inputs.baselines):
