@@ -34,6 +34,7 @@ from rlstir_core.evaluation.report.inputs import (
     SplitSide,
 )
 from rlstir_core.evaluation.stats.details import Cause
+from rlstir_core.evaluation.stats.records import Untested
 from rlstir_core.results.layout import Layout
 
 _LOW_DIVERSITY = 2  # samples of a profile, below which its score speaks of them alone
@@ -53,11 +54,19 @@ def describe_split(layout: Layout, split: Split, registry: Registry) -> SplitDes
         rounds=len(split.rounds),
         test=_side(layout, registry, sides["test"]),
         excluded=tuple(
-            Excluded(kind="episodes", name=x.what, reason=f"{x.reason} ({x.n_episodes} episodes)")
-            for x in split.excluded
+            Excluded(kind=x.kind, name=x.what, reason=f"{x.reason} ({x.n_episodes} episodes)") for x in split.excluded
         ),
         coverage=tuple(_coverage(sides)),
         checks=tuple(f"{check.name}: {check.detail}" for check in split.checks),
+    )
+
+
+def never_shown(split: Split) -> tuple[Untested, ...]:
+    """The hosts that the split left out: no model was shown them, so nothing is known of models on them."""
+    return tuple(
+        Untested(kind="host", name=each.what, n_test=0, reason=f"left out: {each.reason}")
+        for each in split.excluded
+        if each.kind == "host"
     )
 
 
@@ -225,6 +234,7 @@ def make_manifest(
         "train_hosts": ", ".join(settings.train_hosts) or "by the recipe",
         "test_hosts": ", ".join(settings.test_hosts) or "by the recipe",
         "train_corpora": ", ".join(settings.train_corpora) or "by the recipe",
+        "min_shared_channels": "half" if settings.min_shared_channels is None else settings.min_shared_channels,
     }
     return Manifest(
         versions={"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},

@@ -35,7 +35,13 @@ from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import check_checkpoint
 from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
 from rlstir_core.evaluation.detectors.chosen import look_closer
-from rlstir_core.evaluation.detectors.context import describe_quality, describe_setup, describe_split, make_manifest
+from rlstir_core.evaluation.detectors.context import (
+    describe_quality,
+    describe_setup,
+    describe_split,
+    make_manifest,
+    never_shown,
+)
 from rlstir_core.evaluation.detectors.cost import write_costs
 from rlstir_core.evaluation.detectors.evaluate import ModelEvaluation, evaluate_scores, to_json
 from rlstir_core.evaluation.detectors.pairs import ScoredPair, ScoreReader, read_random_split
@@ -251,9 +257,8 @@ class _Evaluation:
                 called = spent.pop(name).called
                 spreads.append(member_spread(*pairs[TEST], called))
                 if mode == PRIMARY_MODE and model in (learning_curve.MODEL, *reseeding.RESEEDED):
-                    first_members[model] = np.concatenate([block[learning_curve.FOLD] for block in called]).astype(
-                        np.int64
-                    )
+                    firsts = [block[learning_curve.FOLD] for block in called]
+                    first_members[model] = np.concatenate(firsts).astype(np.int64)
             tell(f"{name} scored")
         assert truth is not None  # there are twelve checkpoints
         models = tuple(self._evaluation(found, model, mode) for model, mode in self.checkpoints)
@@ -262,8 +267,8 @@ class _Evaluation:
         family = default_family(apart, [found[b.name].contender for b in beside])
         gaps = [
             self._gap(mode, found[f"gbt_{mode}"].evaluation.metrics.macro_f1, draws)
-            for mode in MODES
-            if mode in self.baselines.random_split and f"gbt_{mode}" in found
+            for mode in self.baselines.random_split
+            if f"gbt_{mode}" in found
         ]
         chance = chance_macro_f1(_train_frequencies(study), truth)
         held = {name: each.evaluation.metrics.macro_f1 for name, each in found.items()}
@@ -278,7 +283,7 @@ class _Evaluation:
             paired=paired_differences(truth, family),
             gaps=tuple(gaps),
             split=describe_split(self.layout, study.split, self.registry),
-            untested=untested(truth, profiles=self.registry.profiles),
+            untested=untested(truth, profiles=self.registry.profiles) + never_shown(study.split),
             quality=describe_quality(self.layout, hosts, self.registry),
             one_sided=truth.one_sided,
             probes=leak_probes(study, self.episodes, held, chance, gaps),
