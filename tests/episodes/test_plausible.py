@@ -88,10 +88,11 @@ def test_many_excursions_do_not_pass_for_ordinary_steps():
 
 def test_what_a_source_says_of_an_episode_is_a_share_of_its_time():
     def share(seconds, rate_hz):
-        return covered(np.array(seconds, dtype=np.int64) * SECOND, 0, 100 * SECOND, rate_hz)
+        wall = np.array(seconds, dtype=np.int64) * SECOND
+        return covered(wall, np.diff(wall), 0, 100 * SECOND, rate_hz)
 
     assert share(range(100), 1.0) == 1.0
-    assert share(range(100), 10.0) == 1.0  # a slow meter
+    assert share(range(0, 100, 2), 10.0) == 1.0  # a slow meter
     assert share(range(30, 100), 1.0) == pytest.approx(0.73)
     assert share([*range(40), *range(50, 100)], 1.0) == pytest.approx(0.92)
     assert share([50], 10.0) == pytest.approx(0.003)

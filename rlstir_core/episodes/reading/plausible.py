@@ -47,7 +47,8 @@ def implausible(
     if not rows.n_rows:
         return
     name = rows.name
-    wall_R, step_R = table_FR[0], np.diff(table_FR[0])
+    wall_R = table_FR[0]
+    step_R = wall_R[1:] - wall_R[:-1]
     events = is_of_events(source)
     if still := _still(step_R, events=events):
         yield ReasonCode.TIME_STILL, f"{name}.jsonl: {still}"
@@ -55,7 +56,7 @@ def implausible(
         yield ReasonCode.TIME_DRIFT, f"the wall clock drifts by {drift_ns / _NS:.3f} s in {name}, in small steps"
     if source.required:
         if not events:
-            share = covered(wall_R, meta.t_start_wall_ns, meta.t_end_wall_ns, source.rate_hz)
+            share = covered(wall_R, step_R, meta.t_start_wall_ns, meta.t_end_wall_ns, source.rate_hz)
             if share < _COVERED:
                 words = f"{name}.jsonl covers {100 * share:.0f} % of the episode, with {rows.n_rows} rows"
                 yield ReasonCode.CHANNEL_COVERAGE, words
@@ -70,20 +71,25 @@ def is_of_events(source: Source) -> bool:
     return source.count or all(field.kind == "event" for field in source.fields.values())
 
 
-def covered(wall_R: Ints, start_ns: int, end_ns: int, rate_hz: float) -> float:
+def covered(wall_R: Ints, step_R: Ints, start_ns: int, end_ns: int, rate_hz: float) -> float:
     """The share of an episode that rows in the order of time speak for, each for a few sampling periods."""
-    inside_R = wall_R[np.searchsorted(wall_R, start_ns) : np.searchsorted(wall_R, end_ns, side="right")]
-    if not len(inside_R):
+    if wall_R[0] < start_ns or wall_R[-1] > end_ns:
+        wall_R = wall_R[np.searchsorted(wall_R, start_ns) : np.searchsorted(wall_R, end_ns, side="right")]
+        step_R = np.diff(wall_R)
+    if not len(wall_R):
         return 0.0
     period = _NS / rate_hz
-    step_R = np.diff(inside_R)
-    edges = int(inside_R[0]) - start_ns, end_ns - int(inside_R[-1])
-    if max(*edges, step_R.max(initial=0)) <= _REACH * period:
-        return 1.0
+    edges = int(wall_R[0]) - start_ns, end_ns - int(wall_R[-1])
+
+    def share(reach_ns: float) -> float:
+        reach = int(reach_ns)
+        spoken_for = int(np.minimum(step_R, reach).sum()) + min(edges[0], reach) + min(edges[1], reach)
+        return min(spoken_for, reach * len(wall_R)) / (end_ns - start_ns)
+
+    if (at_pace := share(_REACH * period)) >= _COVERED:
+        return at_pace
     usual = float(np.median(step_R)) if len(step_R) else period
-    reach = _REACH * min(max(usual, period), _SLOW * period)
-    spoken_for = np.minimum(step_R, reach).sum() + min(edges[0], reach) + min(edges[1], reach)
-    return float(min(spoken_for, reach * len(inside_R))) / (end_ns - start_ns)
+    return share(_REACH * min(max(usual, period), _SLOW * period))
 
 
 def odd_counter(rows: SourceRows, name: str) -> str:
@@ -169,8 +175,10 @@ def _absent(rows: SourceRows, table_FR: Ints, source: Source) -> list[str]:
 def _odd_counters(rows: SourceRows, table_FR: Ints, source: Source) -> Iterator[str]:
     if rows.n_rows < 2:
         return
-    step_FR = np.diff(table_FR[len(CLOCK_FIELDS) :], axis=1)
-    calm_F = iter(((step_FR.min(axis=1) >= 0) & (step_FR.max(axis=1) <= _FASTEST)).tolist())  # the integer fields
+    # as unsigned numbers, falls are the largest steps of all
+    count_FR = table_FR[len(CLOCK_FIELDS) :]
+    step_FR = (count_FR[:, 1:] - count_FR[:, :-1]).view(np.uint64)
+    calm_F = iter((step_FR.max(axis=1) <= _FASTEST).tolist())  # the integer fields
     for name, field in source.fields.items():
         calm = field.type == "int" and next(calm_F)
         if field.kind in ("counter", "scaler") and not calm and (odd := odd_counter(rows, name)):

@@ -229,33 +229,36 @@ def _finish(reader: RowReader, meta: Meta, limits: Limits) -> tuple[SourceRows, 
     """Rows in time order and inside the episode, their integer columns in one piece, and of wall - mono the median,
     the largest jump and the range."""
     ints, floats = reader.table()
-    wall, mono = ints[:, 0], ints[:, 1]
+    table, values = np.ascontiguousarray(ints.T), np.ascontiguousarray(floats.T)  # columns in one piece each
+    wall = table[0]
     offset, step, drift = None, 0, 0.0
-    if len(ints):
-        gap = wall - mono
+    if len(wall):
+        gap = wall - table[1]
         offset = int(np.partition(gap, len(gap) // 2)[len(gap) // 2])
-        if len(gap) > 1:
-            # as floats, because two hostile clocks may lie further apart than int64 reaches
+        # as floats, because two hostile clocks may lie further apart than int64 reaches
+        drift = float(gap.max()) - float(gap.min())
+        if drift >= 2.0**62:
             step = int(min(np.abs(np.diff(gap.astype(np.float64))).max(), 2.0**62))
-            drift = float(gap.max()) - float(gap.min())
+        elif len(gap) > 1:
+            moved = gap[1:] - gap[:-1]
+            step = max(int(moved.max()), -int(moved.min()))
     n_outside = n_unsorted = 0
     low, high = meta.t_start_wall_ns - limits.margin_ns, meta.t_end_wall_ns + limits.margin_ns
-    if len(ints) and (wall.min() < low or wall.max() > high):
+    if len(wall) and (wall.min() < low or wall.max() > high):
         inside = (wall >= low) & (wall <= high)
-        n_outside = int(len(ints) - np.count_nonzero(inside))
-        ints, floats = ints[inside], floats[inside]
-    backward = np.diff(ints[:, 0]) < 0
+        n_outside = int(len(wall) - np.count_nonzero(inside))
+        table, values = table.compress(inside, axis=1), values.compress(inside, axis=1)
+    backward = table[0, 1:] < table[0, :-1]
     if backward.any():
         n_unsorted = int(np.count_nonzero(backward))
-        order = np.argsort(ints[:, 0], kind="stable")
-        ints, floats = ints[order], floats[order]
-    table = np.ascontiguousarray(ints.T)
+        order = np.argsort(table[0], kind="stable")
+        table, values = table.take(order, axis=1), values.take(order, axis=1)
     columns: dict[str, Column] = dict(zip(reader.spec.int_names, table, strict=True))
-    columns.update(zip(reader.spec.float_names, np.ascontiguousarray(floats.T), strict=True))
+    columns.update(zip(reader.spec.float_names, values, strict=True))
     rows = SourceRows(
         name=reader.name,
         columns=columns,
-        n_rows=len(ints),
+        n_rows=table.shape[1],
         n_bad=reader.n_bad,
         n_torn=reader.n_torn,
         n_unsorted=n_unsorted,
