@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from rlstir_core.contract.reasons import ReasonCode
-from rlstir_core.contract.registry import Registry
+from rlstir_core.contract.registry import PRIMARY_MODE, Registry
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.split import Split
 from rlstir_core.detectors.checkpoint import Checkpoint
@@ -34,6 +34,7 @@ from rlstir_core.evaluation.report.inputs import (
     SplitSide,
 )
 from rlstir_core.evaluation.stats.details import Cause
+from rlstir_core.evaluation.stats.records import Untested
 from rlstir_core.results.layout import Layout
 
 _LOW_DIVERSITY = 2  # samples of a profile, below which its score speaks of them alone
@@ -53,11 +54,19 @@ def describe_split(layout: Layout, split: Split, registry: Registry) -> SplitDes
         rounds=len(split.rounds),
         test=_side(layout, registry, sides["test"]),
         excluded=tuple(
-            Excluded(kind="episodes", name=x.what, reason=f"{x.reason} ({x.n_episodes} episodes)")
-            for x in split.excluded
+            Excluded(kind=x.kind, name=x.what, reason=f"{x.reason} ({x.n_episodes} episodes)") for x in split.excluded
         ),
         coverage=tuple(_coverage(sides)),
         checks=tuple(f"{check.name}: {check.detail}" for check in split.checks),
+    )
+
+
+def never_shown(split: Split) -> tuple[Untested, ...]:
+    """The hosts that the split left out: no model was shown them, so nothing is known of models on them."""
+    return tuple(
+        Untested(kind="host", name=each.what, n_test=0, reason=f"left out: {each.reason}")
+        for each in split.excluded
+        if each.kind == "host"
     )
 
 
@@ -225,6 +234,7 @@ def make_manifest(
         "train_hosts": ", ".join(settings.train_hosts) or "by the recipe",
         "test_hosts": ", ".join(settings.test_hosts) or "by the recipe",
         "train_corpora": ", ".join(settings.train_corpora) or "by the recipe",
+        "min_shared_channels": "half" if settings.min_shared_channels is None else settings.min_shared_channels,
     }
     return Manifest(
         versions={"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
@@ -258,3 +268,23 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+def describe_setup(study: Study, checkpoints: Sequence[Checkpoint]) -> dict[str, str]:
+    """What every detector was made with, as name and value."""
+    windowing, numbers = study.schema.windowing, study.numbers
+    left_out = max(member.facts.n_left_out_windows for c in checkpoints for member in c.members)
+    facts = {
+        "preset": ", ".join([study.options.preset, *study.options.overrides]),
+        "window": "the whole run"
+        if windowing.whole
+        else f"{windowing.length_s:g} s long, {windowing.stride_s:g} s stride, {windowing.bin_hz:g} bins a second",
+        "normaliser": study.schema.normalise,
+        "channels": f"{len(study.shared[PRIMARY_MODE])} that every train host records",
+    }
+    if left_out:
+        facts["trained on a part"] = (
+            f"a member saw at most {numbers.train.max_train_windows:,} windows a view, drawn evenly over episodes and "
+            f"phases; up to {left_out:,} labelled windows were not drawn"
+        )
+    return facts

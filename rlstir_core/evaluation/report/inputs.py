@@ -140,6 +140,7 @@ class ReportInputs(Record, frozen=True, kw_only=True):
     quality: DataQuality
     probes: tuple[LeakProbe, ...]
     manifest: Manifest
+    one_sided: str = ""  # why no figure tells attack from the rest; empty where they do
     facts: dict[str, str] = {}  # further lines of the head: preset, device, window
     pictures: dict[str, str] = {}  # relative path by name: forest, confusion, early
     chosen: CloserLook | None = None  # a closer look at the model that the verdict speaks of

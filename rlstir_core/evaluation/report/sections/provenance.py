@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from rlstir_core.evaluation.report.inputs import DataQuality, HostQuality, ReportInputs, SplitSide
 from rlstir_core.evaluation.report.markdown import MISSING, number, percent, plural, table
-from rlstir_core.evaluation.report.rows import causes
+from rlstir_core.evaluation.report.rows import causes, distinct
 from rlstir_core.evaluation.stats.counts import MIN_PHASE_EPISODES
 from rlstir_core.evaluation.stats.intervals import MIN_BOOTSTRAP, MIN_EPISODES, MIN_HOSTS
 from rlstir_core.evaluation.stats.rules import ALARM_FPR, VOID_MARGIN
@@ -72,7 +72,7 @@ def setup_section(inputs: ReportInputs) -> str:
         f"train {plural(split.train.episodes, 'episode')} in {plural(split.folds, 'fold')} (each in turn is the "
         f"validation side), test {split.test.episodes:,} ({plural(split.test.windows, 'window')})"
         + (f", in {split.rounds} rounds: each tests what its models never saw" if split.rounds > 1 else ""),
-        f"{plural(len(inputs.models), 'model row')}, {plural(len(inputs.baselines), 'baseline')}",
+        f"{plural(len(distinct(inputs)), 'model row')}, {plural(len(inputs.baselines), 'baseline')}",
         *(f"{escape_md(name)}: {escape_md(value)}" for name, value in inputs.facts.items()),
     ]
     return "## Setup\n\n" + "\n".join(f"- {line}" for line in lines)
