@@ -66,6 +66,11 @@ class Split(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return [self.by_name[name] for name in names]
 
     @cached_property
+    def hosts(self) -> list[str]:
+        """Whose episodes stand on a side, by name."""
+        return sorted({episode.host for episode in self.episodes})
+
+    @cached_property
     def tested(self) -> list[EpisodeInfo]:
         """Every test episode of every round, by name; no episode is tested twice."""
         return sorted((self.by_name[n] for r in self.rounds for n in r.test), key=lambda e: e.episode_id)

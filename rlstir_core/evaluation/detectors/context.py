@@ -27,6 +27,7 @@ from rlstir_core.evaluation.report.inputs import (
     Excluded,
     HostQuality,
     IndexFault,
+    LogQuality,
     LowDiversity,
     Manifest,
     Rejected,
@@ -35,6 +36,7 @@ from rlstir_core.evaluation.report.inputs import (
 )
 from rlstir_core.evaluation.stats.details import Cause
 from rlstir_core.evaluation.stats.records import Untested
+from rlstir_core.hostlogs.store import host_counts
 from rlstir_core.results.layout import Layout
 
 _LOW_DIVERSITY = 2  # samples of a profile, below which its score speaks of them alone
@@ -117,8 +119,16 @@ def _coverage(sides: dict[str, list[EpisodeInfo]]) -> list[Coverage]:
     return found
 
 
-def describe_quality(layout: Layout, hosts: Sequence[str], registry: Registry) -> DataQuality:
-    """Index faults, verdicts, clocks, low diversity and dropped rows; one host's verdicts at a time."""
+_LOG_COUNTS = ("rows", "unparsed", "untimed", "bare", "cut", "year_assumed", "zone_assumed")
+
+
+def describe_quality(
+    layout: Layout, hosts: Sequence[str], registry: Registry, log_hosts: Sequence[str] = ()
+) -> DataQuality:
+    """Index faults, verdicts, clocks, low diversity and dropped rows; one host's verdicts at a time.
+
+    `log_hosts` are those whose log rows are looked at too.
+    """
     index = load_index(layout.index)
     sampled = {name for name, source in registry.sources.items() if not source.count}
     bad: list[BadRows] = []
@@ -159,6 +169,7 @@ def describe_quality(layout: Layout, hosts: Sequence[str], registry: Registry) -
             for fault in index.faults
         ),
         hosts=tuple(qualities),
+        logs=_log_quality(layout, log_hosts),
         low_diversity=tuple(
             LowDiversity(profile=profile, samples=len(names), episodes=infected[profile])
             for profile, names in sorted(samples.items())
@@ -184,6 +195,21 @@ def _bad_rows(host: str, rows: Sequence[ValidationRow]) -> list[BadRows]:
             read = sum(row.rows.get(source, 0) for row in rows) + dropped
             found.append(BadRows(host=host, source=source, read=read, dropped=dropped))
     return found
+
+
+def _log_quality(layout: Layout, hosts: Sequence[str]) -> tuple[LogQuality, ...]:
+    """What is wrong with log rows, by channel; nothing of hosts whose rows were not made."""
+    sums: dict[str, Counter[str]] = defaultdict(Counter)
+    for host in hosts:
+        if not layout.log_events(host).is_dir():
+            continue
+        for counts in host_counts(layout, host).values():
+            for name in _LOG_COUNTS:
+                sums[name].update(getattr(counts, name))
+    return tuple(
+        LogQuality(channel=channel, **{name: sums[name][channel] for name in _LOG_COUNTS})
+        for channel in sorted(sums["rows"])
+    )
 
 
 def _host_quality(host: str, rows: Sequence[ValidationRow], sampled: set[str], registry: Registry) -> HostQuality:

@@ -191,14 +191,10 @@ def _evaluation_sha256(study: Study, registry: Registry, checkpoints: Checkpoint
             [(c.model, c.mode, c.input_sha256, c.weights_sha256) for c in checkpoints.values()],
             baselines,
             file_sha256(index) if index.exists() else "",
-            # recall by technique reads the log rows of test episodes
-            [held_sha256(study.layout.log_events(host), "log_rows") for host in _tested_hosts(study)],
+            # recall by technique and the quality of logs
+            [held_sha256(study.layout.log_events(host), "log_rows") for host in study.split.hosts],
         ]
     )
-
-
-def _tested_hosts(study: Study) -> list[str]:
-    return sorted({info.host for info in study.split.tested})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -284,7 +280,7 @@ class _Evaluation:
             gaps=tuple(gaps),
             split=describe_split(self.layout, study.split, self.registry),
             untested=untested(truth, profiles=self.registry.profiles) + never_shown(study.split),
-            quality=describe_quality(self.layout, hosts, self.registry),
+            quality=describe_quality(self.layout, hosts, self.registry, study.split.hosts),
             one_sided=truth.one_sided,
             probes=leak_probes(study, self.episodes, held, chance, gaps),
             manifest=make_manifest(study, hosts, self.registry, key, list(self.checkpoints.values())),
