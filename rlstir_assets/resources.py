@@ -79,6 +79,10 @@ class Settings(dg.ConfigurableResource):
     train_corpora: list[str] = Field(
         default_factory=list, description="Recipe corpus: the corpora to train on; empty: chosen by the recipe."
     )
+    min_shared_channels: int | None = Field(
+        default=None,
+        description="Hosts that record fewer of the channels that most hosts record are left out; empty: half of them.",
+    )
     folds: int = Field(
         default=SplitSettings().folds, description="Members of a detector: each leaves one fold of the train side out."
     )
@@ -148,6 +152,7 @@ class Settings(dg.ConfigurableResource):
             train_hosts=tuple(self.train_hosts),
             test_hosts=tuple(self.test_hosts),
             train_corpora=tuple(self.train_corpora),
+            min_shared_channels=self.min_shared_channels,
             folds=self.folds,
             seed=self.seed,
         )

@@ -105,16 +105,26 @@ def stale_recipe_assets(
 
 def kept_checkpoints(layout: Layout, options: StudyOptions, split: Split) -> frozenset[str]:
     """The keys of checkpoints that are what training them for `split`, which need not be written yet, would give."""
-    study = Study(
-        layout=layout,
-        options=options,
-        numbers=options.numbers(),
-        split=split,
-        schema=read_schema(layout.feature_schema),
-    )
+    study = _study_of(layout, options, split)
     return frozenset(
         f"checkpoint/{model}_{mode}"
         for mode in MODES
         for model in MODELS
         if kept_checkpoint(study, model, mode) is not None
+    )
+
+
+def same_modes(layout: Layout, options: StudyOptions, split: Split) -> dict[str, str]:
+    """{mode: the mode that shows the very same channels to the detectors of `split`}, whose training serves both."""
+    study = _study_of(layout, options, split)
+    return {mode: same for mode in MODES if (same := study.same_as(mode))}
+
+
+def _study_of(layout: Layout, options: StudyOptions, split: Split) -> Study:
+    return Study(
+        layout=layout,
+        options=options,
+        numbers=options.numbers(),
+        split=split,
+        schema=read_schema(layout.feature_schema),
     )

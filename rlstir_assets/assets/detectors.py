@@ -8,10 +8,11 @@ from rlstir_assets.declarations import recipe_asset, recipe_check
 from rlstir_assets.executor import GPU_POOL
 from rlstir_assets.reporting import refusals, table, teller
 from rlstir_assets.resources import Settings
-from rlstir_core.contract.registry import MODES
+from rlstir_core.contract.registry import MODES, PRIMARY_MODE
 from rlstir_core.detectors.models import MODELS
 
 GROUP = "detectors"
+_LATER = 10  # the primary mode first: where another shows no more channels, what it gives serves both
 _CHECKS = {
     "schema_hash": "The checkpoint carries the hash of the schema that its data were made under.",
     "leaked_fits": "Only train episodes were fitted on, and each member left its validation fold out.",
@@ -27,6 +28,7 @@ def checkpoint_key(model: str, mode: str) -> dg.AssetKey:
 def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
     key, spec = checkpoint_key(model, mode), MODELS[model]
     on_gpu = spec.device == "gpu"
+    priority = spec.priority if mode == PRIMARY_MODE else spec.priority - _LATER
 
     @recipe_asset(
         group=GROUP,
@@ -35,7 +37,10 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
         key=key,
         deps=[split, _EVERY_HOST, "lab_checks"],
         pool=GPU_POOL if on_gpu else None,
-        op_tags={"dagster/priority": str(spec.priority), **({"rlstir/device": "gpu"} if on_gpu else {})},
+        op_tags={
+            "dagster/priority": str(priority),
+            **({"rlstir/device": "gpu"} if on_gpu else {}),
+        },
         description=f"{spec.words}, mode `{mode}`. Cross-fitted on the train side of the recipe; the schema's hash is "
         "part of the checkpoint.",
         check_specs=[
@@ -70,7 +75,8 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
                 "parameters": facts[0].n_parameters,
                 "channels": len(made.input_schema.channels),
                 "input_sha256": made.input_sha256,
-                "trained now": is_new,
+                "trained now": is_new and not made.same_as,
+                **({"same channels and weights as": made.same_as} if made.same_as else {}),
             },
             data_version=dg.DataVersion(made.weights_sha256),
             check_results=[

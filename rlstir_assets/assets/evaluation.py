@@ -75,7 +75,8 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
 
 def _scores(inputs: "ReportInputs") -> list[dict[str, str | float | None]]:
     """A row a model and baseline; narrow, so that the page need not be scrolled sideways."""
-    found = [(each.name, each.metrics.macro_f1) for each in (*inputs.models, *inputs.baselines)]
+    models = [each for each in inputs.models if not each.same_as]
+    found = [(each.name, each.metrics.macro_f1) for each in (*models, *inputs.baselines)]
     return [
         {
             "model": name,

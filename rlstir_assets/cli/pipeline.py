@@ -113,6 +113,12 @@ def _argument(file: str) -> str:
 )
 @click.option("--test-hosts", default="", help="Recipes host and loho: the hosts to test on, separated by commas.")
 @click.option("--train-corpora", default="", help="Recipe corpus: the corpora to train on, separated by commas.")
+@click.option(
+    "--min-shared-channels",
+    type=click.IntRange(0),
+    default=None,
+    help="Leave out, by name, hosts that record fewer of the channels that most hosts record. [half of them; 0: none]",
+)
 @click.option("--folds", type=click.IntRange(2, 20), default=3, show_default=True, help="Members of a detector.")
 @click.option(
     "--seed",
@@ -151,6 +157,7 @@ def materialize(
     train_hosts: str,
     test_hosts: str,
     train_corpora: str,
+    min_shared_channels: int | None,
     folds: int,
     seed: int,
     overrides: tuple[str, ...],
@@ -179,6 +186,7 @@ def materialize(
             train_hosts=names(train_hosts),
             test_hosts=names(test_hosts),
             train_corpora=names(train_corpora),
+            min_shared_channels=min_shared_channels,
             folds=folds,
             seed=seed,
             overrides=overrides,

@@ -118,13 +118,16 @@ def _lines(episode: EpisodeScore) -> Iterator[str]:
     yield f"{episode.episode_id} of {episode.host_id}: {episode.duration_s:g} s, {n} windows up to {last:g} s"
     yield from _wrapped(episode.side, 2)
     yield from _recording(episode)
-    for place, says in enumerate(episode.models):
+    shown = [says for says in episode.models if not says.same_as]
+    for place, says in enumerate(shown):
         if place == 0:
             yield from _first(says, episode.window_end_s)
-            if len(episode.models) > 1:
+            if len(shown) > 1:
                 yield f"  {'others':<22}{'alarm':>9}{'threshold':>11}{'P(attack)':>11}  most of the time"
         else:
             yield _row(says)
+    if same := sorted({says.mode for says in episode.models if says.same_as}):
+        yield from _wrapped(f"mode {', '.join(same)} has the same channels and weights, and says the same", 2)
 
 
 def _recording(episode: EpisodeScore) -> Iterator[str]:
@@ -158,6 +161,9 @@ def _first(says: ModelSays, ends_s: Sequence[float]) -> Iterator[str]:
         yield f"    {run.start_s:7g} to {run.end_s:7g} s  {run.phase:<18} P {run.probability:.2f}"
     if len(says.phases) > _MOST_RUNS:
         yield f"    and {len(says.phases) - _MOST_RUNS} more stretches; --json has them all"
+    if says.highest is None:
+        yield from _wrapped(f"{says.alarm}: {says.threshold_from}", 4)
+        return
     columns = _columns(says.attack)
     yield f"    P(attack) |{''.join(_BARS[round(p * (len(_BARS) - 1))] for p in columns)}| up to {ends_s[-1]:g} s"
     yield f"    highest {says.highest:.4f} at {says.highest_at_s:g} s"
@@ -187,7 +193,8 @@ def _row(says: ModelSays) -> str:
     alarm = "?" if says.threshold is None else "none" if says.first_alarm_s is None else f"{says.first_alarm_s:g} s"
     threshold = "none" if says.threshold is None else f"{says.threshold:.4f}"
     name = f"{says.model} {says.mode}"
-    return f"  {name:<22}{alarm:>9}{threshold:>11}{says.highest:>11.4f}  {phase} {share:.0%}"
+    highest = "-" if says.highest is None else f"{says.highest:.4f}"
+    return f"  {name:<22}{alarm:>9}{threshold:>11}{highest:>11}  {phase} {share:.0%}"
 
 
 def _some(names: Sequence[str]) -> str:

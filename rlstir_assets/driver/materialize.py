@@ -36,6 +36,7 @@ class Request:
     train_hosts: tuple[str, ...] = ()
     test_hosts: tuple[str, ...] = ()
     train_corpora: tuple[str, ...] = ()
+    min_shared_channels: int | None = None
     folds: int = 3
     seed: int = 0
     overrides: tuple[str, ...] = ()
@@ -134,6 +135,7 @@ def settings_of(request: Request) -> Settings:
         train_hosts=list(request.train_hosts),
         test_hosts=list(request.test_hosts),
         train_corpora=list(request.train_corpora),
+        min_shared_channels=request.min_shared_channels,
         folds=request.folds,
         seed=request.seed,
         overrides=list(request.overrides),
@@ -247,7 +249,8 @@ class _Driver:
 
     def _config(self) -> dict[str, Any]:
         names = ("store", "data", "preset", "overrides", "train_hosts", "test_hosts", "train_corpora", "folds", "seed")
-        return {name: getattr(self.settings, name) for name in (*names, "normalise", "prune")}
+        more = ("min_shared_channels", "normalise", "prune")
+        return {name: getattr(self.settings, name) for name in (*names, *more)}
 
 
 def _need_two_hosts(index: StoreIndex, logs_alone: bool) -> None:

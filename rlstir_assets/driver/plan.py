@@ -210,6 +210,7 @@ def _of_hosts(changes: Sequence[HostChanges]) -> str:
 def _of_recipe(settings: Settings, recipe: str, stale: Mapping[str, bool], split: Split) -> list[str]:
     """Why a recipe's assets are made; a training is always explained."""
     from rlstir_core.detectors.why import why_trained
+    from rlstir_core.staleness import same_modes
     from rlstir_core.telemetry.schema import read_schema
 
     trained = [
@@ -218,14 +219,28 @@ def _of_recipe(settings: Settings, recipe: str, stale: Mapping[str, bool], split
         if is_stale and name.startswith(_CHECKPOINT)
         for model, _, mode in [name.removeprefix(_CHECKPOINT).rpartition("_")]
     ]
-    schema = read_schema(settings.layout.feature_schema)
-    reasons = why_trained(settings.layout, settings.options(recipe), split, schema.sha256, trained)
-    why = [f"trains {n} {'model' if n == 1 else 'models'}: {reason}" for reason, n in reasons.items()]
+    layout, options = settings.layout, settings.options(recipe)
+    same = same_modes(layout, options, split) if trained else {}
+    reasons = why_trained(
+        layout,
+        options,
+        split,
+        read_schema(layout.feature_schema).sha256,
+        [(model, mode) for model, mode in trained if mode not in same],
+    )
+    why = [f"trains {n} {_models(n)}: {reason}" for reason, n in reasons.items()]
+    for mode, of in same.items():
+        n = sum(each == mode for _, each in trained)
+        why += [f"{n} {_models(n)} of mode {mode} are those of {of}: the same channels"] if n else []
     if not trained and stale["detector_eval"]:
         why.append("scores every model again: what it is made from has changed, or a file of the last one is missing")
     if not why and stale["comparison_v2"]:
         why.append("the report is missing, or was made by an earlier version")
     return why
+
+
+def _models(n: int) -> str:
+    return "model" if n == 1 else "models"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -129,7 +129,22 @@ class ReasonCode(StrEnum):
         "mend the recorder",
     )
 
+    CHANNEL_COUNTER = (
+        "channel.counter",
+        "a cumulative counter jumps and comes back, or grows faster than anything can",
+        "mend the sensor: a reset to near zero is fine, a value of another counter is not",
+    )
+    CHANNEL_COVERAGE = (
+        "channel.coverage",
+        "a source that the registry requires says too little of the episode's time",
+        "record from start to end; write the rate of a slow meter as `rate_hz` into the store's `registry.toml`",
+    )
     CHANNEL_EMPTY = ("channel.empty", "a source that the registry requires has no usable row", "mend the recorder")
+    CHANNEL_FIELD = (
+        "channel.field",
+        "a source that the registry requires lacks one of its fields in (almost) every row",
+        "record it, or leave the field out of the store's `registry.toml`",
+    )
     CHANNEL_MISSING = (
         "channel.missing",
         "a source that the registry requires is absent",
@@ -151,6 +166,11 @@ class ReasonCode(StrEnum):
         "the wall clock steps against the monotonic one",
         "keep the recording host's clock from being set while it records",
     )
+    TIME_DRIFT = (
+        "time.drift",
+        "the wall clock drifts from the monotonic one, without a single step",
+        "let one clock stamp every row when it is taken",
+    )
     TIME_ORDER = ("time.order", "the episode ends before it starts", "write the times in order")
     TIME_OUTSIDE = (
         "time.outside",
@@ -158,6 +178,11 @@ class ReasonCode(StrEnum):
         "record from start to end, all in one clock",
     )
     TIME_SPAN = ("time.span", "the episode is longer than the limit", "split it")
+    TIME_STILL = (
+        "time.still",
+        "the rows of a source carry one and the same time, or most carry that of the row before",
+        "stamp every row when it is taken, in nanoseconds",
+    )
     TIME_UNIT = (
         "time.unit",
         "a time lies outside the years 2000 to 2100: seconds, milliseconds or a broken clock",

@@ -11,6 +11,7 @@ import functools
 import math
 import tomllib
 from collections import Counter
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -134,6 +135,15 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def sha256(self) -> str:
         """The hash that stands for this registry in schema hashes."""
         return canonical_sha256(self)
+
+
+def one_sided(phases: Sequence[str], attack_phases: Sequence[str]) -> str:
+    """Why attack cannot be told from the rest where these are the phases; empty where it can."""
+    if not attack_phases:
+        return "the registry names no attack phase"
+    if set(phases) <= set(attack_phases):
+        return "every phase of the registry is an attack phase, so there is no rest to tell attack from"
+    return ""
 
 
 def load_registry(store: Path | None = None) -> Registry:

@@ -6,12 +6,14 @@ who tests (`split.py`).
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
 
+from rlstir_core.contract.registry import MODES, PRIMARY_MODE
 from rlstir_core.episodes.validation.validate import validated
 from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation
 from rlstir_core.errors import UpstreamMissing
@@ -43,6 +45,7 @@ class EpisodeInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     source_rows: dict[str, int] = {}
     logs: tuple[str, ...] = ()  # the log members
     signature: tuple[int, ...] = ()  # MinHash of what was recorded, for near-duplicates
+    channels: tuple[str, ...] = ()  # of the primary mode, that have a value; a split's file does not keep them
 
     @property
     def own_id(self) -> str:
@@ -104,10 +107,18 @@ def _of_host(layout: Layout, host: str) -> Iterator[EpisodeInfo]:
                 f"the tensors of host {host!r} are missing or out of date for {len(stale)} episodes "
                 f"({', '.join(stale[:3])}); make them with: {how_to_make('window_tensors')}"
             )
+    visible = () if schema is None else tuple((c.name, c.vantage in MODES[PRIMARY_MODE]) for c in schema.channels)
+
+    @functools.cache  # most episodes of a host have the same ones
+    def channels(known: bytes) -> tuple[str, ...]:
+        return tuple(name for (name, seen), has in zip(visible, known, strict=True) if seen and has)
+
     for row in rows:
-        of_phase = _labelled(windows.get(row.episode_id), schema)
+        mine = windows.get(row.episode_id)
+        of_phase = _labelled(mine, schema)
         if of_phase or row.log_bytes:
-            yield _info(row, decoded[row.episode_id], of_phase, windows.get(row.episode_id))
+            recorded = channels(mine.known_C.tobytes()) if mine is not None and of_phase else ()
+            yield _info(row, decoded[row.episode_id], of_phase, mine, recorded)
 
 
 def _labelled(windows: EpisodeWindows | None, schema: FeatureSchema | None) -> dict[str, int]:
@@ -119,7 +130,11 @@ def _labelled(windows: EpisodeWindows | None, schema: FeatureSchema | None) -> d
 
 
 def _info(
-    row: ValidationRow, decoded_sha256: str, of_phase: dict[str, int], windows: EpisodeWindows | None
+    row: ValidationRow,
+    decoded_sha256: str,
+    of_phase: dict[str, int],
+    windows: EpisodeWindows | None,
+    channels: tuple[str, ...],
 ) -> EpisodeInfo:
     start, end, benign = row.t_start_wall_ns, row.t_end_wall_ns, row.benign
     assert start is not None and end is not None and benign is not None  # usable rows have them
@@ -140,4 +155,5 @@ def _info(
         source_rows=row.rows,
         logs=tuple(sorted(row.log_bytes)),
         signature=windows.signature if windows is not None and of_phase else (),
+        channels=channels,
     )

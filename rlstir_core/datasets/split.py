@@ -13,14 +13,25 @@ from functools import cached_property
 import msgspec
 
 from rlstir_core.atomic import canonical_sha256
+from rlstir_core.datasets.channels import sparse_hosts
 from rlstir_core.datasets.duplicates import Twins, tested_twins
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.recipes import RECIPES
-from rlstir_core.datasets.recipes.base import Exclusion, RecipeSpec, Sides, SplitCheck, SplitSettings, hosts_of, rank
+from rlstir_core.datasets.recipes.base import (
+    Division,
+    Exclusion,
+    RecipeSpec,
+    Sides,
+    SplitCheck,
+    SplitSettings,
+    hosts_of,
+    rank,
+)
 from rlstir_core.errors import SplitRefused
 
 FORMAT = "rlstir-split-1"
 _MIN_OUTER = 4  # two folds of two
+_HOSTS_NAMED = 3
 
 
 class SplitRound(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +64,11 @@ class Split(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def select(self, names: Sequence[str]) -> list[EpisodeInfo]:
         return [self.by_name[name] for name in names]
+
+    @cached_property
+    def hosts(self) -> list[str]:
+        """Whose episodes stand on a side, by name."""
+        return sorted({episode.host for episode in self.episodes})
 
     @cached_property
     def tested(self) -> list[EpisodeInfo]:
@@ -97,11 +113,15 @@ def make_split(
     if not episodes:
         raise SplitRefused("there are no usable episodes to split; see the verdicts of `rlstir validate`")
     require_settings(spec, settings)
-    division = spec.divide(sorted(episodes, key=lambda episode: episode.episode_id), settings)
+    named = {*settings.train_hosts, *settings.test_hosts}
+    sparse, left_out = sparse_hosts(episodes, settings.min_shared_channels, named)
+    apart = frozenset(sparse)
+    able = sorted((e for e in episodes if e.host not in apart), key=lambda episode: episode.episode_id)
+    division = _divided(spec, able, settings, left_out)
     every = {episode.episode_id: episode for sides in division.rounds for episode in sides.train}
     if twins is None:
         twins = tested_twins([sides.test for sides in division.rounds], list(every.values()))
-    excluded = list(division.excluded)
+    excluded = [*left_out, *division.excluded]
     rounds, repeated = [], set()
     for place, sides in enumerate(division.rounds):
         outer = [episode for episode in sides.train if place not in twins.get(episode.episode_id, ())]
@@ -124,9 +144,22 @@ def make_split(
         settings=settings,
         rounds=tuple(rounds),
         excluded=tuple(excluded),
-        episodes=tuple(msgspec.structs.replace(known[name], signature=()) for name in used),
+        episodes=tuple(msgspec.structs.replace(known[name], signature=(), channels=()) for name in used),
     )
     return split, twins
+
+
+def _divided(
+    spec: RecipeSpec, episodes: Sequence[EpisodeInfo], settings: SplitSettings, left_out: Sequence[Exclusion]
+) -> Division:
+    """The recipe's division; SplitRefused names the hosts that had been left out before, which may be why."""
+    try:
+        return spec.divide(episodes, settings)
+    except SplitRefused as error:
+        if not left_out:
+            raise
+        why = "; ".join(f"host {each.what} was left out: it {each.reason}" for each in left_out[:_HOSTS_NAMED])
+        raise SplitRefused(f"{error} ({why})") from None
 
 
 def recipe_spec(recipe: str) -> RecipeSpec:

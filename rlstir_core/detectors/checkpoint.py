@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rlstir_core.atomic import canonical_sha256, file_sha256, write_json
+from rlstir_core.atomic import canonical_sha256, file_sha256, write_bytes, write_json
+from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.detectors.inputs import Inputs, InputSchema, require_same_schema
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.models.base import Detector, TrainingFacts
@@ -56,6 +57,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     train_sha256: str  # of the episodes it was trained on, and their folds
     n_train_episodes: int
     members: tuple[Member, ...]
+    same_as: str = ""  # the detector that sees the same channels: these weights are copies of its own
 
     @property
     def weights_sha256(self) -> str:
@@ -121,6 +123,20 @@ def write_checkpoint(path: Path, model: str, members: Sequence[Fitted], **known:
     return checkpoint
 
 
+def copy_checkpoint(source: Path, checkpoint: Checkpoint, path: Path, **known: Any) -> Checkpoint:
+    """A checkpoint at `path` with the weights of that at `source`, its JSON last; `known` is what it says otherwise."""
+    own, name = (each.name.removesuffix(".ckpt.json") for each in (path, source))
+    members = []
+    for member in checkpoint.members:
+        sidecar = own + member.sidecar.removeprefix(name)
+        weights = verified_sidecar(source.parent, member.sidecar, member.sidecar_sha256)
+        write_bytes(path.with_name(sidecar), weights.read_bytes())
+        members.append(msgspec.structs.replace(member, sidecar=sidecar))
+    copied = msgspec.structs.replace(checkpoint, members=tuple(members), same_as=name, **known)
+    write_json(path, copied)
+    return copied
+
+
 def read_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint's JSON; CheckpointError or UpstreamMissing in one sentence otherwise."""
     try:
@@ -151,6 +167,8 @@ def _check(path: Path, checkpoint: Checkpoint) -> None:
     need(model in MODELS, f"is of model {shown(model)}, which is unknown")
     own_name = f"{model}_{mode}"
     need(path.name == f"{own_name}.ckpt.json", f"holds {shown(own_name)}, not what its name says; put it back")
+    twin = f"{model}_{PRIMARY_MODE}" if mode != PRIMARY_MODE else ""
+    need(checkpoint.same_as in ("", twin), f"says that it is the same as {shown(checkpoint.same_as)}, which cannot be")
     own_folder = checkpoint.recipe == path.parent.name
     need(own_folder, f"is of recipe {shown(checkpoint.recipe)}, not of the folder it lies in; put it back")
     need(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rlstir_core.atomic import canonical_sha256
 from rlstir_core.contract.registry import MODES
+from rlstir_core.datasets.channels import MIN_EPISODE_SHARE
 from rlstir_core.detectors.episode_set import EpisodeSet, Recording
 from rlstir_core.detectors.views import View, normalised, seconds_seen, seen, unbroken
 from rlstir_core.errors import SchemaMismatch, SplitRefused
@@ -25,7 +26,6 @@ from rlstir_core.telemetry.schema import FeatureSchema
 from rlstir_core.telemetry.windows import WindowGrid
 
 # N windows, F columns, D input rows of a sequence, L bins of a window, C channels
-_MIN_EPISODE_SHARE = 0.5  # a host has a channel when it is known in so many of its train episodes
 
 
 class InputSchema(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +99,7 @@ def shared_channels(schema: FeatureSchema, mode: str, train: Sequence[Recording]
     known: dict[str, list[NDArray[np.bool_]]] = {}
     for recording in train:
         known.setdefault(recording.info.host, []).append(recording.known_C)
-    has_C = np.all([np.mean(rows, axis=0) >= _MIN_EPISODE_SHARE for rows in known.values()], axis=0)
+    has_C = np.all([np.mean(rows, axis=0) >= MIN_EPISODE_SHARE for rows in known.values()], axis=0)
     channels = tuple(
         channel.name
         for channel, has in zip(schema.channels, has_C, strict=True)
@@ -108,7 +108,8 @@ def shared_channels(schema: FeatureSchema, mode: str, train: Sequence[Recording]
     if not channels:
         raise SplitRefused(
             f"no channel of mode {mode!r} is recorded on every train host ({', '.join(sorted(known))}); name other "
-            "train hosts, or give the registry's sources a vantage among " + ", ".join(MODES[mode])
+            "train hosts, ask for more with --min-shared-channels, so that hosts that record few are left out, or give "
+            "the registry's sources a vantage among " + ", ".join(MODES[mode])
         )
     return channels
 

@@ -12,7 +12,7 @@ from functools import cached_property
 import msgspec
 
 from rlstir_core.atomic import canonical_sha256
-from rlstir_core.contract.registry import MODES
+from rlstir_core.contract.registry import MODES, PRIMARY_MODE
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.split import Split
@@ -60,6 +60,11 @@ class Study:
         """Channels by mode that the train hosts of every round record."""
         train = self.episodes.select(e.episode_id for e in self.split.trained_on)
         return {mode: shared_channels(self.schema, mode, train) for mode in MODES}
+
+    def same_as(self, mode: str) -> str:
+        """The mode whose detectors see the very same channels, so that one training serves both; else empty."""
+        same = mode != PRIMARY_MODE and self.shared[mode] == self.shared[PRIMARY_MODE]
+        return PRIMARY_MODE if same else ""
 
     @cached_property
     def episodes(self) -> EpisodeSet:

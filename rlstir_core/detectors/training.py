@@ -5,12 +5,21 @@ What does not belong here: the models and their loop, and scoring the test side 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from rlstir_core.atomic import sweep
+from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.datasets.recipes.base import SplitCheck
 from rlstir_core.detectors.blocks import Blocks, in_blocks
-from rlstir_core.detectors.checkpoint import Checkpoint, Fitted, is_whole, read_checkpoint, write_checkpoint
+from rlstir_core.detectors.checkpoint import (
+    Checkpoint,
+    Fitted,
+    copy_checkpoint,
+    is_whole,
+    read_checkpoint,
+    write_checkpoint,
+)
 from rlstir_core.detectors.episode_set import Recording
 from rlstir_core.detectors.inputs import InputSchema
 from rlstir_core.detectors.models import MODELS
@@ -28,12 +37,49 @@ _VALIDATION_SHARE = 0.5  # of `max_train_windows`: early stopping looks at no mo
 def train_checkpoint(
     layout: Layout, options: StudyOptions, model: str, mode: str, tell: Tell
 ) -> tuple[Checkpoint, tuple[SplitCheck, ...], bool]:
-    """Trains one detector and writes its checkpoint; the last value is False where nothing had changed since."""
-    with holding(layout.checkpoint_lock(options.recipe, model, mode), waiting=tell):
+    """Trains one detector and writes its checkpoint; the last value is False where nothing had changed since.
+
+    A mode that shows no more channels than another is not trained: the other's weights, made first if need be, serve.
+    """
+    recipe, twin = options.recipe, _twin(layout, options, model, mode, tell)
+    with contextlib.ExitStack() as held:
+        if twin:  # taken first, as whoever scores both takes them
+            held.enter_context(holding(layout.checkpoint_lock(recipe, model, twin), shared=True, waiting=tell))
+        held.enter_context(holding(layout.checkpoint_lock(recipe, model, mode), waiting=tell))
         study = open_study(layout, options)
         kept = kept_checkpoint(study, model, mode)
-        checkpoint = kept or _train(study, model, mode, tell)
+        checkpoint = kept or _taken_over(study, model, mode, twin) or _train(study, model, mode, tell)
         return checkpoint, check_checkpoint(study, checkpoint), kept is None
+
+
+def _twin(layout: Layout, options: StudyOptions, model: str, mode: str, tell: Tell) -> str:
+    """The mode whose checkpoint serves this one too, which is then there; empty where this one is trained or kept."""
+    if mode == PRIMARY_MODE:
+        return ""
+    study = open_study(layout, options)
+    if kept_checkpoint(study, model, mode) is not None or not (twin := study.same_as(mode)):
+        return ""
+    tell(f"mode {mode} has the same channels as {twin}, so {model} is trained once")
+    train_checkpoint(layout, options, model, twin, tell)
+    return twin
+
+
+def _taken_over(study: Study, model: str, mode: str, twin: str) -> Checkpoint | None:
+    """The twin's checkpoint under this mode's name; None where there is none to be believed."""
+    source = kept_checkpoint(study, model, twin) if twin else None
+    if source is None:
+        return None
+    recipe, layout = study.options.recipe, study.layout
+    path = layout.checkpoint(recipe, model, mode)
+    sweep(path.parent, f"{model}_{mode}.")
+    return copy_checkpoint(
+        layout.checkpoint(recipe, model, twin),
+        source,
+        path,
+        mode=mode,
+        input_schema=study.input_schema(MODELS[model].kind, mode),
+        input_sha256=study.training_sha256(model, mode),
+    )
 
 
 def kept_checkpoint(study: Study, model: str, mode: str) -> Checkpoint | None:

@@ -6,7 +6,7 @@ What does not belong here: how a log is parsed and what a row's columns mean (`t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -42,7 +42,8 @@ _TOP = 10
 _PLACES = 3  # of an episode's rows that could not be parsed
 _COUNTS = "_counts.json"
 _META = b"rlstir"
-_FAULTS = ("unparsed", "untimed", "bare", "cut", "assumed")
+ASSUMED = ("year", "zone", "order")  # of day and month: what of a time a rule had to choose
+_FAULTS = ("unparsed", "untimed", "bare", "cut", *(f"{what}_assumed" for what in ASSUMED))
 
 
 class LogCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +54,9 @@ class LogCounts(msgspec.Struct, frozen=True, kw_only=True):
     untimed: dict[str, int] = {}  # parsed, but the event says no time that can be read
     bare: dict[str, int] = {}  # parsed, but no column is filled
     cut: dict[str, int] = {}  # the exporter left out what was too long
-    assumed: dict[str, int] = {}  # rows by what of their time nobody says
+    year_assumed: dict[str, int] = {}  # nobody says it
+    zone_assumed: dict[str, int] = {}
+    order_assumed: dict[str, int] = {}  # of day and month
     duplicates: int = 0
     mismatches: int = 0  # EVTX records whose header and event name other times or ids
     left_out: int = 0  # rows over the bound
@@ -76,24 +79,13 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
     untimed: dict[str, int]
     bare: dict[str, int]
     cut: dict[str, int]
-    assumed: dict[str, int]
+    year_assumed: dict[str, int]
+    zone_assumed: dict[str, int]
+    order_assumed: dict[str, int]
     mismatches: int
     duplicates: int
     left_out: int
     top_templates: tuple[tuple[str, int, str], ...]  # id, rows, text
-
-    @property
-    def years_assumed(self) -> int:
-        return n_assumed(self.assumed, "year")
-
-    @property
-    def zones_assumed(self) -> int:
-        return n_assumed(self.assumed, "zone")
-
-
-def n_assumed(assumed: Mapping[str, int], what: str) -> int:
-    """Rows of whose time `what` (`year`, `zone`) nobody says."""
-    return sum(n for words, n in assumed.items() if what in words.split())
 
 
 def log_changes(layout: Layout, host: str) -> Changes:
@@ -153,7 +145,7 @@ def _write(store: Path, path: Path, row: ValidationRow) -> None:
     labels = pc.value_counts(pc.list_flatten(table["label_ttp"]))
     counts = LogCounts(
         rows=dict(sorted(Counter(table["channel"].to_pylist()).items())),
-        **{name: dict(sorted((+getattr(tally, name)).items())) for name in _FAULTS},
+        **{name: dict(sorted((+found).items())) for name, found in tally.faults.items()},
         unparsed_at=tuple(tally.first),
         techniques=dict(sorted((each["values"], each["counts"]) for each in labels.to_pylist())),
         duplicates=sum(table["duplicate"].to_pylist()),
@@ -201,25 +193,23 @@ class _Tally:
     """Counts what is wrong with rows as they pass by, and remembers where the first unparsed ones stood."""
 
     def __init__(self) -> None:
-        self.unparsed: Counter[str] = Counter()
-        self.untimed: Counter[str] = Counter()
-        self.bare: Counter[str] = Counter()
-        self.cut: Counter[str] = Counter()
-        self.assumed: Counter[str] = Counter()
+        self.faults: dict[str, Counter[str]] = {name: Counter() for name in _FAULTS}  # by channel
         self.first: list[str] = []
 
     def counted(self, member: str, rows: Iterator[LogRow]) -> Iterator[LogRow]:
+        faults = self.faults
         for row in rows:
             if not row.parsed:
-                self.unparsed[row.channel] += 1
+                faults["unparsed"][row.channel] += 1
                 if len(self.first) < _PLACES:
                     self.first.append(_place(member, row))
             else:
-                self.untimed[row.channel] += not row.timed
-                self.bare[row.channel] += row.bare
-                self.cut[row.channel] += row.cut
+                faults["untimed"][row.channel] += not row.timed
+                faults["bare"][row.channel] += row.bare
+                faults["cut"][row.channel] += row.cut
             if row.assumed:
-                self.assumed[row.assumed] += 1
+                for what in row.assumed.split():
+                    faults[f"{what}_assumed"][row.channel] += 1
             yield row
 
 

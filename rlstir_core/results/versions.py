@@ -12,18 +12,18 @@ from types import MappingProxyType
 VERSIONS: Mapping[str, int] = MappingProxyType(
     {
         "index": 1,
-        "rows": 4,  # verdicts and typed rows of an episode
+        "rows": 5,  # verdicts and typed rows of an episode
         "schema": 1,
         "tensors": 1,
         "features": 1,
         "log_rows": 5,
         "graph": 1,
         "lab_checks": 1,
-        "split": 2,
+        "split": 3,
         "weights": 2,
-        "baselines": 3,
-        "evaluation": 5,
-        "report": 4,
+        "baselines": 4,
+        "evaluation": 6,
+        "report": 5,
     }
 )
 

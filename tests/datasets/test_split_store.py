@@ -11,6 +11,7 @@ from tiny_store import Tiny
 from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.split import Split
 from rlstir_core.datasets.store import build_split, read_split, refused_recipes, split_is_current, try_split
+from rlstir_core.detectors.study import StudyOptions, open_study
 from rlstir_core.errors import SplitRefused, UpstreamMissing
 from rlstir_core.results.versions import VERSIONS
 from rlstir_core.telemetry.window_table import TABLE
@@ -200,3 +201,20 @@ def test_a_split_that_is_tried_is_the_one_that_is_made_duplicates_and_all(tiny: 
     assert (tried.rounds, tried.excluded) == (made.rounds, made.excluded)
     assert "ep-copy" not in made.rounds[0].train and "near-duplicate" in made.excluded[-1].reason
     assert refused_recipes(tiny.layout, tiny.hosts, NAMED)["host"] == ""
+
+
+def test_a_host_of_few_channels_is_left_out_of_the_file_and_takes_none_from_the_others(tiny: Tiny) -> None:
+    for k in range(4):
+        tiny.add(f"ep-2{k}", seed=20 + k, host="host-c", drop="proc")
+    tiny.build_all()
+    default, every = SplitSettings(folds=2), SplitSettings(folds=2, min_shared_channels=0)
+    made, _ = built(tiny, default)
+    (left,) = made.excluded
+    assert (left.kind, left.what, left.n_episodes) == ("host", "host-c", 4)
+    assert left.reason.startswith("records 2 of the 5 channels that most hosts record, fewer than 3")
+    assert {episode.host for episode in made.episodes} == {"host-a", "host-b"}
+    assert b"proc.reads" not in tiny.layout.split("host").read_bytes()
+    channels = open_study(tiny.layout, StudyOptions(recipe="host", split=default)).shared["realistic"]
+    assert len(channels) == 5
+    assert not current(tiny, every)
+    assert {episode.host for episode in built(tiny, every)[0].episodes} == {"host-a", "host-b", "host-c"}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tiny_store import Tiny
 
+from rlstir_core.contract.registry import MODES
 from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.store import build_split, read_split
 from rlstir_core.detectors.checkpoint import load_detector
@@ -19,7 +20,7 @@ from rlstir_core.detectors.inputs import Inputs
 from rlstir_core.detectors.scenes import Scored, write_predictions
 from rlstir_core.detectors.study import StudyOptions, open_study
 from rlstir_core.detectors.training import check_checkpoint, kept_checkpoint, train_checkpoint
-from rlstir_core.errors import SplitRefused, UpstreamMissing
+from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.versions import VERSIONS
 
@@ -214,3 +215,24 @@ def test_a_train_side_with_telemetry_in_one_fold_alone_is_refused_in_one_sentenc
     with pytest.raises(SplitRefused, match="too few episodes with labelled windows for 2 folds; record more") as caught:
         train_checkpoint(layout, options("host"), "gbt", "realistic", silent)
     assert "\n" not in str(caught.value)
+
+
+def test_a_mode_that_shows_no_more_channels_takes_over_the_weights_of_the_other(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODES, "oracle", MODES["realistic"])
+    said: list[str] = []
+    copy, checks, is_new = train_checkpoint(layout, options(), "mlp", "oracle", said.append)
+    assert (copy.mode, copy.same_as, is_new) == ("oracle", "mlp_realistic", True) and all(c.holds for c in checks)
+    assert "mode oracle has the same channels as realistic, so mlp is trained once" in said
+    with monkeypatch.context() as patch:
+        patch.setattr("rlstir_core.detectors.training._train", None)  # it was trained on the way
+        own, _, is_new = train_checkpoint(layout, options(), "mlp", "realistic", silent)
+    assert (own.same_as, is_new, own.weights_sha256) == ("", False, copy.weights_sha256)
+    path = layout.checkpoint("sample", "mlp", "oracle")
+    assert load_detector(path, open_study(layout, options()).input_schema("summary", "oracle"))[0] == copy
+    assert {member.sidecar for member in copy.members} == {f"mlp_oracle.{k}.safetensors" for k in range(2)}
+    assert not train_checkpoint(layout, options(), "mlp", "oracle", silent)[2]
+    path.write_text(path.read_text().replace('"mlp_realistic"', '"gru_realistic"'))
+    with pytest.raises(CheckpointError, match="same as 'gru_realistic', which cannot be"):
+        load_detector(path)

@@ -48,6 +48,10 @@ class Builder:
             columns[name] = np.arange(n) * 0.5 if field.type == "float" else np.arange(n) * (index + 1)
         return jsonl_bytes(columns)
 
+    def other(self, n: int, *but: str) -> dict[str, np.ndarray]:
+        """What `guest.jsonl` holds beside clocks and the fields named."""
+        return {name: np.arange(n) for name in default_registry().sources["guest"].fields if name not in but}
+
     def members(self, **changes: bytes | None) -> dict[str, bytes]:
         """The members of an episode that is ok; `proc=…` replaces `proc.jsonl`, None leaves it out."""
         found: dict[str, bytes | None] = {

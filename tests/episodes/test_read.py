@@ -127,7 +127,7 @@ def test_members_may_come_in_any_order(build):
 
 def test_rows_out_of_order_are_sorted_and_rows_outside_are_dropped(build):
     t = build.T0 + np.array([3, 1, 2, 10**6, 4]) * 10**9
-    data = jsonl_bytes({"t_wall_ns": t, "t_mono_ns": t - build.T0, "load": np.arange(5.0)})
+    data = jsonl_bytes({"t_wall_ns": t, "t_mono_ns": t - build.T0, "load": np.arange(5.0), **build.other(5, "load")})
     reading = build.read(build.members(guest=data))
     guest = reading.episode.sources["guest"]
     assert guest.columns["load"].tolist() == [1.0, 2.0, 0.0, 4.0]
@@ -138,7 +138,7 @@ def test_rows_out_of_order_are_sorted_and_rows_outside_are_dropped(build):
 def test_a_clock_step_degrades_but_uptime_does_not(build):
     t = np.arange(10) * 10**9
     wall = build.T0 + t + np.where(t >= 5 * 10**9, 2 * 10**9, 0)
-    stepped = jsonl_bytes({"t_wall_ns": wall, "t_mono_ns": t, "nproc": np.arange(10)})
+    stepped = jsonl_bytes({"t_wall_ns": wall, "t_mono_ns": t, **build.other(10)})
     reading = build.read(build.members(guest=stepped))
     assert reading.verdict.reasons == ("time.clock_step",)
     assert reading.episode.clock_step_ns == 2 * 10**9

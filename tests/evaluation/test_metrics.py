@@ -103,14 +103,33 @@ def test_guessing_by_train_frequencies_scores_what_simulation_says(make_truth: M
     assert chance == metrics.chance_macro_f1(dict(zip(truth.phases, frequencies, strict=True)), truth)
 
 
-def test_a_registry_without_attack_phases_refuses_attack_figures(
+@pytest.mark.parametrize(("attack", "why"), [(False, "names no attack phase"), (True, "there is no rest")])
+def test_where_every_phase_is_of_one_kind_no_figure_tells_attack_from_the_rest(
+    make_truth: MakeTruth, make_scores: MakeScores, attack: bool, why: str
+) -> None:
+    truth = replace(make_truth(60), attack=(attack,) * 5)
+    scores = make_scores(truth, "gbt", "realistic", 1.5)
+    found = evaluate_scores(truth, scores, validation=(truth, scores), recipe="host", stride_s=5.0, draws=200)
+    for absent in (
+        found.attack_vs_rest.f1,
+        found.attack_vs_rest.auroc,
+        found.time_to_detect.mean_s,
+        *(each.recall for each in found.recall_at_fpr),
+        *(each.attack_recall for each in found.early_detection.points),
+    ):
+        assert absent.value is None and why in absent.note
+    assert found.alarms is None and found.curves is None
+    assert found.metrics.macro_f1.value is not None
+
+
+def test_where_every_test_window_is_under_attack_calling_it_one_is_no_achievement(
     make_truth: MakeTruth, make_scores: MakeScores
 ) -> None:
-    truth = replace(make_truth(60), attack=(False,) * 5)
+    truth = make_truth(60)
     scores = make_scores(truth, "gbt", "realistic", 1.5)
-    found = evaluate_scores(truth, scores, validation=(truth, scores), recipe="host", draws=200)
-    assert found.attack_vs_rest.f1.value is None and found.attack_vs_rest.f1.note == metrics.NO_ATTACK
-    assert found.recall_at_fpr[0].recall.note == metrics.NO_ATTACK
+    for among, words in ((truth.is_attack_N, "every test window"), (~truth.is_attack_N, "no test window")):
+        f1 = metrics.attack_vs_rest(truth.where(among), scores.where(among), draws=200).f1
+        assert f1.value is None and f1.note.startswith(words)
 
 
 def test_calibration_error_is_the_gap_between_confidence_and_accuracy(make_truth: MakeTruth) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import tarfile
 from pathlib import Path
@@ -154,6 +155,11 @@ def test_the_first_window_over_the_threshold_that_validation_chose_is_the_alarm(
     assert none.threshold_from.endswith("detector_eval")
     refused = judged(scorer, {}, threshold=None, recall=Estimate(value=None, note="too few windows"))
     assert scorer._says(refused, place, seconds, proba).threshold_from == "too few windows"
+    other = copy.copy(scorer)
+    other.schema = msgspec.structs.replace(scorer.schema, attack_phases=scorer.schema.phases)
+    untold = other._says(judged(scorer, {"1": 0.4}), place, seconds, proba)
+    assert (untold.attack, untold.highest, untold.threshold) == ((), None, None)
+    assert untold.alarm == "no alarm can be told" and "there is no rest" in untold.threshold_from
 
 
 @pytest.mark.slow

@@ -164,6 +164,7 @@ columns = ["x"]
         ('columns = ["tx bytes"]', 'columns = ["note"]', StoreError, "holds text"),
         ('columns = ["tx bytes"]', 'columns = ["absent"]', ConfigError, "wants column 'absent'"),
         ('phases = ["clean", "bad"]', 'phases = ["clean"]', ConfigError, "phase 'bad'"),
+        ('onset = "bad"', 'onset = "bad"\nattack = false', ConfigError, "attack = false leaves no attack"),
         ('onset = "bad"', 'onset = "worse"', ConfigError, "no phase of the table"),
         ('sample = "payload"', 'sample = "temp"', StoreError, "temp"),
         ("[time]", "[time]\nstep_s = 1.0", ConfigError, "either step_s"),
@@ -206,6 +207,7 @@ def test_a_folder_of_ts_files_becomes_the_hosts_train_and_test(tmp_path):
         (tmp_path / f"Toy_{side}.ts").write_text(text)
     summary = import_table(tmp_path, "uea", tmp_path / "s")
     assert (summary.hosts, summary.phases, summary.n_episodes) == (("test", "train"), {"a": 2, "b": 2}, 4)
+    assert load_registry(tmp_path / "s").attack_phases == ()
     assert {v.verdict for _, v in validate_store(tmp_path / "s", registry=load_registry(tmp_path / "s"))} == {"ok"}
     alone = import_table(tmp_path / "Toy_TEST.ts", "uea", tmp_path / "alone", host="lab")
     assert alone.hosts == ("lab",)

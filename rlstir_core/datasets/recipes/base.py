@@ -24,12 +24,15 @@ class SplitSettings(msgspec.Struct, frozen=True, kw_only=True):
     train_hosts: tuple[str, ...] = ()
     test_hosts: tuple[str, ...] = ()
     train_corpora: tuple[str, ...] = ()
+    min_shared_channels: int | None = None  # of those that most hosts record; None: half of them
     folds: int = 3
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not 2 <= self.folds <= 20:
             raise ConfigError(f"folds is {self.folds}; keep it between 2 and 20")
+        if self.min_shared_channels is not None and self.min_shared_channels < 0:
+            raise ConfigError(f"min_shared_channels is {self.min_shared_channels}; write 0 to keep every host, or more")
 
 
 class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +41,7 @@ class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     reason: str
     n_episodes: int
+    kind: str = "episodes"  # what it is
 
 
 class SplitCheck(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,7 +39,7 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
 
     input_sha256: str
     files: dict[str, str]  # name: sha256 of its predictions
-    random_split: dict[str, str]  # mode: sha256 of the predictions of `gbt` on a random split
+    random_split: dict[str, str]  # mode with channels of its own: sha256 of what `gbt` predicts on a random split
     learning: tuple[LearntFrom, ...]  # `gbt` on shares of the train episodes
     reseeded: tuple[Reseeded, ...]
 
@@ -66,6 +66,8 @@ def fit_baselines(layout: Layout, options: StudyOptions, tell: Tell) -> tuple[Ba
         write_predictions(study, episodes, [*scored.values(), *single], tell)
         random = {}
         for mode in MODES:
+            if study.same_as(mode):
+                continue
             tell(f"gbt {mode} on a random split")
             random[mode] = write_random_split(study, episodes, mode)
         made = Baselines(

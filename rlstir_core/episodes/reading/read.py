@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from rlstir_core.arrays import Ints
 from rlstir_core.atomic import canonical_sha256
 from rlstir_core.contract.members import LABELS, META, is_known
 from rlstir_core.contract.reasons import EpisodeRejected, ReasonCode
@@ -25,13 +26,13 @@ from rlstir_core.episodes.reading.archive import members
 from rlstir_core.episodes.reading.frames import FrameReader
 from rlstir_core.episodes.reading.jsonl import Budget, RowReader
 from rlstir_core.episodes.reading.meta import LabelReader, parse_meta
+from rlstir_core.episodes.reading.plausible import Note, implausible
 from rlstir_core.episodes.reading.rowspec import row_spec
 from rlstir_core.episodes.schema import Column, Episode, Label, Meta, Reading, SourceRows, Verdict
 from rlstir_core.text import printable, shown
 
 _FINGERPRINT_BYTES = 32 << 20
 Claims = tuple[str | None, str | None, str | None, int | None]  # host, episode, sha256, bytes
-Note = tuple[ReasonCode, str]  # why an episode is not ok, and the case
 
 
 @dataclass
@@ -123,8 +124,10 @@ def _read(
             if source.required:
                 notes.append((ReasonCode.CHANNEL_MISSING, f"{name}.jsonl is missing"))
             continue
-        rows, offset, step = _finish(reader, meta, limits)
+        rows, table, offset, step, drift = _finish(reader, meta, limits)
         _note_rows(rows, meta, source.required and not source.count, notes)
+        # a step that is named by itself explains the drift
+        notes += implausible(rows, table, source, meta, 0.0 if step > limits.step_ns else drift, limits.step_ns)
         sources[name] = rows
         if offset is not None:
             offsets[name] = offset
@@ -222,41 +225,47 @@ def _labels(found: _Found, meta: Meta, registry: Registry, notes: list[Note]) ->
     return labels
 
 
-def _finish(reader: RowReader, meta: Meta, limits: Limits) -> tuple[SourceRows, int | None, int]:
-    """Rows in time order and inside the episode, the median of wall - mono, and its largest jump."""
+def _finish(reader: RowReader, meta: Meta, limits: Limits) -> tuple[SourceRows, Ints, int | None, int, float]:
+    """Rows in time order and inside the episode, their integer columns in one piece, and of wall - mono the median,
+    the largest jump and the range."""
     ints, floats = reader.table()
-    wall, mono = ints[:, 0], ints[:, 1]
-    offset, step = None, 0
-    if len(ints):
-        gap = wall - mono
+    table, values = np.ascontiguousarray(ints.T), np.ascontiguousarray(floats.T)  # columns in one piece each
+    wall = table[0]
+    offset, step, drift = None, 0, 0.0
+    if len(wall):
+        gap = wall - table[1]
         offset = int(np.partition(gap, len(gap) // 2)[len(gap) // 2])
-        if len(gap) > 1:
-            # as floats, because two hostile clocks may lie further apart than int64 reaches
+        # as floats, because two hostile clocks may lie further apart than int64 reaches
+        drift = float(gap.max()) - float(gap.min())
+        if drift >= 2.0**62:
             step = int(min(np.abs(np.diff(gap.astype(np.float64))).max(), 2.0**62))
+        elif len(gap) > 1:
+            moved = gap[1:] - gap[:-1]
+            step = max(int(moved.max()), -int(moved.min()))
     n_outside = n_unsorted = 0
     low, high = meta.t_start_wall_ns - limits.margin_ns, meta.t_end_wall_ns + limits.margin_ns
-    if len(ints) and (wall.min() < low or wall.max() > high):
+    if len(wall) and (wall.min() < low or wall.max() > high):
         inside = (wall >= low) & (wall <= high)
-        n_outside = int(len(ints) - np.count_nonzero(inside))
-        ints, floats = ints[inside], floats[inside]
-    backward = np.diff(ints[:, 0]) < 0
+        n_outside = int(len(wall) - np.count_nonzero(inside))
+        table, values = table.compress(inside, axis=1), values.compress(inside, axis=1)
+    backward = table[0, 1:] < table[0, :-1]
     if backward.any():
         n_unsorted = int(np.count_nonzero(backward))
-        order = np.argsort(ints[:, 0], kind="stable")
-        ints, floats = ints[order], floats[order]
-    columns: dict[str, Column] = dict(zip(reader.spec.int_names, np.ascontiguousarray(ints.T), strict=True))
-    columns.update(zip(reader.spec.float_names, np.ascontiguousarray(floats.T), strict=True))
+        order = np.argsort(table[0], kind="stable")
+        table, values = table.take(order, axis=1), values.take(order, axis=1)
+    columns: dict[str, Column] = dict(zip(reader.spec.int_names, table, strict=True))
+    columns.update(zip(reader.spec.float_names, values, strict=True))
     rows = SourceRows(
         name=reader.name,
         columns=columns,
-        n_rows=len(ints),
+        n_rows=table.shape[1],
         n_bad=reader.n_bad,
         n_torn=reader.n_torn,
         n_unsorted=n_unsorted,
         n_outside=n_outside,
         faults=tuple(printable(fault) for fault in reader.faults),
     )
-    return rows, offset, step
+    return rows, table, offset, step, drift
 
 
 def _note_rows(rows: SourceRows, meta: Meta, must_have_rows: bool, notes: list[Note]) -> None:

@@ -38,9 +38,10 @@ def look_closer(
         row = rows_of(host).get(episode)
         return () if row is None else causes_of([row], registry)
 
+    both = truth.is_attack_N.any() and not truth.one_sided
     return CloserLook(
         name=name,
-        reliability=reliability_with_intervals(truth, scores, draws=draws) if truth.is_attack_N.any() else (),
+        reliability=reliability_with_intervals(truth, scores, draws=draws) if both else (),
         benign=benign_work(truth, scores, threshold, draws=draws),
         worst=worst_episodes(
             truth,

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from rlstir_core.contract.reasons import ReasonCode
-from rlstir_core.contract.registry import Registry
+from rlstir_core.contract.registry import PRIMARY_MODE, Registry
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.split import Split
 from rlstir_core.detectors.checkpoint import Checkpoint
@@ -27,6 +27,7 @@ from rlstir_core.evaluation.report.inputs import (
     Excluded,
     HostQuality,
     IndexFault,
+    LogQuality,
     LowDiversity,
     Manifest,
     Rejected,
@@ -34,6 +35,8 @@ from rlstir_core.evaluation.report.inputs import (
     SplitSide,
 )
 from rlstir_core.evaluation.stats.details import Cause
+from rlstir_core.evaluation.stats.records import Untested
+from rlstir_core.hostlogs.store import host_counts
 from rlstir_core.results.layout import Layout
 
 _LOW_DIVERSITY = 2  # samples of a profile, below which its score speaks of them alone
@@ -53,11 +56,19 @@ def describe_split(layout: Layout, split: Split, registry: Registry) -> SplitDes
         rounds=len(split.rounds),
         test=_side(layout, registry, sides["test"]),
         excluded=tuple(
-            Excluded(kind="episodes", name=x.what, reason=f"{x.reason} ({x.n_episodes} episodes)")
-            for x in split.excluded
+            Excluded(kind=x.kind, name=x.what, reason=f"{x.reason} ({x.n_episodes} episodes)") for x in split.excluded
         ),
         coverage=tuple(_coverage(sides)),
         checks=tuple(f"{check.name}: {check.detail}" for check in split.checks),
+    )
+
+
+def never_shown(split: Split) -> tuple[Untested, ...]:
+    """The hosts that the split left out: no model was shown them, so nothing is known of models on them."""
+    return tuple(
+        Untested(kind="host", name=each.what, n_test=0, reason=f"left out: {each.reason}")
+        for each in split.excluded
+        if each.kind == "host"
     )
 
 
@@ -108,8 +119,16 @@ def _coverage(sides: dict[str, list[EpisodeInfo]]) -> list[Coverage]:
     return found
 
 
-def describe_quality(layout: Layout, hosts: Sequence[str], registry: Registry) -> DataQuality:
-    """Index faults, verdicts, clocks, low diversity and dropped rows; one host's verdicts at a time."""
+_LOG_COUNTS = ("rows", "unparsed", "untimed", "bare", "cut", "year_assumed", "zone_assumed")
+
+
+def describe_quality(
+    layout: Layout, hosts: Sequence[str], registry: Registry, log_hosts: Sequence[str] = ()
+) -> DataQuality:
+    """Index faults, verdicts, clocks, low diversity and dropped rows; one host's verdicts at a time.
+
+    `log_hosts` are those whose log rows are looked at too.
+    """
     index = load_index(layout.index)
     sampled = {name for name, source in registry.sources.items() if not source.count}
     bad: list[BadRows] = []
@@ -150,6 +169,7 @@ def describe_quality(layout: Layout, hosts: Sequence[str], registry: Registry) -
             for fault in index.faults
         ),
         hosts=tuple(qualities),
+        logs=_log_quality(layout, log_hosts),
         low_diversity=tuple(
             LowDiversity(profile=profile, samples=len(names), episodes=infected[profile])
             for profile, names in sorted(samples.items())
@@ -175,6 +195,21 @@ def _bad_rows(host: str, rows: Sequence[ValidationRow]) -> list[BadRows]:
             read = sum(row.rows.get(source, 0) for row in rows) + dropped
             found.append(BadRows(host=host, source=source, read=read, dropped=dropped))
     return found
+
+
+def _log_quality(layout: Layout, hosts: Sequence[str]) -> tuple[LogQuality, ...]:
+    """What is wrong with log rows, by channel; nothing of hosts whose rows were not made."""
+    sums: dict[str, Counter[str]] = defaultdict(Counter)
+    for host in hosts:
+        if not layout.log_events(host).is_dir():
+            continue
+        for counts in host_counts(layout, host).values():
+            for name in _LOG_COUNTS:
+                sums[name].update(getattr(counts, name))
+    return tuple(
+        LogQuality(channel=channel, **{name: sums[name][channel] for name in _LOG_COUNTS})
+        for channel in sorted(sums["rows"])
+    )
 
 
 def _host_quality(host: str, rows: Sequence[ValidationRow], sampled: set[str], registry: Registry) -> HostQuality:
@@ -225,6 +260,7 @@ def make_manifest(
         "train_hosts": ", ".join(settings.train_hosts) or "by the recipe",
         "test_hosts": ", ".join(settings.test_hosts) or "by the recipe",
         "train_corpora": ", ".join(settings.train_corpora) or "by the recipe",
+        "min_shared_channels": "half" if settings.min_shared_channels is None else settings.min_shared_channels,
     }
     return Manifest(
         versions={"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
@@ -258,3 +294,23 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+def describe_setup(study: Study, checkpoints: Sequence[Checkpoint]) -> dict[str, str]:
+    """What every detector was made with, as name and value."""
+    windowing, numbers = study.schema.windowing, study.numbers
+    left_out = max(member.facts.n_left_out_windows for c in checkpoints for member in c.members)
+    facts = {
+        "preset": ", ".join([study.options.preset, *study.options.overrides]),
+        "window": "the whole run"
+        if windowing.whole
+        else f"{windowing.length_s:g} s long, {windowing.stride_s:g} s stride, {windowing.bin_hz:g} bins a second",
+        "normaliser": study.schema.normalise,
+        "channels": f"{len(study.shared[PRIMARY_MODE])} that every train host records",
+    }
+    if left_out:
+        facts["trained on a part"] = (
+            f"a member saw at most {numbers.train.max_train_windows:,} windows a view, drawn evenly over episodes and "
+            f"phases; up to {left_out:,} labelled windows were not drawn"
+        )
+    return facts

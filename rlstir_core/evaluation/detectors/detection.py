@@ -60,8 +60,8 @@ def choose_threshold(validation: tuple[Truth, Scores] | None, fpr: float) -> Thr
         return Threshold(fpr=fpr, values={}, n_negatives=0, note="no validation predictions, no threshold")
     truth, scores = validation
     check_pair(truth, scores)
-    if not truth.attack_K.any():
-        return Threshold(fpr=fpr, values={}, n_negatives=0, note=metrics.NO_ATTACK)
+    if truth.one_sided:
+        return Threshold(fpr=fpr, values={}, n_negatives=0, note=truth.one_sided)
     attack_N, needed = scores.attack_N(truth), math.ceil(_NEGATIVES_AT / fpr - 1e-9)
     values, fewest = {}, len(truth)
     for place in truth.rounds:
@@ -216,8 +216,8 @@ def prefix_curve(
 
 
 def _attack_recall(truth: Truth, scores: Scores, among_N: Bools, draws: int, seed: int) -> Estimate:
-    if not truth.attack_K.any():
-        return refused(metrics.NO_ATTACK)
+    if truth.one_sided:
+        return refused(truth.one_sided)
     among_N = among_N & truth.is_attack_N
     episodes = len(np.unique(truth.episode_N[among_N]))
     if episodes < counts.MIN_PHASE_EPISODES:

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from rlstir_core.arrays import Ints
-from rlstir_core.atomic import canonical_sha256, file_sha256, sweep, write_json
+from rlstir_core.atomic import canonical_sha256, file_sha256, sweep, write_bytes, write_json
 from rlstir_core.contract.registry import MODES, PRIMARY_MODE, Registry
 from rlstir_core.detectors.beside import learning_curve, reseeding
 from rlstir_core.detectors.beside.fitted import Baselines, kept_baselines
@@ -35,7 +35,13 @@ from rlstir_core.detectors.study import Study, StudyOptions, open_study
 from rlstir_core.detectors.training import check_checkpoint
 from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
 from rlstir_core.evaluation.detectors.chosen import look_closer
-from rlstir_core.evaluation.detectors.context import describe_quality, describe_split, make_manifest
+from rlstir_core.evaluation.detectors.context import (
+    describe_quality,
+    describe_setup,
+    describe_split,
+    make_manifest,
+    never_shown,
+)
 from rlstir_core.evaluation.detectors.cost import write_costs
 from rlstir_core.evaluation.detectors.evaluate import ModelEvaluation, evaluate_scores, to_json
 from rlstir_core.evaluation.detectors.pairs import ScoredPair, ScoreReader, read_random_split
@@ -185,14 +191,10 @@ def _evaluation_sha256(study: Study, registry: Registry, checkpoints: Checkpoint
             [(c.model, c.mode, c.input_sha256, c.weights_sha256) for c in checkpoints.values()],
             baselines,
             file_sha256(index) if index.exists() else "",
-            # recall by technique reads the log rows of test episodes
-            [held_sha256(study.layout.log_events(host), "log_rows") for host in _tested_hosts(study)],
+            # recall by technique and the quality of logs
+            [held_sha256(study.layout.log_events(host), "log_rows") for host in study.split.hosts],
         ]
     )
-
-
-def _tested_hosts(study: Study) -> list[str]:
-    return sorted({info.host for info in study.split.tested})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -212,6 +214,11 @@ class _Evaluation:
         self.study, self.checkpoints, self.baselines = study, checkpoints, baselines
         self.registry, self.tell = registry, tell
         self.layout, self.recipe = study.layout, study.options.recipe
+        self.twins = {  # detectors that are another mode's, and that mode
+            (model, mode): twin
+            for (model, mode), each in checkpoints.items()
+            if (twin := study.same_as(mode)) and each.weights_sha256 == checkpoints[model, twin].weights_sha256
+        }
         self.episodes: EpisodeSet = study.load(study.split.episodes, tell)
         tested = self.episodes.select(info.episode_id for info in study.split.tested)
         if not tested:
@@ -232,7 +239,8 @@ class _Evaluation:
         truth: Truth | None = None
         spreads: list[MemberSpread | None] = []
         first_members: dict[str, Ints] = {}  # what the member that left the first fold out named, by realistic model
-        names = [(f"{model}_{mode}", model, mode) for model, mode in self.checkpoints]
+        own = [each for each in self.checkpoints if each not in self.twins]
+        names = [(f"{model}_{mode}", model, mode) for model, mode in own]
         names += [(name, name, BASELINE) for name in self.baselines.files]
         for name, model, mode in names:
             pairs = self.reader.read(self.layout.predictions(self.recipe, model, mode), name, model, mode)
@@ -245,15 +253,19 @@ class _Evaluation:
                 called = spent.pop(name).called
                 spreads.append(member_spread(*pairs[TEST], called))
                 if mode == PRIMARY_MODE and model in (learning_curve.MODEL, *reseeding.RESEEDED):
-                    first_members[model] = np.concatenate([block[learning_curve.FOLD] for block in called]).astype(
-                        np.int64
-                    )
+                    firsts = [block[learning_curve.FOLD] for block in called]
+                    first_members[model] = np.concatenate(firsts).astype(np.int64)
             tell(f"{name} scored")
         assert truth is not None  # there are twelve checkpoints
-        models = tuple(found[f"{model}_{mode}"].evaluation for model, mode in self.checkpoints)
+        models = tuple(self._evaluation(found, model, mode) for model, mode in self.checkpoints)
         beside = tuple(found[name].evaluation for name in self.baselines.files)
-        family = default_family([found[m.name].contender for m in models], [found[b.name].contender for b in beside])
-        gaps = [self._gap(mode, found[f"gbt_{mode}"].evaluation.metrics.macro_f1, draws) for mode in MODES]
+        apart = [found[f"{model}_{mode}"].contender for model, mode in own]
+        family = default_family(apart, [found[b.name].contender for b in beside])
+        gaps = [
+            self._gap(mode, found[f"gbt_{mode}"].evaluation.metrics.macro_f1, draws)
+            for mode in self.baselines.random_split
+            if f"gbt_{mode}" in found
+        ]
         chance = chance_macro_f1(_train_frequencies(study), truth)
         held = {name: each.evaluation.metrics.macro_f1 for name, each in found.items()}
         inputs = ReportInputs(
@@ -267,11 +279,12 @@ class _Evaluation:
             paired=paired_differences(truth, family),
             gaps=tuple(gaps),
             split=describe_split(self.layout, study.split, self.registry),
-            untested=untested(truth, profiles=self.registry.profiles),
-            quality=describe_quality(self.layout, hosts, self.registry),
+            untested=untested(truth, profiles=self.registry.profiles) + never_shown(study.split),
+            quality=describe_quality(self.layout, hosts, self.registry, study.split.hosts),
+            one_sided=truth.one_sided,
             probes=leak_probes(study, self.episodes, held, chance, gaps),
             manifest=make_manifest(study, hosts, self.registry, key, list(self.checkpoints.values())),
-            facts=_facts(study, list(self.checkpoints.values())),
+            facts=describe_setup(study, list(self.checkpoints.values())),
         )
         return msgspec.structs.replace(
             inputs,
@@ -317,14 +330,33 @@ class _Evaluation:
     def _predict(self) -> dict[str, Spent]:
         """Writes what every checkpoint says of every scene; what stands beside them has been written already."""
         scored = []
-        for model, mode in self.checkpoints:
+        own = {names: checkpoint for names, checkpoint in self.checkpoints.items() if names not in self.twins}
+        for model, mode in own:
             inputs = self.study.input_schema(MODELS[model].kind, mode)
             _, members = load_detector(self.layout.checkpoint(self.recipe, model, mode), inputs)
             path = self.layout.predictions(self.recipe, model, mode)
             scored.append(Scored(path=path, inputs=inputs, predictor=members, by_member=True))
         spent = write_predictions(self.study, self.episodes, scored, self.tell)
-        write_costs(self.layout, self.study, zip(self.checkpoints.values(), spent, strict=True))
-        return {f"{c.model}_{c.mode}": each for c, each in zip(self.checkpoints.values(), spent, strict=True)}
+        for (model, mode), twin in self.twins.items():
+            said = self.layout.predictions(self.recipe, model, twin).read_bytes()
+            write_bytes(self.layout.predictions(self.recipe, model, mode), said)
+        write_costs(self.layout, self.study, zip(own.values(), spent, strict=True))
+        return {f"{c.model}_{c.mode}": each for c, each in zip(own.values(), spent, strict=True)}
+
+    def _evaluation(self, found: dict[str, _Found], model: str, mode: str) -> ModelEvaluation:
+        """What was found of a model; of one whose channels and weights are another's, what was found of that one."""
+        twin = self.twins.get((model, mode))
+        if twin is None:
+            return found[f"{model}_{mode}"].evaluation
+        checkpoint = self.checkpoints[model, mode]
+        return msgspec.structs.replace(
+            found[f"{model}_{twin}"].evaluation,
+            name=f"{model}_{mode}",
+            mode=mode,
+            same_as=f"{model}_{twin}",
+            schema_sha256=checkpoint.input_schema.sha256,
+            checkpoint_sha256=file_sha256(self.layout.checkpoint(self.recipe, model, mode)),
+        )
 
     def _evaluate(self, pairs: dict[str, ScoredPair], checkpoint: Checkpoint | None, draws: int) -> ModelEvaluation:
         schema, split = self.study.schema, self.study.split
@@ -362,22 +394,3 @@ class _Evaluation:
 def _train_frequencies(study: Study) -> list[float]:
     counted = [info.windows for info in study.split.trained_on]
     return [float(sum(windows.get(phase, 0) for windows in counted)) for phase in study.schema.phases]
-
-
-def _facts(study: Study, checkpoints: list[Checkpoint]) -> dict[str, str]:
-    windowing, numbers = study.schema.windowing, study.numbers
-    left_out = max(member.facts.n_left_out_windows for c in checkpoints for member in c.members)
-    facts = {
-        "preset": ", ".join([study.options.preset, *study.options.overrides]),
-        "window": "the whole run"
-        if windowing.whole
-        else f"{windowing.length_s:g} s long, {windowing.stride_s:g} s stride, {windowing.bin_hz:g} bins a second",
-        "normaliser": study.schema.normalise,
-        "channels": f"{len(study.shared[PRIMARY_MODE])} that every train host records",
-    }
-    if left_out:
-        facts["trained on a part"] = (
-            f"a member saw at most {numbers.train.max_train_windows:,} windows a view, drawn evenly over episodes and "
-            f"phases; up to {left_out:,} labelled windows were not drawn"
-        )
-    return facts

@@ -89,7 +89,7 @@ def evaluate_scores(
         schema_sha256=schema_sha256,
         checkpoint_sha256=checkpoint_sha256,
         alarms=None
-        if stride_s is None
+        if stride_s is None or truth.one_sided
         else alarm_rate(truth, scores, thresholds[ALARM_FPR], stride_s, draws=draws, seed=seed),
         curves=curves(
             truth,

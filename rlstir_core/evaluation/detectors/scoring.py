@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlstir_core.atomic import file_sha256
-from rlstir_core.contract.registry import MODES, PRIMARY_MODE, Registry, load_registry
+from rlstir_core.contract.registry import MODES, PRIMARY_MODE, Registry, load_registry, one_sided
 from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.datasets.split import Split
 from rlstir_core.datasets.store import read_split
@@ -67,15 +67,18 @@ class ModelSays(msgspec.Struct, frozen=True, kw_only=True):
     side: str  # of the split the episode was on, for this checkpoint: test, train, none, unknown
     n_members: int  # that may speak of it
     phases: tuple[PhaseRun, ...]
-    attack: tuple[float, ...]  # its probability, by window
-    highest: float
-    highest_at_s: float
+    attack: tuple[float, ...]  # its probability, by window; none where no phase, or every, is an attack
+    highest: float | None
+    highest_at_s: float | None
     threshold: float | None
     threshold_from: str  # where it came from, or why there is none
     first_alarm_s: float | None
+    same_as: str = ""  # the detector with the same channels and weights, which says the same
 
     @property
     def alarm(self) -> str:
+        if self.highest is None:
+            return "no alarm can be told"
         if self.threshold is None:
             return "no threshold, so no alarm can be told"
         return "no alarm" if self.first_alarm_s is None else f"first alarm {self.first_alarm_s:g} s after the start"
@@ -177,6 +180,7 @@ class Scorer:
                     stale=evaluation is not None and not is_its,
                 )
             )
+        self.weights = {each.name: each.checkpoint.weights_sha256 for each in self.loaded}
         self.loaded.sort(key=lambda each: (each.name != self.chosen, each.checkpoint.mode != PRIMARY_MODE))
         self.range = _widest(self.loaded)
 
@@ -220,10 +224,11 @@ class Scorer:
         self, each: _Loaded, place: Standing, seconds_N: NDArray[np.float64], proba_NK: NDArray[np.float64]
     ) -> ModelSays:
         phases = self.schema.phases
+        untold = one_sided(phases, self.schema.attack_phases)
         attack_N = attack_probability(proba_NK, phases, self.schema.attack_phases)
-        threshold, came_from = self._threshold(each, place)
+        threshold, came_from = (None, untold) if untold else self._threshold(each, place)
         alarm_N = attack_N >= (np.inf if threshold is None else threshold)
-        top = int(attack_N.argmax())
+        top, twin = int(attack_N.argmax()), each.checkpoint.same_as
         return ModelSays(
             name=each.name,
             model=each.checkpoint.model,
@@ -232,12 +237,13 @@ class Scorer:
             side=place.side,
             n_members=len(place.members),
             phases=phase_runs(proba_NK, seconds_N, phases),
-            attack=tuple(attack_N.tolist()),
-            highest=float(attack_N[top]),
-            highest_at_s=float(seconds_N[top]),
+            attack=() if untold else tuple(attack_N.tolist()),
+            highest=None if untold else float(attack_N[top]),
+            highest_at_s=None if untold else float(seconds_N[top]),
             threshold=threshold,
             threshold_from=came_from,
             first_alarm_s=float(seconds_N[int(alarm_N.argmax())]) if alarm_N.any() else None,
+            same_as=twin if self.weights.get(twin) == each.checkpoint.weights_sha256 else "",
         )
 
     def _threshold(self, each: _Loaded, place: Standing) -> tuple[float | None, str]:

@@ -95,7 +95,7 @@ class _Look:
             duration_s=round(duration_s, 3),
             spans=_spans(recording, schema, duration_s, half_s),
             middle_s=tuple(line.middle_s.round(2).tolist()),
-            attack=tuple(line.attack.round(4).tolist()),
+            attack=() if truth.one_sided else tuple(line.attack.round(4).tolist()),
             called=tuple(truth.phases[k] for k in line.called),
             step_s=line.step_s,
         )
@@ -108,9 +108,9 @@ class _Look:
         return tuple(Confused(phase=phases[y], called=phases[called], n_windows=n) for (y, called), n in ranked)
 
     def _alarms(self, stride_s: float) -> str:
-        if self.alarm_W is None:
-            return "no threshold"
         truth = self.truth
+        if self.alarm_W is None:
+            return "" if truth.one_sided else "no threshold"
         false = int((onset_windows(truth, self.alarm_W, stride_s) & ~truth.is_attack_N).sum())
         words = f"{false} false" if false else "none false"
         if not truth.is_attack_N.any():

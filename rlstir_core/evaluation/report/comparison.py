@@ -28,6 +28,7 @@ from rlstir_core.evaluation.report.pictures.curves import draw_curves
 from rlstir_core.evaluation.report.pictures.episodes import draw_episodes
 from rlstir_core.evaluation.report.pictures.inline import inline_forest
 from rlstir_core.evaluation.report.pictures.plots import draw_all
+from rlstir_core.evaluation.report.rows import distinct
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.progress import Tell
@@ -89,7 +90,7 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
     return Written(
         markdown=path,
         html=html,
-        inline=inline_forest(inputs.models, inputs.baselines),
+        inline=inline_forest(distinct(inputs), inputs.baselines),
         chosen=chosen[0] if chosen is not None and chosen[1] == "validation" else None,
         inputs=inputs,
         sha256=sha256,
@@ -134,6 +135,7 @@ def _manifest_path(layout: Layout, recipe: str) -> Path:
 def _training(checkpoint: Checkpoint) -> dict[str, object]:
     facts = [member.facts for member in checkpoint.members]
     return {
+        **({"same channels and weights as": checkpoint.same_as} if checkpoint.same_as else {}),
         "preset": checkpoint.preset,
         "members": f"{len(facts)}, each with one fold of its round's train side left out",
         "train windows of a member": ", ".join(f"{f.n_train_windows:,}" for f in facts),

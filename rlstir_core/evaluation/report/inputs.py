@@ -82,6 +82,19 @@ class BadRows(Record, frozen=True, kw_only=True):
     dropped: int
 
 
+class LogQuality(Record, frozen=True, kw_only=True):
+    """Log rows of one channel, and how many of them are not what they should be."""
+
+    channel: str
+    rows: int
+    unparsed: int
+    untimed: int  # the event says no time that can be read
+    bare: int  # no column is filled
+    cut: int  # the exporter left out what was too long
+    year_assumed: int
+    zone_assumed: int
+
+
 class Rejected(Record, frozen=True, kw_only=True):
     """An episode that cannot be trusted; `path` is its place in the store."""
 
@@ -96,6 +109,7 @@ class DataQuality(Record, frozen=True, kw_only=True):
     index_records: int
     index_faults: tuple[IndexFault, ...] = ()
     hosts: tuple[HostQuality, ...] = ()
+    logs: tuple[LogQuality, ...] = ()
     low_diversity: tuple[LowDiversity, ...] = ()
     bad_rows: tuple[BadRows, ...] = ()
     rejected: tuple[Rejected, ...] = ()  # the first of them
@@ -140,6 +154,7 @@ class ReportInputs(Record, frozen=True, kw_only=True):
     quality: DataQuality
     probes: tuple[LeakProbe, ...]
     manifest: Manifest
+    one_sided: str = ""  # why no figure tells attack from the rest; empty where they do
     facts: dict[str, str] = {}  # further lines of the head: preset, device, window
     pictures: dict[str, str] = {}  # relative path by name: forest, confusion, early
     chosen: CloserLook | None = None  # a closer look at the model that the verdict speaks of

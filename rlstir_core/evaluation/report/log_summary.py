@@ -14,7 +14,7 @@ import msgspec
 from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation
 from rlstir_core.evaluation.report.markdown import plural
-from rlstir_core.hostlogs.store import host_counts, n_assumed
+from rlstir_core.hostlogs.store import host_counts
 from rlstir_core.results.layout import Layout
 
 _NAMED = 8
@@ -52,8 +52,7 @@ def log_overview(layout: Layout, hosts: Sequence[str]) -> LogOverview:
     unparsed: Counter[str] = Counter()
     techniques: Counter[str] = Counter()
     places: list[str] = []
-    n_files = left_out = graphs = untimed = bare = 0
-    assumed: Counter[str] = Counter()
+    n_files = left_out = graphs = untimed = bare = years = zones = 0
     first: int | None = None
     last: int | None = None
     largest: tuple[int, str, str] | None = None
@@ -73,7 +72,8 @@ def log_overview(layout: Layout, hosts: Sequence[str]) -> LogOverview:
             left_out += counts.left_out
             untimed += sum(counts.untimed.values())
             bare += sum(counts.bare.values())
-            assumed.update(counts.assumed)
+            years += sum(counts.year_assumed.values())
+            zones += sum(counts.zone_assumed.values())
             n_files += bool(counts.unparsed)
             if len(places) < _PLACES:
                 places += [f"{origins.get(episode) or f'{host}/{episode}'}, {place}" for place in counts.unparsed_at]
@@ -91,8 +91,8 @@ def log_overview(layout: Layout, hosts: Sequence[str]) -> LogOverview:
         n_unparsed_files=n_files,
         untimed=untimed,
         bare=bare,
-        years_assumed=n_assumed(assumed, "year"),
-        zones_assumed=n_assumed(assumed, "zone"),
+        years_assumed=years,
+        zones_assumed=zones,
         techniques=dict(techniques.most_common()),
         left_out=left_out,
         graphs=graphs,

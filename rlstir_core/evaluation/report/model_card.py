@@ -41,14 +41,17 @@ def render_model_card(evaluation: ModelEvaluation, training: Mapping[str, object
 
 
 def _figures(e: ModelEvaluation) -> str:
-    rows = [
-        ["macro F1", figure(e.metrics.macro_f1)],
-        ["accuracy", figure(e.metrics.accuracy)],
+    of_attack = [
         ["attack against the rest, F1", figure(e.attack_vs_rest.f1)],
         ["attack against the rest, AUROC", figure(e.attack_vs_rest.auroc)],
         *([f"recall at {percent(at.fpr)} false positives", figure(at.recall)] for at in e.recall_at_fpr),
-        ["calibration error", figure(e.calibration)],
         ["time to detect, s", time_to_detect(e)],
+    ]
+    rows = [
+        ["macro F1", figure(e.metrics.macro_f1)],
+        ["accuracy", figure(e.metrics.accuracy)],
+        *(of_attack if e.attack_vs_rest.f1.value is not None else []),
+        ["calibration error", figure(e.calibration)],
         *([f"F1, {escape_md(name)} (n = {s.n_test})", figure(s.f1)] for name, s in e.metrics.per_phase.items()),
     ]
     text = (
@@ -66,6 +69,11 @@ def _limits(e: ModelEvaluation) -> str:
     else:
         lines.append(f"For a new host like them, macro F1 is {figure(e.new_host)}.")
     lines += [f"Untested: {row.kind} {escape_md(row.name)} ({escape_md(row.reason)})." for row in e.untested]
-    notes = {x.note for x in (e.metrics.macro_f1, e.calibration, *(a.recall for a in e.recall_at_fpr)) if x.note}
+    explained = [e.metrics.macro_f1, e.calibration]
+    if e.attack_vs_rest.f1.value is None:
+        lines.append(f"No figure of attacks or alarms is given: {escape_md(e.attack_vs_rest.f1.note)}.")
+    else:
+        explained += [at.recall for at in e.recall_at_fpr]
+    notes = {each.note for each in explained if each.note}
     lines += [f"{escape_md(note)}." for note in sorted(notes)]
     return "## What it cannot say\n\n" + "\n".join(f"- {line}" for line in lines)

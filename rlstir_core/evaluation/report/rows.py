@@ -18,13 +18,36 @@ from rlstir_core.text import escape_md
 
 
 def ordered(inputs: ReportInputs) -> list[ModelEvaluation]:
-    """The rows of every table: realistic models, the other modes, baselines; the best first within each."""
+    """The rows of every table: realistic models, the other modes, baselines; the best first within each.
+
+    A model that is another one under the name of another mode has no row.
+    """
 
     def key(model: ModelEvaluation) -> tuple[bool, str, float, str]:
         value = model.metrics.macro_f1.value
         return (model.mode != "realistic", model.mode, -(value if value is not None else -1.0), model.name)
 
-    return sorted(inputs.models, key=key) + sorted(inputs.baselines, key=lambda m: key(m)[2:])
+    return sorted(distinct(inputs), key=key) + sorted(inputs.baselines, key=lambda m: key(m)[2:])
+
+
+def distinct(inputs: ReportInputs) -> list[ModelEvaluation]:
+    """The models but for those that are another one under the name of another mode."""
+    return [model for model in inputs.models if not model.same_as]
+
+
+def repeated(inputs: ReportInputs) -> str:
+    """A sentence on the modes whose models are those of another mode; empty where there is none."""
+    modes = sorted({(m.mode, m.same_as.removeprefix(f"{m.model}_")) for m in inputs.models if m.same_as})
+    return " ".join(
+        f"Mode {escape_md(mode)} has the same channels as {escape_md(of)}, so its models are those of {escape_md(of)}: "
+        "trained once, scored once, and without rows of their own."
+        for mode, of in modes
+    )
+
+
+def no_attack(inputs: ReportInputs) -> str:
+    """The sentence of a store in which attack cannot be told from the rest."""
+    return f"No figure of attacks or alarms is given: {escape_md(inputs.one_sided)}."
 
 
 def row_name(model: ModelEvaluation, inputs: ReportInputs) -> str:

@@ -32,7 +32,7 @@ def curves(
 ) -> Curves | None:
     """ROC and precision-recall points, average precision and reliability; `alarms` by the rate that was asked for.
 
-    None where test windows are all under attack or none is.
+    None where the phases, or the test windows, are all of attack or none is.
     """
     if not truth.is_attack_N.any() or truth.is_attack_N.all():
         return None

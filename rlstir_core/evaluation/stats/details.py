@@ -69,12 +69,12 @@ class BadEpisode(Record, frozen=True, kw_only=True):
     right: float  # share of its windows whose phase was named
     n_windows: int
     confused: tuple[Confused, ...]  # the most frequent first
-    alarm: str  # what became of the alarms, in words
+    alarm: str  # what became of the alarms, in words; empty where there can be none
     threshold: float | None
     duration_s: float
     spans: tuple[PhaseSpan, ...]
     middle_s: tuple[float, ...]  # of windows, or of stretches of equal length where there are many
-    attack: tuple[float, ...]  # their attack probability, of a stretch the highest
+    attack: tuple[float, ...]  # their attack probability, of a stretch the highest; none where it tells nothing
     called: tuple[str, ...]  # their most probable phase, of a stretch the most frequent
     step_s: float = 0.0  # from one to the next; further apart, what lies between was not scored
 

@@ -26,7 +26,6 @@ from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth
 from rlstir_core.learning.scores import ratio
 
 NO_PHASE = f"no phase stands in {MIN_PHASE_EPISODES} or more of these episodes"
-NO_ATTACK = "the registry names no attack phase"
 
 
 def headline(truth: Truth, scores: Scores, *, draws: int = DRAWS, seed: int = 0) -> Metrics:
@@ -109,8 +108,11 @@ def untested(truth: Truth, *, profiles: Sequence[str] = (), hosts: Sequence[str]
 
 def attack_vs_rest(truth: Truth, scores: Scores, *, draws: int = DRAWS, seed: int = 0) -> AttackVsRest:
     """F1 of attack against the rest (most probable phase) and AUROC of the summed attack probability."""
-    if not truth.attack_K.any():
-        return AttackVsRest(f1=refused(NO_ATTACK), auroc=refused(NO_ATTACK))
+    note = truth.one_sided
+    if not note and truth.is_attack_N.all() == truth.is_attack_N.any():
+        note = f"{'every' if truth.is_attack_N.any() else 'no'} test window is under attack"
+    if note:
+        return AttackVsRest(f1=refused(note), auroc=refused(note))
     return AttackVsRest(
         f1=estimate(counts.attack_f1_statistic(truth, scores), draws=draws, seed=seed),
         auroc=estimate(counts.auroc_statistic(truth, scores), draws=draws, seed=seed),

@@ -175,6 +175,7 @@ class ModelEvaluation(Record, frozen=True, kw_only=True):
     selected_on: str = "validation"
     schema_sha256: str = ""
     checkpoint_sha256: str = ""
+    same_as: str = ""  # the model with the same channels and weights, whose figures these are
     alarms: AlarmRate | None = None
     curves: Curves | None = None  # None where the registry names no attack phase, or one side has no window
 

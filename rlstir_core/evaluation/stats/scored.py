@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rlstir_core.arrays import Floats, Ints
+from rlstir_core.contract.registry import one_sided
 
 Bools = NDArray[np.bool_]
 Texts = NDArray[np.str_]
@@ -98,6 +99,11 @@ class Truth:
     def is_attack_N(self) -> Bools:
         """True where the label is an attack phase."""
         return self.attack_K[self.y_N]
+
+    @cached_property
+    def one_sided(self) -> str:
+        """Why no figure can tell attack from the rest; empty where the phases are of both kinds."""
+        return one_sided(self.phases, [name for name, attack in zip(self.phases, self.attack, strict=True) if attack])
 
     @cached_property
     def rounds(self) -> tuple[int, ...]:

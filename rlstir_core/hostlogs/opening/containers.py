@@ -26,6 +26,7 @@ from rlstir_core.hostlogs.opening.recognise import HEAD, UNKNOWN, Guess, recogni
 _CHUNK = 1 << 18
 _NS = 1_000_000_000
 _ZIP_END, _ZIP_END_BYTES = b"PK\x05\x06", 22
+_PADDING = b"\0\r\n "  # what copies leave behind a zip
 _ZIPS = 100  # one behind the other in one file
 _UTF8_FLAG = 0x800
 _DAMAGED = (
@@ -169,7 +170,7 @@ class _Walk:
             yield from self._one_zip(data, name, depth)
         if before:
             yield Found(name=name, fault=f"{before} bytes before the zip's first member were not read")
-        if end < len(whole.data):
+        if whole.data[end:].strip(_PADDING):
             yield Found(name=name, fault=f"{len(whole.data) - end} bytes behind the zip's end were not read")
 
     def _one_zip(self, data: bytes, name: str, depth: int) -> Iterator[Found]:

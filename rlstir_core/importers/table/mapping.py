@@ -67,11 +67,14 @@ class LabelRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     names: dict[str, str] = {}  # a value of the column -> the phase's name
     phases: tuple[str, ...] = ()  # their order; the values found, sorted, where it is empty
     benign: tuple[str, ...] = ()  # phases that are no attack
+    attack: bool = True  # false: no phase is an attack, so nothing is told of attacks or alarms
     onset: str = ""
 
     def __post_init__(self) -> None:
         if bool(self.column) == bool(self.constant):
             raise ConfigError(f"[labels] needs either a column or a constant; {_REMEDY}")
+        if not self.attack and (self.benign or self.onset):
+            raise ConfigError(f"[labels] attack = false leaves no attack for benign or onset to speak of; {_REMEDY}")
 
 
 class WindowRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -55,7 +55,7 @@ def registry_of(rules: Mapping, parts: list[TablePart], runs: list[Run], earlier
     made = Registry(
         name=rules.name,
         phases=phases if len(phases) > 1 else (*phases, _STAND_INS[phases[0] == _STAND_INS[0]]),
-        attack_phases=tuple(phase for phase in phases if phase not in rules.labels.benign),
+        attack_phases=tuple(phase for phase in phases if rules.labels.attack and phase not in rules.labels.benign),
         onset_phase=rules.labels.onset,
         profiles=tuple(sorted({run.profile for run in runs})),
         windowing=_windowing(rules, runs, steps, step_s),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from small_world import AT_HALF, ATTACK, QUIET, Schema, recording, world
 
+from rlstir_core.evaluation.detectors.detection import Threshold
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.detectors.worst import episode_losses, worst_episodes
 from rlstir_core.evaluation.report.inputs import ReportInputs
@@ -121,6 +123,22 @@ def test_ten_pictures_are_small_the_same_each_time_and_stand_in_the_report(
     text = episodes_section(msgspec.structs.replace(inputs, pictures=pictures))
     assert "degraded (netflow missing) " in text
     assert text.count("](plots/worst_") == 10 and "clean called infecting in 3" in text
+
+
+def test_where_no_phase_is_an_attack_an_episode_has_neither_its_line_nor_alarms(
+    sample_inputs: Callable[..., ReportInputs],
+) -> None:
+    truth, scores = world([story(LABELS, BAD)])
+    truth, none = replace(truth, attack=(False, False)), Threshold(fpr=0.01, values={}, n_negatives=0)
+    recordings = {"ep-0": recording("ep-0", LABELS)}
+    worst = worst_episodes(truth, scores, none, recordings, Schema(), lambda *_: ())  # type: ignore[arg-type]
+    assert (worst[0].attack, worst[0].alarm) == ((), "")
+    inputs = msgspec.structs.replace(
+        sample_inputs(), chosen=CloserLook(name="gbt_realistic", worst=worst), one_sided="no attack"
+    )
+    text = episodes_section(inputs)
+    assert "alarms" not in text and "attack" not in text.partition("|")[0]
+    assert list(draw_episodes(inputs)) == ["worst_01"]
 
 
 @pytest.mark.slow

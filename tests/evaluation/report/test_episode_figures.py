@@ -103,6 +103,6 @@ def test_phases_are_drawn_with_and_without_truth_and_threshold() -> None:
         threshold=0.8,
     )
     pictures = {draw_phases(whole), draw_phases(whole)}  # equal tracks, equal bytes
-    for less in ({"true": ()}, {"threshold": None}, {"true": (), "threshold": 0.1}):
+    for less in ({"true": ()}, {"threshold": None}, {"true": (), "threshold": 0.1}, {"attack": ()}):
         pictures.add(draw_phases(msgspec.structs.replace(whole, **less)))
-    assert len(pictures) == 4 and all(png.startswith(PNG) for png in pictures)
+    assert len(pictures) == 5 and all(png.startswith(PNG) for png in pictures)

@@ -237,8 +237,34 @@ def test_a_model_card_says_what_it_cannot_say(sample_evaluation: SampleEvaluatio
     assert "0.1 % needs 3,000" in card
 
 
+def test_a_model_card_of_a_store_without_an_attack_class_has_no_figure_of_attacks(
+    sample_evaluation: SampleEvaluation,
+) -> None:
+    none = Estimate(value=None, note="the registry names no attack phase")
+    evaluation = sample_evaluation("gbt", "realistic", 0.6)
+    pair = msgspec.structs.replace(evaluation.attack_vs_rest, f1=none, auroc=none)
+    card = render_model_card(msgspec.structs.replace(evaluation, attack_vs_rest=pair), {})
+    assert "attack against" not in card and "false positives" not in card and "time to detect" not in card
+    assert "No figure of attacks or alarms is given: the registry names no attack phase." in card
+
+
 def test_small_forms_read_well() -> None:
     assert figure(Estimate(value=0.6, lo=0.5, hi=0.7), 2) == "0.60 [0.50, 0.70]"
     assert figure(Estimate(value=0.6)) == "0.600" and figure(Estimate(value=None)) == "–"
     assert number(-0.0001, 2) == "0.00" and percent(0.001) == "0.1 %" and p_value(0.0004) == "< 0.001"
     assert listed(["a", "b", "c"]) == "a, b and c" and listed([]) == ""
+
+
+def test_a_mode_with_the_same_channels_has_a_sentence_and_no_rows(sample_inputs: SampleInputs) -> None:
+    inputs = sample_inputs()
+    twins = [
+        msgspec.structs.replace(m, name=f"{m.model}_oracle", mode="oracle", same_as=m.name)
+        for m in inputs.models
+        if m.mode == "realistic"
+    ]
+    own = [m for m in inputs.models if m.mode == "realistic"]
+    text = render_markdown(msgspec.structs.replace(inputs, models=(*own, *twins)))
+    assert "Mode oracle has the same channels as realistic, so its models are those of realistic" in text
+    assert "| gbt oracle" not in text.partition("## Files")[0]
+    assert "../../../artifacts/host/gbt_oracle.card.md" in text.partition("## Files")[2]
+    assert "2 model rows" in text

@@ -208,3 +208,17 @@ def test_the_lines_that_close_a_command_fit_and_end_with_the_next_step(
     assert ("HTML" in text or ".html" in text) == bool(recipes)
     if not recipes:
         assert "no report was made" in text
+
+
+def test_a_store_without_an_attack_class_has_no_figure_of_attacks_and_one_sentence_that_says_why(
+    sample_inputs: SampleInputs,
+) -> None:
+    inputs = replace(sample_inputs(), one_sided="the registry names no attack phase")
+    sentence = "No figure of attacks or alarms is given: the registry names no attack phase."
+    assert answer(inputs)[1] == sentence
+    told = render_markdown(inputs).partition("## How to read this")[0]
+    verdict, models = told.partition("## Verdict")[2].partition("## Models")[::2]
+    assert sentence in models and "attack" not in verdict
+    table = models.partition("## ")[0].splitlines()
+    assert table[2].count("|") == 6 and "ttack" not in table[2] and "detect" not in table[2]
+    assert "False alarms" not in told and "Early detection" not in told and "Recall at" not in told

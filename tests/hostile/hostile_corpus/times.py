@@ -34,6 +34,10 @@ def _clocks(wall: int, mono: int) -> dict[str, int]:
     return {"t_wall_ns": T0 + wall * SECOND, "t_mono_ns": mono * SECOND}
 
 
+def _fast(i: int) -> dict[str, int]:
+    return {"t_wall_ns": T0 + i * SECOND // 5, "t_mono_ns": i * SECOND // 5}
+
+
 def _at(row: int, **values: Any) -> Change:
     return lambda i: values if i == row else {}
 
@@ -43,17 +47,16 @@ def _a_day(good: Good) -> bytes:
 
 
 CASES = (
-    ok(_HOST, "control-an-episode-of-24-hours", _a_day),
+    degraded(_HOST, "an-episode-of-24-hours-and-rows-of-12-seconds", "channel.coverage", _a_day),
     _ok("a-monotonic-clock-that-is-uptime", lambda i: {"t_mono_ns": 10**16 + i * SECOND}, "netflow"),
     _ok("rows-out-of-order", lambda i: _clocks((i * 7) % 12, (i * 7) % 12)),
     _ok("rows-backward", lambda i: _clocks(11 - i, 11 - i)),
-    _ok("rows-of-one-time", lambda _: _clocks(3, 3)),
     _ok("rows-that-repeat", lambda i: _clocks(i // 2, i // 2)),
-    _ok("rows-half-a-minute-outside", lambda i: _clocks(i - 30, i)),
+    _ok("some-rows-outside", lambda i: _clocks(i - 4, i)),
     _ok("rows-with-a-gap", lambda i: _clocks(i + 50 * (i > 5), i + 50 * (i > 5))),
-    _ok("one-row", lambda i: {}, n=1),
     _ok("flows-whose-clock-steps", lambda i: _clocks(i, i * 3), "netflow"),
-    _ok("a-clock-that-slews", lambda i: {"t_mono_ns": i * (SECOND + 400_000_000)}),
+    _ok("a-clock-that-slews", lambda i: {"t_mono_ns": i * (SECOND + 20_000_000)}),
+    _ok("flows-of-two-times", lambda i: _clocks(i % 2, i % 2), "netflow"),
     _span("an-episode-in-seconds", "unit", T0 // 10**9, (T0 + DURATION) // 10**9),
     _span("an-episode-in-milliseconds", "unit", T0 // 10**6, (T0 + DURATION) // 10**6),
     _span("an-episode-in-microseconds", "unit", T0 // 1000, (T0 + DURATION) // 1000),
@@ -68,6 +71,13 @@ CASES = (
     _span("an-episode-of-25-hours", "span", T0, T0 + 25 * _HOUR),
     _span("an-episode-of-24-hours-and-a-nanosecond", "span", T0, T0 + 24 * _HOUR + 1),
     _span("an-episode-of-thirty-years", "span", T0, T0 + 30 * 365 * 24 * _HOUR),
+    _rows("rows-of-one-time", "time.still", lambda _: _clocks(3, 3)),
+    _rows("flows-of-one-time", "time.still", lambda _: _clocks(3, 3), "netflow"),
+    _rows("a-wall-clock-that-stands", "time.still", lambda i: {"t_wall_ns": T0, "t_mono_ns": i * SECOND // 10}),
+    _rows("times-that-move-every-sixth-row", "time.still", lambda i: _clocks(i // 6 * 6, i // 6 * 6)),
+    _rows("a-clock-at-another-rate", "time.drift", lambda i: {"t_mono_ns": i * (SECOND + 400_000_000)}),
+    _rows("a-monotonic-clock-that-stands-for-fast-rows", "time.drift", lambda i: _fast(i) | {"t_mono_ns": 5}, n=60),
+    _rows("rows-half-a-minute-outside", "channel.coverage", lambda i: _clocks(i - 30, i)),
     _rows("a-row-two-hours-later", "time.outside", _at(3, t_wall_ns=T0 + 2 * _HOUR, t_mono_ns=2 * _HOUR)),
     _rows("a-row-in-1970", "time.outside", _at(0, t_wall_ns=0)),
     _rows("a-row-at-the-end-of-int64", "time.outside", _at(11, t_wall_ns=_MAX, t_mono_ns=0)),

@@ -18,7 +18,7 @@ from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.opening.containers import Bounds, files
 from rlstir_core.hostlogs.opening.recognise import recognise
 
-REAL = Path(__file__).parents[3] / "shared" / "real"
+REAL = Path(__file__).parents[4] / "shared" / "real"
 AUDIT = b"type=SYSCALL msg=audit(1521758453.536:1428931): arch=c000003e syscall=2 success=yes\n"
 
 
@@ -193,6 +193,8 @@ def test_a_zstd_frame_without_data_that_is_cut_short_is_named(tmp_path: Path) ->
 
 
 def test_zeros_behind_gzip_and_xz_are_padding_not_a_loss(tmp_path: Path) -> None:
+    (tmp_path / "zip").write_bytes(zipped(a=AUDIT) + b"\r\n")
+    assert [each.fault for each in files(tmp_path / "zip")] == [""]
     for how in ("gz", "xz"):
         (tmp_path / how).write_bytes(JOINED[how](AUDIT) + bytes(512) + JOINED[how](AUDIT) + bytes(4))
         (found,) = files(tmp_path / how)

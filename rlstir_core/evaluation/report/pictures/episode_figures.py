@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rlstir_core.contract.registry import one_sided
 from rlstir_core.drawing import FAINT, GRID, INK, canvas, png
 from rlstir_core.episodes.schema import Episode
 from rlstir_core.episodes.validation.rows import read_rows
@@ -111,7 +112,7 @@ def _track(layout: Layout, host: str, known: Episode, schema: FeatureSchema) -> 
         true=_stretches(known),
         predicted=tuple(Stretch(phase=run.phase, start_s=run.start_s, end_s=run.end_s) for run in said.runs),
         seconds=tuple(said.seconds_N.tolist()),
-        attack=tuple(said.attack_N.tolist()),
+        attack=() if one_sided(schema.phases, schema.attack_phases) else tuple(said.attack_N.tolist()),
         threshold=said.threshold,
     )
 

@@ -43,12 +43,13 @@ def episode_strip(episode: BadEpisode, phases: tuple[str, ...]) -> bytes:
     step_s = episode.step_s or nearest_s  # an evaluation of an earlier form has no step
     for middle, called in zip(episode.middle_s, episode.called, strict=True):
         strip.axvspan(middle - step_s / 2, middle + step_s / 2, color=colour[called], linewidth=0)
-    at_s, attack = _broken(episode, step_s)
-    axes.plot(at_s, attack, color=_LINE, linewidth=1.3, marker="o", markersize=1.8, zorder=3)
+    if episode.attack:
+        at_s, attack = _broken(episode, step_s)
+        axes.plot(at_s, attack, color=_LINE, linewidth=1.3, marker="o", markersize=1.8, zorder=3)
     if episode.threshold is not None and episode.threshold <= 1:
         axes.axhline(episode.threshold, color=_THRESHOLD, linewidth=0.9, linestyle=(0, (4, 3)), zorder=2)
     axes.set_ylim(-0.04, 1.06)
-    axes.set_yticks([0, 1], ["0", "1"])
+    axes.set_yticks([0, 1], ["0", "1"]) if episode.attack else axes.set_yticks([])
     axes.set_xticks([])
     strip.set_yticks([])
     for each in (axes, strip):

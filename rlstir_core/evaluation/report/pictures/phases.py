@@ -36,7 +36,7 @@ class PhaseTrack(msgspec.Struct, frozen=True, kw_only=True):
     true: tuple[Stretch, ...]
     predicted: tuple[Stretch, ...]
     seconds: tuple[float, ...]  # at which each window ends
-    attack: tuple[float, ...]  # its probability, by window
+    attack: tuple[float, ...]  # its probability, by window; none where no phase, or every, is an attack
     threshold: float | None = None
 
 
@@ -82,7 +82,10 @@ def _strip(axes: Any, name: str, stretches: Sequence[Stretch], track: PhaseTrack
 def _attack(axes: Any, track: PhaseTrack) -> None:
     """P(attack) of each window at its end, and the line above which it is an alarm."""
     marker = "o" if len(track.seconds) < 60 else ""
-    axes.plot(track.seconds, track.attack, color=_LINE, linewidth=1.2, marker=marker, markersize=2.2, zorder=3)
+    if track.attack:
+        axes.plot(track.seconds, track.attack, color=_LINE, linewidth=1.2, marker=marker, markersize=2.2, zorder=3)
+    else:
+        axes.text(track.duration_s / 2, 0.5, "no attack to tell from the rest", fontsize=6.5, color=FAINT, ha="center")
     if track.threshold is not None:
         axes.axhline(track.threshold, color=_THRESHOLD, linewidth=0.9, linestyle=(0, (4, 3)), zorder=2)
         words = f"alarm from {track.threshold:.3f}"

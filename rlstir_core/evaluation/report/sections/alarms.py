@@ -51,7 +51,7 @@ def alarms_section(inputs: ReportInputs) -> str:
 def benign_section(inputs: ReportInputs) -> str:
     """Which benign work the chosen model raises alarms on."""
     chosen = inputs.chosen
-    if chosen is None:
+    if chosen is None or inputs.one_sided:
         return ""
     benign = chosen.benign
     head = "## Benign work that is flagged\n\n"
@@ -96,7 +96,7 @@ def benign_section(inputs: ReportInputs) -> str:
 def techniques_section(inputs: ReportInputs) -> str:
     """Which techniques the chosen model's alarms fall into."""
     chosen = inputs.chosen
-    if chosen is None:
+    if chosen is None or inputs.one_sided:
         return ""
     found = chosen.techniques
     head = "## Recall by technique\n\n"

@@ -117,6 +117,8 @@ def early_section(inputs: ReportInputs) -> str:
         return ""
     first = models[0].early_detection
     whole = "onset" not in first.unit
+    if inputs.one_sided and not whole:
+        return ""
     parts = ["## Early detection", "", *picture(inputs, "early", "How the score grows with what was seen")]
     shown: list[tuple[str, str]] = (
         [("macro_f1", "Macro F1 from the first part of a run alone")]

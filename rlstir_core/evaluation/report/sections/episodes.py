@@ -29,7 +29,7 @@ def episodes_section(inputs: ReportInputs) -> str:
             f"{place}",
             coded(each.episode_id),
             escape_md(each.host),
-            escape_md(each.profile) + (", benign" if each.benign else ""),
+            escape_md(each.profile) + (", benign" if each.benign and not inputs.one_sided else ""),
             escape_md(each.sample),
             _verdict(each),
             number(each.log_loss, 2),
@@ -42,20 +42,28 @@ def episodes_section(inputs: ReportInputs) -> str:
         f"## Worst episodes\n\nThe {plural(len(rows), 'test episode')} on which {row_name(model, inputs)} has the "
         "highest mean log loss: the negative logarithm of the probability that it gave the true phase, averaged over "
         "the episode's windows. In each picture the colours are the true phases, the strip below them those that the "
-        f"model named, the line is the attack probability and the dashes are the threshold for {percent(ALARM_FPR)} "
-        "false positives, at which alarms are counted."
+        "model named"
+    )
+    text += (
+        "."
+        if inputs.one_sided
+        else f", the line is the attack probability and the dashes are the threshold for {percent(ALARM_FPR)} false "
+        "positives, at which alarms are counted."
     )
     if any(each.n_windows > len(each.middle_s) for each in chosen.worst):
         text += (
             " An episode of many windows is shown in stretches of equal length: the strip has the phase that most "
-            "windows of a stretch were called, the line the highest attack probability in it."
+            "windows of a stretch were called"
         )
+        text += "." if inputs.one_sided else ", the line the highest attack probability in it."
     parts = [text, table(head, rows, "rlllllrr")]
     for place, each in enumerate(chosen.worst, 1):
         # nothing but safe ids may stand in a command
         command = f". `{show_command(each)}`" if is_safe(each.own_id) and is_safe(each.host) else ""
-        parts.append(f"Episode {place}: {_wrong(each)}; alarms: {escape_md(each.alarm)}{command}")
-        parts += picture(inputs, f"worst_{place:02}", f"Episode {place}: phases, attack probability, threshold")[:1]
+        alarms = f"; alarms: {escape_md(each.alarm)}" if each.alarm else ""
+        parts.append(f"Episode {place}: {_wrong(each)}{alarms}{command}")
+        drawn = "phases" if inputs.one_sided else "phases, attack probability, threshold"
+        parts += picture(inputs, f"worst_{place:02}", f"Episode {place}: {drawn}")[:1]
     parts.append(
         "The commands draw telemetry, logs and processes of an episode; run them in the folder of this report."
     )

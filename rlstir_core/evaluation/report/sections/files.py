@@ -20,7 +20,7 @@ def files_section(inputs: ReportInputs) -> str:
     """A row of links for each model, then the split's and the verdicts' files."""
     baselines = {baseline.name for baseline in inputs.baselines}
     rows = []
-    for model in ordered(inputs):
+    for model in (*ordered(inputs), *(each for each in inputs.models if each.same_as)):
         is_baseline = model.name in baselines
         card = f"{_DATA}/artifacts/{inputs.recipe}/{model.name}.card.md"
         predictions = f"predictions/{model.model}_{model.mode}.parquet"

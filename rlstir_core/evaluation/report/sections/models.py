@@ -9,13 +9,15 @@ from collections.abc import Callable, Sequence
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import MISSING, figure, number, p_value, percent, plural, signed, table
-from rlstir_core.evaluation.report.rows import column_notes, ordered, row_name, time_to_detect
+from rlstir_core.evaluation.report.rows import column_notes, no_attack, ordered, repeated, row_name, time_to_detect
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
 from rlstir_core.text import escape_md
 
 _TIME = "mean time to detect, s"
+_RECALL = f"recall at {percent(ALARM_FPR)} FP"
+_OF_ATTACK = ("attack F1", "attack AUROC", _RECALL, _TIME)
 
 
 def models_section(inputs: ReportInputs) -> str:
@@ -26,10 +28,12 @@ def models_section(inputs: ReportInputs) -> str:
         "accuracy": lambda m: m.metrics.accuracy,
         "attack F1": lambda m: m.attack_vs_rest.f1,
         "attack AUROC": lambda m: m.attack_vs_rest.auroc,
-        f"recall at {percent(ALARM_FPR)} FP": _recall,
+        _RECALL: _recall,
         "calibration error": lambda m: m.calibration,
         _TIME: lambda m: m.time_to_detect.mean_s,
     }
+    if inputs.one_sided:
+        columns = {title: of for title, of in columns.items() if title not in _OF_ATTACK}
     rows = [[row_name(model, inputs), *(_cell(model, title, of(model)) for title, of in columns.items())]
             for model in models]  # fmt: skip
     if inputs.chance is not None:
@@ -42,6 +46,8 @@ def models_section(inputs: ReportInputs) -> str:
         words = f"none of {n} says that no alarm came in any of the {n} attacked episodes"
         explained += f"\n- {_TIME}: {words}; such a model has no time"
     parts += ["", explained.strip()] if explained else []
+    parts += ["", no_attack(inputs)] if inputs.one_sided else []
+    parts += ["", same] if (same := repeated(inputs)) else []
     parts += ["", *_thresholds(inputs, models)]
     return "\n".join(parts).rstrip()
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import figure, listed, number, percent, plural
-from rlstir_core.evaluation.report.rows import causes, coded, picture
+from rlstir_core.evaluation.report.rows import causes, coded, no_attack, picture
 from rlstir_core.evaluation.report.sections.verdict import (
     against_baselines,
     chosen_model,
@@ -55,7 +55,8 @@ def answer(inputs: ReportInputs) -> list[str]:
     if chosen is None:
         said.append("**No realistic model could be scored**: no phase stands in enough test episodes.")
     else:
-        said += [_score(inputs, *chosen), "" if refused else _alarms(chosen[0])]
+        found = no_attack(inputs) if inputs.one_sided else _alarms(chosen[0])
+        said += [_score(inputs, *chosen), "" if refused else found]
     said.append(_limits(inputs, chosen[0] if chosen else None))
     return [text for text in said if text]
 

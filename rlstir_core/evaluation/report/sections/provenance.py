@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rlstir_core.evaluation.report.inputs import DataQuality, HostQuality, ReportInputs, SplitSide
+from rlstir_core.evaluation.report.inputs import DataQuality, HostQuality, LogQuality, ReportInputs, SplitSide
 from rlstir_core.evaluation.report.markdown import MISSING, number, percent, plural, table
-from rlstir_core.evaluation.report.rows import causes
+from rlstir_core.evaluation.report.rows import causes, distinct
 from rlstir_core.evaluation.stats.counts import MIN_PHASE_EPISODES
 from rlstir_core.evaluation.stats.intervals import MIN_BOOTSTRAP, MIN_EPISODES, MIN_HOSTS
 from rlstir_core.evaluation.stats.rules import ALARM_FPR, VOID_MARGIN
@@ -72,7 +72,7 @@ def setup_section(inputs: ReportInputs) -> str:
         f"train {plural(split.train.episodes, 'episode')} in {plural(split.folds, 'fold')} (each in turn is the "
         f"validation side), test {split.test.episodes:,} ({plural(split.test.windows, 'window')})"
         + (f", in {split.rounds} rounds: each tests what its models never saw" if split.rounds > 1 else ""),
-        f"{plural(len(inputs.models), 'model row')}, {plural(len(inputs.baselines), 'baseline')}",
+        f"{plural(len(distinct(inputs)), 'model row')}, {plural(len(inputs.baselines), 'baseline')}",
         *(f"{escape_md(name)}: {escape_md(value)}" for name, value in inputs.facts.items()),
     ]
     return "## Setup\n\n" + "\n".join(f"- {line}" for line in lines)
@@ -139,8 +139,16 @@ def quality_section(inputs: ReportInputs) -> str:
             "",
             table(["host", "source", "read", "dropped"], rows, "llrr"),
         ]
+    if quality.logs:
+        head = ["log channel", "rows", "not parsed", "no time", "no field", "cut", "year: assumed", "zone: assumed"]
+        parts += ["", "Log rows of both sides:", "", table(head, [_log_row(row) for row in quality.logs], "lrrrrrrr")]
     parts += _bullets(escape_md(note) for note in quality.notes)
     return "\n".join(parts)
+
+
+def _log_row(row: LogQuality) -> list[str]:
+    counts = (row.rows, row.unparsed, row.untimed, row.bare, row.cut, row.year_assumed, row.zone_assumed)
+    return [escape_md(row.channel), *(f"{n:,}" for n in counts)]
 
 
 def _rejected(quality: DataQuality) -> list[str]:

@@ -82,7 +82,7 @@ def verdict_paragraphs(inputs: ReportInputs) -> list[str]:
     else:
         model, side = chosen
         paragraphs.append(" ".join([*_best(inputs, model, side), *_against(inputs, model)]))
-        paragraphs.append(" ".join([*_alarms(model), *_gap(inputs, model)]))
+        paragraphs.append(" ".join([*([] if inputs.one_sided else _alarms(model)), *_gap(inputs, model)]))
         paragraphs += [_reach(inputs, model), _degraded(inputs, model)]
     paragraphs.append(_leaks(inputs))
     if inputs.synthetic:
