@@ -6,7 +6,6 @@ What does not belong here: how a log is parsed and what a row's columns mean (`t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -26,8 +25,9 @@ from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validat
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.hostlogs.attack.truth import MAX_BYTES, LogTruth, read_truth
 from rlstir_core.hostlogs.parsers import spec_of_member
-from rlstir_core.hostlogs.schema import LogContext, LogRow
+from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
+from rlstir_core.hostlogs.tally import FAULTS, RowTally
 from rlstir_core.hostlogs.times.reading import LogReading, reading_in
 from rlstir_core.progress import Progress, told_to
 from rlstir_core.remedies import how_to_make
@@ -35,15 +35,11 @@ from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish
 from rlstir_core.results.lock import holding
 from rlstir_core.results.versions import version
-from rlstir_core.text import storable
 
 ROWS_AT_MOST = 1_000_000  # of one episode
 _TOP = 10
-_PLACES = 3  # of an episode's rows that could not be parsed
 _COUNTS = "_counts.json"
 _META = b"rlstir"
-ASSUMED = ("year", "zone", "order")  # of day and month: what of a time a rule had to choose
-_FAULTS = ("unparsed", "untimed", "bare", "cut", *(f"{what}_assumed" for what in ASSUMED))
 
 
 class LogCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +142,7 @@ def _write(store: Path, path: Path, row: ValidationRow) -> None:
     counts = LogCounts(
         rows=dict(sorted(Counter(table["channel"].to_pylist()).items())),
         **{name: dict(sorted((+found).items())) for name, found in tally.faults.items()},
-        unparsed_at=tuple(tally.first),
+        unparsed_at=tuple(tally.unparsed_at),
         techniques=dict(sorted((each["values"], each["counts"]) for each in labels.to_pylist())),
         duplicates=sum(table["duplicate"].to_pylist()),
         mismatches=sum(table["clock_mismatch"].to_pylist()),
@@ -161,10 +157,10 @@ def _write(store: Path, path: Path, row: ValidationRow) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, _Tally]:
+def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, RowTally]:
     """Streams the tarball's logs through their parsers."""
     builder = TableBuilder(row.host, row.episode_id, ROWS_AT_MOST)
-    tally = _Tally()
+    tally = RowTally()
     reading = LogReading()
     truth: dict[str, bytes] = {}
     try:
@@ -187,47 +183,6 @@ def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, _Ta
         )
     known = read_truth(truth.get(TECHNIQUES), truth.get(TAMPER_SPANS))
     return builder, known, tally
-
-
-class _Tally:
-    """Counts what is wrong with rows as they pass by, and remembers where the first unparsed ones stood."""
-
-    def __init__(self) -> None:
-        self.faults: dict[str, Counter[str]] = {name: Counter() for name in _FAULTS}  # by channel
-        self.first: list[str] = []
-
-    def counted(self, member: str, rows: Iterator[LogRow]) -> Iterator[LogRow]:
-        faults = self.faults
-        for row in rows:
-            if not row.parsed:
-                faults["unparsed"][row.channel] += 1
-                if len(self.first) < _PLACES:
-                    self.first.append(_place(member, row))
-            else:
-                faults["untimed"][row.channel] += not row.timed
-                faults["bare"][row.channel] += row.bare
-                faults["cut"][row.channel] += row.cut
-            if row.assumed:
-                for what in row.assumed.split():
-                    faults[f"{what}_assumed"][row.channel] += 1
-            yield row
-
-
-def _place(member: str, row: LogRow) -> str:
-    """Where a row stood that could not be parsed, and why it could not."""
-    try:
-        said = msgspec.json.decode(row.fields_json, type=_Why)
-    except msgspec.MsgspecError:
-        said = _Why()
-    where = member if said.line is None else f"{member} line {said.line}"
-    return storable(f"{where}: {said.why}" if said.why else where)
-
-
-class _Why(msgspec.Struct, frozen=True, kw_only=True):
-    """What a row that could not be parsed says of itself."""
-
-    line: int | None = None
-    why: str = ""
 
 
 def _all_counts(folder: Path, wanted: Ledger, todo: Changes) -> dict[str, LogCounts]:
@@ -253,7 +208,7 @@ def _kept_counts(folder: Path) -> dict[str, LogCounts]:
 
 
 def _summary(folder: Path, counts: dict[str, LogCounts], todo: Changes) -> LogSummary:
-    sums: dict[str, Counter[str]] = {name: Counter() for name in ("rows", *_FAULTS)}
+    sums: dict[str, Counter[str]] = {name: Counter() for name in ("rows", *FAULTS)}
     seen: Counter[str] = Counter()
     for each in counts.values():
         for name, total in sums.items():

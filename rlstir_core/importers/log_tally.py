@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rlstir_core.episodes.reading.meta import EARLIEST_NS, LATEST_NS
 from rlstir_core.hostlogs.schema import LogRow
+from rlstir_core.hostlogs.tally import FAULTS, RowTally
 
 _BARE_SHARE = 0.5  # of the parsed rows of a format; fields that a shipper moved leave nearly all rows empty
 _UNPARSED_SHARE = 0.01
@@ -30,6 +31,7 @@ class FormatTally:
     cut: int = 0  # the exporter left out what was too long
     year_assumed: int = 0
     zone_assumed: int = 0
+    order_assumed: int = 0  # of day and month
     order_assumed_files: int = 0  # day and month could be either
     mismatches: int = 0  # EVTX records whose header and event name other times or ids
     hosts: dict[str, int] = field(default_factory=dict)
@@ -40,11 +42,13 @@ class FormatTally:
     def parsed(self) -> int:
         return self.rows - self.unparsed
 
-    def add(self, seen: RowTally) -> None:
+    def add(self, seen: LogTally) -> None:
         """Another file's counts."""
         self.files += 1
-        for name in ("rows", "unparsed", "untimed", "bare", "cut", "year_assumed", "zone_assumed", "mismatches"):
-            setattr(self, name, getattr(self, name) + getattr(seen, name))
+        self.rows += seen.rows
+        self.mismatches += seen.mismatches
+        for name in FAULTS:
+            setattr(self, name, getattr(self, name) + seen.n(name))
         for host, n in seen.hosts.items():
             self.hosts[host] = self.hosts.get(host, 0) + n
         if len(seen.ts_ns):
@@ -113,7 +117,7 @@ class LogImport:
     left_out: list[str] = field(default_factory=list)  # of `not_logs`, files that were named one by one
     zones_learnt: dict[str, str] = field(default_factory=dict)  # file -> offset, from the same events in UTC
 
-    def add(self, kind: str, seen: RowTally, order_assumed: bool) -> None:
+    def add(self, kind: str, seen: LogTally, order_assumed: bool) -> None:
         """Another log's rows."""
         self.n_files += 1
         self.n_rows += seen.rows
@@ -121,7 +125,7 @@ class LogImport:
         self.formats.setdefault(kind, FormatTally()).add(seen)
         self.formats[kind].order_assumed_files += order_assumed
         _add(self.rows, kind, seen.rows)
-        _add(self.unparsed, kind, seen.unparsed)
+        _add(self.unparsed, kind, seen.n("unparsed"))
         for host, n in seen.hosts.items():
             _add(self.hosts, host, n)
 
@@ -140,38 +144,29 @@ class LogImport:
         return sum(tally.n_lost for tally in self.formats.values()) + len(self.faults) + len(self.left_out)
 
 
-class RowTally:
+class LogTally(RowTally):
     """What is remembered of one log's rows that pass by, since a log may hold millions."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ts_ns = array("q")  # of rows with a time of their own, cut to the years that an episode may have
         self.hosts: Counter[str] = Counter()
-        self.rows = self.unparsed = self.untimed = self.bare = self.cut = self.mismatches = 0
-        self.year_assumed = self.zone_assumed = 0
+        self.rows = self.mismatches = 0
         self.first_ns: int | None = None  # of all rows, as they stand
         self.last_ns: int | None = None
 
     def all(self, rows: Iterable[LogRow]) -> None:
+        """Counts every row."""
         first, last = 2**63, -(2**63)
-        for row in rows:
+        for row in self.counted("", rows):
             ts_ns = row.ts_ns
             first, last = min(first, ts_ns), max(last, ts_ns)
             self.rows += 1
             self.mismatches += row.clock_mismatch
             if row.host:
                 self.hosts[row.host] += 1
-            if not row.parsed:
-                self.unparsed += 1
-                continue
             if row.timed:
                 self.ts_ns.append(min(max(ts_ns, EARLIEST_NS - 1), LATEST_NS))
-            else:
-                self.untimed += 1
-            self.cut += row.cut
-            if row.assumed:
-                self.year_assumed += "year" in row.assumed
-                self.zone_assumed += "zone" in row.assumed
-            self.bare += row.bare
         if self.rows:
             self.first_ns, self.last_ns = first, last
 

@@ -35,7 +35,7 @@ from rlstir_core.hostlogs.times.evidence import evidence_of
 from rlstir_core.hostlogs.times.reading import LogReading
 from rlstir_core.ids import host_id, slug
 from rlstir_core.importers.corpus import corpus_of
-from rlstir_core.importers.log_tally import LogImport, RowTally
+from rlstir_core.importers.log_tally import LogImport, LogTally
 from rlstir_core.progress import Progress
 
 PROFILE = "imported-logs"
@@ -171,7 +171,7 @@ class _Importer:
     def _import(self, found: Found, kind: str, corpus: str, learnt: LogReading) -> None:
         made, spec = self.made, spec_of(kind)
         evidence = evidence_of(found.modified_ns)
-        seen = RowTally()
+        seen = LogTally()
         near = learnt.first_ns if learnt.first_ns is not None else evidence.modified_ns
         seen.all(spec.read([found.data], LogContext(name=found.name, near_ns=near, reading=learnt)))
         start, end = _window(np.array(seen.ts_ns, np.int64), evidence.modified_ns)
