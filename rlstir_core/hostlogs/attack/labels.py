@@ -53,7 +53,7 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def name_above(self, file: str, root: str = "") -> str | None:
         """The name under which the table has a file, or the innermost archive or folder that holds it.
 
-        `root` is the folder that `file` lies in: a name of the table that begins with it is this very path or another's.
+        `root` is the folder that `file` lies in: a name of the table that begins with it is that path and no other.
         """
         base = root.replace("\\", "/").rstrip("/") + "/"
         while file:
@@ -87,8 +87,8 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 def read_labels(path: Path) -> LabelTable:
     """The table in a CSV with the columns `file` and `technique` (and `tactic`); several values stand between `|`.
 
-    Columns may stand between commas, semicolons or tabs. StoreError where the file cannot be read, ConfigError where the
-    columns are missing.
+    Columns may stand between commas, semicolons or tabs. StoreError where the file cannot be read, ConfigError where
+    the columns are missing.
     """
     try:
         if path.stat().st_size > _MAX_BYTES:

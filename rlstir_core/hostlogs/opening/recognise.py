@@ -36,6 +36,20 @@ class Guess(msgspec.Struct, frozen=True):
 
 
 UNKNOWN = Guess()
+_UNPACK = "which is not opened here; unpack it, or pack it with gzip, xz or zstd"
+_FOREIGN: dict[bytes, str] = {
+    b"7z\xbc\xaf\x27\x1c": f"a 7z archive, {_UNPACK}",
+    b"Rar!\x1a\x07": f"a rar archive, {_UNPACK}",
+    b"\x04\x22\x4d\x18": f"packed with lz4, {_UNPACK}",
+    b"\x1f\x9d": f"packed with compress, {_UNPACK}",
+    b"\x5d\x00\x00": f"packed with lzma, {_UNPACK}",
+    b"LPKSHHRH": "a journal in systemd's own form; write it out with journalctl --file NAME -o export",
+}
+
+
+def foreign(head: bytes) -> str:
+    """What a file with these first bytes is, where it may well hold logs that are not read; else empty."""
+    return next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), "")
 
 
 def recognise(head: bytes) -> Guess:

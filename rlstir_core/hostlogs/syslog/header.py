@@ -15,7 +15,7 @@ from rlstir_core.hostlogs.times.zone_words import OFFSET, WORDS, shift_s
 
 _PRIORITY = r"(?:<([0-9]{1,3})>)?"
 _MONTH = "(" + "|".join(MONTHS) + ")"
-_CLOCK = r"([0-2][0-9]:[0-5][0-9]:[0-6][0-9])"
+_CLOCK = r"((?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60))"
 _WEEKDAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _HOST = r"([A-Za-z0-9_][\w.@/+-]{0,254})"
 _TAG = r"([A-Za-z_/][^\s\[:]*)(?:\[([0-9]{1,9})\])?:(?: |$)"

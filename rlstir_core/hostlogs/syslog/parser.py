@@ -19,6 +19,7 @@ from rlstir_core.hostlogs.spec import ParserSpec
 from rlstir_core.hostlogs.syslog.audit_lines import AuditLines, Placed, record_in
 from rlstir_core.hostlogs.syslog.header import COMMON, COMMON_ISO, NEW, NEW_BARE, HeaderTime, is_firm, stamp_of
 from rlstir_core.hostlogs.syslog.messages import message_parts
+from rlstir_core.hostlogs.syslog.octets import uncounted
 from rlstir_core.hostlogs.syslog.origin import FACILITIES, SEVERITIES, Origin, Origins, host_of, solaris_id, tells
 from rlstir_core.hostlogs.syslog.survey import survey
 from rlstir_core.hostlogs.times.years import YearGuess, in_year, iso_ns
@@ -40,6 +41,7 @@ _DATA = re.compile(r'\[([^\s=\]"]++)((?: [^\s=\]"]++="(?:[^"\\]|\\.)*+")*+)\]')
 _PARAMETER = re.compile(r' ([^\s=\]"]++)="((?:[^"\\]|\\.)*+)"')
 _ESCAPE = re.compile(r'\\(["\\\]])')
 _BARE_NEW = re.compile(r" (\S+) (\S+) (-|[0-9]{1,9}) (\S{1,32}) (?=-(?: |$)|\[[^\s=\]\"]+[ \]])")
+_ESCAPED_END = re.compile(r"(?:#0[0-3][0-7])+$")  # a line end or NUL of the sender, as rsyslog writes it
 _UPTIME = re.compile(r"\[ *([0-9]+\.[0-9]+)\] ?")
 _REPEATED = re.compile(r"message repeated ([0-9]{1,9}) times?: \[ ?(.*?)\]?$", re.DOTALL)
 _LAST_REPEATED = re.compile(r"(?:-+ )?(?:last|above) message repeat(?:ed|s) ([0-9]{1,9}) times?")
@@ -47,7 +49,7 @@ _LAST_REPEATED = re.compile(r"(?:-+ )?(?:last|above) message repeat(?:ed|s) ([0-
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
     """One row per message, in the order of the file."""
-    return (row for row, _ in placed(chunks, context))
+    return (row for row, _ in placed(uncounted(chunks), context))
 
 
 def placed(chunks: Iterable[bytes], context: LogContext) -> Iterator[Placed]:
@@ -258,6 +260,8 @@ class _Reader:
             fields["pid"] = pid
         if message[:1] == "[":
             message = _taken_in(name, message, fields)
+        if message[-4:-2] == "#0" and (ends := _ESCAPED_END.search(message)):
+            fields["raw"], message = message, message[: ends.start()]
         inner = _repeated(message, fields) if "repeat" in message[:30] else message
         if audits:
             self.audit = record_in(lower, message)
@@ -267,7 +271,7 @@ class _Reader:
         kept = message
         if len(kept) > MESSAGE_CHARS or not kept.isprintable():
             kept = one_line(kept)
-            fields["raw"] = message
+            fields.setdefault("raw", message)
         return LogRow(
             ts_ns=self._ts_ns,
             channel=CHANNEL,

@@ -84,6 +84,10 @@ def test_times_in_every_spelling_are_read_and_say_whether_their_zone_is_assumed(
         ("May  1 10:00:01 fe80::1", "fe80::1", None, None),
         ("May  1 10:00:01 Web1.Lab.example.", "web1", None, None),
         ("2024-05-01 10:00:01 -", "here", None, None),
+        ("May  1 10:00:01 ---", "here", None, None),
+        ("May  1 10:00:01 bigip1 notice", "bigip1", None, "notice"),
+        ("May  1 10:00:01 s_net@web1", "web1", None, None),
+        ("May  1 10:00:01 web1.lab/relay", "web1", None, None),
     ],
 )
 def test_a_host_is_a_hosts_name_and_levels_and_facilities_go_where_they_belong(
@@ -142,6 +146,25 @@ def test_a_nul_behind_every_message_hides_nothing() -> None:
     assert [(row.parsed, row.host) for row in torn] == [(True, "web1"), (False, "here")]
 
 
+@pytest.mark.parametrize("end", ["#000", "#012", "#015#012"])
+def test_a_line_end_that_rsyslog_wrote_out_hides_nothing(end: str) -> None:
+    row, said = one(f"May  1 10:00:01 web1 sshd[7]: {SSH}{end}")
+    assert (row.user, row.message, said["raw"]) == ("root", SSH, SSH + end)
+
+
+@pytest.mark.parametrize("size", [1, 7, 10**6])
+def test_messages_that_are_counted_and_not_ended_are_rows_of_their_own(size: int) -> None:
+    head = "<38>1 2024-05-01T10:00:01Z web1 sshd"
+    said = [f"{head} 1 - - {SSH}", f"{head} 2 - - ü first\n\nlast", f"<38>May  1 10:00:02 web1 sshd[3]: {SSH}"]
+    counted = [f"{len(each.encode())} {each}".encode() for each in said]
+    wanted = [(1, SSH), (2, "ü first  last"), (3, SSH)]
+    for log in (b"".join(counted), b"\n".join(counted), b"3 <38>1 -\n" + b"".join(counted)):
+        chunks = [log[at : at + size] for at in range(0, len(log), size)]
+        found = [row for row in syslog.rows(chunks, LogContext()) if row.pid > 0]
+        assert [(row.pid, row.message) for row in found] == wanted
+        assert found[0].user == found[2].user == "root"
+
+
 def test_a_file_may_begin_with_the_end_of_something() -> None:
     trace = "  File a.py\n\tat b.c(D.java)\nTraceback:\n" * 5
     log = trace + f"May  1 10:00:01 web1 app[1]: x\n\tat b.c(D.java)\nMay  1 10:00:02 web1 sshd[7]: {SSH}\n"
@@ -159,6 +182,7 @@ def test_a_host_that_was_seen_with_its_program_may_write_without_one() -> None:
 def test_a_time_that_cannot_be_is_named() -> None:
     for line, why in (
         ("2024-05-01T25:00:01 web1 sshd[7]: x", "a time that does not exist"),
+        ("May  1 24:00:01 web1 sshd[7]: x", "no syslog header"),
         ("2024-05-01T10:00:01+99:00 web1 sshd[7]: x", "a time that does not exist"),
         ("2024-05-01 10:00:01 +2300 web1 sshd[7]: x", "a zone that does not exist"),
         ("<1>1 2024-13-01T10:00:01Z web1 sshd 7 - - x", "a time that does not exist"),
