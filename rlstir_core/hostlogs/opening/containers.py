@@ -172,10 +172,10 @@ class _Walk:
         frames = Frames(handle, kind)
         opened = cast(IO[bytes], io.BufferedReader(frames, _CHUNK))
         for found in self._stream(opened, name, modified, depth + 1):
-            if found.name == name and frames.modified_s:
-                found = replace(found, modified_ns=earlier(modified, frames.modified_s * _NS))
-            if not (found.fault and frames.fault):  # a tar whose end is missing says the same again
-                yield found
+            if found.fault and frames.fault:  # a tar whose end is missing says the same again
+                continue
+            own = found.name == name and frames.modified_s
+            yield replace(found, modified_ns=earlier(modified, frames.modified_s * _NS)) if own else found
         if frames.fault:
             yield Found(name=name, fault=frames.fault)
 

@@ -73,6 +73,11 @@ def recognise(head: bytes) -> Guess:
     return best if most[0] >= _LEAST else UNKNOWN
 
 
+def is_binary(head: bytes) -> bool:
+    """Whether a file with these first bytes is a log that is no text, or packed in a way that is not opened."""
+    return bool(foreign(head)) or any(spec.magic and head.startswith(spec.magic) for spec in specs())
+
+
 def container_of(head: bytes) -> Container | None:
     """The container that a file with these first bytes is; None where it is none."""
     if head.startswith(_ZIP):

@@ -13,7 +13,7 @@ from pathlib import Path
 from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.opening.containers import files
 from rlstir_core.hostlogs.opening.encodings import utf8
-from rlstir_core.hostlogs.opening.recognise import HEAD, container_of
+from rlstir_core.hostlogs.opening.recognise import HEAD, container_of, is_binary
 
 _CHUNK = 1 << 20
 _BLOCK = re.compile(rb"\0{5,}")  # of NULs, as a crash leaves them in lines that are no longer for it
@@ -29,6 +29,8 @@ def text_chunks(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as handle:
             head = handle.read(HEAD)
+            if is_binary(head):
+                raise StoreError(f"{path} is no text; name a text log")
             if container_of(head) is None:
                 yield from _checked(path, utf8(chain((head,), iter(lambda: handle.read(_CHUNK), b""))))
                 return

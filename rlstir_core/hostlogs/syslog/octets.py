@@ -1,6 +1,6 @@
-"""Octet counting (RFC 6587): messages that a sender counts instead of ending them, as a stream that was kept has them.
+"""Octet counting (RFC 6587): messages that a sender counts instead of ending them, as a stream that was kept.
 
-What does not belong here: what a message says. A count that does not lead to the next message is passed on as it stands.
+A count that does not lead to the next message is passed on as it is. What does not belong here: what a message says.
 """
 
 from __future__ import annotations

@@ -59,6 +59,10 @@ SHAPES: dict[str, dict[str, Any]] = {
         "process": {"pid": 4321, "executable": "/usr/sbin/sshd", "command_line": "sshd: [net]", "name": "sshd"},
         "user": {"id": "0"}, "systemd": {"unit": "ssh.service"}, "log": {"syslog": {"appname": "sshd"}},
     },
+    "elastic cut down": {
+        "_source": {key: ELASTIC[key] for key in ("@timestamp", "input", "message", "host", "log")}
+        | {"process": {"pid": 4321, "executable": "/usr/sbin/sshd", "command_line": "sshd: [net]"}, "user": {"id": "0"}}
+    },
     "elasticsearch": {"_index": "logs", "_id": "1", "_source": OWN},
     "splunk": {"preview": False, "result": but(_time="2024-05-01 10:00:01.123 UTC", host="collector")},
     "splunk raw": {"result": {"_raw": json.dumps(OWN)}, "_raw": json.dumps(OWN)},

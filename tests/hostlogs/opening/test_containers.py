@@ -213,9 +213,14 @@ def test_a_log_behind_a_hole_is_read(tmp_path: Path, zeros: int) -> None:
 
 @pytest.mark.parametrize(
     ("inside", "file", "wanted"),
-    [(1_500_000_000, 1_700_000_000, 1_500_000_000), (0, 1_700_000_000, 1_700_000_000), (1_500_000_000, 1, 1_500_000_000),
-     (1_700_000_000, 1_500_000_000, 1_500_000_000), (1, 2, 2)],
-)  # fmt: skip
+    [
+        (1_500_000_000, 1_700_000_000, 1_500_000_000),
+        (0, 1_700_000_000, 1_700_000_000),
+        (1_500_000_000, 1, 1_500_000_000),
+        (1_700_000_000, 1_500_000_000, 1_500_000_000),
+        (1, 2, 2),
+    ],
+)
 def test_a_gzip_file_says_when_its_log_was_written_and_a_copy_is_younger(
     tmp_path: Path, inside: int, file: int, wanted: int
 ) -> None:
