@@ -34,7 +34,8 @@ COMMON_ISO = re.compile(
     re.ASCII,
 )
 _OLD = re.compile(
-    rf"{_PRIORITY}(?:[0-9]{{1,10}}: (?:([\w.-]+): )?)?[*.]?({_WEEKDAY},? )?{_MONTH} {{1,2}}([0-9]{{1,2}})"
+    rf"{_PRIORITY}(?:[0-9]{{1,10}}: (?:([\w.-]+): )?)?[*.]?({_WEEKDAY},? )?(?:([0-9]{{4}}) )?{_MONTH} "
+    rf"{{1,2}}([0-9]{{1,2}})"
     rf"(?: ([0-9]{{4}}))? {_CLOCK}(?:[.,]([0-9]{{1,9}}))?(?: ([0-9]{{4}})(?=[ :]))?(?: ?({OFFSET})| ({WORDS})(?=[ :]))?"
     rf"(?::(?= )|(?= ))",
     re.ASCII,
@@ -70,16 +71,16 @@ class HeaderTime(msgspec.Struct, gc=False):
 def stamp_of(line: str) -> HeaderTime | str | None:
     """The time that a line begins with; None where it begins with none, a text where such a time cannot be."""
     if match := _OLD.match(line):
-        priority, host, weekday, month, day, year, clock, fraction, year_behind, offset, word = match.groups()
+        priority, host, weekday, early, month, day, year, clock, fraction, year_behind, offset, word = match.groups()
         zone = offset or word
         return _checked(
             HeaderTime(
                 priority=priority,
-                text=line[match.start(4) : match.end()].rstrip(": "),
+                text=line[match.start(4 if early else 5) : match.end()].rstrip(": "),
                 end=match.end(),
                 month=month,
                 day=day,
-                year=year or year_behind,
+                year=early or year or year_behind,
                 clock=clock,
                 fraction=fraction,
                 shift_s=shift_s(zone) if zone else None,

@@ -33,8 +33,8 @@ _S = 1_000_000_000
 _NO_HEADER = "no syslog header"
 _MARK = b"\xef\xbb\xbf"
 _BEGINS = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?:<[0-9]{1,3}>)?(?:(?P<old>[A-Z][a-z]{2})|(?P<iso>[0-9]{4}[-/])|(?P<rare>[*.][A-Z]|[0-9]+: )"
-    rb"|(?P<new>1 |[0-9]+ <))"
+    rb"(?:\xef\xbb\xbf)?(?:<[0-9]{1,3}>)?(?:(?P<old>[A-Z][a-z]{2})|(?P<iso>[0-9]{4}[-/])"
+    rb"|(?P<rare>[*.][A-Z]|[0-9]+: |[0-9]{4} [A-Z])|(?P<new>1 |[0-9]+ <))"
 )
 _NO_TIME = "a time that does not exist"
 _DATA = re.compile(r'\[([^\s=\]"]++)((?: [^\s=\]"]++="(?:[^"\\]|\\.)*+")*+)\]')
@@ -176,7 +176,7 @@ class _Reader:
             return self._unparsed(line, stamp)
         if (
             stamp.iso_ns is not None
-            and stamp.firm
+            and (stamp.firm or stamp.priority)
             and (match := _BARE_NEW.match(whole, stamp.end))
             and host_of(match[1])
         ):

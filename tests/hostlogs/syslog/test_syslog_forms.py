@@ -38,6 +38,7 @@ def one(line: str) -> tuple[LogRow, dict[str, Any]]:
         ("Mai  1 10:00:01", "10:00:01", "zone"),
         ("May  1 2024 10:00:01", "10:00:01", "zone"),
         ("May  1 10:00:01 2024", "10:00:01", "zone"),
+        ("2024 May  1 10:00:01.5", "10:00:01.500", "zone"),
         ("Wed May  1 10:00:01.123 2024", "10:00:01.123", "zone"),
         ("May  1 10:00:01 CEST", "08:00:01", ""),
         ("May  1 10:00:01 UTC", "10:00:01", ""),
@@ -128,6 +129,11 @@ def test_a_host_is_a_hosts_name_and_levels_and_facilities_go_where_they_belong(
 def test_what_stands_before_the_message_is_read(line: str, wanted: dict[str, Any]) -> None:
     _, said = one(line)
     assert {key: said.get(key) for key in wanted} == wanted
+
+
+def test_a_new_line_whose_writer_left_the_version_out_has_its_parts() -> None:
+    row, said = one(f"<38>2024-05-01T10:00:01Z web1 sshd 7 - - {SSH}")
+    assert (row.host, row.provider, row.pid, row.user, said["facility"]) == ("web1", "sshd", 7, "root", "auth")
 
 
 def test_devices_name_their_part_and_their_host() -> None:
