@@ -84,7 +84,15 @@ def container_of(head: bytes) -> Container | None:
         return "zip"
     if compression := compression_of(head):
         return compression
-    return "tar" if head[_TAR_MAGIC[0] :].startswith(_TAR_MAGIC[1]) else None
+    return "tar" if head[_TAR_MAGIC[0] :].startswith(_TAR_MAGIC[1]) or _is_old_tar(head) else None
+
+
+def _is_old_tar(head: bytes) -> bool:
+    """Whether a tar begins that is older than its magic: its header's sum is right. AIX and Solaris write such."""
+    said = head[148:156].strip(b" \0")
+    if len(head) < 512 or not head[0] or not said.isdigit() or b"8" in said or b"9" in said:
+        return False
+    return int(said, 8) == sum(head[:148]) + sum(b" " * 8) + sum(head[156:512])
 
 
 def _tried(spec: ParserSpec, text: bytes, cut: bool) -> tuple[float, int]:

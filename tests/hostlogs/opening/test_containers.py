@@ -202,6 +202,21 @@ def test_names_that_are_no_utf_8_are_shown_escaped(tmp_path: Path) -> None:
     assert next(files(tmp_path / "x.zip")).name.isprintable()
 
 
+def test_a_tar_without_the_magic_of_later_ones_is_one_by_its_sum(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "t", "w", format=tarfile.USTAR_FORMAT) as archive:
+        for name in ("a", "b"):
+            member = tarfile.TarInfo(name)
+            member.size = len(AUDIT)
+            archive.addfile(member, io.BytesIO(AUDIT))
+    raw = bytearray((tmp_path / "t").read_bytes())
+    for at in (0, 1024):
+        raw[at + 257 : at + 345] = bytes(88)
+        raw[at + 148 : at + 156] = b"%06o\0 " % (sum(raw[at : at + 148]) + 256 + sum(raw[at + 156 : at + 512]))
+    (tmp_path / "t").write_bytes(raw)
+    assert [(each.name, each.data) for each in files(tmp_path / "t")] == [("t/a", AUDIT), ("t/b", AUDIT)]
+    assert recognise(bytes(raw[:148]) + b"9999999 " + bytes(raw[156:])).container is None
+
+
 @pytest.mark.parametrize("zeros", [512, 70_000, 200_003])
 def test_a_log_behind_a_hole_is_read(tmp_path: Path, zeros: int) -> None:
     (tmp_path / "a.log").write_bytes(bytes(zeros) + AUDIT)
