@@ -48,7 +48,7 @@ def test_from_files_to_rows_to_a_timeline(invoke: Any, tmp_path: Path, instance_
     exported = invoke("export", "timesketch", "--data", data, "--out", out)
     assert exported.exit_code == 0 and "41 rows" in exported.stdout
     events = [json.loads(line) for line in out.read_text().splitlines()]
-    assert len(events) == 41 and sum("tag" in event for event in events) == 1
+    assert len(events) == 41 and sum("not_parsed" in event["tag"] for event in events) == 1
 
 
 def test_templates_of_a_file_are_written_as_a_table(invoke: Any, tmp_path: Path) -> None:

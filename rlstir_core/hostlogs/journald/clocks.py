@@ -6,6 +6,7 @@ does not belong here: what a date may look like (`times/spelled.py`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from rlstir_core.hostlogs.journald.values import text
@@ -13,6 +14,7 @@ from rlstir_core.hostlogs.times.spelled import fits, parse_time
 from rlstir_core.hostlogs.times.zones import Zones
 
 SHIPPED = "@timestamp"  # what an entry's time is called that the journal did not write
+_EITHER = re.compile(r"(0?[1-9]|1[0-2])[/-](0?[1-9]|1[0-2])[/-][0-9]{4}", re.ASCII)
 _US = range(10**14, 2**63 // 1000)  # microseconds of 1973 and later
 _COUNTS = 10**9  # a smaller number counts from the start of a host whose clock did not know the time
 _DAY_US = 86_400 * 10**6
@@ -81,6 +83,8 @@ def _said(value: object) -> tuple[int, bool] | None:
             if mark and fraction.isdecimal() and fraction.isascii() and len(whole) < 11:
                 return count * 10**9 + int(fraction[:9].ljust(9, "0")), True
             value = count
+        elif (date := _EITHER.match(value)) and date[1] != date[2]:
+            return None  # day first or month first: no entry tells
     found = parse_time(value)
     return found if found is not None and fits(found[0]) else None
 
