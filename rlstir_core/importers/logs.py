@@ -78,7 +78,7 @@ def import_logs(
                 importer.take(found, owner, named=found.name == alone)
         importer.finish()
     if not made.n_files:
-        first = f" ({made.faults[0]})" if made.faults else ""
+        first = f" ({(made.faults or made.passed)[0]})" if made.faults or made.passed else ""
         raise StoreError(
             f"no log in {', '.join(map(str, paths))}{first}; name EVTX, Windows event JSON, auditd, syslog or journald "
             "logs, or a folder, zip or tar of them"
@@ -175,6 +175,12 @@ class _Importer:
         seen = RowTally()
         near = learnt.first_ns if learnt.first_ns is not None else evidence.modified_ns
         seen.all(spec.read([found.data], LogContext(name=found.name, near_ns=near, reading=learnt)))
+        if not seen.rows:
+            made.passed.append(f"{found.name} (no event in it)")
+            return
+        if seen.unparsed == seen.rows:  # as binary logs are that are known by how they begin
+            made.faults.append(f"{found.name}: none of its {seen.rows} rows could be read")
+            return
         start, end = _window(np.array(seen.ts_ns, np.int64), evidence.modified_ns)
         owner = self._host or _host(seen.hosts)
         made.owners[owner] = made.owners.get(owner, 0) + 1
