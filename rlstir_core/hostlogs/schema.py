@@ -69,8 +69,13 @@ Survey = Callable[[Iterable[bytes], LogEvidence], LogReading]
 
 
 def short_host(name: str) -> str:
-    """The host's short name in lower case: `DC01.lab.local` and `dc01` are one host; an address stays whole."""
+    """The host's short name in lower case: `DC01.lab.local` and `dc01` are one host; an address stays whole.
+
+    syslog-ng writes `source@host/relay`.
+    """
     name = name.strip().rstrip(".").lower()
+    if "@" in name or "/" in name:
+        name = name.rpartition("@")[2].partition("/")[0]
     if ":" in name or name.replace(".", "").isdigit():
         return name
     return name.partition(".")[0]

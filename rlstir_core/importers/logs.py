@@ -73,13 +73,14 @@ def import_logs(
         for path in paths:
             owner = corpus_of(path, corpus)
             alone = shown_name(os.fsencode(path.name)) if path.is_file() else None
+            importer.root = shown_name(os.fsencode(path.parent if alone else path))
             for found in files(path):
                 if progress is not None:
                     progress(made.n_files, 0, found.name)
                 importer.take(found, owner, named=found.name == alone)
         importer.finish()
     if not made.n_files:
-        first = f" ({made.faults[0]})" if made.faults else ""
+        first = f" ({(made.faults or made.passed)[0]})" if made.faults or made.passed else ""
         raise StoreError(
             f"no log in {', '.join(map(str, paths))}{first}; name EVTX, Windows event JSON, auditd, syslog or journald "
             "logs, or a folder, zip or tar of them"
@@ -124,11 +125,12 @@ class _Importer:
         self.made = LogImport(store=store)
         self.index = _Index(store)
         self.used: set[str] = set()
+        self.root = ""  # the folder in which the files that are taken lie
         self.hosts_before = set(read_index(store).hosts) if (store / INDEX_NAME).exists() else set()
         self._store, self._table, self._host = store, table, host
         self._zone, self._zones = zone, zones
         self._raw_logs = RawLogs()
-        self._waiting: list[tuple[Found, str, LogReading]] = []
+        self._waiting: list[tuple[Found, str, LogReading, FileLabel | None]] = []
         self._n_waiting = 0
 
     def take(self, found: Found, corpus: str, named: bool) -> None:
@@ -149,37 +151,43 @@ class _Importer:
 
     def finish(self) -> None:
         """Imports the logs that waited for what the others tell of their zone."""
-        for found, corpus, learnt in self._waiting:
+        for found, corpus, learnt, label in self._waiting:
             known = self._raw_logs.zone_of(found.data, learnt)
             if known.zone and known != learnt:
                 self.made.zones_learnt[found.name] = known.zone
-            self._import(found, "audit", corpus, known)
+            self._import(found, "audit", corpus, known, label)
         self._waiting = []
 
     def _read(self, found: Found, kind: str, corpus: str) -> None:
         evidence = evidence_of(found.modified_ns, self._zone, self._zones)
         learnt = spec_of(kind).surveyed([found.data], evidence)
+        label = self._label(found.name)
         if kind == "audit" and self._raw_logs.may_tell(found.data, learnt):
             self._n_waiting += len(found.data)
-            self._waiting.append((found, corpus, learnt))
+            self._waiting.append((found, corpus, learnt, label))
             if self._n_waiting > _WAITING_BYTES:
                 self.finish()
                 self._n_waiting = 0
             return
-        self._import(found, kind, corpus, learnt)
+        self._import(found, kind, corpus, learnt, label)
 
-    def _import(self, found: Found, kind: str, corpus: str, learnt: LogReading) -> None:
+    def _import(self, found: Found, kind: str, corpus: str, learnt: LogReading, label: FileLabel | None) -> None:
         made, spec = self.made, spec_of(kind)
         evidence = evidence_of(found.modified_ns)
         seen = LogTally()
         near = learnt.first_ns if learnt.first_ns is not None else evidence.modified_ns
         seen.all(spec.read([found.data], LogContext(name=found.name, near_ns=near, reading=learnt)))
+        if not seen.rows:
+            made.passed.append(f"{found.name} (no event in it)")
+            return
+        if seen.n("unparsed") == seen.rows:  # as binary logs are that are known by how they begin
+            made.faults.append(f"{found.name}: none of its {seen.rows} rows could be read")
+            return
         start, end = _window(np.array(seen.ts_ns, np.int64), evidence.modified_ns)
         owner = self._host or _host(seen.hosts)
         made.owners[owner] = made.owners.get(owner, 0) + 1
         made.add(kind, seen, learnt.order_assumed)
         extra = {spec.member.import_name: found.data}
-        label = self._label(found.name)
         if label is not None:
             made.labelled_files += bool(label.techniques)
             extra[TECHNIQUES] = _truth(label, min(start, seen.first_ns or start), max(end, seen.last_ns or end))
@@ -202,7 +210,7 @@ class _Importer:
 
     def _label(self, name: str) -> FileLabel | None:
         """The label of a file, or of the archive that holds it: label tables name archives, not what is in them."""
-        listed = self._table.name_of(name) or self._table.name_of(name.rpartition("/")[0])
+        listed = self._table.name_above(name, self.root)
         if listed is None:
             return None
         self.used.add(listed)

@@ -80,6 +80,37 @@ def test_a_file_is_found_by_its_name_where_only_one_has_it(table: Path) -> None:
     assert labels.of("a\\one.evtx") == labels.files["a/one.evtx"]
 
 
+def test_an_archive_or_folder_labels_what_it_holds_at_any_depth_and_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("file,technique\na.tar,T1110\na.tar/d/y.log,T1078\ne/,T1021\n")
+    labels = read_labels(tmp_path / "l.csv")
+    assert labels.name_above("a.tar/d/x.log") == labels.name_above("o.tar/a.tar/x.log") == "a.tar"
+    assert labels.name_above("a.tar/d/y.log") == "a.tar/d/y.log"
+    assert labels.name_above("e/x.log") == "e" and labels.name_above("x.log") is None
+
+
+def test_a_whole_path_labels_that_file_and_not_another_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("file,technique\n/in/d/x.log,T1078\n")
+    labels = read_labels(tmp_path / "l.csv")
+    assert labels.name_above("d/x.log", "/in") == "/in/d/x.log" and labels.name_above("x.log", "/in") is None
+    assert labels.name_above("x.log", "/copied/elsewhere") == "/in/d/x.log"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\xef\xbb\xbfFile;Technique\r\nd\\x.log;T1110\r\n",
+        b"file\ttechnique\nd/x.log\tT1110\n",
+        b'"file", "technique"\n"./d/x.log", T1110\n',
+        "file,technique\nd/x.log,T1110\n".encode("utf-16"),
+    ],
+)
+def test_a_table_is_read_as_spreadsheets_write_it(tmp_path: Path, raw: bytes) -> None:
+    (tmp_path / "l.csv").write_bytes(raw)
+    assert {name: label.techniques for name, label in read_labels(tmp_path / "l.csv").files.items()} == {
+        "d/x.log": ("T1110",)
+    }
+
+
 @pytest.mark.parametrize("raw", [b"", b"a,b\n1,2\n", b"file\nx\n", b"\xff\xfe", b'"'])
 def test_a_table_that_is_none_is_refused_in_a_sentence(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / "labels.csv"

@@ -148,6 +148,17 @@ def test_a_label_reaches_every_row_of_a_log_of_several_days(tmp_path: Path) -> N
     assert counts.techniques == {"T1110.001": 14}
 
 
+def test_a_log_of_which_nothing_can_be_read_is_no_import(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.evtx").write_bytes(b"ElfFile\0" + bytes(70_000))
+    with pytest.raises(StoreError, match=r"a\.evtx: none of its 1 rows could be read"):
+        import_logs([tmp_path / "in"], tmp_path / "store")
+    (tmp_path / "in" / "x.log").write_text(audit(1, NEW_YEAR))
+    made = import_logs([tmp_path / "in"], tmp_path / "store")
+    assert (made.n_files, made.n_episodes, len(made.faults)) == (1, 1, 1)
+    assert len(read_index(tmp_path / "store").entries) == 1
+
+
 def test_in_an_archive_the_longest_name_of_the_table_is_the_files_own(tmp_path: Path) -> None:
     (tmp_path / "d" / "d").mkdir(parents=True)
     for name, n in (("x.log", 1), ("d/x.log", 2)):

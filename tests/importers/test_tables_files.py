@@ -168,3 +168,9 @@ def test_every_compression_gives_the_same_cells(kit: Kit, tmp_path: Path, pack: 
 def test_an_archive_is_named(kit: Kit, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is packed with zip; unpack it"):
         cells(kit, tmp_path, zipped(b"a,b\n1,2\n"))
+
+
+def test_a_table_without_a_channel_is_refused_with_the_cell_that_is_no_number(kit: Kit, tmp_path: Path) -> None:
+    text = kit.table(kit.rows(range(9)))
+    with pytest.raises(StoreError, match="in 'load' 1 of 10 cells are no numbers, such as 'load'"):
+        kit.bring(tmp_path, text + text.replace("when", str(kit.T0 + 9)).splitlines()[0] + "\n")

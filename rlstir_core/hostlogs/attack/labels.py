@@ -17,6 +17,7 @@ import msgspec
 
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.hostlogs.attack.techniques import current_id, in_space, tactics_of
+from rlstir_core.hostlogs.opening.encodings import utf8
 
 _MAX_BYTES = 64 << 20
 _BETWEEN = re.compile(r"[|;,\s]+")
@@ -49,9 +50,24 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         name = self.name_of(file)
         return self.files[name] if name is not None else None
 
+    def name_above(self, file: str, root: str = "") -> str | None:
+        """The name under which the table has a file, or the innermost archive or folder that holds it.
+
+        `root` is the folder that `file` lies in: a name of the table that begins with it is that path and no other.
+        """
+        base = root.replace("\\", "/").rstrip("/") + "/"
+        while file:
+            name = self.name_of(file)
+            if name is not None and not (len(base) > 1 and name.startswith(base) and name != base + file):
+                return name
+            file = file.rpartition("/")[0]
+        return None
+
     def name_of(self, file: str) -> str | None:
         """The name under which the table has a file: the longest end of its path, or the one path that it ends."""
-        plain = file.replace("\\", "/")
+        plain = file.replace("\\", "/").strip("/")
+        if not plain:
+            return None
         parts = plain.split("/")
         for at in range(len(parts)):
             if (end := "/".join(parts[at:])) in self.files:
@@ -71,21 +87,24 @@ class LabelTable(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 def read_labels(path: Path) -> LabelTable:
     """The table in a CSV with the columns `file` and `technique` (and `tactic`); several values stand between `|`.
 
-    StoreError where the file cannot be read, ConfigError where the columns are missing.
+    Columns may stand between commas, semicolons or tabs. StoreError where the file cannot be read, ConfigError where
+    the columns are missing.
     """
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise StoreError(f"{path} has over {_MAX_BYTES} bytes; a label table names files, split it")
-        text = path.read_bytes().decode("utf-8-sig")
+        text = b"".join(utf8((path.read_bytes(),))).decode()
     except OSError as error:
         raise StoreError(f"{path} cannot be read ({error.strerror}); name a labels.csv") from None
     except UnicodeDecodeError:
         raise StoreError(f"{path} is not UTF-8; convert it") from None
     try:
-        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(text), skipinitialspace=True)
+        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+        rows = list(reader)
     except csv.Error as error:
         raise StoreError(f"{path} is no CSV ({error}); mend it") from None
-    columns = set(rows[0]) if rows else set()
+    columns = set(reader.fieldnames)
     if not {"file", "technique"} <= columns:
         raise ConfigError(f"{path} needs the columns file and technique, it has {sorted(map(str, columns))[:10]}")
     files: dict[str, FileLabel] = {}
@@ -99,7 +118,7 @@ def read_labels(path: Path) -> LabelTable:
             except ConfigError as error:
                 unreadable.append(f"line {number}: {error}")
         tactics = [tactic for word in (row.get("tactic") or "").split("|") for tactic in tactics_of(word)]
-        name = (row.get("file") or "").replace("\\", "/").removeprefix("./")
+        name = (row.get("file") or "").strip().replace("\\", "/").removeprefix("./").rstrip("/")
         if not name:
             unreadable.append(f"line {number}: no file")
             continue
@@ -117,6 +136,12 @@ def read_labels(path: Path) -> LabelTable:
         )
     unseen = Counter(each for label in files.values() for each in label.techniques if in_space(each) is None)
     return LabelTable(files=files, unseen=dict(sorted(unseen.items())), unreadable=tuple(unreadable))
+
+
+def _delimiter(text: str) -> str:
+    """What stands between the columns: a comma, or what spreadsheets of other countries write."""
+    head = text.partition("\n")[0]
+    return max(",;\t", key=head.count)
 
 
 def _words(text: str | None) -> list[str]:

@@ -6,6 +6,7 @@ does not belong here: what a date may look like (`times/spelled.py`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from rlstir_core.hostlogs.journald.values import text
@@ -13,6 +14,7 @@ from rlstir_core.hostlogs.times.spelled import int64_time
 from rlstir_core.hostlogs.times.zones import Zones, zone_between
 
 SHIPPED = "@timestamp"  # what an entry's time is called that the journal did not write
+_EITHER = re.compile(r"(0?[1-9]|1[0-2])[/-](0?[1-9]|1[0-2])[/-][0-9]{4}", re.ASCII)
 _US = range(10**14, 2**63 // 1000)  # microseconds of 1973 and later
 _COUNTS = 10**9  # a smaller number counts from the start of a host whose clock did not know the time
 _DAY_US = 86_400 * 10**6
@@ -70,7 +72,11 @@ def _counted(value: object, fields: Mapping[str, object]) -> int | None:
 
 def _said(value: object) -> tuple[int, bool] | None:
     """Nanoseconds of a time in any spelling, and whether it names its zone."""
-    return int64_time(value[0] if isinstance(value, list) and value else value)
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if isinstance(value, str) and (date := _EITHER.match(value.strip())) and date[1] != date[2]:
+        return None  # day first or month first: no entry tells
+    return int64_time(value)
 
 
 def _in_zone_of(local_ns: int, utc_ns: int) -> int:

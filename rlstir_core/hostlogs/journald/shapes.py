@@ -143,7 +143,7 @@ class _Search:
         dotted, _, last = path.rpartition(".")
         if dotted and f"{dotted}." not in _ENTRY_PREFIXES:
             if path == "input.type" and value == "journald":
-                self._signs.add(path)
+                self._signs |= {path, value}  # filebeat's own word
             return
         if last.startswith("__journal_"):  # promtail's
             last = last.removeprefix("__journal_")

@@ -14,16 +14,18 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Self, cast
 
 from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.opening.frames import Compression, Frames
-from rlstir_core.hostlogs.opening.recognise import HEAD, UNKNOWN, Guess, recognise
+from rlstir_core.hostlogs.opening.recognise import HEAD, UNKNOWN, Guess, foreign, recognise
+from rlstir_core.hostlogs.times.evidence import earlier
 
 _CHUNK = 1 << 18
+_HOLE = 512  # bytes; no encoding and no block of a tar is broken where so many go
 _NS = 1_000_000_000
 _ZIP_END, _ZIP_END_BYTES = b"PK\x05\x06", 22
 _PADDING = b"\0\r\n "  # what copies leave behind a zip
@@ -122,17 +124,34 @@ class _Walk:
 
     def _stream(self, handle: IO[bytes], name: str, modified: int | None, depth: int) -> Iterator[Found]:
         """The files in a stream that may be a container itself."""
-        head = handle.read(HEAD)
+        head = self._head(handle)
         guess = recognise(head)
         self._n += 1
         if self._n > self._bounds.files:
             raise StoreError(f"more than {self._bounds.files} files; name fewer at a time")
-        if guess.container is None:
+        if guess.log is None and (what := foreign(head)):
+            yield Found(name=name, fault=what)
+        elif guess.container is None:
             yield self._read(head, handle, name, guess, modified)
         elif depth >= self._bounds.nesting:
             yield Found(name=name, guess=guess, fault=f"containers more than {self._bounds.nesting} deep")
         else:
             yield from self._container(cast(IO[bytes], _Rest(head, handle)), name, guess, modified, depth)
+
+    def _head(self, handle: IO[bytes]) -> bytes:
+        """The first bytes of a file behind the blocks of zeros that it may begin with.
+
+        A log whose beginning was cut off under its writer has a hole there, which may be longer than all that follows.
+        """
+        head, n = handle.read(HEAD), 0
+        while head and not head.strip(b"\0") and n <= min(self._bounds.file_bytes, self._left):
+            more = handle.read(HEAD)
+            if not more:
+                return head
+            head, n = more, n + len(head)
+        self._left -= n
+        zeros = (len(head) - len(head.lstrip(b"\0"))) // _HOLE * _HOLE
+        return head[zeros:] + handle.read(zeros)
 
     def _container(
         self, handle: IO[bytes], name: str, guess: Guess, modified: int | None, depth: int
@@ -154,8 +173,10 @@ class _Walk:
         frames = Frames(handle, kind)
         opened = cast(IO[bytes], io.BufferedReader(frames, _CHUNK))
         for found in self._stream(opened, name, modified, depth + 1):
-            if not (found.fault and frames.fault):  # a tar whose end is missing says the same again
-                yield found
+            if found.fault and frames.fault:  # a tar whose end is missing says the same again
+                continue
+            own = found.name == name and frames.modified_s
+            yield replace(found, modified_ns=earlier(modified, frames.modified_s * _NS)) if own else found
         if frames.fault:
             yield Found(name=name, fault=frames.fault)
 

@@ -108,6 +108,7 @@ class Frames(io.RawIOBase):
         self.fault = ""
         self.n_unread = 0
         self.damaged = False  # a frame is; else what was not read stands behind the last one
+        self.modified_s = 0  # when the file of the last frame was last written, where gzip says so
         self._handle, self._kind = handle, kind
         self._in, self._out = b"", b""
         self._frame: _Frame | None = None
@@ -122,6 +123,11 @@ class Frames(io.RawIOBase):
                 self._step()
             except _DAMAGE as error:
                 said = str(error)[:100] or type(error).__name__
+                if "too much memory" in said:
+                    self._stop(
+                        "a zstd frame with a window over 128 MiB; unpack it with zstd -d --long=31", len(self._in)
+                    )
+                    continue
                 self._stop(f"the {self._kind} data is damaged ({said})", len(self._in))
         n = min(len(buffer), len(self._out))
         buffer[:n], self._out = self._out[:n], self._out[n:]
@@ -152,6 +158,8 @@ class Frames(io.RawIOBase):
                 return False
             if self._in.startswith(MAGIC[self._kind]):
                 self._frame = _NEW[self._kind]()
+                if self._kind == "gzip":
+                    self.modified_s = int.from_bytes(self._in[4:8], "little")
                 return True
             if self._kind != "zstd" or int.from_bytes(self._in[:4], "little") not in SKIPPABLE:
                 self._stop(f"what stands behind the last {self._kind} frame is none", len(self._in), damaged=False)

@@ -36,6 +36,20 @@ class Guess(msgspec.Struct, frozen=True):
 
 
 UNKNOWN = Guess()
+_UNPACK = "which is not opened here; unpack it, or pack it with gzip, xz or zstd"
+_FOREIGN: dict[bytes, str] = {
+    b"7z\xbc\xaf\x27\x1c": f"a 7z archive, {_UNPACK}",
+    b"Rar!\x1a\x07": f"a rar archive, {_UNPACK}",
+    b"\x04\x22\x4d\x18": f"packed with lz4, {_UNPACK}",
+    b"\x1f\x9d": f"packed with compress, {_UNPACK}",
+    b"\x5d\x00\x00": f"packed with lzma, {_UNPACK}",
+    b"LPKSHHRH": "a journal in systemd's own form; write it out with journalctl --file NAME -o export",
+}
+
+
+def foreign(head: bytes) -> str:
+    """What a file with these first bytes is, where it may well hold logs that are not read; else empty."""
+    return next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), "")
 
 
 def recognise(head: bytes) -> Guess:
@@ -59,13 +73,26 @@ def recognise(head: bytes) -> Guess:
     return best if most[0] >= _LEAST else UNKNOWN
 
 
+def is_binary(head: bytes) -> bool:
+    """Whether a file with these first bytes is a log that is no text, or packed in a way that is not opened."""
+    return bool(foreign(head)) or any(spec.magic and head.startswith(spec.magic) for spec in specs())
+
+
 def container_of(head: bytes) -> Container | None:
     """The container that a file with these first bytes is; None where it is none."""
     if head.startswith(_ZIP):
         return "zip"
     if compression := compression_of(head):
         return compression
-    return "tar" if head[_TAR_MAGIC[0] :].startswith(_TAR_MAGIC[1]) else None
+    return "tar" if head[_TAR_MAGIC[0] :].startswith(_TAR_MAGIC[1]) or _is_old_tar(head) else None
+
+
+def _is_old_tar(head: bytes) -> bool:
+    """Whether a tar begins that is older than its magic: its header's sum is right. AIX and Solaris write such."""
+    said = head[148:156].strip(b" \0")
+    if len(head) < 512 or not head[0] or not said.isdigit() or b"8" in said or b"9" in said:
+        return False
+    return int(said, 8) == sum(head[:148]) + sum(b" " * 8) + sum(head[156:512])
 
 
 def _tried(spec: ParserSpec, text: bytes, cut: bool) -> tuple[float, int]:

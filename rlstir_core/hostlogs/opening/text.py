@@ -13,9 +13,10 @@ from pathlib import Path
 from rlstir_core.errors import StoreError
 from rlstir_core.hostlogs.opening.containers import files
 from rlstir_core.hostlogs.opening.encodings import utf8
-from rlstir_core.hostlogs.opening.recognise import HEAD, container_of
+from rlstir_core.hostlogs.opening.recognise import HEAD, container_of, is_binary
 
 _CHUNK = 1 << 20
+_BLOCK = re.compile(rb"\0{5,}")  # of NULs, as a crash leaves them in lines that are no longer for it
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c\x7f]")
 _CONTROL_SHARE = 0.04  # of the characters; random bytes have a tenth, text in any encoding next to none
 _WRONG_SHARE = 0.3  # with those that are no UTF-8
@@ -28,6 +29,8 @@ def text_chunks(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as handle:
             head = handle.read(HEAD)
+            if is_binary(head):
+                raise StoreError(f"{path} is no text; name a text log")
             if container_of(head) is None:
                 yield from _checked(path, utf8(chain((head,), iter(lambda: handle.read(_CHUNK), b""))))
                 return
@@ -42,11 +45,12 @@ def text_chunks(path: Path) -> Iterator[bytes]:
 
 
 def _checked(path: Path, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks, if the first of them is text."""
-    first = next(chunks, b"")
+    """The chunks, if the first of them is text; a block of NULs, however long, comes as one."""
+    short = (_BLOCK.sub(b"\0", chunk) if b"\0" in chunk else chunk for chunk in chunks)
+    first = next((chunk for chunk in short if chunk.strip(b"\0")), b"")
     text = first[:HEAD].decode("utf-8", "replace")
     n_control = len(_CONTROL.findall(text))
     if n_control > _CONTROL_SHARE * len(text) and n_control + text.count("\ufffd") > _WRONG_SHARE * len(text):
         raise StoreError(f"{path} is no text; name a text log")
     yield first
-    yield from chunks
+    yield from short

@@ -18,6 +18,7 @@ from rlstir_core.hostlogs.auditd.parser import row as event_row
 from rlstir_core.hostlogs.auditd.record import parse
 from rlstir_core.hostlogs.opening.lines import Line
 from rlstir_core.hostlogs.schema import LogContext, LogRow, short_host
+from rlstir_core.hostlogs.syslog.origin import host_of, is_address
 from rlstir_core.hostlogs.unparsed import to_json
 
 MAX_WAITING = 512  # rows behind an event that is not whole yet
@@ -68,14 +69,17 @@ class AuditLines:
         if isinstance(record, str):
             return self.behind((row, [line.number]))
         # of two hosts in one file, each counts its own serials
-        record.node = row.host or record.node
+        said, record.node = record.node, row.host or record.node
         key = (record.node, record.ts_ns, record.serial)
         place = self._open.get(key)
         if place is not None:
             place.numbers.append(line.number)
         elif record.type != "EOE":
-            header = to_json({"program": row.provider, **msgspec.json.decode(row.fields_json)})
-            place = self._open[key] = _Place([line.number], header, row.host_said)
+            by = {"host": row.host_said} if said and short_host(said) != row.host else {}
+            header = to_json({"program": row.provider, **by, **msgspec.json.decode(row.fields_json)})
+            # the record's own word, where it is a name: the line's may be that of whoever collects for many
+            host_said = said if host_of(said) and not is_address(said) else row.host_said
+            place = self._open[key] = _Place([line.number], header, host_said)
             self.queue.append(place)
         else:  # the end of an event that left already
             return self.behind((row, [line.number]))

@@ -16,7 +16,7 @@ from rlstir_core.hostlogs.times.zone_words import OFFSET, WORDS, shift_s
 
 _PRIORITY = r"(?:<([0-9]{1,3})>)?"
 _MONTH = "(" + "|".join(SYSLOG) + ")"
-_CLOCK = r"([0-2][0-9]:[0-5][0-9]:[0-6][0-9])"
+_CLOCK = r"((?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60))"
 _WEEKDAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _HOST = r"([A-Za-z0-9_][\w.@/+-]{0,254})"
 _TAG = r"([A-Za-z_/][^\s\[:]*)(?:\[([0-9]{1,9})\])?:(?: |$)"
@@ -35,7 +35,8 @@ COMMON_ISO = re.compile(
     re.ASCII,
 )
 _OLD = re.compile(
-    rf"{_PRIORITY}(?:[0-9]{{1,10}}: (?:([\w.-]+): )?)?[*.]?({_WEEKDAY},? )?{_MONTH} {{1,2}}([0-9]{{1,2}})"
+    rf"{_PRIORITY}(?:[0-9]{{1,10}}: (?:([\w.-]+): )?)?[*.]?({_WEEKDAY},? )?(?:([0-9]{{4}}) )?{_MONTH} "
+    rf"{{1,2}}([0-9]{{1,2}})"
     rf"(?: ([0-9]{{4}}))? {_CLOCK}(?:[.,]([0-9]{{1,9}}))?(?: ([0-9]{{4}})(?=[ :]))?(?: ?({OFFSET})| ({WORDS})(?=[ :]))?"
     rf"(?::(?= )|(?= ))",
     re.ASCII,
@@ -71,16 +72,16 @@ class HeaderTime(msgspec.Struct, gc=False):
 def stamp_of(line: str) -> HeaderTime | str | None:
     """The time that a line begins with; None where it begins with none, a text where such a time cannot be."""
     if match := _OLD.match(line):
-        priority, host, weekday, month, day, year, clock, fraction, year_behind, offset, word = match.groups()
+        priority, host, weekday, early, month, day, year, clock, fraction, year_behind, offset, word = match.groups()
         zone = offset or word
         return _checked(
             HeaderTime(
                 priority=priority,
-                text=line[match.start(4) : match.end()].rstrip(": "),
+                text=line[match.start(4 if early else 5) : match.end()].rstrip(": "),
                 end=match.end(),
                 month=month,
                 day=day,
-                year=year or year_behind,
+                year=early or year or year_behind,
                 clock=clock,
                 fraction=fraction,
                 shift_s=shift_s(zone) if zone else None,

@@ -99,7 +99,7 @@ class Origins:
         elif level := _level(word):
             sure = stamp.firm or word[-1] == ")"  # ESXi's
             found = self._levelled(line, stamp, Origin(end, severity=level)) if sure else _UNDECIDED
-        elif word == "-":
+        elif not word.strip("-"):
             found = self._tagged(line, stamp, Origin(end), firm=False)
         elif stamp.priority or _loose(word):
             found = self._tagged(line, stamp, Origin(start), firm=stamp.firm and not word[0].isupper())
@@ -133,7 +133,7 @@ class Origins:
         if tag is None:
             if found := _before_tag(line, origin.end):
                 origin.facility, origin.severity, origin.end = found
-                signed = True
+                signed = signed or bool(origin.facility)
             tag = TAG.match(line, origin.end) or _LOOSE_TAG.match(line, origin.end)
         if tag is not None:
             origin.program, origin.pid, origin.end = tag[1], tag[2] or "", tag.end()
@@ -171,9 +171,14 @@ def host_of(word: str) -> str:
     return short_host(word.strip("[]")) if _is_host(word) else ""
 
 
+def is_address(word: str) -> bool:
+    """Whether a host is told by its address."""
+    return _ADDRESS.fullmatch(word) is not None
+
+
 @lru_cache(maxsize=4096)
 def _is_host(word: str) -> bool:
-    inner = word[1:-1] if word[0] == "[" and word[-1] == "]" else word
+    inner = word[1:-1] if word[:1] == "[" and word[-1:] == "]" else word
     if _ADDRESS.fullmatch(inner):
         return True
     if inner is not word or _NAME.fullmatch(word) is None or word.isdecimal() or word.lower() in _NO_HOSTS:
@@ -205,10 +210,15 @@ def _dotted(word: str) -> tuple[str, str] | None:
 
 
 def _before_tag(line: str, place: int) -> tuple[str, str, int] | None:
-    """Facility, severity and where the tag begins: `daemon.info sshd[1]:` of busybox, `auth|security:info` of AIX."""
+    """Facility, severity and where the tag begins: `daemon.info sshd[1]:` of busybox, `auth|security:info` of AIX.
+
+    F5's devices write `notice mcpd[1]:` there, without a facility.
+    """
     end = line.find(" ", place, place + 40)
     if end > place and (found := _dotted(line[place:end])):
         return (*found, end + 1)
+    if end > place and (level := line[place:end]) in SEVERITIES and TAG.match(line, end + 1):
+        return "", level, end + 1
     match = _AIX.match(line, place)
     if match and match[1] in FACILITIES and match[2] in _LEVELS:
         return match[1], _LEVELS[match[2]], match.end()

@@ -20,6 +20,7 @@ from rlstir_core.hostlogs.spec import ParserSpec
 from rlstir_core.hostlogs.syslog.audit_lines import AuditLines, Placed, record_in
 from rlstir_core.hostlogs.syslog.header import COMMON, COMMON_ISO, NEW, NEW_BARE, HeaderTime, is_firm, stamp_of
 from rlstir_core.hostlogs.syslog.messages import message_parts
+from rlstir_core.hostlogs.syslog.octets import uncounted
 from rlstir_core.hostlogs.syslog.origin import FACILITIES, SEVERITIES, Origin, Origins, host_of, solaris_id, tells
 from rlstir_core.hostlogs.syslog.survey import survey
 from rlstir_core.hostlogs.times.spelled import int64_time
@@ -33,14 +34,15 @@ MAX_CONTINUED = 500  # lines that belong to one row
 _S = 1_000_000_000
 _NO_HEADER = "no syslog header"
 _BEGINS = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?:<[0-9]{1,3}>)?(?:(?P<old>[A-Z][a-z]{2})|(?P<iso>[0-9]{4}[-/])|(?P<rare>[*.][A-Z]|[0-9]+: )"
-    rb"|(?P<new>1 |[0-9]+ <))"
+    rb"(?:\xef\xbb\xbf)?(?:<[0-9]{1,3}>)?(?:(?P<old>[A-Z][a-z]{2})|(?P<iso>[0-9]{4}[-/])"
+    rb"|(?P<rare>[*.][A-Z]|[0-9]+: |[0-9]{4} [A-Z])|(?P<new>1 |[0-9]+ <))"
 )
 _NO_TIME = "a time that does not exist"
 _DATA = re.compile(r'\[([^\s=\]"]++)((?: [^\s=\]"]++="(?:[^"\\]|\\.)*+")*+)\]')
 _PARAMETER = re.compile(r' ([^\s=\]"]++)="((?:[^"\\]|\\.)*+)"')
 _ESCAPE = re.compile(r'\\(["\\\]])')
 _BARE_NEW = re.compile(r" (\S+) (\S+) (-|[0-9]{1,9}) (\S{1,32}) (?=-(?: |$)|\[[^\s=\]\"]+[ \]])")
+_ESCAPED_END = re.compile(r"(?:#0[0-3][0-7])+$")  # a line end or NUL of the sender, as rsyslog writes it
 _UPTIME = re.compile(r"\[ *([0-9]+\.[0-9]+)\] ?")
 _REPEATED = re.compile(r"message repeated ([0-9]{1,9}) times?: \[ ?(.*?)\]?$", re.DOTALL)
 _LAST_REPEATED = re.compile(r"(?:-+ )?(?:last|above) message repeat(?:ed|s) ([0-9]{1,9}) times?")
@@ -48,7 +50,7 @@ _LAST_REPEATED = re.compile(r"(?:-+ )?(?:last|above) message repeat(?:ed|s) ([0-
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
     """One row per message, in the order of the file."""
-    return (row for row, _ in placed(chunks, context))
+    return (row for row, _ in placed(uncounted(chunks), context))
 
 
 def placed(chunks: Iterable[bytes], context: LogContext) -> Iterator[Placed]:
@@ -175,7 +177,7 @@ class _Reader:
             return self._unparsed(line, stamp)
         if (
             stamp.iso_ns is not None
-            and stamp.firm
+            and (stamp.firm or stamp.priority)
             and (match := _BARE_NEW.match(whole, stamp.end))
             and host_of(match[1])
         ):
@@ -259,6 +261,8 @@ class _Reader:
             fields["pid"] = pid
         if message[:1] == "[":
             message = _taken_in(name, message, fields)
+        if message[-4:-2] == "#0" and (ends := _ESCAPED_END.search(message)):
+            fields["raw"], message = message, message[: ends.start()]
         inner = _repeated(message, fields) if "repeat" in message[:30] else message
         if audits:
             self.audit = record_in(lower, message)
@@ -268,7 +272,7 @@ class _Reader:
         kept = message
         if len(kept) > MESSAGE_CHARS or not kept.isprintable():
             kept = one_line(kept)
-            fields["raw"] = message
+            fields.setdefault("raw", message)
         return LogRow(
             ts_ns=self._ts_ns,
             channel=CHANNEL,

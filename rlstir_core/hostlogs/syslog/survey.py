@@ -16,6 +16,7 @@ import msgspec
 
 from rlstir_core.hostlogs.opening.lines import lines
 from rlstir_core.hostlogs.syslog.header import COMMON, NEW, NEW_BARE, stamp_of
+from rlstir_core.hostlogs.syslog.octets import uncounted
 from rlstir_core.hostlogs.syslog.origin import Origins, host_of, tells
 from rlstir_core.hostlogs.times.months import SYSLOG
 from rlstir_core.hostlogs.times.reading import LogEvidence, LogReading
@@ -33,7 +34,7 @@ _DATED = re.compile(
     rb"(?:[0-9]{1,6} (?=<))?(?:<[0-9]{1,3}>)?"
     rb"(?:(?:[0-9]{1,10}: (?:[\w.-]+: )?)?[*.]?(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?("
     + "|".join(SYSLOG).encode()
-    + rb") {1,2}([0-9]{1,2})( [0-9]{4})? ([0-2][0-9]:[0-5][0-9]:[0-6][0-9])(?:[.,][0-9]{1,9})?"
+    + rb") {1,2}([0-9]{1,2})( [0-9]{4})? ((?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60))(?:[.,][0-9]{1,9})?"
     rb"( [0-9]{4}(?=[ :]))?(?=[ :+-])|(?:1 )?[0-9]{4}[-/])"
 )
 _UTC = re.compile(  # seconds since 1970 in what the audit daemon, the kernel and macOS' boot say
@@ -264,7 +265,7 @@ class _Survey:
 
 def survey(chunks: Iterable[bytes], evidence: LogEvidence) -> LogReading:
     """Where the first line without a year lies, and the zones of hosts whose lines tell them."""
-    return _Survey(evidence).over(chunks)
+    return _Survey(evidence).over(uncounted(chunks))
 
 
 def _ahead_s(modified_ns: int, host: str, reading: LogReading) -> int:

@@ -248,4 +248,4 @@ def _csv_row(*cells: str) -> str:
 def _texts(path: Path) -> Iterator[str]:
     """The lines of a file, a little longer than a template takes; bytes that are not UTF-8 become U+FFFD."""
     for line in lines(text_chunks(path), 4 * LINE_CHARS, keep_nuls=True):
-        yield line.raw.decode("utf-8", "replace")
+        yield line.raw.strip(b"\0").decode("utf-8", "replace")

@@ -7,19 +7,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import TypeGuard
 
 from rlstir_core.errors import ConfigError
 from rlstir_core.hostlogs.schema import short_host
 from rlstir_core.hostlogs.times.reading import LogEvidence
 from rlstir_core.hostlogs.times.zones import zone_named
 
-_EARLIEST_NS = 946_684_800 * 10**9  # 2000-01-01; archives that are made to be reproducible say 1970, 1980 or 1985
+_EARLIEST_NS = 946_771_200 * 10**9  # 2000-01-02; reproducible archives say 1970, 1980 or 1985, clocks never set 2000
 _DAY_NS = 86_400 * 10**9
+
+
+def earlier(one_ns: int | None, other_ns: int | None) -> int | None:
+    """The earlier of two times of last writing, for a copy is younger than its file; those that cannot be do not count.
+
+    The file's own, which may be none, where neither can be.
+    """
+    return min((ns for ns in (one_ns, other_ns) if _can_be(ns)), default=one_ns)
+
+
+def _can_be(modified_ns: int | None) -> TypeGuard[int]:
+    return modified_ns is not None and _EARLIEST_NS <= modified_ns <= time.time_ns() + _DAY_NS
 
 
 def evidence_of(modified_ns: int | None, zone: str = "", zones: Mapping[str, str] | None = None) -> LogEvidence:
     """The evidence on one file; a time of last writing that cannot be one counts as unknown."""
-    if modified_ns is not None and not _EARLIEST_NS <= modified_ns <= time.time_ns() + _DAY_NS:
+    if not _can_be(modified_ns):
         modified_ns = None
     return LogEvidence(modified_ns=modified_ns, zone=zone, zones=dict(zones or {}))
 

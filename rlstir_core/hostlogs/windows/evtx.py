@@ -83,7 +83,7 @@ def rows(chunks: Iterable[bytes], context: LogContext, limit: int = MAX_BYTES) -
     for chunk in chunks:
         n += len(chunk)
         if n > limit:
-            yield _fault(context, 0, f"the file is larger than {limit} bytes; split it", 0)
+            yield _fault(context, 0, f"the file is larger than {limit} bytes; split it", context.near_ns or 0)
             return
         parts.append(chunk)
     missing = (_HEADER - n) % _CHUNK
@@ -91,9 +91,12 @@ def rows(chunks: Iterable[bytes], context: LogContext, limit: int = MAX_BYTES) -
     parts.clear()
     if n > _HEADER and missing:
         data = _whole_records(data, n - (_CHUNK - missing))
-    yield from _read(io.BytesIO(data), context)
+    last_ns = context.near_ns or 0
+    for row in _read(io.BytesIO(data), context):
+        last_ns = row.ts_ns
+        yield row
     if n > _HEADER and missing:
-        yield _fault(context, 0, f"the file ends inside a chunk, {missing} bytes early", 0)
+        yield _fault(context, 0, f"the file ends inside a chunk, {missing} bytes early", last_ns)
 
 
 def _whole_records(data: bytes, chunk: int) -> bytes:

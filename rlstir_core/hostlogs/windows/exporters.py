@@ -13,7 +13,7 @@ from typing import Any
 from rlstir_core.hostlogs.unparsed import json_object
 from rlstir_core.hostlogs.windows.event import Envelope, WindowsEvent, event_id_text, flatten, provider_named
 from rlstir_core.hostlogs.windows.event_xml import parameters, within, xml_object
-from rlstir_core.hostlogs.windows.field_names import ENVELOPE
+from rlstir_core.hostlogs.windows.field_names import ENVELOPE, SECURITY, SYSMON
 from rlstir_core.hostlogs.windows.places import CUT, by_place, plain_values
 from rlstir_core.hostlogs.windows.record import (
     CHANNELS,
@@ -86,9 +86,11 @@ def exported_event(record: dict[str, Any]) -> Told | None:
     if not is_event(record, id_key, said, channel):
         return None
     provider = provider_named(said, channel) or provider_by_fields(record)
+    rendered = plain(first_said(RENDERED, record))
+    if not provider and not channel:
+        provider = _by_text(event_id, rendered)
     evtxecmd = len(_EVTXECMD.intersection(record)) > 1
     logger = _logger(record, id_key, evtxecmd)
-    rendered = plain(first_said(RENDERED, record))
     fields = _own(record, event_id, logger)
     data = _data(record, provider, event_id)
     if not data and not has_own_fields(fields):
@@ -106,6 +108,14 @@ def exported_event(record: dict[str, Any]) -> Told | None:
         ),
     )
     return Told(found, stamps(record, utc=evtxecmd or not _SENTINEL.isdisjoint(record)))
+
+
+def _by_text(event_id: str, rendered: str) -> str:
+    """The provider whose fields a text holds; empty where it is neither of those that are read."""
+    for provider in (SECURITY, SYSMON) if rendered else ():
+        if has_own_fields(fields_of_text(provider, event_id, rendered)):
+            return provider
+    return ""
 
 
 def data_of(text: object) -> dict[str, Any] | None:

@@ -36,11 +36,25 @@ _KINDS = 4096  # sets of keys, and plans of them, kept at a time
 _HELD = 256  # rows without a zone that wait for one
 _NUMBERS = re.compile(rb'"\s?:\s?\\?"\d{1,2}[./-]\d{1,2}[./-]\d{4}[ ,T]')  # a date of numbers as a value
 _DATE_BYTES = 24
+_RECORD = re.compile(rb"Record [0-9]{1,20}\s*")  # what evtx_dump prints above each event
 _UNKNOWN: Any = object()  # a plan that was not made yet
 
 
 def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
     """The rows of a log of Windows events; what is no event becomes a row with `parsed` False."""
+    found = _rows(chunks, context)
+    return _of_an_order(found) if context.reading.order_assumed else found
+
+
+def _of_an_order(rows: Iterable[LogRow]) -> Iterator[LogRow]:
+    """The rows, where nothing tells day from month: those with a date of numbers say so."""
+    for row in rows:
+        if row.timed and _NUMBERS.search(row.fields_json.encode("utf-8", "replace")):
+            row.assumed = f"order {row.assumed}".rstrip()
+        yield row
+
+
+def _rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
     reader, limit = _Reader(context), context.line_bytes
     by_line, source = _opened(chunks, limit)
     if by_line:
@@ -52,7 +66,7 @@ def rows(chunks: Iterable[bytes], context: LogContext) -> Iterator[LogRow]:
                 yield from _unsure(reader, lines(iter((block,)), limit))
             reader.n_lines += block.count(b"\n")
     else:
-        yield from _unsure(reader, frames(source, limit))
+        yield from _unsure(reader, (line for line in frames(source, limit) if not _RECORD.fullmatch(line.raw)))
     yield from reader.release()
 
 
@@ -342,7 +356,8 @@ def _opened(chunks: Iterable[bytes], limit: int) -> tuple[bool, Iterable[bytes]]
             break
     head = b"".join(parts)
     first, end, _ = head.lstrip().partition(b"\n")
-    by_line = first[:1] != b"[" and (first[:1] != b"{" or not end or first.rstrip().endswith((b"}", b"\0")))
+    printed = first[:1] == b"{" and end and not first.rstrip().endswith((b"}", b"\0"))
+    by_line = first[:1] != b"[" and not printed and not _RECORD.fullmatch(first)
     return by_line, chain([head], source)
 
 

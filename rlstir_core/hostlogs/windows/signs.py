@@ -55,6 +55,7 @@ _NAMES = frozenset(
         "computer_name", "log_name", "provider_guid", "provider_name", "record_id", "record_number", "source_name",
     }
 )  # fmt: skip
+_SHOWN = frozenset({"TimeCreated", "LevelDisplayName", "Message"})  # what Get-WinEvent shows of an event, and its `Id`
 _SURE_IDS = frozenset({"EventID", "EventCode"})
 _ENOUGH = 3  # names of which none is certain
 # what lists of detections and other programs' logs have, and no Windows event
@@ -83,6 +84,8 @@ def is_event(record: dict[str, Any], id_key: str, provider: object, channel: obj
     sure = _known(provider, _PROVIDERS, _PROVIDER) + _known(channel, _CHANNELS, _CHANNEL)
     sure += not _OWN_FIELDS.isdisjoint(record)
     others = len(_NAMES.intersection(record))
+    if id_key == "Id" and record.keys() >= _SHOWN:
+        return True
     if id_key not in _SURE_IDS:
         return sure > 0 and sure + others > 1
     return sure > 0 or (others >= _ENOUGH and bool(provider or channel))

@@ -43,6 +43,10 @@ class OddColumn:
     n_text: int
     text: str  # one of the others
 
+    @property
+    def what(self) -> str:
+        return f"{self.n_text} of {self.n_text + self.n_numbers} cells are no numbers, such as {self.text!r}"
+
 
 @dataclass
 class Channels:
@@ -78,7 +82,8 @@ def channel_columns(table: pa.Table, rules: Mapping, index_columns: tuple[str, .
             if not _is_glob(name) and name not in table.column_names:
                 raise ConfigError(f"the mapping wants column {name!r}, which the table lacks; {_has(table)}")
     if not made.found:
-        raise StoreError(f"no column of the table is a numeric channel of the mapping; {_has(table)}")
+        odd = "".join(f"; in {name!r} {it.what}" for name, it in list(made.odd.items())[:3])
+        raise StoreError(f"no column of the table is a numeric channel of the mapping{odd}; {_has(table)}")
     _check_names(made.found)
     return made
 

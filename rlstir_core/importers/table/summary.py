@@ -75,9 +75,7 @@ def summarise(store: Path, rules: Mapping, parts: list[TablePart], runs: list[Ru
     odd: dict[str, str] = {}
     for part in parts:
         for column, it in part.channels.odd.items():
-            odd.setdefault(
-                column, f"{it.n_text} of {it.n_text + it.n_numbers} cells are no numbers, such as {it.text!r}"
-            )
+            odd.setdefault(column, it.what)
     clocks = _clocks(parts, runs)
     n_unread = sum(part.n_unread for part in parts)
     crowded = sum(len(run.t) > Limits().rows for run in runs)

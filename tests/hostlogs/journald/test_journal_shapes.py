@@ -59,6 +59,10 @@ SHAPES: dict[str, dict[str, Any]] = {
         "process": {"pid": 4321, "executable": "/usr/sbin/sshd", "command_line": "sshd: [net]", "name": "sshd"},
         "user": {"id": "0"}, "systemd": {"unit": "ssh.service"}, "log": {"syslog": {"appname": "sshd"}},
     },
+    "elastic cut down": {
+        "_source": {key: ELASTIC[key] for key in ("@timestamp", "input", "message", "host", "log")}
+        | {"process": {"pid": 4321, "executable": "/usr/sbin/sshd", "command_line": "sshd: [net]"}, "user": {"id": "0"}}
+    },
     "elasticsearch": {"_index": "logs", "_id": "1", "_source": OWN},
     "splunk": {"preview": False, "result": but(_time="2024-05-01 10:00:01.123 UTC", host="collector")},
     "splunk raw": {"result": {"_raw": json.dumps(OWN)}, "_raw": json.dumps(OWN)},
@@ -131,7 +135,9 @@ def test_a_time_without_a_zone_is_of_the_zone_in_which_another_clock_of_the_entr
     assert (row.ts_ns, row.assumed) == (1_714_557_601_100_000_000, "")
 
 
-@pytest.mark.parametrize("value", ["yesterday", "", [], {"hex": "00"}, -5, True, 1e300, "9" * 17, "٣", None])
+@pytest.mark.parametrize(
+    "value", ["yesterday", "5/1/2024 10:00:01 AM", "", [], {"hex": "00"}, -5, True, 1e300, "9" * 17, "٣", None]
+)
 def test_a_time_that_cannot_be_read_is_none_and_the_row_says_so(value: object) -> None:
     first, second = read(OWN, OWN | {"__REALTIME_TIMESTAMP": value})
     assert (second.parsed, second.timed, second.ts_ns) == (True, False, first.ts_ns)

@@ -212,6 +212,55 @@ def test_names_that_are_no_utf_8_are_shown_escaped(tmp_path: Path) -> None:
     assert next(files(tmp_path / "x.zip")).name.isprintable()
 
 
+def test_a_tar_without_the_magic_of_later_ones_is_one_by_its_sum(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "t", "w", format=tarfile.USTAR_FORMAT) as archive:
+        for name in ("a", "b"):
+            member = tarfile.TarInfo(name)
+            member.size = len(AUDIT)
+            archive.addfile(member, io.BytesIO(AUDIT))
+    raw = bytearray((tmp_path / "t").read_bytes())
+    for at in (0, 1024):
+        raw[at + 257 : at + 345] = bytes(88)
+        raw[at + 148 : at + 156] = b"%06o\0 " % (sum(raw[at : at + 148]) + 256 + sum(raw[at + 156 : at + 512]))
+    (tmp_path / "t").write_bytes(raw)
+    assert [(each.name, each.data) for each in files(tmp_path / "t")] == [("t/a", AUDIT), ("t/b", AUDIT)]
+    assert recognise(bytes(raw[:148]) + b"9999999 " + bytes(raw[156:])).container is None
+
+
+@pytest.mark.parametrize("zeros", [512, 70_000, 200_003])
+def test_a_log_behind_a_hole_is_read(tmp_path: Path, zeros: int) -> None:
+    (tmp_path / "a.log").write_bytes(bytes(zeros) + AUDIT)
+    (found,) = files(tmp_path / "a.log")
+    assert found.guess.log == "audit" and found.data.lstrip(b"\0") == AUDIT
+    (tmp_path / "zeros").write_bytes(bytes(zeros))
+    assert next(files(tmp_path / "zeros")).guess.log is None
+
+
+@pytest.mark.parametrize(
+    ("inside", "file", "wanted"),
+    [
+        (1_500_000_000, 1_700_000_000, 1_500_000_000),
+        (0, 1_700_000_000, 1_700_000_000),
+        (1_500_000_000, 1, 1_500_000_000),
+        (1_700_000_000, 1_500_000_000, 1_500_000_000),
+        (1, 2, 2),
+    ],
+)
+def test_a_gzip_file_says_when_its_log_was_written_and_a_copy_is_younger(
+    tmp_path: Path, inside: int, file: int, wanted: int
+) -> None:
+    (tmp_path / "a.gz").write_bytes(gzip.compress(AUDIT, mtime=inside))
+    os.utime(tmp_path / "a.gz", (file, file))
+    assert next(files(tmp_path / "a.gz")).modified_ns == wanted * 10**9
+
+
+@pytest.mark.parametrize("head", [b"7z\xbc\xaf\x27\x1c\0\4", b"\x04\x22\x4d\x18", b"LPKSHHRH", b"Rar!\x1a\x07\1"])
+def test_what_may_hold_logs_and_is_not_opened_is_named_with_a_remedy(tmp_path: Path, head: bytes) -> None:
+    (tmp_path / "x").write_bytes(head + bytes(99))
+    (found,) = files(tmp_path / "x")
+    assert "unpack it" in found.fault or "write it out" in found.fault
+
+
 def test_bombs_are_cut_at_the_bounds(tmp_path: Path) -> None:
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(50 << 20)))
     (tmp_path / "many.zip").write_bytes(zipped(**{str(k): AUDIT for k in range(50)}))

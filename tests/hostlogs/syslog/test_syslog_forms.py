@@ -38,6 +38,7 @@ def one(line: str) -> tuple[LogRow, dict[str, Any]]:
         ("Mai  1 10:00:01", "10:00:01", "zone"),
         ("May  1 2024 10:00:01", "10:00:01", "zone"),
         ("May  1 10:00:01 2024", "10:00:01", "zone"),
+        ("2024 May  1 10:00:01.5", "10:00:01.500", "zone"),
         ("Wed May  1 10:00:01.123 2024", "10:00:01.123", "zone"),
         ("May  1 10:00:01 CEST", "08:00:01", ""),
         ("May  1 10:00:01 UTC", "10:00:01", ""),
@@ -84,6 +85,10 @@ def test_times_in_every_spelling_are_read_and_say_whether_their_zone_is_assumed(
         ("May  1 10:00:01 fe80::1", "fe80::1", None, None),
         ("May  1 10:00:01 Web1.Lab.example.", "web1", None, None),
         ("2024-05-01 10:00:01 -", "here", None, None),
+        ("May  1 10:00:01 ---", "here", None, None),
+        ("May  1 10:00:01 bigip1 notice", "bigip1", None, "notice"),
+        ("May  1 10:00:01 s_net@web1", "web1", None, None),
+        ("May  1 10:00:01 web1.lab/relay", "web1", None, None),
     ],
 )
 def test_a_host_is_a_hosts_name_and_levels_and_facilities_go_where_they_belong(
@@ -126,6 +131,11 @@ def test_what_stands_before_the_message_is_read(line: str, wanted: dict[str, Any
     assert {key: said.get(key) for key in wanted} == wanted
 
 
+def test_a_new_line_whose_writer_left_the_version_out_has_its_parts() -> None:
+    row, said = one(f"<38>2024-05-01T10:00:01Z web1 sshd 7 - - {SSH}")
+    assert (row.host, row.provider, row.pid, row.user, said["facility"]) == ("web1", "sshd", 7, "root", "auth")
+
+
 def test_devices_name_their_part_and_their_host() -> None:
     row, _ = one("May  1 10:00:01 sw1 56: 1w2d: %SYS-5-CONFIG_I: Configured")
     assert (row.host, row.provider, row.message) == ("sw1", "SYS", "Configured")
@@ -140,6 +150,25 @@ def test_a_nul_behind_every_message_hides_nothing() -> None:
     ]  # fmt: skip
     torn = read(f"May  1 10:00:01 web1 sshd[1]: {SSH}\n" + "\0" * 200 + f"b1 sshd[1]: {SSH}\n")
     assert [(row.parsed, row.host) for row in torn] == [(True, "web1"), (False, "here")]
+
+
+@pytest.mark.parametrize("end", ["#000", "#012", "#015#012"])
+def test_a_line_end_that_rsyslog_wrote_out_hides_nothing(end: str) -> None:
+    row, said = one(f"May  1 10:00:01 web1 sshd[7]: {SSH}{end}")
+    assert (row.user, row.message, said["raw"]) == ("root", SSH, SSH + end)
+
+
+@pytest.mark.parametrize("size", [1, 7, 10**6])
+def test_messages_that_are_counted_and_not_ended_are_rows_of_their_own(size: int) -> None:
+    head = "<38>1 2024-05-01T10:00:01Z web1 sshd"
+    said = [f"{head} 1 - - {SSH}", f"{head} 2 - - ü first\n\nlast", f"<38>May  1 10:00:02 web1 sshd[3]: {SSH}"]
+    counted = [f"{len(each.encode())} {each}".encode() for each in said]
+    wanted = [(1, SSH), (2, "ü first  last"), (3, SSH)]
+    for log in (b"".join(counted), b"\n".join(counted), b"3 <38>1 -\n" + b"".join(counted)):
+        chunks = [log[at : at + size] for at in range(0, len(log), size)]
+        found = [row for row in syslog.rows(chunks, LogContext()) if row.pid > 0]
+        assert [(row.pid, row.message) for row in found] == wanted
+        assert found[0].user == found[2].user == "root"
 
 
 def test_a_file_may_begin_with_the_end_of_something() -> None:
@@ -159,6 +188,7 @@ def test_a_host_that_was_seen_with_its_program_may_write_without_one() -> None:
 def test_a_time_that_cannot_be_is_named() -> None:
     for line, why in (
         ("2024-05-01T25:00:01 web1 sshd[7]: x", "a time that does not exist"),
+        ("May  1 24:00:01 web1 sshd[7]: x", "no syslog header"),
         ("2024-05-01T10:00:01+99:00 web1 sshd[7]: x", "a time that does not exist"),
         ("2024-05-01 10:00:01 +2300 web1 sshd[7]: x", "a zone that does not exist"),
         ("<1>1 2024-13-01T10:00:01Z web1 sshd 7 - - x", "a time that does not exist"),

@@ -269,6 +269,15 @@ def test_blank_lines_and_bytes_that_are_no_text_have_a_row_each(tmp_path: Path) 
     assert template_file(path, out).n_lines == 0 and _rows(out) == []
 
 
+def test_a_block_of_nuls_makes_no_log_a_binary_file(tmp_path: Path) -> None:
+    line = b"May  1 10:00:0%d web1 sshd[7]: Failed password for root from 192.0.2.%d port 50001 ssh2\n"
+    text = b"".join(line % (k, k) for k in range(9))
+    for raw in (text + bytes(100_000) + text, bytes(100_000) + text + text):
+        (tmp_path / "log").write_bytes(raw)
+        found = template_file(tmp_path / "log", tmp_path / "out.csv")
+        assert (found.n_lines, found.n_templates) == (18, 1)
+
+
 @pytest.mark.parametrize(
     "piece",
     [

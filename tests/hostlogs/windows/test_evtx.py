@@ -134,6 +134,7 @@ def test_a_truncated_file_gives_what_it_still_holds_and_says_so() -> None:
     assert len(kept) > 200, "the records of the cut chunk as well"
     assert kept == whole[: len(kept)]
     assert "ends inside a chunk" in found[-1].message and not found[-1].parsed
+    assert found[-1].ts_ns == found[-2].ts_ns
 
 
 @needs_files

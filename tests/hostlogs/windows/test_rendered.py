@@ -100,6 +100,15 @@ def test_powershells_process_is_the_one_that_wrote_the_event() -> None:
     assert "ScriptBlockText=iex_x" in found.message
 
 
+def test_what_get_winevent_shows_of_an_event_is_enough_to_know_it() -> None:
+    shown = {key: GET_WINEVENT[key] for key in ("TimeCreated", "Id", "Message")} | {"LevelDisplayName": "Information"}
+    row = one(shown)
+    assert row.parsed and row.timed and row.provider == SECURITY
+    assert (row.pid, row.ppid, row.exe, row.cmdline, row.user) == (7300, 3120, EXE, CMD, "CORP\\mia")
+    other = one(shown | {"Id": 7036, "Message": "The service entered the running state."})
+    assert other.parsed and (other.provider, other.event_id, other.pid) == ("", "7036", -1)
+
+
 SYSMON_TEXT = (
     "Process Create:\r\nRuleName: -\r\nUtcTime: 2024-06-01 08:00:00.250\r\nProcessGuid: {1}\r\nProcessId: 7300\r\n"
     "Image: C:\\Tools\\net.exe\r\nCommandLine: {0}\r\nUser: CORP\\mia\r\nParentProcessId: 3120\r\n"

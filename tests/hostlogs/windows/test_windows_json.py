@@ -165,6 +165,12 @@ def test_an_array_and_printed_objects_give_the_rows_of_the_lines(dialect: str) -
     assert [row.message for row in read(printed.encode("utf-16"))] == [row.message for row in by_line]
 
 
+def test_what_evtx_dump_prints_above_its_events_is_no_row() -> None:
+    event = {"Event": {"System": SYSTEM, "EventData": DATA}}
+    text = "".join(f"Record {n}\n{json.dumps(event, indent=2)}\n" for n in (1, 2))
+    assert [(row.parsed, row.pid) for row in read(text.encode())] == [(True, 77)] * 2
+
+
 def test_a_zone_less_time_is_moved_to_utc_by_what_the_log_tells_even_before_it_does() -> None:
     security = {"EventID": 4658, "Channel": "Security", "Hostname": "a", "TimeCreated": "2020-05-06 07:59:59.000"}
     sysmon = DATA | {"EventID": 11, "Channel": CHANNEL, "Hostname": "a", "TimeCreated": "2020-05-06 08:00:00.125"}

@@ -29,7 +29,7 @@ def test_one_date_over_twelve_decides_the_order_of_a_whole_log() -> None:
     ]
     reading, found = surveyed(["3/5/2024 10:00:00 AM"])
     assert (reading.order, reading.order_assumed) == ("mdy", True)
-    assert all(row.timed and row.assumed == "zone" for row in found)
+    assert all(row.timed and row.assumed == "order zone" for row in found)
 
 
 def test_a_log_without_dates_of_numbers_is_not_decoded_to_find_that_out() -> None:
