@@ -82,7 +82,7 @@ class FormatTally:
             found.append(f"{kind}: zone: assumed UTC for {self.zone_assumed:,} rows; say it with --timezone")
         if self.order_assumed_files:
             found.append(
-                f"{kind}: in {self.order_assumed_files} files nothing tells day from month; the usual order of such "
+                f"{kind}: in {self.order_assumed_files} file(s) nothing tells day from month; the usual order of such "
                 "dates was assumed"
             )
         return found
