@@ -82,8 +82,8 @@ class FormatTally:
             found.append(f"{kind}: zone: assumed UTC for {self.zone_assumed:,} rows; say it with --timezone")
         if self.order_assumed_files:
             found.append(
-                f"{kind}: in {self.order_assumed_files} file(s) nothing tells day from month; the usual order of such "
-                "dates was assumed"
+                f"{kind}: nothing tells day from month in {self.order_assumed_files} of {self.files} logs; the usual "
+                "order of such dates was assumed"
             )
         return found
 
