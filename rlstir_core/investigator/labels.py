@@ -18,6 +18,7 @@ from rlstir_core.results.layout import Layout
 
 # E episodes, K techniques of the label space
 LABELS: tuple[str, ...] = tuple(techniques())
+_PLACE = {label: k for k, label in enumerate(LABELS)}
 
 
 def episode_techniques(layout: Layout, episodes: Sequence[EpisodeInfo]) -> dict[str, tuple[str, ...]]:
@@ -37,8 +38,7 @@ def episode_techniques(layout: Layout, episodes: Sequence[EpisodeInfo]) -> dict[
 
 def label_matrix(carried: Sequence[Sequence[str]]) -> NDArray[np.bool_]:
     """(E, K): which of the label space's techniques each episode carries."""
-    place = {label: k for k, label in enumerate(LABELS)}
     y_EK = np.zeros((len(carried), len(LABELS)), np.bool_)
     for e, each in enumerate(carried):
-        y_EK[e, [place[technique] for technique in each if technique in place]] = True
+        y_EK[e, [_PLACE[technique] for technique in each if technique in _PLACE]] = True
     return y_EK

@@ -168,7 +168,7 @@ def record_text(row: dict[str, str], names: HiddenNames) -> str:
     command = row["cmdline"][:_CMDLINE_CHARS].lower()
     if len(command) > 1:
         message = message.replace(command, " ")
-    parts = [head, _cleaned(exe, names), user_class(row["user"]), _cleaned(command, names)]
+    parts = [head, cleaned(exe, names), user_class(row["user"]), cleaned(command, names)]
     if said := _message(message, names):
         parts += ["|", said]
     return _SPACES.sub(" ", " ".join(part for part in parts if part)).strip()
@@ -185,11 +185,11 @@ def _message(lower: str, names: HiddenNames) -> str:
             plain.append(word)
             continue
         if plain:
-            words.append(_cleaned(" ".join(plain), names))
+            words.append(cleaned(" ".join(plain), names))
             plain = []
         words.append(_value(keyed[1], keyed[2][:_VALUE_CHARS], names))
     if plain:
-        words.append(_cleaned(" ".join(plain), names))
+        words.append(cleaned(" ".join(plain), names))
     return " ".join(word for word in words if word)
 
 
@@ -203,12 +203,12 @@ def _value(key: str, value: str, names: HiddenNames) -> str:
         return f"{key} {says}" if says else ""
     if _TELLING.search(key) and len(value) <= 16 and value.isascii() and not _EPHEMERAL.fullmatch(value):
         return f"{key} {value}"
-    said = _cleaned(value.replace("_", " "), names)
+    said = cleaned(value.replace("_", " "), names)
     # what is an identifier and nothing else tells no more than the kind of event does
     return "" if not said or (said in TYPED and said not in _CLASSES and said != "<ip>") else f"{key} {said}"
 
 
-def _cleaned(text: str, names: HiddenNames) -> str:
+def cleaned(text: str, names: HiddenNames) -> str:
     """Text in lower case with its names hidden and its identifiers typed."""
     return _TYPES.sub(_type, _HOME.sub(_home, names.hidden(text)))
 

@@ -101,15 +101,16 @@ class Investigator:
 
     vocabulary: int = 2_000  # pieces of the tokenizer; a small corpus has fewer
     tokenizer_texts: int = 60_000  # that the tokenizer is trained on, evenly over episodes
-    rows: int = 128  # distinct texts of an episode that are read: some of every kind of row
-    row_tokens: int = 32
+    rows: int = 256  # distinct texts of an episode that are read: some of every kind of row
+    row_tokens: int = 24
     width: int = 48
     row_layers: int = 1  # over the tokens of a row
     episode_layers: int = 1  # over the rows of an episode
     heads: int = 4
     dropout: float = 0.1
     batch_tokens: int = 16_384
-    epochs: int = 12
+    epochs: int = 10
+    min_epoch_steps: int = 10  # with fewer tokens a batch where the train side is small
     patience: int = 4
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
@@ -132,6 +133,7 @@ class Investigator:
         _between("Investigator.dropout", self.dropout, 0.0, 0.9)
         _between("Investigator.batch_tokens", self.batch_tokens, 64, 1 << 24)
         _between("Investigator.epochs", self.epochs, 1, 10_000)
+        _between("Investigator.min_epoch_steps", self.min_epoch_steps, 1, 10_000)
         _between("Investigator.patience", self.patience, 1, 10_000)
         _between("Investigator.warm_up", self.warm_up, 0.0, 0.5)
         _between("Investigator.cache_mib", self.cache_mib, 0, 1 << 20)

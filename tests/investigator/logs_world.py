@@ -20,7 +20,7 @@ from rlstir_core.results.layout import Layout
 
 START_NS = 1_777_600_000_000_000_000
 SECOND = 1_000_000_000
-TELLS = {"T1003.001": "dump lsass memory", "T1053.003": "crontab -e schedule", "T1070.002": "shred wtmp history"}
+TELLS = {"T1003.001": "dump lsass memory", "T1053.003": "crontab -e schedule", "T1685.006": "shred wtmp history"}
 WORK = ("ls -la", "vim notes.txt", "git pull", "make all", "cat report.csv", "ssh build", "df -h", "top", "less todo")
 CANARY_RULE, CANARY_HOST = "technique_id=T1059,canaryrule", "canaryhost"
 NUMBERS = (
@@ -30,10 +30,9 @@ NUMBERS = (
     "investigator.row_tokens=16",
     "investigator.width=16",
     "investigator.heads=2",
-    "investigator.epochs=20",
-    "investigator.patience=20",
-    "investigator.learning_rate=0.02",
-    "investigator.dropout=0.0",
+    "investigator.epochs=24",
+    "investigator.patience=24",
+    "investigator.learning_rate=0.01",
     "bootstrap_draws=200",
     "train.device=cpu",
 )
@@ -56,7 +55,7 @@ class LogsWorld:
         return read_index(self.store).hosts
 
     def study(self, *more: str, recipe: str = "host") -> InvestigatorStudy:
-        options = InvestigatorOptions(recipe=recipe, overrides=(*NUMBERS, *more), split=SplitSettings(folds=2))
+        options = InvestigatorOptions(recipe=recipe, overrides=(*NUMBERS, *more), split=SplitSettings(folds=4))
         return open_investigator(self.layout, options)
 
 
@@ -121,5 +120,5 @@ def build_world(root: Path, *, labelled: bool = True) -> LogsWorld:
     for host in index.hosts:
         validate_host(world.store, world.layout, host, registry=load_registry(world.store), index=index)
         build_log_events(world.store, world.layout, host)
-    build_split(world.layout, "host", index.hosts, SplitSettings(folds=2))
+    build_split(world.layout, "host", index.hosts, SplitSettings(folds=4))
     return world
