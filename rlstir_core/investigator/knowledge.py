@@ -23,7 +23,7 @@ from rlstir_core.investigator.text import HiddenNames, cleaned
 from rlstir_core.remedies import command
 from rlstir_core.results.layout import Layout
 
-NO_KNOWLEDGE = "no public technique texts were imported (`rlstir import knowledge` does it)"
+NO_KNOWLEDGE = "public technique texts (rlstir import knowledge brings them)"
 _ALPHA = 0.3
 _BLOCK = 4_096
 _WORD = re.compile(r"<[a-z]+>|[a-z][a-z0-9]+|[-/][a-z0-9]+", re.ASCII)

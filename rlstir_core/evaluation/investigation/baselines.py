@@ -23,8 +23,8 @@ from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.training import Taught, base_logits
 from rlstir_core.progress import Tell
 
-MAJORITY, BAG, KNOWLEDGE = "majority", "bag of words", "knowledge"
-Sides = tuple[Floats, Floats]  # scores of validation and of the test side, (E, K); NaN where a model says nothing
+MAJORITY, BAG, KNOWLEDGE = "majority", "bag-of-words", "knowledge"
+BothScores = tuple[Floats, Floats]  # scores of validation and of the test side, (E, K); NaN where a model says nothing
 _TEXTS = 2_048  # of an episode: more than the encoder reads
 _STRENGTH = 10.0  # of the fit against its regularisation
 _PASSES = 500
@@ -36,7 +36,7 @@ def baseline_scores(
     sides: Sequence[Sequence[EpisodeInfo]],
     knowledge: Knowledge | None,
     tell: Tell,
-) -> dict[str, Sides]:
+) -> dict[str, BothScores]:
     """Scores by baseline; `sides` are the episodes of `taught`, the fold that chooses, and the test side."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.evaluation.investigation.predictions import Said
+from rlstir_core.evaluation.investigation.predictions import NamedTechniques
 from rlstir_core.evaluation.investigation.records import HIT_RANKS, TechniqueScores
 from rlstir_core.evaluation.stats.counts import average_precision_statistic
 from rlstir_core.evaluation.stats.intervals import Estimate, Statistic, estimate, new_host_estimate, refused
@@ -25,7 +25,7 @@ Carried = Mapping[str, tuple[str, ...]]  # {episode: its techniques}
 def technique_scores(
     name: str,
     threshold: float,
-    said: Mapping[str, Said],
+    said: Mapping[str, NamedTechniques],
     risk: Mapping[str, float] | None,
     carried: Carried,
     episodes: Sequence[EpisodeInfo],
@@ -52,7 +52,7 @@ def technique_scores(
 
 
 def micro_f1(
-    said: Mapping[str, Said], carried: Carried, episodes: Sequence[EpisodeInfo], *, parents: bool = False
+    said: Mapping[str, NamedTechniques], carried: Carried, episodes: Sequence[EpisodeInfo], *, parents: bool = False
 ) -> Statistic:
     """Micro F1 of the techniques that are named, over every technique of every episode; units are the episodes."""
     rows = []
@@ -117,7 +117,7 @@ def _share(holds: Sequence[bool], draws: int) -> Estimate:
     return estimate(Statistic(sums_US=sums, of=lambda s: ratio(s[..., 0], s[..., 1])), draws=draws)
 
 
-def _hits(said: Mapping[str, Said], carried: Carried, episode: str, most: int) -> bool:
+def _hits(said: Mapping[str, NamedTechniques], carried: Carried, episode: str, most: int) -> bool:
     return not set(said[episode].ranked[:most]).isdisjoint(carried[episode])
 
 

@@ -45,7 +45,7 @@ _RISK = pa.schema(
 )
 
 
-class Said(NamedTuple):
+class NamedTechniques(NamedTuple):
     """What a model says of one episode."""
 
     ranked: tuple[str, ...]  # the likeliest technique first
@@ -93,15 +93,15 @@ def write_risk(path: Path, episodes: Sequence[EpisodeInfo], risks: Mapping[str, 
             writer.write_table(pa.table(columns, schema=_RISK))
 
 
-def read_techniques(path: Path) -> dict[str, dict[str, Said]]:
+def read_techniques(path: Path) -> dict[str, dict[str, NamedTechniques]]:
     """{model: {episode: what it says}}"""
-    found: dict[str, dict[str, Said]] = {}
+    found: dict[str, dict[str, NamedTechniques]] = {}
     columns = ("model", "episode_id", "technique", "named")
     table = pq.ParquetFile(path).read(columns=list(columns), use_threads=False)
     for model, episode, technique, named in zip(*(table[name].to_pylist() for name in columns), strict=True):
-        before = found.setdefault(model, {}).get(episode, Said((), frozenset()))
+        before = found.setdefault(model, {}).get(episode, NamedTechniques((), frozenset()))
         more = frozenset([technique]) if named else frozenset()
-        found[model][episode] = Said((*before.ranked, technique), before.named | more)
+        found[model][episode] = NamedTechniques((*before.ranked, technique), before.named | more)
     return found
 
 
