@@ -23,6 +23,7 @@ LAB_ASSETS = ("lab_checks",)
 _OF_TELEMETRY = ("window_tensors", "window_features")
 _HOSTS_NAMED = 3
 _CHECKPOINT = "checkpoint/"
+_WHERE_TECHNIQUES = "where log rows of both sides carry techniques"
 
 Wanted = set[str] | None  # the assets that the user named, or None for all that are stale
 
@@ -185,8 +186,7 @@ def foresee_logs(recipe: str) -> Todo:
     """What a recipe of a store of logs alone will ask for after its hosts have changed."""
     from rlstir_core.staleness import INVESTIGATOR
 
-    why = ("where log rows of both sides carry techniques",)
-    return Todo(title=f"recipe {recipe}", assets=("split", *INVESTIGATOR), why=why)
+    return Todo(title=f"recipe {recipe}", assets=("split", *INVESTIGATOR), why=(_WHERE_TECHNIQUES,))
 
 
 def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts, wanted: Wanted = None) -> Todo | None:
@@ -194,7 +194,7 @@ def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts, wanted: Wanted
     from rlstir_core.contract.registry import MODES
     from rlstir_core.datasets.store import read_split
     from rlstir_core.detectors.models import MODELS
-    from rlstir_core.staleness import HOST_STAGES
+    from rlstir_core.staleness import HOST_STAGES, INVESTIGATOR, no_investigator
 
     title, trained = f"recipe {recipe}", (f"{len(MODES) * len(MODELS)} checkpoints", "baselines")
     if wanted is not None:
@@ -203,7 +203,8 @@ def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts, wanted: Wanted
     try:
         split = read_split(settings.layout, recipe)
     except UpstreamMissing:
-        return Todo(title=title, assets=("split", *trained, "detector_eval", "comparison_v2"))
+        why = [f"{', '.join(INVESTIGATOR)} as well, {_WHERE_TECHNIQUES}"]
+        return Todo(title=title, assets=("split", *trained, "detector_eval", "comparison_v2"), why=tuple(why))
     touched = set(hosts.changed)
     train = sorted(touched & {info.host for info in split.trained_on})
     test = sorted(touched & {info.host for info in split.tested} - set(train))
@@ -211,7 +212,9 @@ def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts, wanted: Wanted
     why = [f"{_some(train)}: on the train side, so all models are trained again"] if train else []
     why += [f"{_some(test)}: on the test side alone, so models are scored again, not trained"] if test else []
     why += [f"{_some(new)}: new, the split decides"] if new else []
-    assets = ("split", *(trained if train or new else ()), "detector_eval", "comparison_v2")
+    learnt: tuple[str, ...] = () if no_investigator(settings.layout, split) else INVESTIGATOR
+    learnt = learnt if train or new else learnt[-1:]
+    assets = ("split", *(trained if train or new else ()), "detector_eval", *learnt, "comparison_v2")
     return Todo(title=title, assets=assets, why=tuple(why)) if touched else None
 
 
