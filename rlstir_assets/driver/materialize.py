@@ -120,8 +120,8 @@ def foresee(request: Request, index: StoreIndex, console: Console) -> Outcome:
                 raise
             todos.append(plan.foresee_recipe(settings, recipe, hosts, wanted))
     if logs_alone and wanted is None:
-        for recipe in request.recipes:
-            new = hosts.changed or hosts.has_new_rows
+        new = hosts.changed or hosts.has_new_rows
+        for recipe in request.recipes if new or _labelled(settings, index.hosts, console) else ():
             todos.append(plan.foresee_logs(recipe) if new else _of_logs(settings, recipe, console))
     said = [todo for todo in todos if todo is not None]
     for todo in said:
@@ -210,7 +210,7 @@ class _Driver:
             for recipe in self.request.recipes:
                 self.console.state(f"looking for what is new for recipe {recipe}")
                 self._make(_of_recipe(settings, self.request, recipe, wanted, self.console))
-        if logs_alone:
+        if logs_alone and _labelled(settings, settings.index().hosts, self.console):
             for recipe in self.request.recipes:
                 self._make(_of_logs(settings, recipe, self.console))
         reports = {recipe: layout.report(recipe) for recipe in self.request.recipes}
@@ -308,6 +308,15 @@ def _of_recipe(settings: Settings, request: Request, recipe: str, wanted: Wanted
             raise
         console.say(f"recipe {recipe} left out: {error}")
         return None
+
+
+def _labelled(settings: Settings, hosts: Sequence[str], console: Console) -> bool:
+    """Whether logs alone teach anything at all; where they do not, that is said once and is no fault."""
+    from rlstir_core.investigator.study import nothing_labelled
+
+    if why := nothing_labelled(settings.layout, hosts):
+        console.say(f"no encoder: {why}")
+    return not why
 
 
 def _of_logs(settings: Settings, recipe: str, console: Console) -> Todo | None:

@@ -18,6 +18,7 @@ from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.split import Split
 from rlstir_core.datasets.store import read_split
 from rlstir_core.errors import SplitRefused
+from rlstir_core.hostlogs.store import host_counts
 from rlstir_core.investigator.labels import LABELS, episode_techniques
 from rlstir_core.learning.presets import Preset, preset
 from rlstir_core.results.layout import Layout
@@ -121,6 +122,13 @@ def why_not(layout: Layout, split: Split) -> str:
     if not any(episode_techniques(layout, with_logs(split.tested)).values()):
         return "no log row of the test side carries a technique, so there is nothing to judge an encoder by"
     return ""
+
+
+def nothing_labelled(layout: Layout, hosts: Sequence[str]) -> str:
+    """Why no recipe has anything to teach an encoder; empty where some log row carries a technique."""
+    if any(each.techniques for host in hosts for each in host_counts(layout, host).values()):
+        return ""
+    return "no log row carries a technique (rlstir import logs --labels brings them), so no encoder is trained"
 
 
 def _sides(layout: Layout, split: Split) -> tuple[list[EpisodeInfo], list[EpisodeInfo]] | str:

@@ -27,7 +27,7 @@ from rlstir_core.investigator import training
 from rlstir_core.investigator.checkpoint import load_encoder, read_encoder
 from rlstir_core.investigator.knowledge import fit_knowledge, words
 from rlstir_core.investigator.labels import LABELS, episode_techniques
-from rlstir_core.investigator.study import InvestigatorStudy, why_not
+from rlstir_core.investigator.study import InvestigatorStudy, nothing_labelled, why_not
 from rlstir_core.investigator.tokenizer import build_tokenizer, read_manifest
 from rlstir_core.investigator.training import kept_encoder, train_encoder
 from rlstir_core.results.layout import Layout
@@ -66,9 +66,9 @@ def test_an_encoder_learns_what_tells_the_techniques_and_is_judged_beside_what_k
     found = read_encoder_evaluation(trained.layout, "host", trained.split)
     assert found is not None and encoder_evaluation_is_current(trained)
     f1 = scores(found)
-    assert set(f1) == {"encoder", "majority", "bag of words"}
+    assert set(f1) == {"encoder", "majority", "bag-of-words"}
     assert f1["encoder"] > 0.7 > 0.5 > f1["majority"]  # type: ignore[operator]
-    assert set(found.paired) == {"majority", "bag of words"}
+    assert set(found.paired) == {"majority", "bag-of-words"}
     assert found.lacks and "rlstir import knowledge" in found.lacks[0]
     assert (found.n_test_episodes, found.n_with_technique, found.prevalence) == (8, 4, 0.5)
     assert all("no interval below 20" in each.micro_f1.note for each in found.models)
@@ -86,7 +86,7 @@ def test_predictions_are_ranked_and_tell_which_are_named(trained: InvestigatorSt
     threshold = next(each.threshold for each in found.models if each.name == "encoder")
     assert all(row["named"] == (row["score"] >= threshold) for row in rows if row["model"] == "encoder")
     risks = pq.read_table(trained.layout.encoder_predictions("host", "risk")).to_pylist()
-    assert {row["model"] for row in risks} == {"encoder", "majority", "bag of words"}
+    assert {row["model"] for row in risks} == {"encoder", "majority", "bag-of-words"}
 
 
 def test_predictions_are_written_before_a_label_of_the_test_side_is_read(
@@ -121,7 +121,7 @@ def test_permuted_labels_teach_nothing(world: LogsWorld, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(training, "episode_techniques", shuffled)
     f1 = scores(made(study))
-    assert f1["encoder"] < 0.5 and f1["bag of words"] < 0.5  # type: ignore[operator]
+    assert f1["encoder"] < 0.5 and f1["bag-of-words"] < 0.5  # type: ignore[operator]
 
 
 def test_equal_inputs_give_equal_weights(world: LogsWorld, tmp_path: Path) -> None:
@@ -218,6 +218,7 @@ def test_an_evaluation_without_its_encoder_names_the_command(world: LogsWorld, t
 def test_a_store_whose_rows_carry_no_technique_says_why_there_is_no_encoder(tmp_path: Path) -> None:
     bare = build_world(tmp_path, labelled=False)
     study = bare.study()
+    assert nothing_labelled(bare.layout, bare.hosts).startswith("no log row carries a technique (rlstir import logs")
     assert why_not(bare.layout, study.split) == (
         "no log row of the train side carries a technique, so there is nothing for an encoder to learn"
     )
