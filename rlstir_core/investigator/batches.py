@@ -36,12 +36,9 @@ class Batch:
 class EpisodeRows:
     """The rows of episodes as tokens: kept while there is room, made again where there is none."""
 
-    def __init__(self, n: int, read: Callable[[int], Rows], budget: CacheBudget) -> None:
-        self._n, self._read, self._budget = n, read, budget
+    def __init__(self, read: Callable[[int], Rows], budget: CacheBudget) -> None:
+        self._read, self._budget = read, budget
         self._kept: dict[int, Rows] = {}
-
-    def __len__(self) -> int:
-        return self._n
 
     def __getitem__(self, place: int) -> Rows:
         found = self._kept.get(place)

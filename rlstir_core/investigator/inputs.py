@@ -39,7 +39,7 @@ class LogInputs:
         self.episodes = list(episodes)
         self._study, self._tokenizer, self._knowledge, self._hosts = study, tokenizer, knowledge, hosts
         self._prior_EK = np.zeros((len(self.episodes), N_OUTPUTS))
-        self._rows = EpisodeRows(len(self.episodes), self._read, budget)
+        self._rows = EpisodeRows(self._read, budget)
 
     def __len__(self) -> int:
         return len(self.episodes)

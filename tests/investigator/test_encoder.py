@@ -63,7 +63,7 @@ def test_an_episode_without_rows_says_what_is_known_without_any() -> None:
 
 
 def test_batches_keep_to_the_budget_and_a_larger_episode_still_fits() -> None:
-    rows = EpisodeRows(3, lambda place: EPISODES[place], CacheBudget(0))
+    rows = EpisodeRows(lambda place: EPISODES[place], CacheBudget(0))
     assert [places for places, _ in batches(rows, [0, 1, 2], 14)] == [[0, 1], [2]]
     assert [places for places, _ in batches(rows, [2, 0, 1], 1)] == [[2], [0], [1]]
 
@@ -75,7 +75,7 @@ def test_rows_that_fit_the_cache_are_read_once() -> None:
         seen.append(place)
         return EPISODES[place]
 
-    rows = EpisodeRows(2, read, CacheBudget(10_000))
+    rows = EpisodeRows(read, CacheBudget(10_000))
     assert [rows[0], rows[0], rows[1]] == [EPISODES[0], EPISODES[0], EPISODES[1]] and seen == [0, 1]
 
 
