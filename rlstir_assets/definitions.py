@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from rlstir_assets.assets import datasets, detectors, evaluation, ingest, logs, telemetry
+from rlstir_assets.assets import datasets, detectors, evaluation, ingest, investigator, logs, telemetry
 from rlstir_assets.executor import executor
 from rlstir_assets.resources import Settings
 from rlstir_assets.shell import tell_refusals_plainly
@@ -13,7 +13,7 @@ from rlstir_assets.shell import tell_refusals_plainly
 def build_defs(settings: Settings | None = None) -> dg.Definitions:
     """The definitions, with other settings where a test needs them."""
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([ingest, telemetry, logs, datasets, detectors, evaluation]),
+        assets=dg.load_assets_from_modules([ingest, telemetry, logs, datasets, detectors, investigator, evaluation]),
         resources={"settings": settings or Settings()},
         executor=executor,
     )

@@ -25,8 +25,9 @@ from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, how_to_make, work_
 from rlstir_core.results.lab_outcome import refuse_leaks
 from rlstir_core.results.layout import Layout
 
-if TYPE_CHECKING:  # it brings torch, which a code location should not have to load
+if TYPE_CHECKING:  # they bring torch, which a code location should not have to load
     from rlstir_core.detectors.study import StudyOptions
+    from rlstir_core.investigator.study import InvestigatorOptions, InvestigatorStudy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,3 +166,18 @@ class Settings(dg.ConfigurableResource):
         refuse_leaks(self.layout)
         split = heeded(recipe_spec(recipe), self.split_settings())
         return StudyOptions(recipe=recipe, preset=self.preset, overrides=tuple(self.overrides), split=split)
+
+    def investigator(self, recipe: str) -> InvestigatorStudy:
+        """The logs of one recipe's split, opened; UpstreamMissing where it was not split."""
+        from rlstir_core.investigator.study import open_investigator
+
+        return open_investigator(self.opened().layout, self.investigator_options(recipe))
+
+    def investigator_options(self, recipe: str) -> InvestigatorOptions:
+        """What is to be done for the investigator of one recipe."""
+        from rlstir_core.datasets.split import heeded, recipe_spec
+        from rlstir_core.investigator.study import InvestigatorOptions
+
+        refuse_leaks(self.layout)
+        split = heeded(recipe_spec(recipe), self.split_settings())
+        return InvestigatorOptions(recipe=recipe, preset=self.preset, overrides=tuple(self.overrides), split=split)

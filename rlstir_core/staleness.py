@@ -21,8 +21,12 @@ from rlstir_core.episodes.store.index import StoreIndex, load_index
 from rlstir_core.episodes.validation.current import host_changes
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.detectors.detector_eval import evaluation_is_current
+from rlstir_core.evaluation.investigation.encoder_eval import encoder_evaluation_is_current
 from rlstir_core.evaluation.report.comparison import report_is_current
 from rlstir_core.hostlogs.store import log_changes
+from rlstir_core.investigator.study import InvestigatorOptions, InvestigatorStudy, why_not
+from rlstir_core.investigator.tokenizer import kept_tokenizer
+from rlstir_core.investigator.training import kept_encoder
 from rlstir_core.provenance.store import graph_changes
 from rlstir_core.results.lab_outcome import lab_inputs_sha256, read_outcome
 from rlstir_core.results.layout import Layout
@@ -83,12 +87,15 @@ _STAGES: tuple[tuple[str, str, Callable[[Layout, str], Changes]], ...] = (
 HOST_STAGES = ("validation", *(name for _, name, _ in _STAGES))
 
 
+INVESTIGATOR = ("tokenizer", "encoder", "encoder_eval")
+
+
 def stale_recipe_assets(
     layout: Layout, options: StudyOptions, hosts: Sequence[str], registry: Registry
 ) -> dict[str, bool]:
-    """Every asset of the recipe by key, and whether it must be made."""
+    """Every asset of the recipe by key, and whether it must be made; those of the investigator where it can be."""
     checkpoints = [f"checkpoint/{model}_{mode}" for mode in MODES for model in MODELS]
-    names = ["split", *checkpoints, "baselines", "detector_eval", "comparison_v2"]
+    names = ["split", *checkpoints, "baselines", "detector_eval", *INVESTIGATOR, "comparison_v2"]
     if not split_is_current(layout, options.recipe, hosts, options.split):
         return dict.fromkeys(names, True)
     study = open_study(layout, options)
@@ -99,8 +106,48 @@ def stale_recipe_assets(
     stale["baselines"] = kept_baselines(study) is None
     evaluated = not any(stale.values()) and evaluation_is_current(study, registry)
     stale["detector_eval"] = not evaluated
-    stale["comparison_v2"] = not evaluated or not report_is_current(layout, options.recipe)
+    of_logs: dict[str, bool] = {}
+    if not no_investigator(layout, study.split):
+        of_logs = stale_investigator(_investigator_of(layout, options, study.split))
+    stale |= of_logs
+    stale["comparison_v2"] = (
+        not evaluated or of_logs.get("encoder_eval", False) or not report_is_current(layout, options.recipe)
+    )
     return stale
+
+
+def no_investigator(layout: Layout, split: Split) -> str:
+    """Why the investigator cannot be made for this split; empty where it can, or where log rows are still to come."""
+    try:
+        return why_not(layout, split)
+    except UpstreamMissing:
+        return ""
+
+
+def stale_investigator(study: InvestigatorStudy) -> dict[str, bool]:
+    """The assets of the investigator, for a split that it can be made for, and whether they must be made."""
+    tokenizer = kept_tokenizer(study) is None
+    encoder = tokenizer or kept_encoder(study) is None
+    return {
+        "tokenizer": tokenizer,
+        "encoder": encoder,
+        "encoder_eval": encoder or not encoder_evaluation_is_current(study),
+    }
+
+
+def kept_investigator(layout: Layout, options: InvestigatorOptions, split: Split) -> frozenset[str]:
+    """Which of tokenizer and encoder are what training for `split`, which need not be written yet, would give."""
+    if no_investigator(layout, split):
+        return frozenset()
+    study = InvestigatorStudy(layout=layout, options=options, numbers=options.numbers(), split=split)
+    return frozenset(name for name, is_stale in stale_investigator(study).items() if not is_stale) - {"encoder_eval"}
+
+
+def _investigator_of(layout: Layout, options: StudyOptions, split: Split) -> InvestigatorStudy:
+    own = InvestigatorOptions(
+        recipe=options.recipe, preset=options.preset, overrides=options.overrides, split=options.split
+    )
+    return InvestigatorStudy(layout=layout, options=own, numbers=own.numbers(), split=split)
 
 
 def kept_checkpoints(layout: Layout, options: StudyOptions, split: Split) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Group `evaluation`: the held-out scores of every detector and the report."""
+"""Group `evaluation`: the held-out scores of every detector and of the encoder, and the report."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,7 @@ import dagster as dg
 
 from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.detectors import baselines, checkpoint_key
+from rlstir_assets.assets.investigator import encoder, nothing_made
 from rlstir_assets.assets.logs import log_events
 from rlstir_assets.declarations import recipe_asset, recipe_check
 from rlstir_assets.reporting import opening, refusals, table, teller
@@ -13,8 +14,10 @@ from rlstir_assets.resources import Settings
 from rlstir_core.contract.registry import MODES
 from rlstir_core.detectors.models import MODELS
 
-if TYPE_CHECKING:  # it brings torch
+if TYPE_CHECKING:  # they bring torch
+    from rlstir_core.evaluation.investigation.records import EncoderEvaluation
     from rlstir_core.evaluation.report.inputs import ReportInputs
+    from rlstir_core.evaluation.stats.intervals import Estimate
 
 GROUP = "evaluation"
 
@@ -73,6 +76,49 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     )
 
 
+@recipe_asset(
+    group=GROUP,
+    stage="encoder_eval",
+    kind="json",
+    deps=[encoder],
+    description="Techniques and risks of the held-out episodes by the encoder, by base rates, by a bag of words and by "
+    "public technique texts: predictions first, labels afterwards, each figure with its interval.",
+)
+def encoder_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    from rlstir_core.evaluation.investigation.encoder_eval import evaluate_encoder, forget_evaluation
+    from rlstir_core.investigator.study import why_not
+
+    with refusals():
+        study = settings.investigator(context.partition_key)
+        if why := why_not(study.layout, study.split):
+            forget_evaluation(study.layout, context.partition_key)
+            return nothing_made(why)
+        result, is_new = evaluate_encoder(study, teller(context))
+    return dg.MaterializeResult(
+        metadata={
+            "scores": table(_technique_scores(result)),
+            "test episodes": result.n_test_episodes,
+            "with techniques": result.n_with_technique,
+            "lacks": "; ".join(result.lacks) or "nothing",
+            "scored now": is_new,
+        },
+        data_version=dg.DataVersion(result.input_sha256),
+    )
+
+
+def _technique_scores(result: "EncoderEvaluation") -> list[dict[str, str | float | None]]:
+    return [
+        {
+            "model": model.name,
+            "micro F1": model.micro_f1.value,
+            "95 %": _interval(model.micro_f1),
+            "top 3": model.hit_at["3"].value,
+            "risk": model.risk_aupr.value,
+        }
+        for model in result.models
+    ]
+
+
 def _scores(inputs: "ReportInputs") -> list[dict[str, str | float | None]]:
     """A row a model and baseline; narrow, so that the page need not be scrolled sideways."""
     models = [each for each in inputs.models if not each.same_as]
@@ -81,19 +127,21 @@ def _scores(inputs: "ReportInputs") -> list[dict[str, str | float | None]]:
         {
             "model": name,
             "macro F1": score.value,
-            "95 %": f"{score.lo:.4f} to {score.hi:.4f}"
-            if score.lo is not None and score.hi is not None
-            else score.note,
+            "95 %": _interval(score),
         }
         for name, score in found
     ]
+
+
+def _interval(score: "Estimate") -> str:
+    return score.note if score.lo is None or score.hi is None else f"{score.lo:.4f} to {score.hi:.4f}"
 
 
 @recipe_asset(
     group=GROUP,
     stage="report",
     kind="markdown",
-    deps=[detector_eval],
+    deps=[detector_eval, encoder_eval],
     description="The report: `comparison_v2.md`, the same as one offline HTML file, pictures, a manifest and a model "
     "card beside each checkpoint.",
 )

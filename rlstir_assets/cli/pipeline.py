@@ -218,12 +218,12 @@ def _closing(source: Path, target: Path, outcome: Outcome) -> list[str]:
     """What was found, in at most 25 lines, and how to go on."""
     place = Workplace(store=source, data=target)
     if outcome.logs_alone:
-        from rlstir_core.evaluation.report.log_summary import log_lines, log_overview
+        from rlstir_core.evaluation.report.log_summary import encoder_lines, log_lines, log_overview
         from rlstir_core.results.layout import Layout
 
         overview = log_overview(Layout(target), outcome.hosts)
         shown = Workplace(data=target)
-        lines = log_lines(overview)
+        lines = [*log_lines(overview), *encoder_lines(Layout(target), outcome.recipes)]
         if overview.example is not None:
             episode, host = overview.example
             show = command("show", episode, "--host", host, "--out", "pictures", place=shown)

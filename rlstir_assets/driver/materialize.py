@@ -53,6 +53,7 @@ class Outcome:
     made: tuple[str, ...]  # one phrase per run
     reports: dict[str, Path]
     logs_alone: bool = False  # the store has no telemetry
+    recipes: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
 
 
@@ -118,6 +119,10 @@ def foresee(request: Request, index: StoreIndex, console: Console) -> Outcome:
             if not any(todos):
                 raise
             todos.append(plan.foresee_recipe(settings, recipe, hosts, wanted))
+    if logs_alone and wanted is None:
+        new = hosts.changed or hosts.has_new_rows
+        for recipe in request.recipes if new or _labelled(settings, index.hosts, console) else ():
+            todos.append(plan.foresee_logs(recipe) if new else _of_logs(settings, recipe, console))
     said = [todo for todo in todos if todo is not None]
     for todo in said:
         _tell(console, todo)
@@ -205,11 +210,15 @@ class _Driver:
             for recipe in self.request.recipes:
                 self.console.state(f"looking for what is new for recipe {recipe}")
                 self._make(_of_recipe(settings, self.request, recipe, wanted, self.console))
+        if logs_alone and _labelled(settings, settings.index().hosts, self.console):
+            for recipe in self.request.recipes:
+                self._make(_of_logs(settings, recipe, self.console))
         reports = {recipe: layout.report(recipe) for recipe in self.request.recipes}
         return Outcome(
             made=tuple(self.made),
             reports={recipe: path for recipe, path in reports.items() if path.exists()},
             logs_alone=logs_alone,
+            recipes=self.request.recipes,
             hosts=settings.index().hosts if layout.index.exists() else (),
         )
 
@@ -298,6 +307,26 @@ def _of_recipe(settings: Settings, request: Request, recipe: str, wanted: Wanted
         if len(request.recipes) == 1:
             raise
         console.say(f"recipe {recipe} left out: {error}")
+        return None
+
+
+def _labelled(settings: Settings, hosts: Sequence[str], console: Console) -> bool:
+    """Whether logs alone teach anything at all; where they do not, that is said once and is no fault."""
+    from rlstir_core.investigator.study import nothing_labelled
+
+    if why := nothing_labelled(settings.layout, hosts):
+        console.say(f"no encoder: {why}")
+    return not why
+
+
+def _of_logs(settings: Settings, recipe: str, console: Console) -> Todo | None:
+    """What is to be made of a recipe of logs alone; where there is nothing to learn, that is said and no fault."""
+    from rlstir_assets.driver.plan import plan_logs
+
+    try:
+        return plan_logs(settings, recipe)
+    except SplitRefused as error:
+        console.say(f"recipe {recipe}: no encoder: {error}")
         return None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rlstir_core.errors import UpstreamMissing
+from rlstir_core.errors import SplitRefused, UpstreamMissing
 
 if TYPE_CHECKING:
     from rlstir_assets.resources import Settings
@@ -23,6 +23,7 @@ LAB_ASSETS = ("lab_checks",)
 _OF_TELEMETRY = ("window_tensors", "window_features")
 _HOSTS_NAMED = 3
 _CHECKPOINT = "checkpoint/"
+_WHERE_TECHNIQUES = "where log rows of both sides carry techniques"
 
 Wanted = set[str] | None  # the assets that the user named, or None for all that are stale
 
@@ -41,7 +42,7 @@ class Todo:
     def sentence(self) -> str:
         """What is made; checkpoints are counted."""
         checkpoints = [name for name in self.assets if name.startswith(_CHECKPOINT) and name not in self.kept]
-        rest = [name for name in self.assets if not name.startswith(_CHECKPOINT)]
+        rest = [name for name in self.assets if not name.startswith(_CHECKPOINT) and name not in self.kept]
         named = [f"{len(checkpoints)} checkpoints"] if len(checkpoints) > 2 else checkpoints
         return f"{self.title}: making {', '.join([*named, *rest])}"
 
@@ -130,7 +131,13 @@ def plan_lab(settings: Settings, index: StoreIndex, wanted: Wanted, *, touched: 
 def plan_recipe(settings: Settings, recipe: str, wanted: Wanted) -> Todo | None:
     """The run of a recipe, once its hosts are up to date; SplitRefused where the recipe cannot be applied."""
     from rlstir_core.datasets.store import read_split, try_split
-    from rlstir_core.staleness import kept_checkpoints, stale_recipe_assets
+    from rlstir_core.staleness import (
+        INVESTIGATOR,
+        kept_checkpoints,
+        kept_investigator,
+        no_investigator,
+        stale_recipe_assets,
+    )
 
     layout, hosts, options = settings.layout, settings.validated_hosts(), settings.options(recipe)
     stale = stale_recipe_assets(layout, options, hosts, settings.registry())
@@ -138,11 +145,48 @@ def plan_recipe(settings: Settings, recipe: str, wanted: Wanted) -> Todo | None:
     if stale["split"] or (wanted is not None and "split" in wanted):
         split = try_split(layout, recipe, hosts, settings.split_settings())
         kept = kept_checkpoints(layout, options, split)
+        kept |= kept_investigator(layout, settings.investigator_options(recipe), split)
     else:
         split = read_split(layout, recipe)
+    of_logs = no_investigator(layout, split)
+    if of_logs:
+        stale = {name: is_stale for name, is_stale in stale.items() if name not in INVESTIGATOR}
+        if wanted is not None and wanted.issubset(INVESTIGATOR):
+            raise SplitRefused(of_logs)
     made = {name: is_stale and name not in kept for name, is_stale in stale.items()}
-    todo = _todo(f"recipe {recipe}", stale, wanted, (recipe,), _of_recipe(settings, recipe, made, split))
+    why = _of_recipe(settings, recipe, made, split) + ([f"no encoder: {of_logs}"] if of_logs else [])
+    todo = _todo(f"recipe {recipe}", stale, wanted, (recipe,), why)
     return todo if todo is None or wanted is not None else replace(todo, kept=kept)
+
+
+def plan_logs(settings: Settings, recipe: str) -> Todo | None:
+    """The run of a recipe of a store of logs alone; SplitRefused where no encoder can be trained or judged by it."""
+    from rlstir_core.datasets.store import read_split, split_is_current, try_split
+    from rlstir_core.investigator.study import open_investigator, why_not
+    from rlstir_core.staleness import INVESTIGATOR, kept_investigator, stale_investigator
+
+    layout, hosts, options = settings.layout, settings.validated_hosts(), settings.investigator_options(recipe)
+    kept = frozenset[str]()
+    if split_is_current(layout, recipe, hosts, settings.split_settings()):
+        split = read_split(layout, recipe)
+        stale = {"split": False}
+    else:
+        split = try_split(layout, recipe, hosts, settings.split_settings())
+        stale = dict.fromkeys(("split", *INVESTIGATOR), True)
+        kept = kept_investigator(layout, options, split)
+    if why := why_not(layout, split):
+        raise SplitRefused(why)
+    if not stale["split"]:
+        stale |= stale_investigator(open_investigator(layout, options))
+    todo = _todo(f"recipe {recipe}", stale, None, (recipe,), _of_logs(stale, kept))
+    return None if todo is None else replace(todo, kept=kept)
+
+
+def foresee_logs(recipe: str) -> Todo:
+    """What a recipe of a store of logs alone will ask for after its hosts have changed."""
+    from rlstir_core.staleness import INVESTIGATOR
+
+    return Todo(title=f"recipe {recipe}", assets=("split", *INVESTIGATOR), why=(_WHERE_TECHNIQUES,))
 
 
 def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts, wanted: Wanted = None) -> Todo | None:
@@ -150,7 +194,7 @@ def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts, wanted: Wanted
     from rlstir_core.contract.registry import MODES
     from rlstir_core.datasets.store import read_split
     from rlstir_core.detectors.models import MODELS
-    from rlstir_core.staleness import HOST_STAGES
+    from rlstir_core.staleness import HOST_STAGES, INVESTIGATOR, no_investigator
 
     title, trained = f"recipe {recipe}", (f"{len(MODES) * len(MODELS)} checkpoints", "baselines")
     if wanted is not None:
@@ -159,7 +203,8 @@ def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts, wanted: Wanted
     try:
         split = read_split(settings.layout, recipe)
     except UpstreamMissing:
-        return Todo(title=title, assets=("split", *trained, "detector_eval", "comparison_v2"))
+        why = [f"{', '.join(INVESTIGATOR)} as well, {_WHERE_TECHNIQUES}"]
+        return Todo(title=title, assets=("split", *trained, "detector_eval", "comparison_v2"), why=tuple(why))
     touched = set(hosts.changed)
     train = sorted(touched & {info.host for info in split.trained_on})
     test = sorted(touched & {info.host for info in split.tested} - set(train))
@@ -167,7 +212,9 @@ def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts, wanted: Wanted
     why = [f"{_some(train)}: on the train side, so all models are trained again"] if train else []
     why += [f"{_some(test)}: on the test side alone, so models are scored again, not trained"] if test else []
     why += [f"{_some(new)}: new, the split decides"] if new else []
-    assets = ("split", *(trained if train or new else ()), "detector_eval", "comparison_v2")
+    learnt: tuple[str, ...] = () if no_investigator(settings.layout, split) else INVESTIGATOR
+    learnt = learnt if train or new else learnt[-1:]
+    assets = ("split", *(trained if train or new else ()), "detector_eval", *learnt, "comparison_v2")
     return Todo(title=title, assets=assets, why=tuple(why)) if touched else None
 
 
@@ -234,9 +281,17 @@ def _of_recipe(settings: Settings, recipe: str, stale: Mapping[str, bool], split
         why += [f"{n} {_models(n)} of mode {mode} are those of {of}: the same channels"] if n else []
     if not trained and stale["detector_eval"]:
         why.append("scores every model again: what it is made from has changed, or a file of the last one is missing")
+    why += _of_logs(stale)
     if not why and stale["comparison_v2"]:
         why.append("the report is missing, or was made by an earlier version")
     return why
+
+
+def _of_logs(stale: Mapping[str, bool], kept: frozenset[str] = frozenset()) -> list[str]:
+    """Why the assets of the investigator are made."""
+    if stale.get("encoder") and "encoder" not in kept:
+        return ["trains the encoder: not trained yet on these log rows, this split and these numbers"]
+    return ["scores the encoder: what it is made from has changed"] if stale.get("encoder_eval") else []
 
 
 def _models(n: int) -> str:

@@ -86,16 +86,23 @@ class Study:
 
     def training_sha256(self, model: str, mode: str) -> str:
         """The hash of everything that decides a checkpoint."""
-        deciding = msgspec.to_builtins(self.numbers)
+        deciding = self._deciding
         del deciding["seeds"]  # trained beside the checkpoints
         return canonical_sha256(
             [version("weights"), model, mode, deciding, self.split.train_sha256, self.schema_sha256]
         )
 
+    @property
+    def _deciding(self) -> dict[str, object]:
+        """The numbers of the preset that decide detectors."""
+        numbers: dict[str, object] = msgspec.to_builtins(self.numbers)
+        del numbers["investigator"]
+        return numbers
+
     @cached_property
     def baselines_sha256(self) -> str:
         """The hash of everything that decides the baselines and what they predict."""
-        return canonical_sha256([version("baselines"), self.numbers, self.split.sha256, self.schema_sha256])
+        return canonical_sha256([version("baselines"), self._deciding, self.split.sha256, self.schema_sha256])
 
 
 def open_study(layout: Layout, options: StudyOptions) -> Study:

@@ -96,6 +96,50 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Investigator:
+    """Sizes and training of the investigator's tokenizer and encoder."""
+
+    vocabulary: int = 2_000  # pieces of the tokenizer; a small corpus has fewer
+    tokenizer_texts: int = 60_000  # that the tokenizer is trained on, evenly over episodes
+    rows: int = 256  # distinct texts of an episode that are read: some of every kind of row
+    row_tokens: int = 24
+    width: int = 48
+    row_layers: int = 1  # over the tokens of a row
+    episode_layers: int = 1  # over the rows of an episode
+    heads: int = 4
+    dropout: float = 0.1
+    batch_tokens: int = 16_384
+    epochs: int = 10
+    min_epoch_steps: int = 10  # with fewer tokens a batch where the train side is small
+    patience: int = 4
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.02
+    warm_up: float = 0.05
+    cache_mib: int = 128  # of tokens kept between epochs; what does not fit is read again
+
+    def __post_init__(self) -> None:
+        _between("Investigator.vocabulary", self.vocabulary, 300, 1 << 18)
+        _between("Investigator.tokenizer_texts", self.tokenizer_texts, 1_000, 1 << 24)
+        _between("Investigator.rows", self.rows, 8, 1 << 16)
+        _between("Investigator.row_tokens", self.row_tokens, 8, 1 << 12)
+        _between("Investigator.width", self.width, 8, 4096)
+        _between("Investigator.row_layers", self.row_layers, 1, 64)
+        _between("Investigator.episode_layers", self.episode_layers, 1, 64)
+        _between("Investigator.heads", self.heads, 1, 64)
+        if self.width % self.heads:
+            raise ConfigError(
+                f"Investigator.width {self.width} is not a multiple of heads {self.heads}; change one of them"
+            )
+        _between("Investigator.dropout", self.dropout, 0.0, 0.9)
+        _between("Investigator.batch_tokens", self.batch_tokens, 64, 1 << 24)
+        _between("Investigator.epochs", self.epochs, 1, 10_000)
+        _between("Investigator.min_epoch_steps", self.min_epoch_steps, 1, 10_000)
+        _between("Investigator.patience", self.patience, 1, 10_000)
+        _between("Investigator.warm_up", self.warm_up, 0.0, 0.5)
+        _between("Investigator.cache_mib", self.cache_mib, 0, 1 << 20)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preset:
     """Everything that training needs to know beside the data."""
 
@@ -104,6 +148,7 @@ class Preset:
     trees: Trees = Trees()
     net: Net = Net()
     train: Training = Training()
+    investigator: Investigator = Investigator()
     bootstrap_draws: int = 2000
     seeds: int = 3  # that a member is trained from to see how much of its score is luck; the first is `seed`
 
@@ -124,6 +169,20 @@ def rtx4060() -> Preset:
         trees=Trees(rounds=1000, learning_rate=0.04, parallel_trees=2),
         net=Net(width=128, layers=3, heads=8, stem_stride=2),
         train=Training(batch=256, epochs=120, views=8, learning_rate=1e-3, max_train_windows=50_000, cache_mib=1_024),
+        investigator=Investigator(
+            vocabulary=32_000,
+            tokenizer_texts=2_000_000,
+            rows=1_024,
+            row_tokens=64,
+            width=512,
+            row_layers=6,
+            episode_layers=2,
+            heads=8,
+            batch_tokens=32_768,
+            epochs=20,
+            learning_rate=3e-4,
+            cache_mib=2_048,
+        ),
         bootstrap_draws=4000,
     )
 
@@ -135,6 +194,20 @@ def rtx3090x2() -> Preset:
         trees=Trees(rounds=2000, learning_rate=0.03, parallel_trees=4),
         net=Net(width=256, layers=4, heads=8, stem_stride=2),
         train=Training(batch=512, epochs=200, views=16, learning_rate=1e-3, max_train_windows=50_000, cache_mib=1_024),
+        investigator=Investigator(
+            vocabulary=32_000,
+            tokenizer_texts=4_000_000,
+            rows=2_048,
+            row_tokens=96,
+            width=768,
+            row_layers=9,
+            episode_layers=3,
+            heads=12,
+            batch_tokens=65_536,
+            epochs=20,
+            learning_rate=2e-4,
+            cache_mib=8_192,
+        ),
         bootstrap_draws=10_000,
     )
 

@@ -98,11 +98,27 @@ class Layout:
         """What the baselines were fitted on; their predictions lie with those of the checkpoints."""
         return self.artifacts(recipe) / "baselines.json"
 
+    def tokenizer(self, recipe: str) -> Path:
+        """SentencePiece's model; its manifest lies beside it."""
+        return self.artifacts(recipe) / "tokenizer.model"
+
+    def encoder(self, recipe: str) -> Path:
+        """The investigator's checkpoint; its weights lie beside it."""
+        return self.artifacts(recipe) / "encoder.ckpt.json"
+
     def evaluation(self, recipe: str) -> Path:
         return self.data / "reports" / "eval" / recipe
 
     def predictions(self, recipe: str, model: str, mode: str) -> Path:
         return self.evaluation(recipe) / "predictions" / f"{model}_{mode}.parquet"
+
+    def encoder_predictions(self, recipe: str, what: str) -> Path:
+        """What the encoder and what stands beside it say of the test side: `techniques` or `risk`."""
+        return self.evaluation(recipe) / "predictions" / f"{what}.parquet"
+
+    def encoder_evaluation(self, recipe: str) -> Path:
+        """The figures of the encoder and of what stands beside it."""
+        return self.evaluation(recipe) / "encoder_eval.json"
 
     def report_inputs(self, recipe: str) -> Path:
         """Everything that the report is made of."""

@@ -22,8 +22,11 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "split": 3,
         "weights": 2,
         "baselines": 4,
+        "tokenizer": 1,  # and the texts of log rows
+        "encoder": 1,
         "evaluation": 6,
-        "report": 5,
+        "encoder_eval": 1,
+        "report": 6,
     }
 )
 

@@ -14,8 +14,9 @@ import pytest
 
 from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.detectors import baselines, checkpoints
-from rlstir_assets.assets.evaluation import comparison_v2, detector_eval
+from rlstir_assets.assets.evaluation import comparison_v2, detector_eval, encoder_eval
 from rlstir_assets.assets.ingest import episode_index, validation
+from rlstir_assets.assets.investigator import encoder, tokenizer
 from rlstir_assets.assets.logs import lab_checks, log_events
 from rlstir_assets.assets.telemetry import feature_schema, window_features, window_tensors
 from rlstir_assets.reporting import opening, refusals, table
@@ -141,6 +142,9 @@ MISSING = [
     (checkpoints[0], "host", "key:episode_index"),
     (baselines, "host", "key:episode_index"),
     (detector_eval, "host", "key:episode_index"),
+    (tokenizer, "host", "key:episode_index"),
+    (encoder, "host", "key:episode_index"),
+    (encoder_eval, "host", "key:episode_index"),
     (comparison_v2, "host", "key:episode_index"),
 ]
 

@@ -27,15 +27,17 @@ GROUPS = {
     "logs": {"log_events", "provenance_graphs", "lab_checks"},
     "datasets": {"split"},
     "detectors": CHECKPOINTS | {"baselines"},
-    "evaluation": {"detector_eval", "comparison_v2"},
+    "investigator": {"tokenizer", "encoder"},
+    "evaluation": {"detector_eval", "encoder_eval", "comparison_v2"},
 }
 HOST_ASSETS = {"validation", "window_tensors", "window_features", "log_events", "provenance_graphs"}
 EARLY = {*GROUPS["ingest"], *GROUPS["telemetry"], "log_events", "lab_checks"}
-RECIPE_ASSETS = GROUPS["datasets"] | GROUPS["detectors"] | GROUPS["evaluation"]
+RECIPE_ASSETS = GROUPS["datasets"] | GROUPS["detectors"] | GROUPS["investigator"] | GROUPS["evaluation"]
 BLOCKING = {
     "lab_checks": set(GATES),
     "validation": {"verdict_rates"},
     "split": {"split_overlap", "class_coverage"},
+    "tokenizer": {"train_side_alone"},
     **{key: {"schema_hash", "leaked_fits"} for key in CHECKPOINTS},
 }
 
@@ -119,7 +121,7 @@ def test_a_range_of_hosts_is_one_run(nodes: dict[str, object]) -> None:
 
 def test_only_networks_queue_for_the_pool_gpu_and_are_tagged(nodes: dict[str, object]) -> None:
     for name, node in nodes.items():
-        wants_gpu = name in CHECKPOINTS and not name.startswith("checkpoint/gbt_")
+        wants_gpu = name == "encoder" or (name in CHECKPOINTS and not name.startswith("checkpoint/gbt_"))
         assert set(node.pools) == ({"gpu"} if wants_gpu else set()), name
     for definition in defs.get_repository_def().assets_defs_by_key.values():
         name = name_of(definition.key)
@@ -157,7 +159,10 @@ def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -
     assert parents("split") == {"validation", "window_tensors"}
     assert all(parents(name) == {"split", "window_features", "lab_checks"} for name in (*CHECKPOINTS, "baselines"))
     assert parents("detector_eval") == {"split", *CHECKPOINTS, "baselines", "log_events"}
-    assert parents("comparison_v2") == {"detector_eval"}
+    assert parents("tokenizer") == {"split", "log_events", "lab_checks"}
+    assert parents("encoder") == {"tokenizer"}
+    assert parents("encoder_eval") == {"encoder"}
+    assert parents("comparison_v2") == {"detector_eval", "encoder_eval"}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +173,10 @@ def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -
         ("group:detectors", GROUPS["detectors"]),
         ("kind:xgboost", {"checkpoint/gbt_realistic", "checkpoint/gbt_oracle"}),
         ("group:evaluation or key:validation", {*GROUPS["evaluation"], "validation"}),
-        ("+comparison_v2", {"comparison_v2", "detector_eval"}),  # the trap: one layer, and no word about it
+        (
+            "+comparison_v2",
+            {"comparison_v2", "detector_eval", "encoder_eval"},
+        ),  # the trap: one layer, and no word about it
     ],
 )
 def test_a_selection_resolves_all_layers_only_with_the_word_key(text: str, expected: set[str]) -> None:

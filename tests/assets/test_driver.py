@@ -109,7 +109,7 @@ def test_predictions_pictures_cards_and_the_manifest_lie_beside_the_report(drive
         card = (layout.artifacts("host") / f"{name}.card.md").read_text()
         assert name in card or (model in card and mode in card)
         assert layout.checkpoint("host", model, mode).is_file()
-    assert {path.suffix for path in layout.artifacts("host").iterdir()} <= {".json", ".safetensors", ".md"}
+    assert {path.suffix for path in layout.artifacts("host").iterdir()} <= {".json", ".safetensors", ".md", ".model"}
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", report(driven))
     assert pictures and all((folder / picture).is_file() for picture in pictures)
     manifest = json.loads((folder / "manifest.json").read_text())

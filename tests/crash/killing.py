@@ -20,8 +20,11 @@ from rlstir_core.detectors.training import train_checkpoint
 from rlstir_core.episodes.store.binding import refresh_index
 from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe
+from rlstir_core.evaluation.investigation.encoder_eval import evaluate_encoder
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.hostlogs.store import build_log_events
+from rlstir_core.investigator.tokenizer import build_tokenizer
+from rlstir_core.investigator.training import train_encoder
 from rlstir_core.lab.leakage.gates import gates
 from rlstir_core.provenance.store import build_graphs
 from rlstir_core.telemetry.schema import make_schema, write_schema
@@ -111,5 +114,8 @@ _ASSETS: dict[str, Callable[[Settings], object]] = {
     "split": lambda s: build_split(s.layout, RECIPE, s.validated_hosts(), s.split_settings()),
     "baselines": lambda s: fit_baselines(s.layout, s.options(RECIPE), _quiet),
     "detector_eval": _evaluate,
+    "tokenizer": lambda s: build_tokenizer(s.investigator(RECIPE), _quiet),
+    "encoder": lambda s: train_encoder(s.investigator(RECIPE), _quiet),
+    "encoder_eval": lambda s: evaluate_encoder(s.investigator(RECIPE), _quiet),
     "comparison_v2": lambda s: write_comparison(s.layout, RECIPE, _quiet),
 }

@@ -34,6 +34,9 @@ TELEMETRY = {
     },
     "baselines": "*/baselines.json",
     "detector_eval": "*/gru_oracle_eval.json",
+    "tokenizer": "*/tokenizer.json",
+    "encoder": "*/encoder.ckpt.json",
+    "encoder_eval": "*/risk.parquet",
 }
 LOGS = {
     "validation": ("*/host=web1/episodes.parquet",),

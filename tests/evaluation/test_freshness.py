@@ -22,9 +22,12 @@ from rlstir_core.episodes.store.index import save_index
 from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.episodes.validation.verdicts import read_validation
 from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe, read_inputs
+from rlstir_core.evaluation.investigation.encoder_eval import evaluate_encoder
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.evaluation.report.history import history_path
 from rlstir_core.hostlogs.store import build_log_events
+from rlstir_core.investigator.study import InvestigatorOptions, open_investigator
+from rlstir_core.investigator.training import train_encoder
 from rlstir_core.lab.leakage.gates import gates
 from rlstir_core.provenance.store import build_graphs
 from rlstir_core.results.layout import Layout
@@ -130,7 +133,7 @@ def test_a_deleted_episode_leaves_every_table_and_makes_the_recipe_stale(own_dri
     split, is_new = build_split(layout, "host", own_driven.index.hosts, HOST.split)
     assert is_new and gone.episode_id not in split.by_name
     # nobody trained on it: what was trained stays, what was scored does not
-    assert stale(own_driven) == {"baselines", "detector_eval", "comparison_v2"}
+    assert stale(own_driven) == {"baselines", "detector_eval", "encoder_eval", "comparison_v2"}
 
 
 # One result
@@ -168,6 +171,12 @@ def test_a_rerun_into_a_fresh_folder_gives_the_same_bytes(own_driven: Any, tmp_p
         ours, theirs = (x.evaluation("host") / f"{name}_eval.json" for x in (fresh, before))
         assert ours.read_bytes() == theirs.read_bytes(), name
     assert evaluate_recipe(fresh, HOST, index.hosts, registry, silent)[1] is False
+    study = open_investigator(fresh, InvestigatorOptions(recipe="host", overrides=HOST.overrides, split=HOST.split))
+    for path in fresh.artifacts("host").glob("encoder*"):
+        path.unlink()
+    assert train_encoder(study, silent)[1] and evaluate_encoder(study, silent)[1]
+    ours, theirs = (x.encoder_evaluation("host") for x in (fresh, before))
+    assert ours.read_bytes() == theirs.read_bytes()
     write_comparison(fresh, "host")
     ours, theirs = (x.report("host").read_text().split("\n## Cost\n") for x in (fresh, before))
     assert ours[0] == theirs[0] and len(ours) == len(theirs) == 2  # what scoring took is measured, and comes last

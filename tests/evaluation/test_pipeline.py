@@ -156,7 +156,7 @@ def test_a_split_of_other_settings_is_refused_with_the_command_that_makes_it(own
 def test_a_checkpoint_of_another_split_is_refused_with_the_command_that_trains_it(own_driven: Any) -> None:
     other = options_of(split=SplitSettings(folds=2))
     build_split(own_driven.layout, "host", own_driven.index.hosts, other.split)
-    assert stale(own_driven, other) == EVERY - {"split"}
+    assert stale(own_driven, other) == EVERY - {"split", "tokenizer"}  # which sees all folds
     with pytest.raises(UpstreamMissing, match=r"another split") as refusal:
         evaluated(own_driven, other)
     sentence = str(refusal.value)
@@ -293,7 +293,7 @@ def test_the_closing_summary_fits_on_a_screen_and_says_what_comes_next(driven: A
 def test_every_link_of_the_report_leads_to_a_file(driven: Any) -> None:
     report = driven.layout.report("host")
     links = re.findall(r"\[[^]]+\]\(([^)]+)\)", report.read_text())
-    assert sum(not link.startswith("plots/") for link in links) == 12 * 3 + 3 * 2 + 3
+    assert sum(not link.startswith("plots/") for link in links) == 12 * 3 + 3 * 2 + 3 + 3
     for link in links:
         assert (report.parent / link).is_file(), link
     page = report.with_suffix(".html").read_text()

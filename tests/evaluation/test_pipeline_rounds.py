@@ -25,6 +25,7 @@ from rlstir_core.evaluation.detectors.scoring import Scorer
 from rlstir_core.evaluation.report.comparison import Written, write_comparison
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
+from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.staleness import stale_recipe_assets
 
 pytestmark = pytest.mark.slow
@@ -52,6 +53,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     for k in range(2):
         tiny.add_logs(f"log-{k}", f"May  1 12:00:01 web sshd[7]: {k}", host="web")
     tiny.build_all()
+    for host in tiny.hosts:
+        build_log_events(tiny.store, tiny.layout, host)  # without a technique, so nothing is learnt from them
     return tiny
 
 

@@ -39,6 +39,7 @@ def digests(driven: Any) -> dict[str, Digest]:
         "log_rows": _tables(processed.glob("log_events_v1.parquet/*/*.parquet")),
         "graph": _tables(processed.glob("graphs/*/*/*.parquet")),
         "split": _text(_without(json.loads(driven.layout.split("host").read_text()), "input_sha256", "episodes")),
+        "tokenizer": json.loads(driven.layout.tokenizer("host").with_suffix(".json").read_text())["model_sha256"],
         "weights": _waves(_taught(name) for name in MODELS),
         "evaluation": _evaluated(),
     }

@@ -105,6 +105,7 @@ def test_from_own_logs_to_findings_and_the_ui(
     )
     found = said(invoke(*step), *words, "secure, logs/auth.log line 10: no syslog header", "graphs: 1")
     assert "window_tensors" not in found and "recipe" not in found
+    assert "no encoder: no log row carries a technique (rlstir import logs --labels brings them)" in found
     show, export = nexts(found)
     shown = said(invoke(*show), "log rows: 10 auth")
     assert (tmp_path / "pictures").is_dir() and "picture: " in shown

@@ -15,10 +15,12 @@ from pathlib import Path
 import msgspec
 
 from rlstir_core.atomic import canonical_sha256, sweep, write_bytes, write_json, write_text
+from rlstir_core.datasets.store import read_split
 from rlstir_core.detectors.checkpoint import Checkpoint, read_checkpoint
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.detectors.cost import read_costs
 from rlstir_core.evaluation.detectors.detector_eval import held_for, read_inputs
+from rlstir_core.evaluation.investigation.encoder_eval import read_encoder_evaluation
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.history import continued, history_path, made_lines, read_history, write_history
 from rlstir_core.evaluation.report.html import render_html
@@ -58,7 +60,7 @@ def write_comparison(layout: Layout, recipe: str, tell: Tell | None = None) -> W
 
 
 def _write_comparison(layout: Layout, recipe: str) -> Written:
-    inputs = read_inputs(layout, recipe)
+    inputs = _read(layout, recipe)
     if inputs is None:
         raise UpstreamMissing(
             f"{layout.report_inputs(recipe)} is missing; make it with: {how_to_make('detector_eval', recipe)}"
@@ -99,7 +101,7 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
 
 def report_is_current(layout: Layout, recipe: str) -> bool:
     """Whether the report that lies there is whole and tells of the evaluation that lies there."""
-    inputs = read_inputs(layout, recipe)
+    inputs = _read(layout, recipe)
     try:
         told = msgspec.json.decode(_manifest_path(layout, recipe).read_bytes(), type=Manifest)
     except (FileNotFoundError, msgspec.DecodeError):
@@ -118,10 +120,27 @@ def report_is_current(layout: Layout, recipe: str) -> bool:
     return all(each.exists() for each in files)
 
 
+def _read(layout: Layout, recipe: str) -> ReportInputs | None:
+    """What the detectors' evaluation wrote, and beside it the encoder's, where that is of the same split."""
+    inputs = read_inputs(layout, recipe)
+    if inputs is None:
+        return None
+    try:
+        split = read_split(layout, recipe)
+    except UpstreamMissing:
+        return inputs
+    return msgspec.structs.replace(inputs, investigation=read_encoder_evaluation(layout, recipe, split))
+
+
 def _manifest(inputs: ReportInputs) -> Manifest:
-    """The evaluation's manifest, and the version of the report's own code."""
-    versions = inputs.manifest.versions | {"report": str(version("report"))}
-    return msgspec.structs.replace(inputs.manifest, versions=versions)
+    """The evaluation's manifest, the version of the report's own code, and which evaluation of the encoder it tells."""
+    found = inputs.manifest
+    beside = {} if inputs.investigation is None else {"encoder_eval": canonical_sha256(inputs.investigation)}
+    return msgspec.structs.replace(
+        found,
+        versions=found.versions | {"report": str(version("report"))},
+        hashes=found.hashes | beside,
+    )
 
 
 def _card_path(layout: Layout, recipe: str, name: str) -> Path:

@@ -20,6 +20,7 @@ from rlstir_core.evaluation.report.sections.cost import cost_section
 from rlstir_core.evaluation.report.sections.curves import curves_section, reliability_section
 from rlstir_core.evaluation.report.sections.episodes import episodes_section
 from rlstir_core.evaluation.report.sections.files import files_section
+from rlstir_core.evaluation.report.sections.investigation import investigation_section
 from rlstir_core.evaluation.report.sections.models import gap_section, models_section, paired_section
 from rlstir_core.evaluation.report.sections.opening import opening
 from rlstir_core.evaluation.report.sections.provenance import (
@@ -59,6 +60,7 @@ def render_markdown(inputs: ReportInputs, *, page: bool = False) -> str:
         reliability_section(inputs),
         confusion_section(inputs),
         episodes_section(inputs),
+        investigation_section(inputs),
         untested_section(inputs),
         setup_section(inputs),
         split_section(inputs),

@@ -6,6 +6,7 @@ What does not belong here: computing any of it, and any wording.
 # ruff: noqa: RUF012 - msgspec gives every instance its own empty dict
 from __future__ import annotations
 
+from rlstir_core.evaluation.investigation.records import EncoderEvaluation
 from rlstir_core.evaluation.stats.details import Cause, CloserLook, LearningPoint, MemberSpread, ModelCost, SeedSpread
 from rlstir_core.evaluation.stats.records import ModelEvaluation, PairedDifference, Record, SplitGap, Untested
 
@@ -161,4 +162,5 @@ class ReportInputs(Record, frozen=True, kw_only=True):
     members: tuple[MemberSpread, ...] = ()
     seeds: tuple[SeedSpread, ...] = ()
     learning: tuple[LearningPoint, ...] = ()  # one member of `gbt` on growing shares of the train episodes
+    investigation: EncoderEvaluation | None = None  # read from beside the evaluation; a result, and in the hash
     costs: tuple[ModelCost, ...] = ()  # read from beside the evaluation: never part of it, nor of any hash

@@ -13,7 +13,8 @@ import msgspec
 
 from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation
-from rlstir_core.evaluation.report.markdown import plural
+from rlstir_core.evaluation.investigation.encoder_eval import read_encoder_evaluation
+from rlstir_core.evaluation.report.markdown import figure, plural
 from rlstir_core.hostlogs.store import host_counts
 from rlstir_core.results.layout import Layout
 
@@ -134,6 +135,18 @@ def log_lines(overview: LogOverview) -> list[str]:
     }
     if doubts := [f"{words} {plural(n, 'row')}" for words, n in said.items() if n]:
         lines.append(f"  {'; '.join(doubts)}")
+    return lines
+
+
+def encoder_lines(layout: Layout, recipes: Sequence[str]) -> list[str]:
+    """What the encoder of each recipe came to, where one was evaluated."""
+    lines = []
+    for recipe in recipes:
+        found = read_encoder_evaluation(layout, recipe)
+        if found is not None:
+            said = ", ".join(f"{model.name} {figure(model.micro_f1)}" for model in found.models)
+            lines.append(f"  techniques, micro F1 on {plural(found.n_test_episodes, 'held-out episode')}: {said}")
+            lines.append(f"    figures: {layout.encoder_evaluation(recipe)}")
     return lines
 
 

@@ -1,0 +1,108 @@
+"""Group `investigator`: the tokenizer of log rows and the encoder that names techniques in them.
+
+Where a store has no logs, or no technique on one of the sides, nothing is made and the asset says so: what stands on
+telemetry goes on.
+"""
+
+import dagster as dg
+
+from rlstir_assets.assets.datasets import split
+from rlstir_assets.assets.logs import log_events
+from rlstir_assets.declarations import recipe_asset, recipe_check
+from rlstir_assets.executor import GPU_POOL
+from rlstir_assets.reporting import refusals, teller
+from rlstir_assets.resources import Settings
+from rlstir_core.atomic import canonical_sha256
+
+GROUP = "investigator"
+
+
+def nothing_made(why: str, checks: tuple[str, ...] = ()) -> dg.MaterializeResult:
+    """The result of an asset that this store gives no reason to make."""
+    return dg.MaterializeResult(
+        metadata={"not made": why},
+        data_version=dg.DataVersion(canonical_sha256(why)),
+        check_results=[
+            dg.AssetCheckResult(check_name=name, passed=True, metadata={"detail": f"not made: {why}"})
+            for name in checks
+        ],
+    )
+
+
+@recipe_asset(
+    group=GROUP,
+    stage="tokenizer",
+    kind="sentencepiece",
+    deps=[split, dg.AssetDep(log_events, partition_mapping=dg.AllPartitionMapping()), "lab_checks"],
+    description="SentencePiece on the texts of log rows of the train side alone; its manifest lists the episodes that "
+    "it saw. No host, user, rule name or label is in a text.",
+    check_specs=[
+        recipe_check(
+            "train_side_alone",
+            asset="tokenizer",
+            blocking=True,
+            description="The tokenizer saw episodes of the train side and no other.",
+        )
+    ],
+)
+def tokenizer(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    from rlstir_core.investigator.study import why_not
+    from rlstir_core.investigator.tokenizer import build_tokenizer
+
+    with refusals():
+        study = settings.investigator(context.partition_key)
+        if why := why_not(study.layout, study.split):
+            return nothing_made(why, ("train_side_alone",))
+        made, is_new = build_tokenizer(study, teller(context))
+    strangers = set(made.saw) - {info.episode_id for info in study.train}
+    return dg.MaterializeResult(
+        metadata={"pieces": made.pieces, "texts": made.texts, "episodes": len(made.saw), "trained now": is_new},
+        data_version=dg.DataVersion(made.model_sha256),
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="train_side_alone",
+                passed=not strangers,
+                metadata={
+                    "recipe": context.partition_key,
+                    "detail": f"{len(made.saw)} episodes seen, {len(strangers)} not of the train side",
+                },
+            )
+        ],
+    )
+
+
+@recipe_asset(
+    group=GROUP,
+    stage="encoder",
+    kind="torch",
+    deps=[tokenizer],
+    pool=GPU_POOL,
+    op_tags={"rlstir/device": "gpu", "dagster/priority": "2"},
+    description="A transformer over the tokens of log rows and over the rows of an episode, with a head for techniques "
+    "and one for the risk. Stopped early on a fold of the train side.",
+)
+def encoder(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    from rlstir_core.investigator.study import why_not
+    from rlstir_core.investigator.training import train_encoder
+
+    with refusals():
+        study = settings.investigator(context.partition_key)
+        if why := why_not(study.layout, study.split):
+            return nothing_made(why)
+        made, is_new = train_encoder(study, teller(context))
+    facts = made.facts
+    return dg.MaterializeResult(
+        metadata={
+            "validation_loss": round(facts.loss, 4),
+            "before training": round(facts.loss_before, 4),
+            "epochs": facts.epochs,
+            "best": facts.best_epoch,
+            "techniques": facts.n_techniques,
+            "train episodes": facts.n_train_episodes,
+            "validation episodes": facts.n_validation_episodes,
+            "parameters": facts.n_parameters,
+            "knowledge": made.knowledge_sha256 or "none was imported",
+            "trained now": is_new,
+        },
+        data_version=dg.DataVersion(made.sidecar_sha256),
+    )

@@ -1,0 +1,155 @@
+"""A study of logs: one split, the episodes of its sides that have logs, and the keys of what is learnt from them.
+
+What does not belong here: learning (`training.py`), and what is said of the test side (`evaluation/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from rlstir_core.atomic import canonical_sha256, file_sha256
+from rlstir_core.datasets.episodes import EpisodeInfo
+from rlstir_core.datasets.recipes.base import SplitSettings
+from rlstir_core.datasets.split import Split
+from rlstir_core.datasets.store import read_split
+from rlstir_core.errors import SplitRefused
+from rlstir_core.hostlogs.store import host_counts
+from rlstir_core.investigator.labels import LABELS, episode_techniques
+from rlstir_core.learning.presets import Preset, preset
+from rlstir_core.results.layout import Layout
+from rlstir_core.results.versions import version
+
+
+class InvestigatorOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user decides about the investigator of one recipe."""
+
+    recipe: str
+    preset: str = "smoke"
+    overrides: tuple[str, ...] = ()
+    split: SplitSettings = SplitSettings()
+
+    def numbers(self) -> Preset:
+        return preset(self.preset, self.overrides, seed=self.split.seed)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InvestigatorStudy:
+    """Opened once per step; rows stay closed until somebody asks for them."""
+
+    layout: Layout
+    options: InvestigatorOptions
+    numbers: Preset
+    split: Split
+
+    @cached_property
+    def train(self) -> list[EpisodeInfo]:
+        """The train side, as far as it has logs: all that a training step may open."""
+        return with_logs(self.split.trained_on)
+
+    @cached_property
+    def train_hosts(self) -> list[str]:
+        """Whose names are hidden in what is learnt from."""
+        return sorted({info.host for info in self.train})
+
+    @cached_property
+    def test(self) -> list[EpisodeInfo]:
+        return with_logs(self.split.tested)
+
+    @cached_property
+    def sides(self) -> tuple[list[EpisodeInfo], list[EpisodeInfo]]:
+        """What is learnt from, and the fold of the train side that chooses; SplitRefused says why there is none."""
+        found = _sides(self.layout, self.split)
+        if isinstance(found, str):
+            raise SplitRefused(found)
+        return found
+
+    @cached_property
+    def tokenizer_sha256(self) -> str:
+        """The hash of everything that decides the tokenizer."""
+        numbers = self.numbers.investigator
+        deciding = [numbers.vocabulary, numbers.rows, numbers.tokenizer_texts]
+        return canonical_sha256(
+            [version("tokenizer"), self.split.recipe, deciding, self.train_hosts, _keys(self.train)]
+        )
+
+    @cached_property
+    def encoder_sha256(self) -> str:
+        """The hash of everything that decides the encoder."""
+        folds = [[name for name in fold if self.split.by_name[name].logs] for fold in self.split.rounds[0].folds]
+        training = self.numbers.train
+        return canonical_sha256(
+            [
+                version("encoder"),
+                self.tokenizer_sha256,
+                [self.numbers.seed, self.numbers.investigator, training.device, training.precision],
+                folds,
+                LABELS,
+                self.knowledge_sha256,
+            ]
+        )
+
+    @cached_property
+    def knowledge_sha256(self) -> str:
+        """The hash of the public technique texts; empty where none were imported."""
+        path = self.layout.knowledge
+        return self.sha256_of(path) if path.exists() else ""
+
+    @staticmethod
+    def sha256_of(path: Path) -> str:
+        return file_sha256(path)
+
+
+def open_investigator(layout: Layout, options: InvestigatorOptions) -> InvestigatorStudy:
+    """The study of a recipe; UpstreamMissing where it was not split, or with other settings."""
+    split = read_split(layout, options.recipe, options.split)
+    return InvestigatorStudy(layout=layout, options=options, numbers=options.numbers(), split=split)
+
+
+def with_logs(episodes: Sequence[EpisodeInfo]) -> list[EpisodeInfo]:
+    return [info for info in episodes if info.logs]
+
+
+def why_not(layout: Layout, split: Split) -> str:
+    """Why no investigator can be trained and judged on this split, in one sentence; empty where one can."""
+    found = _sides(layout, split)
+    if isinstance(found, str):
+        return found
+    if not any(episode_techniques(layout, with_logs(split.tested)).values()):
+        return "no log row of the test side carries a technique, so there is nothing to judge an encoder by"
+    return ""
+
+
+def nothing_labelled(layout: Layout, hosts: Sequence[str]) -> str:
+    """Why no recipe has anything to teach an encoder; empty where some log row carries a technique."""
+    if any(each.techniques for host in hosts for each in host_counts(layout, host).values()):
+        return ""
+    return "no log row carries a technique (rlstir import logs --labels brings them), so no encoder is trained"
+
+
+def _sides(layout: Layout, split: Split) -> tuple[list[EpisodeInfo], list[EpisodeInfo]] | str:
+    if len(split.rounds) > 1:
+        return f"recipe {split.recipe!r} has {len(split.rounds)} rounds, and the encoder is trained for recipes of one"
+    train = with_logs(split.trained_on)
+    if not train or not with_logs(split.tested):
+        side = "test" if train else "train"
+        return f"no episode of the {side} side has logs, so there is nothing for an encoder to read"
+    carried = episode_techniques(layout, train)
+    if not any(carried.values()):
+        return "no log row of the train side carries a technique, so there is nothing for an encoder to learn"
+    for fold in split.rounds[0].folds:  # the first that can choose, and leaves something to learn
+        held = set(fold)
+        learnt = [info for info in train if info.episode_id not in held]
+        chosen = [info for info in train if info.episode_id in held]
+        if any(carried[info.episode_id] for info in learnt) and any(carried[info.episode_id] for info in chosen):
+            return learnt, chosen
+    return "log rows that carry techniques stand in one fold of the train side only, so nothing could choose an encoder"
+
+
+def _keys(episodes: Sequence[EpisodeInfo]) -> list[tuple[str, str]]:
+    """What decides the rows of episodes: tarballs, the rules they were decoded under, and the parsers' version."""
+    return [(info.episode_id, canonical_sha256([info.decoded_sha256, version("log_rows")])) for info in episodes]

@@ -1,0 +1,92 @@
+"""The report's section on the encoder: figures, what it was judged beside, and what the intervals allow to be said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from rlstir_core.evaluation.investigation.records import EncoderEvaluation, TechniqueScores
+from rlstir_core.evaluation.report.document import render_markdown
+from rlstir_core.evaluation.report.sections.investigation import investigation_section
+from rlstir_core.evaluation.stats.intervals import Estimate, refused
+
+
+def between(value: float, half: float = 0.05) -> Estimate:
+    return Estimate(value=value, lo=value - half, hi=value + half)
+
+
+def scores(name: str, value: float) -> TechniqueScores:
+    return TechniqueScores(
+        name=name,
+        threshold=0.2,
+        micro_f1=between(value),
+        new_host=Estimate(value=value, unit="host", note="n = 2 test hosts, no interval for new hosts"),
+        parent_f1=between(value),
+        hit_at={"1": between(0.5), "3": between(0.6), "5": between(0.7)},
+        named=between(0.9),
+        risk_aupr=refused("it says nothing of the risk") if name == "knowledge" else between(0.8),
+    )
+
+
+@pytest.fixture
+def found() -> EncoderEvaluation:
+    return EncoderEvaluation(
+        recipe="host",
+        input_sha256="a",
+        split_sha256="b",
+        synthetic=True,
+        n_train_episodes=40,
+        n_validation_episodes=20,
+        n_test_episodes=60,
+        n_test_hosts=2,
+        n_with_technique=30,
+        n_tags=90,
+        n_tags_unseen=12,
+        n_tags_outside=2,
+        prevalence=0.5,
+        models=(scores("encoder", 0.3), scores("majority", 0.2), scores("knowledge", 0.35), scores("bag|words", 0.3)),
+        paired={"majority": between(0.1), "knowledge": between(-0.1), "bag|words": between(0.0)},
+        lacks=("public <b>texts</b>",),
+        knowledge_sha256="",
+        tokenizer_sha256="c",
+        checkpoint_sha256="d",
+        pieces=2_000,
+        n_parameters=12_345,
+    )
+
+
+def test_the_section_says_what_was_judged_beside_what_and_what_follows(
+    sample_inputs: Callable[..., Any], found: EncoderEvaluation
+) -> None:
+    inputs = msgspec.structs.replace(sample_inputs(), investigation=found)
+    section = investigation_section(inputs)
+    for words in (
+        "60 synthetic test episodes of 2 hosts, of which 30 carry 90 techniques in all",
+        "12 of the 90 are techniques that no episode of the training carries, 2 of them outside the label space",
+        "12,345 parameters, 2,000 pieces",
+        "has the share of attacks, 0.50, as its floor",
+        "encoder minus `majority`, micro F1: +0.100 [+0.050, +0.150]: the encoder is better",
+        "encoder minus `knowledge`, micro F1: -0.100 [-0.150, -0.050]: the encoder is worse",
+        "micro F1: +0.000 [-0.050, +0.050]: not told apart",
+        "n = 2 test hosts, no interval for new hosts",
+        "Generated attacks run commands that honest work runs as well",
+        "[figures](encoder_eval.json)",
+    ):
+        assert words in section, words
+    assert "<b>" not in section and "bag\\|words" in section
+    report = render_markdown(inputs)
+    assert section in report and report.index("## Investigation") < report.index("## Untested")
+
+
+def test_without_an_interval_nothing_follows_and_without_an_encoder_there_is_no_section(
+    sample_inputs: Callable[..., Any], found: EncoderEvaluation
+) -> None:
+    alone = Estimate(value=0.1, note="n = 8 test episodes, no interval below 20")
+    few = msgspec.structs.replace(found, paired={"majority": alone}, synthetic=False, prevalence=None, n_tags_unseen=0)
+    section = investigation_section(msgspec.structs.replace(sample_inputs(), investigation=few))
+    assert "+0.100; nothing follows without an interval" in section
+    assert "Generated" not in section and "as its floor" not in section and "no episode of the training" not in section
+    assert "Investigation" not in render_markdown(sample_inputs())

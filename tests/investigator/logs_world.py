@@ -1,0 +1,124 @@
+"""A store of logs alone, small and with something to learn: commands that only episodes with a technique run."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from rlstir_core.contract.registry import load_registry
+from rlstir_core.datasets.recipes.base import SplitSettings
+from rlstir_core.datasets.store import build_split
+from rlstir_core.episodes.store.index import read_index, save_index
+from rlstir_core.episodes.store.writer import write_episode, write_index
+from rlstir_core.episodes.validation.validate import validate_host
+from rlstir_core.hostlogs.store import build_log_events
+from rlstir_core.investigator.study import InvestigatorOptions, InvestigatorStudy, open_investigator
+from rlstir_core.results.layout import Layout
+
+START_NS = 1_777_600_000_000_000_000
+SECOND = 1_000_000_000
+TELLS = {"T1003.001": "dump lsass memory", "T1053.003": "crontab -e schedule", "T1685.006": "shred wtmp history"}
+WORK = ("ls -la", "vim notes.txt", "git pull", "make all", "cat report.csv", "ssh build", "df -h", "top", "less todo")
+CANARY_RULE, CANARY_HOST = "technique_id=T1059,canaryrule", "canaryhost"
+NUMBERS = (
+    "investigator.vocabulary=400",
+    "investigator.tokenizer_texts=2000",
+    "investigator.rows=32",
+    "investigator.row_tokens=16",
+    "investigator.width=16",
+    "investigator.heads=2",
+    "investigator.epochs=24",
+    "investigator.patience=24",
+    "investigator.learning_rate=0.01",
+    "bootstrap_draws=200",
+    "train.device=cpu",
+)
+
+
+@dataclass(frozen=True)
+class LogsWorld:
+    root: Path
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store"
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.root / "data")
+
+    @cached_property
+    def hosts(self) -> tuple[str, ...]:
+        return read_index(self.store).hosts
+
+    def study(self, *more: str, recipe: str = "host") -> InvestigatorStudy:
+        options = InvestigatorOptions(recipe=recipe, overrides=(*NUMBERS, *more), split=SplitSettings(folds=4))
+        return open_investigator(self.layout, options)
+
+
+def auth_log(rng: random.Random, host: str, tells: list[str]) -> bytes:
+    said = [rng.choice(WORK) for _ in range(20)] + [TELLS[each] for each in tells for _ in range(2)]
+    rng.shuffle(said)
+    lines = [
+        f"May  1 {1 + k // 60:02}:{k % 60:02}:07 {host} sudo[{900 + k}]: maria : TTY=pts/0 ; PWD=/home/maria ; "
+        f"USER=root ; COMMAND=/usr/bin/{words} {rng.randrange(10**6)}"
+        for k, words in enumerate(said)
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def sysmon_event(host: str) -> bytes:
+    event = {
+        "EventID": 1,
+        "SourceName": "Microsoft-Windows-Sysmon",
+        "Channel": "Microsoft-Windows-Sysmon/Operational",
+        "Hostname": f"{host}.lab.example",
+        "UtcTime": "2026-05-01 01:00:01.000",
+        "RuleName": CANARY_RULE,
+        "Image": "C:\\Windows\\System32\\cmd.exe",
+        "CommandLine": f"cmd.exe /c ping {host}.lab.example",
+        "User": f"LAB\\{host.upper()}$",
+        "ProcessId": 44,
+    }
+    return json.dumps(event).encode() + b"\n"
+
+
+def write_world(store: Path, *, labelled: bool = True, seed: int = 3) -> None:
+    """Four hosts with eight episodes each; every other episode carries one or two techniques."""
+    rng = random.Random(seed)
+    records = []
+    for host in ("north", "south", "west", CANARY_HOST):
+        for k in range(8):
+            tells = rng.sample(sorted(TELLS), rng.randint(1, 2)) if k % 2 else []
+            end = START_NS + 3600 * SECOND
+            truth = [{"technique": t, "t_start_wall_ns": START_NS - 10**17, "t_end_wall_ns": 2 * 10**18} for t in tells]
+            extra = {"logs/auth.log": auth_log(rng, host, tells), "logs/sysmon.jsonl": sysmon_event(host)}
+            if labelled:
+                extra["gt_ttp_sequence.json"] = json.dumps(truth).encode()
+            meta = {
+                "episode_id": f"ep-{host}-{k}",
+                "host_id": host,
+                "profile": "io-walk",
+                "sample_name": f"s{k}",
+                "benign": not tells,
+                "t_start_wall_ns": START_NS,
+                "t_end_wall_ns": end,
+            }
+            records.append(write_episode(store, meta, (), {}, extra))
+    write_index(store, records)
+
+
+def build_world(root: Path, *, labelled: bool = True) -> LogsWorld:
+    """The store, its log rows and its split by host."""
+    world = LogsWorld(root)
+    write_world(world.store, labelled=labelled)
+    index = read_index(world.store)
+    save_index(world.layout.index, index)
+    for host in index.hosts:
+        validate_host(world.store, world.layout, host, registry=load_registry(world.store), index=index)
+        build_log_events(world.store, world.layout, host)
+    build_split(world.layout, "host", index.hosts, SplitSettings(folds=4))
+    return world
