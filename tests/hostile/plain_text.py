@@ -14,6 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 import pyarrow.parquet as pq
+import sentencepiece
 from click.testing import CliRunner, Result
 from hostile_text import MARK, PAYLOADS, UNSEEN, utf8
 from markdown_it import MarkdownIt
@@ -137,6 +138,9 @@ def assert_file_is_plain(path: Path) -> str:
     if path.suffix == ".parquet":
         table = pq.read_table(path, partitioning=None)
         found = "\n".join(texts([table.column_names, table.to_pylist()]))
+    elif path.suffix == ".model":
+        pieces = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        found = "\n".join(pieces.id_to_piece(k) for k in range(len(pieces)))
     elif path.suffix in (".safetensors", ".png"):
         raw = path.read_bytes()
         n_head = 8 + int.from_bytes(raw[:8], "little") if path.suffix == ".safetensors" else 0

@@ -33,9 +33,11 @@ from plain_text import (
 
 from rlstir_assets import console
 from rlstir_assets.reporting import refusals, table
+from rlstir_core.datasets.store import read_split
 from rlstir_core.errors import StoreError
 from rlstir_core.evaluation.detectors.cost import read_costs
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
+from rlstir_core.evaluation.investigation.encoder_eval import read_encoder_evaluation
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.history import Essentials, History, continued, made_lines
@@ -79,7 +81,9 @@ def test_a_run_over_a_hostile_store_says_everything_as_plain_text(
 ) -> None:
     driven, store = own_driven, own_driven.store
     calm = read_inputs(driven.layout, "host")
-    trained = {path: path.stat().st_mtime_ns for path in driven.layout.artifacts("host").glob("*.ckpt.json")}
+    calm_encoder = read_encoder_evaluation(driven.layout, "host", read_split(driven.layout, "host"))
+    # of the detectors: an encoder learns from episodes that have nothing but logs too
+    trained = {path: path.stat().st_mtime_ns for path in driven.layout.artifacts("host").glob("*_*.ckpt.json")}
     payloads = cycle(PAYLOADS)
     records = []
     for kind, make in REJECTED.items():
@@ -105,7 +109,7 @@ def test_a_run_over_a_hostile_store_says_everything_as_plain_text(
     assert any(MARK in fault.detail for fault in inputs.quality.index_faults)
     markdown, html = report.read_text(), report.with_suffix(".html").read_text()
     assert_tables_hold(markdown, "comparison_v2.md")
-    calm = msgspec.structs.replace(calm, costs=read_costs(driven.layout, "host"))
+    calm = msgspec.structs.replace(calm, costs=read_costs(driven.layout, "host"), investigation=calm_encoder)
     known = rendered(render_markdown(calm)), Page(render_html(calm, {}))
     assert MARK in markdown and MARK in html
     pictures = {("img", name) for name in ("", "src", "alt")} | {("ul", "class")}
@@ -280,7 +284,11 @@ def test_a_report_written_from_a_hostile_context_leaves_nothing_hostile_on_disk(
     assert_report_is_safe(
         re.sub(r"!\[[^]]*\]\(plots/\w+\.png\)", "", written.markdown.read_text()),
         re.sub(r'<img src="data:image/[a-z+]+;base64,[^"]*"[^>]*>', "", written.html.read_text()),
-        msgspec.structs.replace(poisoned(inputs, MILD), costs=read_costs(layout, "host")),
+        msgspec.structs.replace(
+            poisoned(inputs, MILD),
+            costs=read_costs(layout, "host"),
+            investigation=read_encoder_evaluation(layout, "host", read_split(layout, "host")),
+        ),
         "comparison_v2",
     )
     for file in (*layout.artifacts("host").glob("*.md"), *path.parent.rglob("*.md"), *path.parent.rglob("*.html")):
