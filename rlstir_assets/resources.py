@@ -26,8 +26,8 @@ from rlstir_core.results.lab_outcome import refuse_leaks
 from rlstir_core.results.layout import Layout
 
 if TYPE_CHECKING:  # they bring torch, which a code location should not have to load
-    from rlstir_core.detectors.study import StudyOptions
-    from rlstir_core.investigator.study import InvestigatorOptions, InvestigatorStudy
+    from rlstir_core.investigator.study import InvestigatorStudy
+    from rlstir_core.learning.options import StudyOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,9 +159,9 @@ class Settings(dg.ConfigurableResource):
         )
 
     def options(self, recipe: str) -> StudyOptions:
-        """What is to be done for the detectors of one recipe."""
+        """What is to be done for what is learnt from one recipe."""
         from rlstir_core.datasets.split import heeded, recipe_spec
-        from rlstir_core.detectors.study import StudyOptions
+        from rlstir_core.learning.options import StudyOptions
 
         refuse_leaks(self.layout)
         split = heeded(recipe_spec(recipe), self.split_settings())
@@ -171,13 +171,4 @@ class Settings(dg.ConfigurableResource):
         """The logs of one recipe's split, opened; UpstreamMissing where it was not split."""
         from rlstir_core.investigator.study import open_investigator
 
-        return open_investigator(self.opened().layout, self.investigator_options(recipe))
-
-    def investigator_options(self, recipe: str) -> InvestigatorOptions:
-        """What is to be done for the investigator of one recipe."""
-        from rlstir_core.datasets.split import heeded, recipe_spec
-        from rlstir_core.investigator.study import InvestigatorOptions
-
-        refuse_leaks(self.layout)
-        split = heeded(recipe_spec(recipe), self.split_settings())
-        return InvestigatorOptions(recipe=recipe, preset=self.preset, overrides=tuple(self.overrides), split=split)
+        return open_investigator(self.opened().layout, self.options(recipe))

@@ -13,7 +13,7 @@ from rlstir_core.datasets.split import Split
 from rlstir_core.datasets.store import split_is_current
 from rlstir_core.detectors.beside.fitted import kept_baselines
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.detectors.study import Study, StudyOptions, open_study
+from rlstir_core.detectors.study import Study, open_study
 from rlstir_core.detectors.training import kept_checkpoint
 from rlstir_core.episodes.store.binding import is_bound
 from rlstir_core.episodes.store.gone import gone_hosts
@@ -24,9 +24,10 @@ from rlstir_core.evaluation.detectors.detector_eval import evaluation_is_current
 from rlstir_core.evaluation.investigation.encoder_eval import encoder_evaluation_is_current
 from rlstir_core.evaluation.report.comparison import report_is_current
 from rlstir_core.hostlogs.store import log_changes
-from rlstir_core.investigator.study import InvestigatorOptions, InvestigatorStudy, why_not
+from rlstir_core.investigator.study import InvestigatorStudy, why_not
 from rlstir_core.investigator.tokenizer import kept_tokenizer
 from rlstir_core.investigator.training import kept_encoder
+from rlstir_core.learning.options import StudyOptions
 from rlstir_core.provenance.store import graph_changes
 from rlstir_core.results.lab_outcome import lab_inputs_sha256, read_outcome
 from rlstir_core.results.layout import Layout
@@ -135,7 +136,7 @@ def stale_investigator(study: InvestigatorStudy) -> dict[str, bool]:
     }
 
 
-def kept_investigator(layout: Layout, options: InvestigatorOptions, split: Split) -> frozenset[str]:
+def kept_investigator(layout: Layout, options: StudyOptions, split: Split) -> frozenset[str]:
     """Which of tokenizer and encoder are what training for `split`, which need not be written yet, would give."""
     if no_investigator(layout, split):
         return frozenset()
@@ -144,9 +145,7 @@ def kept_investigator(layout: Layout, options: InvestigatorOptions, split: Split
 
 
 def _investigator_of(layout: Layout, options: StudyOptions, split: Split) -> InvestigatorStudy:
-    own = InvestigatorOptions(
-        recipe=options.recipe, preset=options.preset, overrides=options.overrides, split=options.split
-    )
+    own = StudyOptions(recipe=options.recipe, preset=options.preset, overrides=options.overrides, split=options.split)
     return InvestigatorStudy(layout=layout, options=own, numbers=own.numbers(), split=split)
 
 

@@ -145,7 +145,7 @@ def plan_recipe(settings: Settings, recipe: str, wanted: Wanted) -> Todo | None:
     if stale["split"] or (wanted is not None and "split" in wanted):
         split = try_split(layout, recipe, hosts, settings.split_settings())
         kept = kept_checkpoints(layout, options, split)
-        kept |= kept_investigator(layout, settings.investigator_options(recipe), split)
+        kept |= kept_investigator(layout, settings.options(recipe), split)
     else:
         split = read_split(layout, recipe)
     of_logs = no_investigator(layout, split)
@@ -165,7 +165,7 @@ def plan_logs(settings: Settings, recipe: str) -> Todo | None:
     from rlstir_core.investigator.study import open_investigator, why_not
     from rlstir_core.staleness import INVESTIGATOR, kept_investigator, stale_investigator
 
-    layout, hosts, options = settings.layout, settings.validated_hosts(), settings.investigator_options(recipe)
+    layout, hosts, options = settings.layout, settings.validated_hosts(), settings.options(recipe)
     kept = frozenset[str]()
     if split_is_current(layout, recipe, hosts, settings.split_settings()):
         split = read_split(layout, recipe)

@@ -14,31 +14,18 @@ import msgspec
 from rlstir_core.atomic import canonical_sha256
 from rlstir_core.contract.registry import MODES, PRIMARY_MODE
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.split import Split
 from rlstir_core.datasets.store import read_split
 from rlstir_core.detectors.episode_set import EpisodeSet, load_episodes
 from rlstir_core.detectors.inputs import InputSchema, input_schema, shared_channels
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.views import View, training_views
-from rlstir_core.learning.presets import Preset, preset
+from rlstir_core.learning.options import StudyOptions
+from rlstir_core.learning.presets import Preset
 from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.versions import version
 from rlstir_core.telemetry.schema import FeatureSchema, read_schema
-
-
-class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user decides about the detectors of one recipe."""
-
-    recipe: str
-    preset: str = "smoke"
-    overrides: tuple[str, ...] = ()
-    split: SplitSettings = SplitSettings()
-
-    def numbers(self) -> Preset:
-        """The preset with its overrides and the seed."""
-        return preset(self.preset, self.overrides, seed=self.split.seed)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -23,10 +23,11 @@ from rlstir_core.detectors.checkpoint import (
 from rlstir_core.detectors.episode_set import Recording
 from rlstir_core.detectors.inputs import InputSchema
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.detectors.study import Study, StudyOptions, open_study
+from rlstir_core.detectors.study import Study, open_study
 from rlstir_core.detectors.views import View, scoring_view
 from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
 from rlstir_core.learning.examples import CacheBudget
+from rlstir_core.learning.options import StudyOptions
 from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding

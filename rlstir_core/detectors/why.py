@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rlstir_core.datasets.split import Split
 from rlstir_core.detectors.checkpoint import Checkpoint, read_checkpoint
-from rlstir_core.detectors.study import StudyOptions
 from rlstir_core.errors import CheckpointError, UpstreamMissing
+from rlstir_core.learning.options import StudyOptions
 from rlstir_core.results.layout import Layout
 
 _HOSTS_NAMED = 4

@@ -10,31 +10,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import msgspec
-
 from rlstir_core.atomic import canonical_sha256, file_sha256
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.split import Split
 from rlstir_core.datasets.store import read_split
 from rlstir_core.errors import SplitRefused
 from rlstir_core.hostlogs.store import host_counts
 from rlstir_core.investigator.labels import LABELS, episode_techniques
-from rlstir_core.learning.presets import Preset, preset
+from rlstir_core.learning.options import StudyOptions
+from rlstir_core.learning.presets import Preset
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.versions import version
-
-
-class InvestigatorOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user decides about the investigator of one recipe."""
-
-    recipe: str
-    preset: str = "smoke"
-    overrides: tuple[str, ...] = ()
-    split: SplitSettings = SplitSettings()
-
-    def numbers(self) -> Preset:
-        return preset(self.preset, self.overrides, seed=self.split.seed)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,7 +28,7 @@ class InvestigatorStudy:
     """Opened once per step; rows stay closed until somebody asks for them."""
 
     layout: Layout
-    options: InvestigatorOptions
+    options: StudyOptions
     numbers: Preset
     split: Split
 
@@ -104,7 +90,7 @@ class InvestigatorStudy:
         return file_sha256(path)
 
 
-def open_investigator(layout: Layout, options: InvestigatorOptions) -> InvestigatorStudy:
+def open_investigator(layout: Layout, options: StudyOptions) -> InvestigatorStudy:
     """The study of a recipe; UpstreamMissing where it was not split, or with other settings."""
     split = read_split(layout, options.recipe, options.split)
     return InvestigatorStudy(layout=layout, options=options, numbers=options.numbers(), split=split)

@@ -11,8 +11,9 @@ from tiny_store import Tiny
 from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.split import Split
 from rlstir_core.datasets.store import build_split, read_split, refused_recipes, split_is_current, try_split
-from rlstir_core.detectors.study import StudyOptions, open_study
+from rlstir_core.detectors.study import open_study
 from rlstir_core.errors import SplitRefused, UpstreamMissing
+from rlstir_core.learning.options import StudyOptions
 from rlstir_core.results.versions import VERSIONS
 from rlstir_core.telemetry.window_table import TABLE
 

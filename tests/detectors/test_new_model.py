@@ -22,9 +22,10 @@ from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.models.base import Detector, TrainingFacts
 from rlstir_core.detectors.models.spec import ModelSpec
 from rlstir_core.detectors.scenes import Scored, write_predictions
-from rlstir_core.detectors.study import StudyOptions, open_study
+from rlstir_core.detectors.study import open_study
 from rlstir_core.detectors.training import train_checkpoint
 from rlstir_core.evaluation.detectors.pairs import ScoreReader
+from rlstir_core.learning.options import StudyOptions
 from rlstir_core.learning.presets import Preset
 from rlstir_core.learning.scores import class_weights, look
 from rlstir_core.learning.standardise import Standardiser, fit_standardiser

@@ -18,9 +18,10 @@ from rlstir_core.detectors.checkpoint import load_detector
 from rlstir_core.detectors.episode_set import load_episodes
 from rlstir_core.detectors.inputs import Inputs
 from rlstir_core.detectors.scenes import Scored, write_predictions
-from rlstir_core.detectors.study import StudyOptions, open_study
+from rlstir_core.detectors.study import open_study
 from rlstir_core.detectors.training import check_checkpoint, kept_checkpoint, train_checkpoint
 from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
+from rlstir_core.learning.options import StudyOptions
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.versions import VERSIONS
 

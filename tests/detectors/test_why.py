@@ -12,8 +12,8 @@ from split_worlds import divided, world
 
 from rlstir_core.datasets.split import Split
 from rlstir_core.detectors import why
-from rlstir_core.detectors.study import StudyOptions
 from rlstir_core.errors import CheckpointError, UpstreamMissing
+from rlstir_core.learning.options import StudyOptions
 from rlstir_core.results.layout import Layout
 
 OPTIONS = StudyOptions(recipe="host")

@@ -12,8 +12,8 @@ import msgspec
 
 from rlstir_core.contract.registry import MODES
 from rlstir_core.detectors.models import MODELS
-from rlstir_core.detectors.study import StudyOptions
 from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe
+from rlstir_core.learning.options import StudyOptions
 from rlstir_core.staleness import INVESTIGATOR, stale_recipe_assets
 
 TEST_HOST, TRAIN_HOST = "k-gamingcom", "elliott-thinkpad"

@@ -26,9 +26,10 @@ from rlstir_core.evaluation.investigation.encoder_eval import evaluate_encoder
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.evaluation.report.history import history_path
 from rlstir_core.hostlogs.store import build_log_events
-from rlstir_core.investigator.study import InvestigatorOptions, open_investigator
+from rlstir_core.investigator.study import open_investigator
 from rlstir_core.investigator.training import train_encoder
 from rlstir_core.lab.leakage.gates import gates
+from rlstir_core.learning.options import StudyOptions
 from rlstir_core.provenance.store import build_graphs
 from rlstir_core.results.layout import Layout
 from rlstir_core.staleness import index_is_current, schema_is_current, stale_host_stages
@@ -171,7 +172,7 @@ def test_a_rerun_into_a_fresh_folder_gives_the_same_bytes(own_driven: Any, tmp_p
         ours, theirs = (x.evaluation("host") / f"{name}_eval.json" for x in (fresh, before))
         assert ours.read_bytes() == theirs.read_bytes(), name
     assert evaluate_recipe(fresh, HOST, index.hosts, registry, silent)[1] is False
-    study = open_investigator(fresh, InvestigatorOptions(recipe="host", overrides=HOST.overrides, split=HOST.split))
+    study = open_investigator(fresh, StudyOptions(recipe="host", overrides=HOST.overrides, split=HOST.split))
     for path in fresh.artifacts("host").glob("encoder*"):
         path.unlink()
     assert train_encoder(study, silent)[1] and evaluate_encoder(study, silent)[1]

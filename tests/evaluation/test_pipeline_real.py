@@ -14,13 +14,14 @@ from rlstir_core.datasets.store import build_split
 from rlstir_core.detectors.checkpoint import load_detector
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.scenes import TEST, Scored, scenes, write_predictions
-from rlstir_core.detectors.study import Study, StudyOptions, open_study
+from rlstir_core.detectors.study import Study, open_study
 from rlstir_core.detectors.training import train_checkpoint
 from rlstir_core.episodes.store.index import read_index, save_index
 from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.errors import SplitRefused
 from rlstir_core.evaluation.detectors.pairs import ScoreReader
 from rlstir_core.importers.tables import import_table
+from rlstir_core.learning.options import StudyOptions
 from rlstir_core.results.layout import Layout
 from rlstir_core.telemetry.schema import make_schema, write_schema
 from rlstir_core.telemetry.store import build_features, build_tensors

@@ -17,7 +17,7 @@ from rlstir_core.detectors.beside.fitted import fit_baselines
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.scenes import AS_RECORDED, BASELINE, TEST, VALIDATION
 from rlstir_core.detectors.single import IndexClaim
-from rlstir_core.detectors.study import Study, StudyOptions, open_study
+from rlstir_core.detectors.study import Study, open_study
 from rlstir_core.detectors.training import train_checkpoint
 from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe
 from rlstir_core.evaluation.detectors.pairs import ScoreReader
@@ -26,6 +26,7 @@ from rlstir_core.evaluation.report.comparison import Written, write_comparison
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.hostlogs.store import build_log_events
+from rlstir_core.learning.options import StudyOptions
 from rlstir_core.staleness import stale_recipe_assets
 
 pytestmark = pytest.mark.slow

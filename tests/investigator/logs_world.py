@@ -15,7 +15,8 @@ from rlstir_core.episodes.store.index import read_index, save_index
 from rlstir_core.episodes.store.writer import write_episode, write_index
 from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.hostlogs.store import build_log_events
-from rlstir_core.investigator.study import InvestigatorOptions, InvestigatorStudy, open_investigator
+from rlstir_core.investigator.study import InvestigatorStudy, open_investigator
+from rlstir_core.learning.options import StudyOptions
 from rlstir_core.results.layout import Layout
 
 START_NS = 1_777_600_000_000_000_000
@@ -55,7 +56,7 @@ class LogsWorld:
         return read_index(self.store).hosts
 
     def study(self, *more: str, recipe: str = "host") -> InvestigatorStudy:
-        options = InvestigatorOptions(recipe=recipe, overrides=(*NUMBERS, *more), split=SplitSettings(folds=4))
+        options = StudyOptions(recipe=recipe, overrides=(*NUMBERS, *more), split=SplitSettings(folds=4))
         return open_investigator(self.layout, options)
 
 

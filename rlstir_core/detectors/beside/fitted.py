@@ -23,9 +23,10 @@ from rlstir_core.detectors.checkpoint import Members
 from rlstir_core.detectors.inputs import InputSchema
 from rlstir_core.detectors.models.gbt import GradientBoostedTrees
 from rlstir_core.detectors.scenes import BASELINE, Scored, write_predictions
-from rlstir_core.detectors.study import Study, StudyOptions, open_study
+from rlstir_core.detectors.study import Study, open_study
 from rlstir_core.detectors.training import member_sides, training_blocks, validation_blocks
 from rlstir_core.detectors.views import View, training_views
+from rlstir_core.learning.options import StudyOptions
 from rlstir_core.progress import Tell
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding

@@ -31,7 +31,7 @@ from rlstir_core.detectors.scenes import (
     scenes,
     write_predictions,
 )
-from rlstir_core.detectors.study import Study, StudyOptions, open_study
+from rlstir_core.detectors.study import Study, open_study
 from rlstir_core.detectors.training import check_checkpoint
 from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
 from rlstir_core.evaluation.detectors.chosen import look_closer
@@ -55,6 +55,7 @@ from rlstir_core.evaluation.stats.metrics import chance_macro_f1, macro_f1, unte
 from rlstir_core.evaluation.stats.paired import Contender, contender, default_family, paired_differences
 from rlstir_core.evaluation.stats.records import SplitGap
 from rlstir_core.evaluation.stats.scored import Truth
+from rlstir_core.learning.options import StudyOptions
 from rlstir_core.progress import Tell
 from rlstir_core.remedies import how_to_make_all
 from rlstir_core.results.layout import Layout

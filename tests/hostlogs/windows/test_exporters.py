@@ -11,35 +11,15 @@ import re
 from typing import Any
 
 import pytest
+from one_event import CMD, EXE, PARENT, PLACES, SECURITY, SID
 
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.windows.json_events import SPEC
 from rlstir_core.provenance.windows_facts import decode
 
-SECURITY = "Microsoft-Windows-Security-Auditing"
-SYSMON = "Microsoft-Windows-Sysmon"
 NS = 1_717_228_800_250_000_000  # 2024-06-01 08:00:00.250 UTC
 WHOLE = NS - 250_000_000
 ISO = "2024-06-01T08:00:00.250Z"
-EXE, PARENT, CMD = r"C:\Tools\net.exe", r"C:\Windows\System32\cmd.exe", "net user /domain"
-SID = "S-1-5-21-7-8-9-1001"
-PLACES: list[Any] = [
-    SID,
-    "mia",
-    "CORP",
-    4711,
-    7300,
-    EXE,
-    "%%1937",
-    3120,
-    CMD,
-    "S-1-0-0",
-    "-",
-    "-",
-    0,
-    PARENT,
-    "S-1-16-1",
-]
 DATA: dict[str, Any] = {
     "SubjectUserSid": SID,
     "SubjectUserName": "mia",

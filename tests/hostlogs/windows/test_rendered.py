@@ -6,32 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from one_event import CMD, EXE, PARENT, PLACES, SECURITY, SID, SYSMON
 
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.windows.json_events import SPEC
 from rlstir_core.hostlogs.windows.places import by_place
 
-SECURITY = "Microsoft-Windows-Security-Auditing"
-SYSMON = "Microsoft-Windows-Sysmon"
-EXE, PARENT, CMD = r"C:\Tools\net.exe", r"C:\Windows\System32\cmd.exe", "net user /domain"
-SID = "S-1-5-21-7-8-9-1001"
-PLACES: list[Any] = [
-    SID,
-    "mia",
-    "CORP",
-    4711,
-    7300,
-    EXE,
-    "%%1937",
-    3120,
-    CMD,
-    "S-1-0-0",
-    "-",
-    "-",
-    0,
-    PARENT,
-    "S-1-16-1",
-]
 TEXT = (
     "A new process has been created.\r\n\r\nCreator Subject:\r\n"
     f"\tSecurity ID:\t\t{SID}\r\n\tAccount Name:\t\tmia\r\n\tAccount Domain:\t\tCORP\r\n\tLogon ID:\t\t0x1267\r\n\r\n"
