@@ -46,8 +46,8 @@ def nothing_made(why: str, checks: tuple[str, ...] = ()) -> dg.MaterializeResult
     ],
 )
 def tokenizer(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    from rlstir_core.investigator.reading.tokenizer import build_tokenizer
     from rlstir_core.investigator.study import why_not
-    from rlstir_core.investigator.tokenizer import build_tokenizer
 
     with refusals():
         study = settings.investigator(context.partition_key)

@@ -16,9 +16,9 @@ from safetensors.torch import load, save
 
 from rlstir_core.atomic import canonical_sha256, file_sha256, write_bytes, write_json
 from rlstir_core.errors import CheckpointError, ConfigError, UpstreamMissing
-from rlstir_core.investigator.heads import Investigating
 from rlstir_core.investigator.inputs import N_OUTPUTS
-from rlstir_core.investigator.labels import LABELS
+from rlstir_core.investigator.network.heads import Investigating
+from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.learning.container import MAX_JSON_BYTES, MAX_SIDECAR_BYTES, opened, verified_sidecar
 from rlstir_core.learning.presets import Investigator
 from rlstir_core.remedies import how_to_make

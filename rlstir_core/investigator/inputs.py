@@ -1,6 +1,6 @@
 """What a model is shown of some episodes: their rows as tokens, and what the knowledge model says of their words.
 
-What does not belong here: labels (`labels.py`), and reading rows (`rows.py`).
+What does not belong here: labels (`techniques/`), and reading rows (`reading/`).
 """
 
 # E episodes, K outputs: the techniques, then an attack
@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.investigator.batches import Batch, EpisodeRows, Rows, batches, collate, n_tokens, packed
-from rlstir_core.investigator.knowledge import Knowledge
-from rlstir_core.investigator.labels import LABELS
-from rlstir_core.investigator.rows import episode_texts
+from rlstir_core.investigator.reading.batches import Batch, EpisodeRows, Rows, batches, collate, n_tokens, packed
+from rlstir_core.investigator.reading.rows import episode_texts
+from rlstir_core.investigator.reading.tokenizer import Tokenizer
 from rlstir_core.investigator.study import InvestigatorStudy
-from rlstir_core.investigator.tokenizer import Tokenizer
+from rlstir_core.investigator.techniques.knowledge import Knowledge
+from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.learning.examples import CacheBudget
 
 N_OUTPUTS = len(LABELS) + 1

@@ -16,7 +16,7 @@ from rlstir_core.datasets.split import Split
 from rlstir_core.datasets.store import read_split
 from rlstir_core.errors import SplitRefused
 from rlstir_core.hostlogs.store import host_counts
-from rlstir_core.investigator.labels import LABELS, episode_techniques
+from rlstir_core.investigator.techniques.labels import LABELS, episode_techniques
 from rlstir_core.learning.options import StudyOptions
 from rlstir_core.learning.presets import Preset
 from rlstir_core.results.layout import Layout

@@ -1,8 +1,8 @@
 """The training of the encoder: techniques of episodes, and whether they are attacks, from their log rows.
 
 Cross-entropy of every technique that an episode of the train side carries, and of an attack where somebody said what
-the episode is. Early stop on a fold of the train side. What does not belong here: the network (`encoder.py`,
-`heads.py`) and scoring the test side (`evaluation/`).
+the episode is. Early stop on a fold of the train side.
+What does not belong here: the network (`network/`) and scoring the test side (`evaluation/`).
 """
 
 # E episodes, K outputs: the techniques, then an attack
@@ -25,13 +25,13 @@ from rlstir_core.atomic import sweep
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.errors import CheckpointError, UpstreamMissing
 from rlstir_core.investigator.checkpoint import EncoderCheckpoint, EncoderFacts, is_whole, read_encoder, write_encoder
-from rlstir_core.investigator.decide import choose_threshold
-from rlstir_core.investigator.heads import Investigating
 from rlstir_core.investigator.inputs import N_OUTPUTS, LogInputs
-from rlstir_core.investigator.knowledge import fit_knowledge
-from rlstir_core.investigator.labels import LABELS, episode_techniques, label_matrix
+from rlstir_core.investigator.network.heads import Investigating
+from rlstir_core.investigator.reading.tokenizer import load_tokenizer
 from rlstir_core.investigator.study import InvestigatorStudy
-from rlstir_core.investigator.tokenizer import load_tokenizer
+from rlstir_core.investigator.techniques.decide import choose_threshold
+from rlstir_core.investigator.techniques.knowledge import fit_knowledge
+from rlstir_core.investigator.techniques.labels import LABELS, episode_techniques, label_matrix
 from rlstir_core.learning.devices import autocast, device, half_precision
 from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.learning.loop import warm_cosine

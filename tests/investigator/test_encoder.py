@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from rlstir_core.investigator.batches import EpisodeRows, batches, collate, packed
-from rlstir_core.investigator.decide import NOTHING, choose_threshold
-from rlstir_core.investigator.heads import Investigating
 from rlstir_core.investigator.inputs import N_OUTPUTS
+from rlstir_core.investigator.network.heads import Investigating
+from rlstir_core.investigator.reading.batches import EpisodeRows, batches, collate, packed
+from rlstir_core.investigator.techniques.decide import NOTHING, choose_threshold
 from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.learning.presets import Investigator
 

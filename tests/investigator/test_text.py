@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlstir_core.investigator.text import COLUMNS, TYPED, HiddenNames, record_text, user_class
+from rlstir_core.investigator.reading.text import COLUMNS, TYPED, HiddenNames, record_text, user_class
 
 
 def row(**given: str) -> dict[str, str]:

@@ -10,10 +10,9 @@ import pytest
 from logs_world import CANARY_HOST, LogsWorld
 
 from rlstir_core.errors import CheckpointError, UpstreamMissing
-from rlstir_core.investigator.rows import _spread, episode_texts
-from rlstir_core.investigator.study import InvestigatorStudy
-from rlstir_core.investigator.text import TYPED
-from rlstir_core.investigator.tokenizer import (
+from rlstir_core.investigator.reading.rows import _spread, episode_texts
+from rlstir_core.investigator.reading.text import TYPED
+from rlstir_core.investigator.reading.tokenizer import (
     ROW,
     Tokenizer,
     TokenizerRefused,
@@ -22,6 +21,7 @@ from rlstir_core.investigator.tokenizer import (
     manifest_path,
     train_model,
 )
+from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.results.layout import Layout
 
 

@@ -25,10 +25,10 @@ from rlstir_core.evaluation.investigation.records import EncoderEvaluation
 from rlstir_core.importers.knowledge import import_knowledge
 from rlstir_core.investigator import training
 from rlstir_core.investigator.checkpoint import load_encoder, read_encoder
-from rlstir_core.investigator.knowledge import fit_knowledge, words
-from rlstir_core.investigator.labels import LABELS, episode_techniques
+from rlstir_core.investigator.reading.tokenizer import build_tokenizer, read_manifest
 from rlstir_core.investigator.study import InvestigatorStudy, nothing_labelled, why_not
-from rlstir_core.investigator.tokenizer import build_tokenizer, read_manifest
+from rlstir_core.investigator.techniques.knowledge import fit_knowledge, words
+from rlstir_core.investigator.techniques.labels import LABELS, episode_techniques
 from rlstir_core.investigator.training import kept_encoder, train_encoder
 from rlstir_core.results.layout import Layout
 

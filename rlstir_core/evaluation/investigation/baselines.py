@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.investigator.inputs import N_OUTPUTS
-from rlstir_core.investigator.knowledge import Knowledge, words
-from rlstir_core.investigator.labels import LABELS
-from rlstir_core.investigator.rows import episode_texts
+from rlstir_core.investigator.reading.rows import episode_texts
 from rlstir_core.investigator.study import InvestigatorStudy
+from rlstir_core.investigator.techniques.knowledge import Knowledge, words
+from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.training import Taught, base_logits
 from rlstir_core.progress import Tell
 

@@ -24,12 +24,12 @@ from rlstir_core.evaluation.investigation.predictions import (
 )
 from rlstir_core.evaluation.investigation.records import ENCODER, EncoderEvaluation
 from rlstir_core.investigator.checkpoint import EncoderCheckpoint, load_encoder
-from rlstir_core.investigator.decide import choose_threshold
 from rlstir_core.investigator.inputs import LogInputs
-from rlstir_core.investigator.knowledge import NO_KNOWLEDGE, Knowledge, fit_knowledge
-from rlstir_core.investigator.labels import LABELS, episode_techniques
+from rlstir_core.investigator.reading.tokenizer import load_tokenizer
 from rlstir_core.investigator.study import InvestigatorStudy
-from rlstir_core.investigator.tokenizer import load_tokenizer
+from rlstir_core.investigator.techniques.decide import choose_threshold
+from rlstir_core.investigator.techniques.knowledge import NO_KNOWLEDGE, Knowledge, fit_knowledge
+from rlstir_core.investigator.techniques.labels import LABELS, episode_techniques
 from rlstir_core.investigator.training import IMPORTED, kept_encoder, predict, taught_of
 from rlstir_core.learning.devices import device
 from rlstir_core.learning.examples import CacheBudget

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from rlstir_core.arrays import Floats
 from rlstir_core.atomic import replacing
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.investigator.labels import LABELS
+from rlstir_core.investigator.techniques.labels import LABELS
 
 RANKS = 10
 _TECHNIQUES = pa.schema(

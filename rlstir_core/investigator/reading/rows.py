@@ -1,7 +1,7 @@
 """The texts of an episode's log rows, streamed from Parquet: some of every kind of row, each text once, in their order.
 
 A long log repeats itself, so what is kept is bounded by the episode and not by the log. What does not belong here:
-what a text says (`text.py`), and labels (`labels.py`).
+what a text says (`text.py`), and labels (`investigator/techniques/labels.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.errors import UpstreamMissing
-from rlstir_core.investigator.text import COLUMNS, HiddenNames, record_text
+from rlstir_core.investigator.reading.text import COLUMNS, HiddenNames, record_text
 from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from rlstir_core.arrays import Floats
 from rlstir_core.errors import UpstreamMissing
-from rlstir_core.investigator.labels import LABELS
-from rlstir_core.investigator.text import HiddenNames, cleaned
+from rlstir_core.investigator.reading.text import HiddenNames, cleaned
+from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.remedies import command
 from rlstir_core.results.layout import Layout
 

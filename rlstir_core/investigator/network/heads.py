@@ -3,7 +3,7 @@
 A technique's logit starts as what is known without the log rows (the train side's base rates, and what the knowledge
 model says of the episode's words) plus a residual that begins at zero. The residual of a row has a short way, a weight
 for each of its pieces, which is what few episodes can teach, beside the long way through the encoder. What does not
-belong here: the knowledge itself (`knowledge.py`).
+belong here: the knowledge itself (`investigator/techniques/knowledge.py`).
 """
 
 # E episodes, M rows of an episode, R rows of a batch, T tokens of a row, D width, K techniques
@@ -14,9 +14,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rlstir_core.investigator.batches import Batch
-from rlstir_core.investigator.encoder import LogEncoder
-from rlstir_core.investigator.tokenizer import PAD
+from rlstir_core.investigator.network.encoder import LogEncoder
+from rlstir_core.investigator.reading.batches import Batch
+from rlstir_core.investigator.reading.tokenizer import PAD
 from rlstir_core.learning.presets import Investigator
 
 _SHARPNESS = 4.0  # of the smooth maximum over rows
@@ -57,6 +57,6 @@ class Investigating(nn.Module):
         self.head = TechniqueHead(numbers.width, pieces, base_K)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Logits, (E, K): the techniques of `labels.py`, then an attack."""
+        """Logits, (E, K): the techniques of `investigator/techniques/labels.py`, then an attack."""
         logit_EK: Tensor = self.head(self.encoder(batch), batch)
         return logit_EK

@@ -15,9 +15,9 @@ import sentencepiece as spm
 
 from rlstir_core.atomic import sweep, write_bytes, write_json
 from rlstir_core.errors import CheckpointError, RlstirError, UpstreamMissing
-from rlstir_core.investigator.rows import episode_texts
+from rlstir_core.investigator.reading.rows import episode_texts
+from rlstir_core.investigator.reading.text import TYPED
 from rlstir_core.investigator.study import InvestigatorStudy
-from rlstir_core.investigator.text import TYPED
 from rlstir_core.learning.container import MAX_JSON_BYTES, opened, verified_sidecar
 from rlstir_core.progress import Tell
 from rlstir_core.remedies import how_to_make

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlstir_core.arrays import Floats
-from rlstir_core.investigator.tokenizer import PAD
+from rlstir_core.investigator.reading.tokenizer import PAD
 from rlstir_core.learning.examples import CacheBudget
 
 Rows = list[bytes]  # of an episode: each the tokens of a row, as int32

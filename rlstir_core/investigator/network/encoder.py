@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rlstir_core.investigator.batches import Batch
+from rlstir_core.investigator.reading.batches import Batch
 from rlstir_core.learning.presets import Investigator
 
 
