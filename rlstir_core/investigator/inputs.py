@@ -54,7 +54,7 @@ class LogInputs:
     ) -> Iterator[tuple[list[int], Batch]]:
         """(places, batch) of these episodes, in their order."""
         for places, rows in batches(self._rows, order, budget or self._study.numbers.investigator.batch_tokens):
-            yield places, collate(rows, self._prior_EK[places], device)
+            yield places, collate(rows, self._prior_EK[places]).to(device)
 
     def _read(self, place: int) -> Rows:
         numbers = self._study.numbers.investigator

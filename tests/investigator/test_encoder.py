@@ -13,7 +13,6 @@ from rlstir_core.investigator.techniques.decide import NOTHING, choose_threshold
 from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.learning.presets import Investigator
 
-CPU = torch.device("cpu")
 NUMBERS = Investigator(width=16, heads=2, row_tokens=12)
 EPISODES = [
     packed([[2, 30, 31], [2, 40], [2, 30, 31, 32, 33]]),
@@ -33,7 +32,7 @@ def network(*, taught: bool = True) -> Investigating:
 
 def said(made: Investigating, episodes: list[list[bytes]], prior: float = 0.0) -> torch.Tensor:
     with torch.no_grad():
-        return made(collate(episodes, np.full((len(episodes), N_OUTPUTS), prior), CPU))
+        return made(collate(episodes, np.full((len(episodes), N_OUTPUTS), prior)))
 
 
 def test_what_is_said_of_an_episode_does_not_depend_on_what_else_is_in_the_batch() -> None:
@@ -53,8 +52,8 @@ def test_an_untrained_network_says_base_rates_and_knowledge_and_no_more() -> Non
 def test_rows_are_read_in_the_context_of_their_episode() -> None:
     made = network()
     with torch.no_grad():
-        alone = made.encoder(collate([packed([[2, 40]])], np.zeros((1, N_OUTPUTS)), CPU))
-        among = made.encoder(collate([EPISODES[0]], np.zeros((1, N_OUTPUTS)), CPU))
+        alone = made.encoder(collate([packed([[2, 40]])], np.zeros((1, N_OUTPUTS))))
+        among = made.encoder(collate([EPISODES[0]], np.zeros((1, N_OUTPUTS))))
     assert not torch.allclose(alone[0, 0], among[0, 1], atol=1e-3)
 
 
@@ -80,8 +79,8 @@ def test_rows_that_fit_the_cache_are_read_once() -> None:
 
 
 def test_every_distinct_row_of_a_batch_stands_in_it_once() -> None:
-    batch = collate(EPISODES, np.zeros((3, N_OUTPUTS)), CPU)
-    assert sum(len(tokens) for tokens, _ in batch.rows) == 5  # [2, 40] stands in two episodes
+    batch = collate(EPISODES, np.zeros((3, N_OUTPUTS)))
+    assert len(batch.rows) == 5  # [2, 40] stands in two episodes
     assert batch.mask_EM.sum(dim=1).tolist() == [3, 1, 2]
 
 
