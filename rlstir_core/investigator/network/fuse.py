@@ -18,7 +18,7 @@ class Fuse(nn.Module):
 
     def __init__(self, row_width: int, node_width: int, width: int) -> None:
         super().__init__()
-        self.widths = (row_width, node_width)
+        self.joined = (row_width, node_width)  # what stands side by side in the input
         self.norm = Norm(row_width + node_width)
         self.linear = nn.Linear(row_width + node_width, width)
 
