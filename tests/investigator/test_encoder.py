@@ -8,9 +8,8 @@ import torch
 
 from rlstir_core.investigator.inputs import N_OUTPUTS
 from rlstir_core.investigator.network.heads import Investigating
-from rlstir_core.investigator.reading.batches import EpisodeRows, batches, collate, packed
+from rlstir_core.investigator.reading.batches import collate, packed
 from rlstir_core.investigator.techniques.decide import NOTHING, choose_threshold
-from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.learning.presets import Investigator
 
 NUMBERS = Investigator(width=16, heads=2, row_tokens=12)
@@ -59,23 +58,6 @@ def test_rows_are_read_in_the_context_of_their_episode() -> None:
 
 def test_an_episode_without_rows_says_what_is_known_without_any() -> None:
     assert torch.isfinite(said(network(), [[], EPISODES[0]])).all()
-
-
-def test_batches_keep_to_the_budget_and_a_larger_episode_still_fits() -> None:
-    rows = EpisodeRows(lambda place: EPISODES[place], CacheBudget(0))
-    assert [places for places, _ in batches(rows, [0, 1, 2], 14)] == [[0, 1], [2]]
-    assert [places for places, _ in batches(rows, [2, 0, 1], 1)] == [[2], [0], [1]]
-
-
-def test_rows_that_fit_the_cache_are_read_once() -> None:
-    seen: list[int] = []
-
-    def read(place: int) -> list[bytes]:
-        seen.append(place)
-        return EPISODES[place]
-
-    rows = EpisodeRows(read, CacheBudget(10_000))
-    assert [rows[0], rows[0], rows[1]] == [EPISODES[0], EPISODES[0], EPISODES[1]] and seen == [0, 1]
 
 
 def test_every_distinct_row_of_a_batch_stands_in_it_once() -> None:

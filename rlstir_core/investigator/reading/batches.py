@@ -1,12 +1,13 @@
-"""Episodes as batches of tokens: a budget of tokens each, every distinct row of a batch once.
+"""Episodes as batches of tokens, every distinct row of a batch once.
 
-Rows are packed (`network/packing.py`), the shortest first. What does not belong here: reading rows (`rows.py`).
+Rows are packed (`network/packing.py`), the shortest first. What does not belong here: reading rows (`rows.py`), and
+which episodes stand in which batch (`investigator/streaming.py`).
 """
 
 # E episodes, M rows of an episode, X rows of all episodes, R distinct rows, N tokens of these, K outputs
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +19,6 @@ from rlstir_core.arrays import Floats
 from rlstir_core.investigator.network.packing import Spans, spans
 from rlstir_core.investigator.network.sage import GraphBatch
 from rlstir_core.investigator.reading.tokenizer import PAD
-from rlstir_core.learning.examples import CacheBudget
 
 Rows = list[bytes]  # of an episode: each the tokens of a row, as int32
 _ITEM = 4  # bytes of a token
@@ -52,22 +52,6 @@ class Batch:
         return replace(self, **{name: change(part) for name, part in vars(self).items() if part is not None})
 
 
-class EpisodeRows:
-    """The rows of episodes as tokens: kept while there is room, made again where there is none."""
-
-    def __init__(self, read: Callable[[int], Rows], budget: CacheBudget) -> None:
-        self._read, self._budget = read, budget
-        self._kept: dict[int, Rows] = {}
-
-    def __getitem__(self, place: int) -> Rows:
-        found = self._kept.get(place)
-        if found is None:
-            found = self._read(place)
-            if self._budget.take(sum(len(row) + 48 for row in found)):
-                self._kept[place] = found
-        return found
-
-
 def packed(tokens: Sequence[Sequence[int]]) -> Rows:
     """Rows of tokens as they are kept."""
     return [np.asarray(row, np.int32).tobytes() for row in tokens]
@@ -75,24 +59,6 @@ def packed(tokens: Sequence[Sequence[int]]) -> Rows:
 
 def n_tokens(rows: Rows) -> int:
     return sum(map(len, rows)) // _ITEM
-
-
-def batches(rows: EpisodeRows, order: Sequence[int], budget: int) -> Iterator[tuple[list[int], list[Rows]]]:
-    """Places and rows of episodes, in `order`, that together have at most `budget` tokens; one always fits."""
-    places: list[int] = []
-    held: list[Rows] = []
-    n = 0
-    for place in order:
-        own = rows[place]
-        size = n_tokens(own)
-        if places and n + size > budget:
-            yield places, held
-            places, held, n = [], [], 0
-        places.append(place)
-        held.append(own)
-        n += size
-    if places:
-        yield places, held
 
 
 def collate(episodes: Sequence[Rows], prior_EK: Floats) -> Batch:
