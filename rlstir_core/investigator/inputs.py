@@ -6,15 +6,19 @@ What does not belong here: labels (`techniques/`), and reading rows (`reading/`)
 # E episodes, K outputs: the techniques, then an attack
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from functools import cached_property
 
 import numpy as np
 import torch
 
+from rlstir_core.arrays import Ints
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.investigator.reading.batches import Batch, EpisodeRows, Rows, batches, collate, n_tokens, packed
+from rlstir_core.investigator.reading.batches import Batch, Rows, collate, n_tokens, packed
 from rlstir_core.investigator.reading.rows import episode_texts
 from rlstir_core.investigator.reading.tokenizer import Tokenizer
+from rlstir_core.investigator.streaming import Kept, Step, plan, prefetched
 from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.techniques.knowledge import Knowledge
 from rlstir_core.investigator.techniques.labels import LABELS
@@ -39,22 +43,36 @@ class LogInputs:
         self.episodes = list(episodes)
         self._study, self._tokenizer, self._knowledge, self._hosts = study, tokenizer, knowledge, hosts
         self._prior_EK = np.zeros((len(self.episodes), N_OUTPUTS))
-        self._rows = EpisodeRows(self._read, budget)
+        folder = study.layout.artifacts(study.options.recipe)
+        self._rows: Kept[Rows] = Kept(self._read, Rows, budget, folder)
 
     def __len__(self) -> int:
         return len(self.episodes)
 
-    def budget(self, min_steps: int) -> int:
-        """Tokens of a batch: the preset's, or fewer where all episodes would give fewer batches than that."""
-        total = sum(n_tokens(self._rows[place]) for place in range(len(self)))
-        return max(1, min(self._study.numbers.investigator.batch_tokens, total // min_steps))
+    @cached_property
+    def lengths(self) -> Ints:
+        """How many tokens each episode has, (E,); reads all of them once."""
+        return np.array([n_tokens(self._rows[place]) for place in range(len(self))], np.int64)
 
-    def batches(
-        self, order: Sequence[int], device: torch.device, budget: int | None = None
-    ) -> Iterator[tuple[list[int], Batch]]:
-        """(places, batch) of these episodes, in their order."""
-        for places, rows in batches(self._rows, order, budget or self._study.numbers.investigator.batch_tokens):
-            yield places, collate(rows, self._prior_EK[places], device)
+    def steps(self, order: Iterable[int], min_steps: int = 0) -> list[Step]:
+        """These episodes in steps of batches of the preset's tokens, or of fewer where they gave too few steps."""
+        numbers = self._study.numbers.investigator
+        budget = numbers.batch_tokens
+        if min_steps:
+            budget = max(1, min(budget, int(self.lengths.sum()) // (min_steps * numbers.accumulate)))
+        return plan(order, self.lengths, budget, numbers.accumulate)
+
+    def batch(self, places: Sequence[int]) -> Batch:
+        """The batch of these episodes, on the host."""
+        rows = [self._rows[place] for place in places]
+        return collate(rows, self._prior_EK[list(places)])
+
+    def batches(self, device: torch.device) -> Generator[tuple[list[int], Batch], None, None]:
+        """(places, batch) of all episodes, in their order, on a device."""
+        all_places = [places for step in self.steps(range(len(self))) for places in step]
+        with closing(prefetched(self.batch, all_places)) as made:
+            for places, batch in zip(all_places, made, strict=True):
+                yield places, batch.to(device)
 
     def _read(self, place: int) -> Rows:
         numbers = self._study.numbers.investigator

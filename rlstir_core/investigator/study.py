@@ -6,7 +6,7 @@ What does not belong here: learning (`training.py`), and what is said of the tes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from rlstir_core.errors import SplitRefused
 from rlstir_core.hostlogs.store import host_counts
 from rlstir_core.investigator.techniques.labels import LABELS, episode_techniques
 from rlstir_core.learning.options import StudyOptions
-from rlstir_core.learning.presets import Preset
+from rlstir_core.learning.presets import Investigator, Preset
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.versions import version
 
@@ -68,16 +68,27 @@ class InvestigatorStudy:
         """The hash of everything that decides the encoder."""
         folds = [[name for name in fold if self.split.by_name[name].logs] for fold in self.split.rounds[0].folds]
         training = self.numbers.train
+        # when states are written decides nothing, and of what training begins with its content does
+        numbers = replace(self.numbers.investigator, start="", state_s=Investigator.state_s)
         return canonical_sha256(
             [
                 version("encoder"),
                 self.tokenizer_sha256,
-                [self.numbers.seed, self.numbers.investigator, training.device, training.precision],
+                [self.numbers.seed, numbers, training.device, training.precision],
+                self.start_sha256,
                 folds,
                 LABELS,
                 self.knowledge_sha256,
             ]
         )
+
+    @cached_property
+    def start_sha256(self) -> str:
+        """The hash of the checkpoint that training begins with; empty where there is none."""
+        start = self.numbers.investigator.start
+        if not start:
+            return ""
+        return self.sha256_of(Path(start)) if Path(start).is_file() else "missing"
 
     @cached_property
     def knowledge_sha256(self) -> str:

@@ -8,33 +8,44 @@ What does not belong here: the network (`network/`) and scoring the test side (`
 # E episodes, K outputs: the techniques, then an attack
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from rlstir_core.arrays import Floats
 from rlstir_core.atomic import sweep
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.errors import CheckpointError, UpstreamMissing
-from rlstir_core.investigator.checkpoint import EncoderCheckpoint, EncoderFacts, is_whole, read_encoder, write_encoder
+from rlstir_core.investigator.checkpoint import (
+    EncoderCheckpoint,
+    EncoderFacts,
+    is_whole,
+    load_start,
+    read_encoder,
+    widened,
+    write_encoder,
+)
 from rlstir_core.investigator.inputs import N_OUTPUTS, LogInputs
+from rlstir_core.investigator.loop import Loop, Side
 from rlstir_core.investigator.network.heads import Investigating
 from rlstir_core.investigator.reading.tokenizer import load_tokenizer
+from rlstir_core.investigator.state import States
+from rlstir_core.investigator.streaming import Step, shuffled
 from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.techniques.decide import choose_threshold
 from rlstir_core.investigator.techniques.knowledge import fit_knowledge
 from rlstir_core.investigator.techniques.labels import LABELS, episode_techniques, label_matrix
-from rlstir_core.learning.devices import autocast, device, half_precision
+from rlstir_core.investigator.together import train_together
+from rlstir_core.investigator.world import world
+from rlstir_core.learning.devices import device, half_precision
 from rlstir_core.learning.examples import CacheBudget
-from rlstir_core.learning.loop import warm_cosine
 from rlstir_core.learning.presets import Preset
 from rlstir_core.progress import Tell
 from rlstir_core.results.lock import holding
@@ -58,7 +69,11 @@ def train_encoder(study: InvestigatorStudy, tell: Tell) -> tuple[EncoderCheckpoi
         kept = kept_encoder(study)
         if kept is not None:
             return kept, False
-        return _train(study, tell), True
+        if study.numbers.investigator.devices > 1:
+            train_together(study, tell)
+        else:
+            train_alone(study, tell)
+        return read_encoder(study.layout, recipe), True
 
 
 def kept_encoder(study: InvestigatorStudy) -> EncoderCheckpoint | None:
@@ -71,10 +86,13 @@ def kept_encoder(study: InvestigatorStudy) -> EncoderCheckpoint | None:
     return checkpoint if current else None
 
 
-def _train(study: InvestigatorStudy, tell: Tell) -> EncoderCheckpoint:
+def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
+    """Trains and writes the checkpoint, under a lock that is held; of several processes the first one writes."""
     learnt, chosen = study.sides
-    numbers = study.numbers.investigator
+    numbers, recipe = study.numbers.investigator, study.options.recipe
     tokenizer, manifest = load_tokenizer(study)
+    path = study.layout.encoder(recipe)
+    start = load_start(Path(numbers.start), path, manifest.model_sha256) if numbers.start else None
     knowledge = fit_knowledge(study.layout)
     budget = CacheBudget(numbers.cache_mib * _MIB)
     shown = [
@@ -83,13 +101,18 @@ def _train(study: InvestigatorStudy, tell: Tell) -> EncoderCheckpoint:
     ]
     taught, held = taught_of(study, learnt), taught_of(study, chosen)
     on = device(study.numbers.train.device)
-    network, facts = fit(shown[0], shown[1], taught, held, study.numbers, tokenizer.size, on, tell)
+    if world().first:
+        sweep(path.parent, "encoder.")
+    states = States(path=path.with_name("encoder.state.safetensors"), key=study.encoder_sha256, every_s=numbers.state_s)
+    network, facts = fit(
+        shown[0], shown[1], taught, held, study.numbers, tokenizer.size, on, tell, states=states, start=start
+    )
+    if not world().first:
+        return
     proba_EK = predict(network, shown[1], on)
-    path = study.layout.encoder(study.options.recipe)
-    sweep(path.parent, "encoder.")
-    return write_encoder(
+    write_encoder(
         study.layout,
-        study.options.recipe,
+        recipe,
         network,
         preset=study.options.preset,
         seed=study.numbers.seed,
@@ -101,6 +124,7 @@ def _train(study: InvestigatorStudy, tell: Tell) -> EncoderCheckpoint:
         threshold=choose_threshold(proba_EK[:, : len(LABELS)], held.y_EK[:, : len(LABELS)]),
         facts=facts,
     )
+    states.remove()
 
 
 def taught_of(study: InvestigatorStudy, episodes: Sequence[EpisodeInfo]) -> Taught:
@@ -122,49 +146,47 @@ def fit(
     pieces: int,
     on: torch.device,
     tell: Tell,
+    *,
+    states: States | None = None,
+    start: Investigating | None = None,
 ) -> tuple[Investigating, EncoderFacts]:
-    """A network with its best weights on validation, and how that went."""
+    """A network with its best weights on validation, and how that went; it begins as `start` where there is one."""
     numbers = preset.investigator
     base_K = torch.tensor(base_logits(taught), dtype=torch.float32)
     # of what no train episode carries, only base rates and knowledge say something
     carried_K = taught.y_EK.any(axis=0)
     taught, held = (Taught(y_EK=each.y_EK, asked_EK=each.asked_EK & carried_K) for each in (taught, held))
     torch.manual_seed(preset.seed)
-    rng = np.random.default_rng(preset.seed)
-    network = Investigating(numbers, pieces, base_K).to(on)
-    half = half_precision(preset.train.precision, on)
-    scaler = torch.amp.GradScaler(on.type, enabled=half is torch.float16)
-    optimiser = torch.optim.AdamW(network.parameters(), numbers.learning_rate, weight_decay=numbers.weight_decay)
-    budget = train.budget(numbers.min_epoch_steps)
-    total = numbers.epochs * sum(1 for _ in train.batches(range(len(train)), on, budget))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warm_cosine(step, total, numbers.warm_up))
-    before = best = _loss_on(network, validation, held, on, half)
-    best_epoch, best_weights, done = 0, _copy(network), 0
-    for done in range(1, numbers.epochs + 1):
-        network.train()
-        for places, batch in train.batches(rng.permutation(len(train)).tolist(), on, budget):
-            with autocast(half, on):
-                logit_EK = network(batch)
-            loss = _loss(logit_EK.float(), taught, places)
-            optimiser.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            scaler.unscale_(optimiser)
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            scaler.step(optimiser)
-            scaler.update()
-            schedule.step()
-        now = _loss_on(network, validation, held, on, half)
-        if now < best:
-            best, best_epoch, best_weights = now, done, _copy(network)
-        tell(f"epoch {done}, loss on the validation fold {now:.3f}, {before:.3f} before training")
-        if done - best_epoch >= numbers.patience:
-            break
-    network.load_state_dict(best_weights)
+    network = Investigating(numbers, pieces, base_K)
+    if start is not None:
+        widened(start, network)
+    network = network.to(on)
+
+    def steps(epoch: int) -> list[Step]:
+        order = shuffled(len(train), np.random.default_rng([preset.seed, epoch]))
+        return train.steps(order.tolist(), numbers.min_epoch_steps)
+
+    result = Loop(
+        network,
+        Side(steps=steps, batch=train.batch, loss=lambda batch, places: _loss(network(batch), taught, places)),
+        Side(
+            steps=lambda _: validation.steps(range(len(validation))),
+            batch=validation.batch,
+            loss=lambda batch, places: _loss(network(batch), held, places),
+        ),
+        numbers,
+        seed=preset.seed,
+        on=on,
+        half=half_precision(preset.train.precision, on),
+        among=world(),
+        states=states,
+        tell=tell,
+    ).run()
     return network, EncoderFacts(
-        epochs=done,
-        best_epoch=best_epoch,
-        loss=best,
-        loss_before=before,
+        epochs=result.epochs,
+        best_epoch=result.best_epoch,
+        loss=result.best,
+        loss_before=result.before,
         n_train_episodes=len(train),
         n_validation_episodes=len(validation),
         n_techniques=int(taught.y_EK[:, :-1].any(axis=0).sum()),
@@ -185,31 +207,13 @@ def predict(network: Investigating, shown: LogInputs, on: torch.device) -> Float
     """Probabilities, (E, K), in the order of the episodes."""
     network.eval()
     found = np.zeros((len(shown), N_OUTPUTS))
-    for places, batch in shown.batches(range(len(shown)), on):
+    for places, batch in shown.batches(on):
         found[places] = torch.sigmoid(network(batch).double()).cpu().numpy()
     return found
 
 
 def _loss(logit_EK: Tensor, taught: Taught, places: Sequence[int]) -> Tensor:
-    """Cross-entropy of all that is asked, an episode."""
+    """Cross-entropy of all that is asked, summed over the episodes of a batch."""
     y_EK = torch.as_tensor(taught.y_EK[places], dtype=torch.float32, device=logit_EK.device)
     asked_EK = torch.as_tensor(taught.asked_EK[places], dtype=torch.float32, device=logit_EK.device)
-    summed = functional.binary_cross_entropy_with_logits(logit_EK, y_EK, weight=asked_EK, reduction="sum")
-    return summed / len(places)
-
-
-@torch.no_grad()
-def _loss_on(
-    network: Investigating, shown: LogInputs, held: Taught, on: torch.device, half: torch.dtype | None
-) -> float:
-    network.eval()
-    total = 0.0
-    for places, batch in shown.batches(range(len(shown)), on):
-        with autocast(half, on):
-            logit_EK = network(batch)
-        total += float(_loss(logit_EK.float(), held, places)) * len(places)
-    return total / len(shown) if len(shown) else math.inf
-
-
-def _copy(network: nn.Module) -> dict[str, Any]:
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    return functional.binary_cross_entropy_with_logits(logit_EK.float(), y_EK, weight=asked_EK, reduction="sum")

@@ -6,7 +6,7 @@ for each of its pieces, which is what few episodes can teach, beside the long wa
 belong here: the knowledge itself (`investigator/techniques/knowledge.py`).
 """
 
-# E episodes, M rows of an episode, R rows of a batch, T tokens of a row, D width, K techniques
+# E episodes, M rows of an episode, R distinct rows of a batch, D width, K techniques
 from __future__ import annotations
 
 import math
@@ -32,15 +32,17 @@ class TechniqueHead(nn.Module):
         self.register_buffer("base_K", base_K)
         self.trust = nn.Parameter(torch.ones(()))  # in the knowledge
         self.residual = nn.Linear(width, len(base_K))
-        self.direct = nn.EmbeddingBag(pieces, len(base_K), mode="sum", padding_idx=PAD)
+        self.direct = nn.EmbeddingBag(pieces, len(base_K), mode="sum", padding_idx=PAD, include_last_offset=True)
         for zero in (self.residual.weight, self.residual.bias, self.direct.weight):
             nn.init.zeros_(zero)
 
     def forward(self, x_EMD: Tensor, batch: Batch) -> Tensor:
         """(E, M, D) -> (E, K)"""
         mask_EM = batch.mask_EM
-        direct_RK = torch.cat([self.direct(tokens_RT) for tokens_RT, _ in batch.rows])
-        said_EMK = self.residual(x_EMD).float() + direct_RK[batch.row_EM]
+        direct_RK = self.direct(batch.tokens_N, batch.rows.offsets_S1)
+        E, M, _ = x_EMD.shape
+        direct_EMK = direct_RK.new_zeros(E * M, direct_RK.shape[1]).index_copy(0, batch.place_X, direct_RK[batch.row_X])
+        said_EMK = self.residual(x_EMD).float() + direct_EMK.view(E, M, -1)
         sharp_EMK = (_SHARPNESS * said_EMK).masked_fill(~mask_EM[..., None], -math.inf)
         # log of the mean of exp: 0 where every row says 0, and near the largest where one row speaks
         summed_EK = torch.logsumexp(sharp_EMK, dim=1) - torch.log(mask_EM.sum(dim=1, keepdim=True))
@@ -51,10 +53,16 @@ class TechniqueHead(nn.Module):
 class Investigating(nn.Module):
     """Encoder and heads: the last column says how likely an attack is, the others name techniques."""
 
-    def __init__(self, numbers: Investigator, pieces: int, base_K: Tensor) -> None:
+    def __init__(
+        self,
+        numbers: Investigator,
+        pieces: int,
+        base_K: Tensor,
+        node_widths: tuple[int, int, int] | None = None,
+    ) -> None:
         super().__init__()
-        self.encoder = LogEncoder(numbers, pieces)
-        self.head = TechniqueHead(numbers.width, pieces, base_K)
+        self.encoder = LogEncoder(numbers, pieces, node_widths)
+        self.head = TechniqueHead(self.encoder.out_width, pieces, base_K)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits, (E, K): the techniques of `investigator/techniques/labels.py`, then an attack."""
