@@ -9,7 +9,7 @@ not belong here: the encoder (`network/`).
 # N log rows, U distinct texts, S slots of a row, W words, P processes, F features
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlstir_core.arrays import Floats
-from rlstir_core.investigator.reading.view import SLOTS, LogView
+from rlstir_core.investigator.reading.hashing import WORDS
+from rlstir_core.investigator.reading.slots import SLOTS
 from rlstir_core.progress import Tell
 
-WORDS: Final = 1 << 17
 AROUND: Final = (
     "row", "process", "parent's process", "children", "siblings", "grandparent's process",
     "9 rows", "41 rows", "161 rows",
@@ -31,22 +31,6 @@ _FOLDS = 4
 _BLOCK = 16  # episodes that are shuffled together
 _LEAST = -8.0
 _MOST = 5.0
-
-
-def hashed(texts: Sequence[str]) -> Any:
-    """(U, W), sparse, of ones."""
-    from sklearn.feature_extraction.text import HashingVectorizer
-
-    vectoriser = HashingVectorizer(
-        token_pattern=r"[^\s\\/=|,;\"'()]+",  # noqa: S106 - no secret
-        n_features=WORDS,
-        ngram_range=(1, 2),
-        alternate_sign=False,
-        norm=None,
-        binary=True,
-        dtype=np.float32,
-    )
-    return vectoriser.transform(texts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +74,7 @@ def fit_first_look(
 
 
 def _fit(place_E: NDArray[np.intp], open_episode: Callable[[int], Episode], seed: int) -> FirstLook | None:
-    import scipy.sparse as sparse
+    from scipy import sparse
     from sklearn.linear_model import SGDClassifier
 
     model = SGDClassifier("log_loss", alpha=_PENALTY, average=True, random_state=seed, shuffle=True)
@@ -115,15 +99,14 @@ def _fit(place_E: NDArray[np.intp], open_episode: Callable[[int], Episode], seed
     return FirstLook(weight_SW=weight_SW, bias=float(model.intercept_[0]))
 
 
-def around(score_N: Floats, view: LogView) -> NDArray[np.float32]:
+def around(score_N: Floats, process_N: NDArray[np.int32], parent_P: NDArray[np.int32]) -> NDArray[np.float32]:
     """What the first look says of a row and around it, in the order of `AROUND`. (N, F)
 
     Largest scores of a process stand for it; -8 where there is none. Rows around are means of odds, in logs.
     """
-    parent_P = np.append(view.parent_P, -1)
-    nobody = len(parent_P) - 1
-    process_N = np.where(view.process_N >= 0, view.process_N, nobody)
-    parent_P[parent_P < 0] = nobody
+    nobody = len(parent_P)
+    process_N = np.where(process_N >= 0, process_N, nobody)
+    parent_P = np.append(np.where(parent_P >= 0, parent_P, nobody), nobody)
     own_P = np.full(nobody + 1, _LEAST)
     np.maximum.at(own_P, process_N, score_N)
     own_P[nobody] = _LEAST

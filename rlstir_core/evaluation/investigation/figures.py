@@ -14,9 +14,8 @@ from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.evaluation.investigation.predictions import NamedTechniques
 from rlstir_core.evaluation.investigation.records import HIT_RANKS, TechniqueScores
-from rlstir_core.evaluation.stats.counts import average_precision_statistic
+from rlstir_core.evaluation.investigation.two_class import ranking_statistics
 from rlstir_core.evaluation.stats.intervals import Estimate, Statistic, estimate, new_host_estimate, refused
-from rlstir_core.evaluation.stats.scored import Episodes, Scores, Truth
 from rlstir_core.learning.scores import ratio
 
 Carried = Mapping[str, tuple[str, ...]]  # {episode: its techniques}
