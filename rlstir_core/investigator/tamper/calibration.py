@@ -1,7 +1,8 @@
 """How a rule's strength becomes a score: by how often honest logs of the same kind make the rule speak as strongly.
 
-Score 0.5 is two findings of this rule among 10,000 honest rows; rarer is higher. Few honest rows of a kind lean on
-those of all kinds. What does not belong here: rules, and which findings make a span (`spans.py`).
+A score of 0.5 means that of four honest files of this length one would show such a finding; rarer is higher. Few
+honest rows of a kind lean on those of all kinds.
+What does not belong here: rules, and which findings make a span (`spans.py`).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import numpy as np
 from rlstir_core.investigator.tamper.finding import Finding
 from rlstir_core.investigator.tamper.log_file import LogFile
 
-ROWS = 10_000
-_PER_ROWS = 2.0  # findings among `ROWS` honest ones that make a score of one half
+_PER_FILE = 0.25  # findings in an honest file that make a score of one half
+_SHORTEST = 500  # rows: short files are judged as if they had so many, so that many of them stay honest together
 _PRIOR_ROWS = 20_000  # what all kinds together count for beside a kind's own rows
 _UNSEEN = 0.5  # findings beyond those seen
 _STEPS = 20  # strengths of a rule are kept to a twentieth
@@ -35,14 +36,14 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     findings: Mapping[tuple[str, str], Mapping[int, int]]  # {(kind, rule): {strength in steps: how often}}
     file_threshold: Mapping[str, float]  # from which score on a file is flagged, by kind
 
-    def score(self, kind: str, rule: str, strength: float) -> float:
-        """How far the finding is from what honest logs show, in (0, 1)."""
+    def score(self, kind: str, rule: str, strength: float, rows: int) -> float:
+        """How far the finding is from what honest logs of so many rows show, in (0, 1)."""
         step = _step(strength)
         mine = _at_least(self.findings.get((kind, rule), {}), step)
         every = sum(_at_least(self.findings.get((each, rule), {}), step) for each in KINDS)
         pooled = (every + _UNSEEN) / max(sum(self.rows.values()), 1)
-        rate = (mine + _PRIOR_ROWS * pooled) / (self.rows.get(kind, 0) + _PRIOR_ROWS) * ROWS
-        return 1.0 / (1.0 + rate / _PER_ROWS)
+        rate = (mine + _PRIOR_ROWS * pooled) / (self.rows.get(kind, 0) + _PRIOR_ROWS)
+        return 1.0 / (1.0 + rate * max(rows, _SHORTEST) / _PER_FILE)
 
 
 def kind_of(file: LogFile) -> str:
@@ -59,18 +60,19 @@ def calibrated(found: Iterable[tuple[LogFile, Sequence[Finding]]]) -> Calibratio
     """The calibration that these honest files give, each with what the rules say of it."""
     rows: Counter[str] = Counter()
     findings: dict[tuple[str, str], Counter[int]] = {}
-    files: dict[str, list[list[Finding]]] = {}
+    files: dict[str, list[tuple[int, list[Finding]]]] = {}
     for file, said in found:
         kind = kind_of(file)
         rows[kind] += len(file)
-        files.setdefault(kind, []).append(list(said))
+        files.setdefault(kind, []).append((len(file), list(said)))
         for finding in said:
             findings.setdefault((kind, finding.rule), Counter())[_step(finding.strength)] += 1
     bare = Calibration(rows=dict(rows), findings=findings, file_threshold={})
     thresholds = {}
     for kind, each in files.items():
         scores = sorted(
-            (max((bare.score(kind, f.rule, f.strength) for f in said), default=0.0) for said in each), reverse=True
+            (max((bare.score(kind, f.rule, f.strength, n) for f in said), default=0.0) for n, said in each),
+            reverse=True,
         )
         allowed = int(FILES * len(scores))
         thresholds[kind] = max(THRESHOLD, float(np.nextafter(scores[allowed], 1.0)))

@@ -9,6 +9,7 @@ not belong here: numbers (`number_rules.py`) and silence (`silence_rules.py`).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,61 +17,72 @@ from rlstir_core.arrays import Ints
 from rlstir_core.investigator.tamper.finding import SECOND_NS, Finding, clock, counted, spelled_ns
 from rlstir_core.investigator.tamper.log_file import Bools, Log, LogFile
 
-_SAME_NS = 2_000_000
-_FIRST_NS = 0  # headers that were never written say 1601
-_HABIT = 0.25  # of the pairs of a file that must show how its headers are written
+_SAME_NS = 2_000  # an export copies the time of the next event to the microsecond
+_OWN_NS = 2_000_000
+_FIRST_NS, _LAST_NS = 0, 4_102_444_800 * SECOND_NS
+_HABIT = 0.4  # of the pairs of a file that must show how its headers are written
+_FEW = 4  # pairs of events that came one after the other tell nothing yet
 _LIVE, _LIVE_LEAST = 0.8, 20  # of so many rows, with the same time in header and event
 _WILD = 0.2  # from this share of steps back on a log is in no order of time
+_LARGE = 1.5  # a power of ten of seconds: beyond half a minute a step back is as odd as any
 _REST = 0.1  # of a log must stand in the order of time, for a stretch that does not to be seen
 _NEAR = 8  # rows between two marks of one stretch
 
 
 def header_clocks(file: LogFile) -> Iterator[Finding]:
     """Records whose header time is not the one that their neighbours in the log give it."""
-    logs = [log for log in file.logs if len(log) and (log.written_M > _FIRST_NS).all()]
-    after = sum(int(_followed(log).sum()) for log in logs)
-    pairs = sum(int(_next(log).sum()) for log in logs)
-    own = sum(int((np.abs(log.written_M - log.ts_M) <= _SAME_NS).sum()) for log in logs)
+    logs = [log for log in file.logs if len(log) and _has_clock(log).mean() > 0.5]
+    pairs = [_Pairs.of(log) for log in logs]
+    kept, broken = sum(int(pair.kept.sum()) for pair in pairs), sum(int(pair.broken.sum()) for pair in pairs)
+    first, off = sum(int((p.kept & p.next).sum()) for p in pairs), sum(int((p.broken & p.next).sum()) for p in pairs)
+    shown = first >= _HABIT * (first + off) or first + off < _FEW
+    own = sum(int((np.abs(log.written_M - log.ts_M) <= _OWN_NS).sum()) for log in logs)
     rows = sum(map(len, logs))
-    if pairs and after >= max(1.0, _HABIT * pairs) and own < 0.9 * rows:
-        for log in logs:
-            yield from _exported(log, alone=len(logs) == 1)
+    if shown and kept >= max(1.0, _HABIT * (kept + broken)) and own < 0.9 * rows:
+        for log, pair in zip(logs, pairs, strict=True):
+            yield from _exported(log, pair, kept, broken, alone=len(logs) == 1)
     elif rows >= _LIVE_LEAST and own >= _LIVE * rows:
         for log in logs:
-            yield from _live(log)
+            if (log.header_M == log.number_M).mean() > 0.5:
+                yield from _live(log)
 
 
-def _next(log: Log) -> Bools:
-    """Which rows are followed by the event that came next, by their numbers."""
-    found: Bools = np.diff(log.number_M) == 1
-    return found & (log.number_M[:-1] >= 0)
-
-
-def _followed(log: Log) -> Bools:
-    """Which of these have the time of the next event in their header."""
-    found: Bools = _next(log) & (np.abs(log.written_M[:-1] - log.ts_M[1:]) <= _SAME_NS)
+def _has_clock(log: Log) -> Bools:
+    """Which headers say a time: one that was never written is of 1601, and the last of a file may hold anything."""
+    found: Bools = (log.written_M > _FIRST_NS) & (log.written_M < _LAST_NS)
     return found
 
 
-def _exported(log: Log, *, alone: bool) -> Iterator[Finding]:
-    if len(log) < 2:
-        return
-    written_M, ts_M, next_M = log.written_M[:-1], log.ts_M, _next(log)
-    early_M = np.maximum(ts_M[:-1] - written_M, 0)
-    late_M = np.maximum(written_M - ts_M[1:], 0)
-    outside_M = np.maximum(early_M, late_M)
-    off_M = np.abs(written_M - ts_M[1:])
-    for place in np.flatnonzero((outside_M > _SAME_NS) | (next_M & (off_M > _SAME_NS))):
-        outside = bool(outside_M[place] > _SAME_NS)
-        off = int(off_M[place]) if next_M[place] else int(outside_M[place])
+class _Pairs(NamedTuple):
+    """Each row of a log but the last, and the row behind it."""
+
+    next: Bools  # the event behind it came next, by their numbers
+    between: Bools  # the header's time lies between the two events'
+    kept: Bools  # the header is as an export leaves it
+    broken: Bools
+
+    @classmethod
+    def of(cls, log: Log) -> _Pairs:
+        clear = _has_clock(log)[:-1]
+        written_M, ts_M, later_M = log.written_M[:-1], log.ts_M[:-1], log.ts_M[1:]
+        following = (np.diff(log.number_M) == 1) & (log.number_M[:-1] >= 0)
+        between = (written_M >= ts_M - _SAME_NS) & (written_M <= later_M + _SAME_NS)
+        at_next = np.abs(written_M - later_M) <= _SAME_NS
+        kept = clear & np.where(following, at_next, between & (written_M > ts_M + _SAME_NS))
+        return cls(following, between, kept, clear & ~np.where(following, at_next, between))
+
+
+def _exported(log: Log, pairs: _Pairs, kept: int, broken: int, *, alone: bool) -> Iterator[Finding]:
+    for place in np.flatnonzero(pairs.broken):
+        written, following = clock(int(log.written_M[place])), clock(int(log.ts_M[place + 1]))
+        outside = not bool(pairs.between[place])
         if outside:
             rule, kind = "header-clock", "clock_step"
-            why = f"the record's header says {clock(int(written_M[place]))}, which does not lie between its own time "
-            why += f"and that of the next, {clock(int(ts_M[place + 1]))}"
+            why = f"the record's header says {written}, which does not lie between its own time and that of the next, "
+            why += following
         else:
             rule, kind = "header-clock-between", "drop_renumber"
-            why = f"ids go on by one, but the header says that the next event was at {clock(int(written_M[place]))}, "
-            why += f"and it is at {clock(int(ts_M[place + 1]))}"
+            why = f"ids go on by one, but by the header the next event was at {written}, and it is at {following}"
         yield Finding(
             rule=rule,
             kind=kind,
@@ -78,14 +90,14 @@ def _exported(log: Log, *, alone: bool) -> Iterator[Finding]:
             first=int(log.at_M[place]),
             last=int(log.at_M[place + 1]),
             gap=True,
-            strength=float(np.log10(off / SECOND_NS)) + (1.0 if alone else 0.0),
+            strength=float(np.log10(kept + 1 if outside else (kept + 1) / (broken + 0.5))) + (1.0 if alone else 0.0),
             reason=why,
         )
 
 
 def _live(log: Log) -> Iterator[Finding]:
     off_M = log.written_M - log.ts_M
-    typical = max(int(np.quantile(np.abs(off_M), 0.5)) * 10, _SAME_NS)
+    typical = max(int(np.quantile(np.abs(off_M), 0.5)) * 10, _OWN_NS)
     for start, end in _runs(np.abs(off_M) > typical, 2):
         worst = int(np.abs(off_M[start:end]).max())
         yield Finding(
@@ -122,13 +134,12 @@ def _back_steps(log: Log) -> Iterator[Finding]:
         if rest < _REST * (n - 1) or others > _WILD * max(rest, 1):
             continue
         worst = int(-step_M[start:end].min())
-        larger = int((-step_M[back_M] >= worst / 2).sum() - (-step_M[start:end] >= worst / 2).sum())
         many = int(back_M[start:end].sum())
         first, last = start, end  # places of rows: the step from `first` to `first + 1` runs back
         single = many == 1
         if single:
             first, last = _stepped(log.ts_M, start)
-        strength = float(np.log10(worst / SECOND_NS)) + float(np.log10(many)) + float(np.log10(n / (larger + 0.5))) / 2
+        strength = min(float(np.log10(worst / SECOND_NS)), _LARGE) + float(np.log10(many * (rest + 1) / (others + 0.5)))
         yield Finding(
             rule="time-back" if many > 1 else "time-back-once",
             kind="jitter" if many > 1 else "clock_step",

@@ -30,6 +30,7 @@ class Log:
     """The rows of one log of a file (a host's Windows channel, an audit log) in the order of the file."""
 
     name: str
+    channel: str  # whatever host it is of
     at_M: Ints  # places in the file
     ts_M: Ints
     number_M: Ints  # -1 where there is none
@@ -122,6 +123,7 @@ def _file(table: pa.Table, member: str, row_N: Ints) -> LogFile:
         logs.append(
             Log(
                 name=" ".join(word for word in key if word),
+                channel=" ".join(key[1:]),
                 at_M=at_M,
                 ts_M=ts_N[at_M],
                 number_M=numbers[at_M, 0],

@@ -17,6 +17,9 @@ from rlstir_core.investigator.tamper.finding import Finding, counted
 from rlstir_core.investigator.tamper.log_file import Log, LogFile
 
 _LEAST = 3  # records, for a habit to be seen
+_FILTERED = 0.2  # of the steps of a log being gaps, it was filtered
+# one in so many rows, as a power of ten: what comes oftener is a habit of whoever collected the log
+_RARE = {"id-gap": 1.5, "id-gap-one": 1.5, "id-gap-one-security": 2.7}
 _SMALL = 3  # missing records that a filter on a kind of event may leave out one by one
 
 
@@ -63,39 +66,64 @@ def header_gaps(file: LogFile) -> Iterator[Finding]:
 
 
 def id_gaps(file: LogFile) -> Iterator[Finding]:
-    """Numbers of events that are missing in a log, by how unlike its other steps that is."""
-    for log in file.logs:
-        yield from _id_gaps(log)
+    """Numbers of events that are missing in a log, by how unlike its other steps that is.
+
+    A filter on kinds of events leaves gaps in a channel on every host of the file, so hosts are looked at together.
+    """
+    logs = [log for log in file.logs if not _numbered_anew(log)]
+    missing = [_missing(log) for log in logs]
+    for channel in sorted({log.channel for log in logs}):
+        alike = [place for place, log in enumerate(logs) if log.channel == channel]
+        sizes = np.sort(np.concatenate([size for place in alike for size in (missing[place][1],)]))
+        n = len(sizes)
+        sizes = sizes[sizes > 0]
+        if n >= _LEAST and len(sizes) <= _FILTERED * n:
+            for place in alike:
+                yield from _id_gaps(logs[place], *missing[place], sizes, n)
 
 
-def _id_gaps(log: Log) -> Iterator[Finding]:
+def _numbered_anew(log: Log) -> bool:
+    """Whether the file's headers count otherwise than the events: they show what is missing from the file."""
+    return bool((log.header_M >= 0).mean() > 0.5 and (log.header_M != log.number_M).mean() > 0.5)
+
+
+def _missing(log: Log) -> tuple[Ints, Ints]:
+    """The rows in the order of their numbers, and how many numbers are missing behind each but the last."""
     there_M = np.flatnonzero(log.number_M >= 0)
-    if len(there_M) < _LEAST + 1:
-        return
-    number_M = log.number_M[there_M]
-    order_M = there_M[np.argsort(number_M, kind="stable")]
-    missing_M: Ints = np.diff(log.number_M[order_M]) - 1
-    gap_M = np.flatnonzero(missing_M > 0)
-    sizes = np.sort(missing_M[gap_M])
-    n = len(missing_M)
-    for place in gap_M:
+    order_M = there_M[np.argsort(log.number_M[there_M], kind="stable")]
+    return order_M, np.maximum(np.diff(log.number_M[order_M]) - 1, 0)
+
+
+def _id_gaps(log: Log, order_M: Ints, missing_M: Ints, sizes: Ints, n: int) -> Iterator[Finding]:
+    for place in np.flatnonzero(missing_M > 0):
         size = int(missing_M[place])
         others = len(sizes) - int(np.searchsorted(sizes, min(size, max(_SMALL, size // 4)))) - 1
         before, after = int(order_M[place]), int(order_M[place + 1])
         low, high = sorted((int(log.at_M[before]), int(log.at_M[after])))
         first, second = int(log.number_M[before]) + 1, int(log.number_M[after]) - 1
         said = f"event id {first} missing" if size == 1 else f"event ids {first} to {second} missing"
-        few = counted(others, "gap")
+        strength = float(np.log10(n / (others + 0.5)))
+        rule = _rule(log, size)
+        if strength < _RARE[rule]:
+            continue
+        few = counted(others, "other gap")
         yield Finding(
-            rule="id-gap-one" if size <= _SMALL else "id-gap",
+            rule=rule,
             kind="drop_rows",
             log=log.name,
             first=low,
             last=high,
             gap=True,
-            strength=float(np.log10(n / (others + 0.5))),
-            reason=f"{said} in a log where {few} of that size stand beside {counted(n + 1, 'row')}",
+            strength=strength,
+            reason=f"{said} in a log where {few} like it stand beside {counted(n + 1, 'row')}",
         )
+
+
+def _rule(log: Log, size: int) -> str:
+    """Collectors filter the Security log, by far the largest, and leave few records out at a time."""
+    if size > _SMALL:
+        return "id-gap"
+    return "id-gap-one-security" if log.channel.endswith(" security") else "id-gap-one"
 
 
 def _own_ids(number_N: Ints, place: int) -> str:

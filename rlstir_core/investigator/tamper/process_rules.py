@@ -113,8 +113,8 @@ def _other_parent(file: LogFile, seen: _Seen, parents: list[tuple[int, tuple[str
 def _unseen(file: LogFile, seen: _Seen) -> Iterator[Finding]:
     """Processes that began while their host's log was kept, by their GUID, and whose beginning is not in it."""
     for log in file.logs:
-        if not len(log) or not file.is_sysmon(int(log.at_M[0])):
-            continue
+        if not len(log) or not file.is_sysmon(int(log.at_M[0])) or (log.number_M >= 0).any():
+            continue  # numbers tell what is missing better
         host = file.host[int(log.at_M[0])]
         order = np.argsort(log.ts_M, kind="stable")
         low, high = int(log.ts_M[order[0]]) + 2 * SECOND_NS, int(log.ts_M[order[-1]])
@@ -173,7 +173,9 @@ def _twins(file: LogFile, seen: _Seen) -> Iterator[Finding]:
         pids = seen.pids.get((file.host[at], key[1].lower()), Counter()) if key else Counter[int]()
         # where the GUID does not belong to that parent, `parent-pid` has said so
         for one, two in ((at, other), (other, at)) if pids[int(file.ppid_N[at])] * 2 > sum(pids.values()) else ():
-            why = f"its parent is process {int(file.ppid_N[one])} here and {int(file.ppid_N[two])} in the other log's row"
+            why = (
+                f"its parent is process {int(file.ppid_N[one])} here and {int(file.ppid_N[two])} in the other log's row"
+            )
             yield _finding(file, one, "parent-twin", "spoof_parent", float(np.log10(same)), why)
 
 

@@ -24,6 +24,7 @@ from rlstir_core.investigator.tamper.text_rules import copies, empty_commands
 
 RULES = (header_gaps, id_gaps, header_clocks, back_steps, notices, empty_commands, copies, processes)
 _REASONS = 4  # of a span
+_FEW = 3  # rows of a stretch that two rules may have marked in parts
 _NEAR = 12  # rows between findings of one rule that are one stretch
 
 
@@ -96,18 +97,17 @@ _Stretch = tuple[float, int, int, list[tuple[float, Finding]]]  # score, first a
 
 def suspicions(file: LogFile, found: Sequence[Finding], calibration: Calibration) -> list[_Stretch]:
     """Stretches of findings, each with its score: findings that concern the same rows are one stretch."""
-    kind = kind_of(file)
-    scored = sorted(
-        ((calibration.score(kind, f.rule, f.strength), f) for f in found), key=lambda each: (-each[0], each[1].rows)
-    )
+    kind, n = kind_of(file), len(file)
+    scored = [(calibration.score(kind, each.rule, each.strength, n), each) for each in found]
     stretches: list[_Stretch] = []
-    for score, finding in scored:
+    for score, finding in sorted(scored, key=lambda each: (-each[0], each[1].rows)):
         first, last = finding.rows
         for place, (best, low, high, why) in enumerate(stretches):
             if _one_stretch(finding, (first, last), why[0][1], (low, high)):
-                joint = why[0][1].rule == finding.rule
-                low, high = (min(low, first), max(high, last)) if joint else (low, high)
-                stretches[place] = best, low, high, [*why, (score, finding)]
+                lower, higher = min(low, first), max(high, last)
+                if why[0][1].rule != finding.rule and higher - lower >= _FEW:
+                    lower, higher = low, high
+                stretches[place] = best, lower, higher, [*why, (score, finding)]
                 break
         else:
             stretches.append((score, first, last, [(score, finding)]))
@@ -115,12 +115,12 @@ def suspicions(file: LogFile, found: Sequence[Finding], calibration: Calibration
 
 
 def _one_stretch(one: Finding, rows: tuple[int, int], other: Finding, stretch: tuple[int, int]) -> bool:
-    if one.log != other.log and not (one.rows == other.rows):
+    if one.log != other.log and one.rows != other.rows:
         return False
     apart = max(rows[0] - stretch[1], stretch[0] - rows[1])
-    if one.rule == other.rule and one.rule in _GROWS:
-        return apart <= _NEAR
-    return apart <= 0 and one.rule != other.rule
+    if one.rule == other.rule:
+        return one.rule in _GROWS and apart <= _NEAR
+    return apart <= 0
 
 
 _GROWS = frozenset({"header-clock", "header-clock-between", "header-clock-own", "time-back", "created-twice"})

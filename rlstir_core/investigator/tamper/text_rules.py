@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from rlstir_core.arrays import Ints
 from rlstir_core.hostlogs.times.spelled import parse_time
 from rlstir_core.investigator.tamper.finding import SECOND_NS, Finding, clock, counted
 from rlstir_core.investigator.tamper.log_file import LogFile
@@ -20,13 +21,20 @@ _COMMAND = re.compile(
     r'"(CommandLine|ProcessCommandLine|HostApplication|ScriptBlockText|Payload|ContextInfo)" ?: ?"(")?'
 )
 # how many rows with a command a kind is credited with, for these always have one
-_ALWAYS = {("1", "CommandLine"): 100, ("4103", "ContextInfo"): 100, ("4103", "Payload"): 10, ("4104", "ScriptBlockText"): 20}
+_ALWAYS = {
+    ("1", "CommandLine"): 100,
+    ("4103", "ContextInfo"): 100,
+    ("4103", "Payload"): 10,
+    ("4104", "ScriptBlockText"): 20,
+}
 _TIMES = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?Z?")
 _IDS = re.compile(
     r'"(?:EventRecordID|RecordNumber|RecordId|record_id|serial|__SEQNUM|__CURSOR|__REALTIME_TIMESTAMP'
     r'|__MONOTONIC_TIMESTAMP|_SOURCE_REALTIME_TIMESTAMP|time|TimeWritten)" ?: ?(?:"[^"]*"|[0-9.]+)'
 )
 _NEAR = 60  # rows between two empty commands of one stretch
+_CLOCK_NS = 2_000_000  # the parts in which times are told, and events of one burst lie apart
+_LIKELY = 1.0  # one in ten: bursts of one program come out alike
 _OFTEN = 4  # a text that stands more often is a habit
 _COPIES = 3  # rows that stand again as far apart as before
 
@@ -104,13 +112,17 @@ def copies(file: LogFile) -> Iterator[Finding]:
                 by_ns = _fine_ns(file, other) - _fine_ns(file, one)
                 if file.ts_N[other] != file.ts_N[one] and by_ns:
                     pairs.setdefault((int(file.log_N[one]), by_ns), []).append((one, other))
-    for (log, by_ns), found in sorted(pairs.items()):
+    for (log, _), found in sorted(pairs.items()):
         for run in _in_order(sorted(found), place_of):
             firsts, seconds = [one for one, _ in run], [other for _, other in run]
-            moments = len({_fine_ns(file, at) for at in firsts})  # rows of one moment are as far apart as any
-            if moments < _COPIES or max(firsts) >= min(seconds) or len({_content(file, at) for at in firsts}) < 3:
+            moments = sorted({_fine_ns(file, at) for at in firsts})  # rows of one moment are as far apart as any
+            if len(moments) < _COPIES or max(firsts) >= min(seconds) or len({_content(file, at) for at in firsts}) < 3:
                 continue
-            forged, true = (seconds, firsts) if _dense(seconds, place_of) <= _dense(firsts, place_of) else (firsts, seconds)
+            strength = _chance(np.diff(moments))
+            if strength < _LIKELY:
+                continue
+            first = _dense(seconds, place_of) > _dense(firsts, place_of)
+            forged, true = (firsts, seconds) if first else (seconds, firsts)
             yield Finding(
                 rule="copies",
                 kind="inject_decoys",
@@ -118,10 +130,16 @@ def copies(file: LogFile) -> Iterator[Finding]:
                 first=min(forged),
                 last=max(forged),
                 gap=False,
-                strength=float(moments) * (1.0 if by_ns % SECOND_NS else 1 / 3),
+                strength=strength,
                 reason=f"{counted(len(run), 'row')} say word for word, and exactly as far apart, what "
                 f"rows from {clock(int(file.ts_N[true[0]]))} on say",
             )
+
+
+def _chance(apart: Ints) -> float:
+    """How unlikely it is that so many steps come out alike: in powers of ten, by the parts that the clock tells."""
+    grain = SECOND_NS if not (apart % SECOND_NS).any() else _CLOCK_NS
+    return float(np.log10(1 + apart / grain).sum())
 
 
 def _in_order(pairs: list[tuple[int, int]], place_of: dict[int, int]) -> Iterator[list[tuple[int, int]]]:
