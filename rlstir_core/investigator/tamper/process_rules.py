@@ -169,8 +169,8 @@ def _twins(file: LogFile, seen: _Seen) -> Iterator[Finding]:
     if same < max(_TWINS, 3 * len(odd)):
         return
     for at, other in odd:
-        key = _PARENT.search(file.fields[at])
-        pids = seen.pids.get((file.host[at], key[1].lower()), Counter()) if key else Counter[int]()
+        guid = _PARENT.search(file.fields[at])
+        pids = seen.pids.get((file.host[at], guid[1].lower()), Counter()) if guid else Counter[int]()
         # where the GUID does not belong to that parent, `parent-pid` has said so
         for one, two in ((at, other), (other, at)) if pids[int(file.ppid_N[at])] * 2 > sum(pids.values()) else ():
             why = (

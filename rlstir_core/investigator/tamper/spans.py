@@ -31,8 +31,8 @@ _NEAR = 12  # rows between findings of one rule that are one stretch
 class Suspicion(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of one log that looks tampered with.
 
-    It lies between the rows `after_seq` and `before_seq` (-1: the file begins or ends there); in a gap nothing is left
-    between them, else `first_seq` to `last_seq` are the rows that were altered or forged.
+    It reaches from the row `after_seq` to the row `before_seq`, both among it. In a gap something is missing between
+    them, and -1 says that the file begins or ends there; else these rows and those between were altered or forged.
     """
 
     member: str
@@ -42,8 +42,6 @@ class Suspicion(msgspec.Struct, frozen=True, kw_only=True):
     gap: bool
     after_seq: int
     before_seq: int
-    first_seq: int
-    last_seq: int
     t_start_ns: int
     t_end_ns: int
     score: float
@@ -88,7 +86,7 @@ def tamper_of(table: pa.Table, calibration: Calibration | None = None, *, least:
         flagged = best >= calibration.file_threshold.get(kind, THRESHOLD)
         flags.append(FileFlag(member=file.member, kind=kind, score=best, flagged=flagged))
         spans += [_span(file, score, first, last, why) for score, first, last, why in found if score >= least]
-    spans.sort(key=lambda span: (-span.score, span.member, span.first_seq))
+    spans.sort(key=lambda span: (-span.score, span.member, span.after_seq))
     return Tampering(spans=tuple(spans), p_tamper_N=p_N, files=tuple(flags))
 
 
@@ -128,23 +126,19 @@ _GROWS = frozenset({"header-clock", "header-clock-between", "header-clock-own", 
 
 def _span(file: LogFile, score: float, first: int, last: int, why: list[tuple[float, Finding]]) -> Suspicion:
     main = why[0][1]
-    n = len(file)
-    gap = main.gap and last - first <= max(main.rows[1] - main.rows[0], 1) and len({f.gap for _, f in why}) == 1
-    after, before = (main.first, main.last) if gap else (first - 1, last + 1)
-    seq = file.seq_N
-    low, high = max(first, 0), min(last, n - 1)
+    gap = main.gap and (first, last) == main.rows
+    low, high = max(first, 0), min(last, len(file) - 1)
+    seq_N, ts_N = file.seq_N, file.ts_N
     return Suspicion(
         member=file.member,
-        channel=file.channel[low if main.first < 0 else min(max(main.first, 0), n - 1)],
+        channel=file.channel[low],
         log=main.log,
         kind=main.kind,
         gap=gap,
-        after_seq=int(seq[after]) if after >= 0 else -1,
-        before_seq=int(seq[before]) if 0 <= before < n else -1,
-        first_seq=int(seq[low]),
-        last_seq=int(seq[high]),
-        t_start_ns=int(min(file.ts_N[low], file.ts_N[high])),
-        t_end_ns=int(max(file.ts_N[low], file.ts_N[high])),
+        after_seq=-1 if gap and main.first < 0 else int(seq_N[low]),
+        before_seq=-1 if gap and main.last >= len(file) else int(seq_N[high]),
+        t_start_ns=int(min(ts_N[low], ts_N[high])),
+        t_end_ns=int(max(ts_N[low], ts_N[high])),
         score=score,
-        reasons=tuple(dict.fromkeys(f.reason for _, f in why))[:_REASONS],
+        reasons=tuple(dict.fromkeys(each.reason for _, each in why))[:_REASONS],
     )

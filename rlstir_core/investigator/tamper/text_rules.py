@@ -67,6 +67,11 @@ def empty_commands(file: LogFile) -> Iterator[Finding]:
             )
 
 
+def has_empty_command(file: LogFile, at: int) -> bool:
+    """Whether a row has a place for a command, and nothing in it."""
+    return any(empty for _, empty in _commands(file, at, file.fields[at]))
+
+
 def _commands(file: LogFile, at: int, fields: str) -> Iterator[tuple[str, bool]]:
     channel = file.channel[at]
     if channel in ("evtx", "sysmon"):
@@ -112,7 +117,7 @@ def copies(file: LogFile) -> Iterator[Finding]:
                 by_ns = _fine_ns(file, other) - _fine_ns(file, one)
                 if file.ts_N[other] != file.ts_N[one] and by_ns:
                     pairs.setdefault((int(file.log_N[one]), by_ns), []).append((one, other))
-    for (log, _), found in sorted(pairs.items()):
+    for (code, _), found in sorted(pairs.items()):
         for run in _in_order(sorted(found), place_of):
             firsts, seconds = [one for one, _ in run], [other for _, other in run]
             moments = sorted({_fine_ns(file, at) for at in firsts})  # rows of one moment are as far apart as any
@@ -126,7 +131,7 @@ def copies(file: LogFile) -> Iterator[Finding]:
             yield Finding(
                 rule="copies",
                 kind="inject_decoys",
-                log=file.logs[log].name,
+                log=file.logs[code].name,
                 first=min(forged),
                 last=max(forged),
                 gap=False,
