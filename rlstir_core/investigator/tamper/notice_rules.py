@@ -20,6 +20,7 @@ _REMOVED = ("%%8448", "%%8450")
 _ADDED = ("%%8449", "%%8451")
 _ENABLED = re.compile(r'"audit_enabled" ?: ?"([0-9])"')
 _SERIAL = re.compile(r'^\{"serial":([0-9]{1,18})')
+_STARTS = re.compile(r"(?: |\(re\))start$|Journal started$|: restart$|starting up|^System Journal .* is [0-9]")
 _BOOT_SERIALS = 200  # of the kernel, until its daemon is there
 _AROUND = 30
 _END = ("DAEMON_END", "DAEMON_ABORT")
@@ -150,7 +151,7 @@ def _syslog_starts(file: LogFile) -> Iterator[Finding]:
         if "exiting on signal" in message or message.endswith(("Journal stopped", "shutting down")):
             ended = True
             continue
-        if not message.endswith((" start", "Journal started", ": restart")) and "starting up" not in message:
+        if not _STARTS.search(message):
             continue
         around = file.message[max(at - _AROUND, 0) : at + _AROUND]
         if not ended and not any("Linux version" in text or "Command line:" in text for text in around):
