@@ -24,6 +24,8 @@ _HABIT = 0.4  # of the pairs of a file that must show how its headers are writte
 _FEW = 4  # pairs of events that came one after the other tell nothing yet
 _LIVE, _LIVE_LEAST = 0.8, 20  # of so many rows, with the same time in header and event
 _WILD = 0.2  # from this share of steps back on a log is in no order of time
+_ORDER_NS = 20_000_000  # records of two processors may be written in either order
+_TOLD_NS = 30 * SECOND_NS
 _LARGE = 1.5  # a power of ten of seconds: beyond half a minute a step back is as odd as any
 _REST = 0.1  # of a log must stand in the order of time, for a stretch that does not to be seen
 _NEAR = 8  # rows between two marks of one stretch
@@ -115,18 +117,37 @@ def _live(log: Log) -> Iterator[Finding]:
 
 def back_steps(file: LogFile) -> Iterator[Finding]:
     """Stretches of a log in which time runs back, where the log's other rows stand in the order of time."""
-    for log in file.logs:
-        yield from _back_steps(log)
+    found = [_back_steps(log) for log in file.logs]
+    for place, steps in enumerate(found):
+        for step in steps:
+            others = (other for i, each in enumerate(found) if i != place for other in each)
+            # a clock that is set concerns every log of its host, and most hosts say so
+            if not file.told_near(file.clock_set_ns, step.ts_ns, step.worst_ns + _TOLD_NS) and not any(
+                step.is_like(other) for other in others
+            ):
+                yield step.finding
 
 
-def _back_steps(log: Log) -> Iterator[Finding]:
+class _Step(NamedTuple):
+    """A stretch in which time runs back."""
+
+    finding: Finding
+    ts_ns: int
+    worst_ns: int
+
+    def is_like(self, other: _Step) -> bool:
+        """Whether the clock ran back as far at the same moment in another log."""
+        near = abs(self.ts_ns - other.ts_ns) <= self.worst_ns + SECOND_NS
+        return near and abs(self.worst_ns - other.worst_ns) <= max(SECOND_NS, self.worst_ns // 20)
+
+
+def _back_steps(log: Log) -> list[_Step]:
     n = len(log)
     if n < 3:
-        return
+        return []
     step_M = np.diff(log.ts_M)
-    back_M = step_M < 0
-    if not back_M.any():
-        return
+    back_M = step_M < -_ORDER_NS
+    found: list[_Step] = []
     clusters = _runs(back_M, max(_NEAR, n // 100))
     for start, end in clusters:
         others = int(back_M.sum() - back_M[start:end].sum())
@@ -140,7 +161,7 @@ def _back_steps(log: Log) -> Iterator[Finding]:
         if single:
             first, last = _stepped(log.ts_M, start)
         strength = min(float(np.log10(worst / SECOND_NS)), _LARGE) + float(np.log10(many * (rest + 1) / (others + 0.5)))
-        yield Finding(
+        finding = Finding(
             rule="time-back" if many > 1 else "time-back-once",
             kind="jitter" if many > 1 else "clock_step",
             log=log.name,
@@ -151,6 +172,8 @@ def _back_steps(log: Log) -> Iterator[Finding]:
             reason=f"time runs back {counted(many, 'time')}, by up to {spelled_ns(worst)}, within "
             f"{counted(end - start + 1, 'row')} of a log that is in the order of time elsewhere",
         )
+        found.append(_Step(finding, int(log.ts_M[start]), worst))
+    return found
 
 
 def _stepped(ts_M: Ints, at: int) -> tuple[int, int]:

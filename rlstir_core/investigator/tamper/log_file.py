@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlstir_core.arrays import Ints
@@ -19,6 +20,10 @@ from rlstir_core.hostlogs.record_ids import IDS, Ids
 from rlstir_core.hostlogs.windows.field_names import SYSMON_PROVIDERS
 
 _MOST = 2**62
+# what hosts say when their clock is set, and when records are lost for want of room
+_CLOCK_SET = r"System clock was stepped|Time has been changed|time reset|step time server|clock wrong|clock was stepped"
+_LOST = r"audit_lost=[1-9]|backlog limit exceeded|^Suppressed [0-9]+ messages|imuxsock lost|messages lost|rate.?limit"
+_KERNEL_GENERAL = "Microsoft-Windows-Kernel-General"
 _COLUMNS = ("host", "channel", "provider", "event_id", "parsed", "timed", "fields_json")
 _TEXTS = ("exe", "cmdline", "user", "message")
 
@@ -62,9 +67,16 @@ class LogFile:
     message: list[str]
     pid_N: Ints
     ppid_N: Ints
+    clock_set_ns: Ints  # when any log of the episode says that the clock was set
+    lost_ns: Ints  # when any says that records were lost
 
     def __len__(self) -> int:
         return len(self.row_N)
+
+    def told_near(self, times_ns: Ints, ts_ns: int, within_ns: int) -> bool:
+        """Whether one of the times lies near this one."""
+        place = int(np.searchsorted(times_ns, ts_ns - within_ns))
+        return place < len(times_ns) and int(times_ns[place]) <= ts_ns + within_ns
 
     @property
     def system(self) -> str:
@@ -86,6 +98,7 @@ def log_files(table: pa.Table) -> Iterator[LogFile]:
     names = member.dictionary.to_pylist() if pa.types.is_dictionary(member.type) else sorted(set(member.to_pylist()))
     codes = member.indices.to_numpy() if pa.types.is_dictionary(member.type) else None
     seq_N = table["seq"].to_numpy()
+    notes = _notes(table)
     spelled = np.array(member.to_pylist(), object) if codes is None else None
     for name in sorted(set(names)):
         if codes is None:
@@ -93,10 +106,23 @@ def log_files(table: pa.Table) -> Iterator[LogFile]:
         else:
             row_N = np.flatnonzero(np.isin(codes, [k for k, each in enumerate(names) if each == name]))
         if len(row_N):
-            yield _file(table, name, row_N[np.argsort(seq_N[row_N], kind="stable")].astype(np.int64))
+            yield _file(table, name, row_N[np.argsort(seq_N[row_N], kind="stable")].astype(np.int64), notes)
 
 
-def _file(table: pa.Table, member: str, row_N: Ints) -> LogFile:
+def _notes(table: pa.Table) -> tuple[Ints, Ints]:
+    """When the episode's logs say that the clock was set, and that records were lost."""
+    ts_N = np.clip(table["ts_ns"].to_numpy(), -_MOST, _MOST)
+    provider, event_id = (table[name].cast(pa.string()) for name in ("provider", "event_id"))
+    by_windows = pc.or_(
+        pc.and_(pc.equal(provider, _KERNEL_GENERAL), pc.equal(event_id, "1")), pc.equal(event_id, "4616")
+    )
+    said = pc.or_(by_windows, pc.match_substring_regex(table["message"], _CLOCK_SET))
+    lost = pc.match_substring_regex(table["message"], _LOST)
+    clock, room = (pc.fill_null(each, False).to_numpy() for each in (said, lost))
+    return np.sort(ts_N[clock]), np.sort(ts_N[room])
+
+
+def _file(table: pa.Table, member: str, row_N: Ints, notes: tuple[Ints, Ints]) -> LogFile:
     part = table.select([*_COLUMNS, *_TEXTS, "seq", "ts_ns", "pid", "ppid"]).take(row_N)
     texts = {name: [each or "" for each in part[name].to_pylist()] for name in (*_COLUMNS[:4], "fields_json", *_TEXTS)}
     host, channel, provider, event_id = (texts[name] for name in _COLUMNS[:4])
@@ -149,4 +175,6 @@ def _file(table: pa.Table, member: str, row_N: Ints) -> LogFile:
         message=texts["message"],
         pid_N=part["pid"].to_numpy(),
         ppid_N=part["ppid"].to_numpy(),
+        clock_set_ns=notes[0],
+        lost_ns=notes[1],
     )

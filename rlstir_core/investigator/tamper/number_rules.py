@@ -13,13 +13,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from rlstir_core.arrays import Ints
-from rlstir_core.investigator.tamper.finding import Finding, counted
+from rlstir_core.investigator.tamper.finding import SECOND_NS, Finding, counted
 from rlstir_core.investigator.tamper.log_file import Log, LogFile
 
 _LEAST = 3  # records, for a habit to be seen
 _FILTERED = 0.2  # of the steps of a log being gaps, it was filtered
 # one in so many rows, as a power of ten: what comes oftener is a habit of whoever collected the log
-_RARE = {"id-gap": 1.5, "id-gap-one": 1.5, "id-gap-one-security": 2.7}
+_RARE = {"id-gap": 1.7, "id-gap-one": 2.0, "id-gap-one-security": 2.7}
+_TOLD_NS = 60 * SECOND_NS
 _SMALL = 3  # missing records that a filter on a kind of event may leave out one by one
 
 
@@ -79,7 +80,7 @@ def id_gaps(file: LogFile) -> Iterator[Finding]:
         sizes = sizes[sizes > 0]
         if n >= _LEAST and len(sizes) <= _FILTERED * n:
             for place in alike:
-                yield from _id_gaps(logs[place], *missing[place], sizes, n)
+                yield from _id_gaps(file, logs[place], *missing[place], sizes, n)
 
 
 def _numbered_anew(log: Log) -> bool:
@@ -94,7 +95,7 @@ def _missing(log: Log) -> tuple[Ints, Ints]:
     return order_M, np.maximum(np.diff(log.number_M[order_M]) - 1, 0)
 
 
-def _id_gaps(log: Log, order_M: Ints, missing_M: Ints, sizes: Ints, n: int) -> Iterator[Finding]:
+def _id_gaps(file: LogFile, log: Log, order_M: Ints, missing_M: Ints, sizes: Ints, n: int) -> Iterator[Finding]:
     for place in np.flatnonzero(missing_M > 0):
         size = int(missing_M[place])
         others = len(sizes) - int(np.searchsorted(sizes, min(size, max(_SMALL, size // 4)))) - 1
@@ -104,7 +105,7 @@ def _id_gaps(log: Log, order_M: Ints, missing_M: Ints, sizes: Ints, n: int) -> I
         said = f"event id {first} missing" if size == 1 else f"event ids {first} to {second} missing"
         strength = float(np.log10(n / (others + 0.5)))
         rule = _rule(log, size)
-        if strength < _RARE[rule]:
+        if strength < _RARE[rule] or _explained(file, low, high):
             continue
         few = counted(others, "other gap")
         yield Finding(
@@ -117,6 +118,12 @@ def _id_gaps(log: Log, order_M: Ints, missing_M: Ints, sizes: Ints, n: int) -> I
             strength=strength,
             reason=f"{said} in a log where {few} like it stand beside {counted(n + 1, 'row')}",
         )
+
+
+def _explained(file: LogFile, low: int, high: int) -> bool:
+    """Whether the host says that records were lost there, or its audit daemon was away, while the kernel counted on."""
+    away = {"DAEMON_END", "DAEMON_START"} & set(file.event_id[low : high + 1])
+    return bool(away) or any(file.told_near(file.lost_ns, int(file.ts_N[at]), _TOLD_NS) for at in (low, high))
 
 
 def _rule(log: Log, size: int) -> str:

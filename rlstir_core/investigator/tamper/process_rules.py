@@ -21,7 +21,7 @@ from rlstir_core.investigator.tamper.log_file import LogFile
 _GUID = r'" ?: ?"\{?([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})\}?"'
 _PROCESS = re.compile(r'"ProcessGuid' + _GUID)
 _PARENT = re.compile(r'"ParentProcessGuid' + _GUID)
-_PARENT_TEXT = re.compile(r'"Parent(Image|CommandLine)" ?: ?"((?:[^"\\]|\\.)*)"')
+_PARENT_TEXT = re.compile(r'"Parent(Image)" ?: ?"((?:[^"\\]|\\.)*)"')
 _TWIN_NS = 3 * SECOND_NS
 _TWINS = 5  # creations that two logs tell alike, for one that they do not to be odd
 
@@ -105,9 +105,6 @@ def _other_parent(file: LogFile, seen: _Seen, parents: list[tuple[int, tuple[str
         if image and file.exe[born[0]] and ntpath.basename(image) != ntpath.basename(_plain(file.exe[born[0]])):
             why = f"its parent is said to be {ntpath.basename(image)}, and began as {file.exe[born[0]]}"
             yield _finding(file, at, "parent-program", "spoof_parent", 1.0, why)
-        elif "CommandLine" in told and _words(told["CommandLine"]) != _words(file.cmdline[born[0]]):
-            why = "its parent's command line is not the one that the parent began with"
-            yield _finding(file, at, "parent-command", "spoof_parent", 0.5, why)
 
 
 def _unseen(file: LogFile, seen: _Seen) -> Iterator[Finding]:
@@ -186,7 +183,3 @@ def _finding(file: LogFile, at: int, rule: str, kind: str, strength: float, why:
 
 def _plain(text: str) -> str:
     return text.replace("\\\\", "\\").lower()
-
-
-def _words(text: str) -> list[str]:
-    return _plain(text).replace('\\"', '"').split()
