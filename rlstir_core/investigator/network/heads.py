@@ -1,6 +1,6 @@
 """The heads: what a row says of an attack, of techniques and of tampering, and what its episode carries.
 
-A row's log-odds of an attack start as the first look's, an episode's techniques as what is known without the log rows
+A row's log-odds of an attack start as the first look's, those of tampering as the rules', an episode's techniques as what is known without the log rows
 (the train side's base rates, and what the knowledge model says), each plus a residual that begins at zero. Of
 techniques every piece of a row has a short way besides, which is what few episodes can teach. What does not belong
 here: the knowledge and the first look themselves.
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from rlstir_core.investigator.network.encoder import InputWidths, LogEncoder
 from rlstir_core.investigator.network.packing import Spans
 from rlstir_core.investigator.reading.batches import Batch
+from rlstir_core.investigator.reading.hashing import WORDS
+from rlstir_core.investigator.reading.slots import SLOTS
 from rlstir_core.investigator.reading.tokenizer import PAD
 from rlstir_core.learning.presets import Investigator
 
@@ -43,6 +45,7 @@ class Heads(nn.Module):
         self.register_buffer("base_K", base_K)
         self.attack, self.tamper = nn.Linear(width, 1), nn.Linear(width, 1)
         self.look = nn.Parameter(torch.tensor([1.0, 0.0]))  # what the first look says, and what is added to it
+        self.rules = nn.Parameter(torch.tensor([1.0, 0.0]))  # the same of the rules for tampering
         self.trust = nn.Parameter(torch.ones(()))  # in the knowledge
         self.technique = nn.Linear(width, n)
         self.direct = nn.EmbeddingBag(pieces, n, mode="sum", padding_idx=PAD, include_last_offset=True)
@@ -56,7 +59,7 @@ class Heads(nn.Module):
         said_XK = self.technique(x_XD).float() + direct_RK[batch.text_X].float()
         return Answers(
             attack_X=self.look[0] * batch.look_X + self.look[1] + self.attack(x_XD)[:, 0].float(),
-            tamper_X=self.tamper(x_XD)[:, 0].float(),
+            tamper_X=self.rules[0] * batch.aux_XA[:, -1] + self.rules[1] + self.tamper(x_XD)[:, 0].float(),
             technique_XK=said_XK,
             technique_EK=self.base_K + self.trust * batch.prior_EK + smooth_maximum(said_XK, batch.episodes),
         )
@@ -76,10 +79,15 @@ def smooth_maximum(said_XK: Tensor, of: Spans) -> Tensor:
 
 
 class Investigating(nn.Module):
-    """Encoder and heads."""
+    """Encoder and heads, and the first look that they start from: all zeros where there is none."""
+
+    look_SW: Tensor
+    look_bias: Tensor
 
     def __init__(self, numbers: Investigator, pieces: int, base_K: Tensor, widths: InputWidths) -> None:
         super().__init__()
+        self.register_buffer("look_SW", torch.zeros(len(SLOTS), WORDS))
+        self.register_buffer("look_bias", torch.zeros(()))
         self.encoder = LogEncoder(numbers, pieces, widths)
         self.heads = Heads(self.encoder.out_width, pieces, base_K)
 

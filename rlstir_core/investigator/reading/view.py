@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,8 @@ from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.investigator.reading.surroundings import Surroundings, surroundings
 from rlstir_core.investigator.reading.text import COLUMNS, HiddenNames, process_text, record_text
+from rlstir_core.investigator.tamper.row_features import NAMES, row_features
+from rlstir_core.investigator.tamper.spans import tamper_of
 from rlstir_core.provenance.behind import parents, processes_behind
 from rlstir_core.provenance.store import read_graph
 from rlstir_core.provenance.tables import Graph
@@ -29,6 +31,9 @@ from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
 
 _BLOCK = 4_096  # rows at a time
+_NUMBERED = 200_000  # rows whose numbers are made together
+_SURELY = 0.002  # no rule is surer than that
+FEATURES: Final = (*NAMES, "rules")
 _NAMING = ("host", "host_said", "user")
 _PLAIN = ("member", "seq", "ts_ns", "pid", "duplicate")
 
@@ -156,8 +161,18 @@ def view_of(file: pq.ParquetFile, graph: Graph, hosts: Iterable[str]) -> LogView
         member_N=member.indices.to_numpy(),
         seq_N=rows["seq"].to_numpy(),
         ts_N=ts_N,
-        features_NF=np.zeros((len(text), 0), np.float32),
+        features_NF=_features(file),
     )
+
+
+def _features(file: pq.ParquetFile) -> NDArray[np.float32]:
+    """Numbers of every row, and what the rules say of tampering there, in the order of `FEATURES`. (N, F)"""
+    parts = []
+    for batch in file.iter_batches(_NUMBERED, use_threads=False):
+        table = pa.Table.from_batches([batch])
+        p_N = np.clip(tamper_of(table).p_tamper_N, _SURELY, 1 - _SURELY)
+        parts.append(np.column_stack([row_features(table).values_NF, np.log(p_N) - np.log1p(-p_N)]))
+    return np.concatenate([np.zeros((0, len(FEATURES))), *parts]).astype(np.float32)
 
 
 def hidden_names(file: pq.ParquetFile, hosts: Iterable[str]) -> HiddenNames:
