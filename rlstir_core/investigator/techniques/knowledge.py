@@ -32,7 +32,7 @@ Labelled = Sequence[tuple[Document, Sequence[str]]]  # a log's document and the 
 # Chosen on corpora and on sources of texts that nothing was trained on, see docs/investigator.md.
 _ALPHA = 0.3
 _TO_PARENT = 0.2  # weight of a sub-technique's texts for its parent
-_SHARPNESS = 1.6  # of the posteriors: standardised scores are not yet probabilities
+_SHARPNESS = 0.45  # of the posteriors: standardised scores are not yet probabilities
 _BLOCK = 4_096
 _FLOOR = 1e-9
 
@@ -53,15 +53,25 @@ class Knowledge:
     place: dict[str, int]  # of a word
     idf_V: NDArray[np.float32]
     weight_VC: NDArray[np.float32]  # what a word says of each technique, beside what it says of all
+    text_DV: Any  # the documents themselves, sparse
+    of_text: NDArray[np.int64]  # (P, 2): the document and the technique of every pair
+    share_P: NDArray[np.float32]  # how far a document counts for the technique
 
     def log_posteriors(self, documents: Iterable[Document]) -> Floats:
         """(E, C): log-probabilities of the techniques, one of which a document is taken to carry."""
-        score_EC = np.asarray(self._vectors(documents) @ self.weight_VC, np.float64)
-        score_EC -= score_EC.mean(axis=1, keepdims=True)
-        spread_E1 = score_EC.std(axis=1, keepdims=True)
-        score_EC *= _SHARPNESS / np.where(spread_E1 > 0, spread_E1, 1.0)
+        x_EV = self._vectors(documents)
+        score_EC = _standard(np.asarray(x_EV @ self.weight_VC, np.float64)) + _standard(self._nearest(x_EV))
+        score_EC = _SHARPNESS * _standard(score_EC)
         score_EC -= score_EC.max(axis=1, keepdims=True)
         found: Floats = score_EC - np.log(np.exp(score_EC).sum(axis=1, keepdims=True))
+        return found
+
+    def _nearest(self, x_EV: Any) -> Floats:
+        """(E, C): the cosine of the most similar document of every technique."""
+        found = np.zeros((x_EV.shape[0], len(self.ids)))
+        for e in range(len(found)):
+            cosine_D = np.asarray((self.text_DV @ x_EV[e].T).todense(), np.float32).reshape(-1)
+            np.maximum.at(found[e], self.of_text[:, 1], cosine_D[self.of_text[:, 0]] * self.share_P)
         return found
 
     def prior(self, documents: Iterable[Document]) -> Floats:
@@ -162,15 +172,29 @@ def fitted(documents: Sequence[Document], carried: Sequence[Sequence[str]], labe
     if len(ids) < 2 or not place:
         return None
     column = {technique: c for c, technique in enumerate(ids)}
-    rows, classes, weights = (np.array(each) for each in zip(*pairs, strict=True))
-    of_class_CE = csr_matrix(
-        (weights, ([column[each] for each in classes], rows)), shape=(len(ids), x_EV.shape[0]), dtype=np.float64
-    )
+    of_text = np.array([(e, column[technique]) for e, technique, _ in pairs], np.int64)
+    share_P = np.array([weight for *_, weight in pairs])
+    of_class_CE = csr_matrix((share_P, (of_text[:, 1], of_text[:, 0])), shape=(len(ids), x_EV.shape[0]))
     # its counts are sums over the documents of a class, so that the sums give the same model as the documents
     model = ComplementNB(alpha=_ALPHA, norm=True).fit(of_class_CE @ x_EV, ids)
     weight_CV = model.feature_log_prob_
     weight_VC = np.ascontiguousarray((weight_CV - weight_CV.mean(axis=0)).T * len(place), np.float32)
-    return Knowledge(ids=tuple(ids), place=place, idf_V=idf_V, weight_VC=weight_VC)
+    return Knowledge(
+        ids=tuple(ids),
+        place=place,
+        idf_V=idf_V,
+        weight_VC=weight_VC,
+        text_DV=x_EV,
+        of_text=of_text,
+        share_P=np.sqrt(share_P).astype(np.float32),
+    )
+
+
+def _standard(score_EC: Floats) -> Floats:
+    """Each document's scores over the techniques, with mean 0 and deviation 1: only their differences say something."""
+    score_EC = score_EC - score_EC.mean(axis=1, keepdims=True)
+    spread_E1 = score_EC.std(axis=1, keepdims=True)
+    return np.asarray(score_EC / np.where(spread_E1 > 0, spread_E1, 1.0))
 
 
 def _expanded(document: Document) -> Document:
