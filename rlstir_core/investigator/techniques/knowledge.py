@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from rlstir_core.arrays import Floats
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.hostlogs.attack.techniques import in_space
+from rlstir_core.investigator.techniques.decide import KNOWLEDGE_NAMING, Naming, margins
 from rlstir_core.investigator.techniques.documents import Document, text_document
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.wording import event_words, said_key
@@ -35,6 +35,19 @@ _TO_PARENT = 0.2  # weight of a sub-technique's texts for its parent
 _SHARPNESS = 0.45  # of the posteriors: standardised scores are not yet probabilities
 _BLOCK = 4_096
 _FLOOR = 1e-9
+
+
+class Ranked(NamedTuple):
+    """What is said of one document, over every technique that texts speak of."""
+
+    techniques: tuple[str, ...]  # the likeliest first
+    log_p: tuple[float, ...]
+    margin: float  # of the first over the second
+    named: frozenset[str]
+
+    @property
+    def abstained(self) -> bool:
+        return not self.named
 
 
 class Said(NamedTuple):
@@ -89,6 +102,23 @@ class Knowledge:
         least_E1 = np.nanmin(found, axis=1, keepdims=True) if len(found) and not np.isnan(found).all() else 0.0
         return np.where(np.isnan(found), least_E1, found)
 
+    def ranked(self, documents: Iterable[Document], naming: Naming = KNOWLEDGE_NAMING, most: int = 10) -> list[Ranked]:
+        """Of each document the first techniques of all, and those that are named."""
+        said_EC = self.log_posteriors(documents)
+        named_EC, margin_E = naming.named(said_EC), margins(said_EC)
+        found = []
+        for said_C, named_C, margin in zip(said_EC, named_EC, margin_E, strict=True):
+            order = np.argsort(-said_C, kind="stable")[:most]
+            found.append(
+                Ranked(
+                    techniques=tuple(self.ids[c] for c in order),
+                    log_p=tuple(float(said_C[c]) for c in order),
+                    margin=float(margin),
+                    named=frozenset(self.ids[c] for c in np.flatnonzero(named_C)),
+                )
+            )
+        return found
+
     def scores(self, texts: Iterable[str]) -> Floats:
         """`prior` of plain texts."""
         return self.prior([text_document(text) for text in texts])
@@ -112,11 +142,6 @@ class Knowledge:
 
     def _vectors(self, documents: Iterable[Document]) -> Any:
         return _normal(_counts(map(_expanded, documents), self.place), self.idf_V)
-
-    @cached_property
-    def of_space(self) -> NDArray[np.int64]:
-        """(C,): the place in the label space of every technique that is in it itself, else -1."""
-        return np.array([LABELS.index(each) if each in LABELS else -1 for each in self.ids], np.int64)
 
 
 def fit_knowledge(layout: Layout, labelled: Labelled = ()) -> Knowledge | None:
