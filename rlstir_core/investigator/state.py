@@ -27,7 +27,7 @@ _MOST_BYTES = 64 << 30
 _HEADER = "progress"
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class TrainingState(msgspec.Struct, frozen=True, kw_only=True):
     """How far a training is."""
 
     format: str = _FORMAT
@@ -55,19 +55,19 @@ class States:
     def due(self) -> bool:
         return time.monotonic() - self._last >= self.every_s
 
-    def write(self, progress: Progress, tensors: dict[str, Tensor]) -> None:
+    def write(self, progress: TrainingState, tensors: dict[str, Tensor]) -> None:
         """Replaces the state on disk."""
         header = {_HEADER: msgspec.json.encode(progress).decode()}
         with replacing(self.path) as temporary:
             save_file({name: each.detach().cpu().contiguous() for name, each in tensors.items()}, temporary, header)
         self._last = time.monotonic()
 
-    def read(self) -> tuple[Progress, dict[str, Tensor]] | None:
+    def read(self) -> tuple[TrainingState, dict[str, Tensor]] | None:
         """The state on disk, None where there is none; CheckpointError where it is damaged or of other inputs."""
         try:
             opened(self.path, _MOST_BYTES).close()
             with safe_open(self.path, framework="pt") as file:
-                progress = msgspec.json.decode((file.metadata() or {})[_HEADER], type=Progress)
+                progress = msgspec.json.decode((file.metadata() or {})[_HEADER], type=TrainingState)
                 self._need(progress)
                 return progress, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         except FileNotFoundError:
@@ -80,7 +80,7 @@ class States:
         """Takes the state away; what is done needs none."""
         self.path.unlink(missing_ok=True)
 
-    def _need(self, progress: Progress) -> None:
+    def _need(self, progress: TrainingState) -> None:
         numbers: list[Any] = [progress.before, *progress.scaler.values()]
         if (
             progress.format != _FORMAT
