@@ -101,8 +101,10 @@ class Investigator:
 
     vocabulary: int = 2_000  # pieces of the tokenizer; a small corpus has fewer
     tokenizer_texts: int = 60_000  # that the tokenizer is trained on, evenly over episodes
-    rows: int = 256  # distinct texts of an episode that are read: some of every kind of row
-    row_tokens: int = 24
+    rows: int = 256  # distinct texts that are read of an episode whose rows carry no labels: some of every kind of row
+    part_rows: int = 1_024  # rows of another episode that are read together
+    parts: int = 4  # of an episode that are learnt from
+    row_tokens: int = 32
     width: int = 48
     row_layers: int = 1  # over the tokens of a row
     episode_layers: int = 1  # over the rows of an episode
@@ -129,6 +131,8 @@ class Investigator:
         _between("Investigator.vocabulary", self.vocabulary, 300, 1 << 18)
         _between("Investigator.tokenizer_texts", self.tokenizer_texts, 1_000, 1 << 24)
         _between("Investigator.rows", self.rows, 8, 1 << 16)
+        _between("Investigator.part_rows", self.part_rows, 8, 1 << 16)
+        _between("Investigator.parts", self.parts, 1, 1 << 16)
         _between("Investigator.row_tokens", self.row_tokens, 8, 1 << 12)
         _between("Investigator.width", self.width, 8, 4096)
         _between("Investigator.row_layers", self.row_layers, 1, 64)

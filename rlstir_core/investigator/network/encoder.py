@@ -1,14 +1,15 @@
 """The encoder: tokens of rows to row embeddings, and these in the context of their episode's other rows.
 
 Pre-norm transformer layers (Xiong et al. 2020, arXiv:2002.04745) over packed sequences, first over the tokens of a
-row, then over the rows of an episode. Where the batch brings graphs, the embedding of a row is joined with that of its
-process. What does not belong here: what is said of an embedding (`heads.py`).
+text, then over the rows of an episode, to which the numbers of each row were added; at the end a row is joined with its
+process, as GraphSAGE sees it. What does not belong here: what is said of an embedding (`heads.py`).
 """
 
-# N tokens of a batch, R its distinct rows, X rows of all its episodes, E episodes, M rows of an episode, D width
+# N tokens of a batch, R its distinct texts, X rows of all its episodes, A numbers of a row, P processes, D width
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -49,13 +50,18 @@ class Layer(nn.Module):
         return added_ND
 
 
+@dataclass(frozen=True, kw_only=True)
+class InputWidths:
+    """How many numbers stand beside the texts: of a row, and of processes, files and sockets."""
+
+    row: int
+    nodes: tuple[int, int, int]
+
+
 class LogEncoder(nn.Module):
-    """Batches of episodes to embeddings of their rows, of `out_width` channels.
+    """Batches of episodes to embeddings of their rows, of `out_width` channels."""
 
-    `node_widths` are those of the features of processes, files and sockets; without them no graph is looked at.
-    """
-
-    def __init__(self, numbers: Investigator, pieces: int, node_widths: tuple[int, int, int] | None = None) -> None:
+    def __init__(self, numbers: Investigator, pieces: int, widths: InputWidths) -> None:
         super().__init__()
         width = numbers.width
         self.checkpointing = numbers.checkpointing
@@ -66,34 +72,26 @@ class LogEncoder(nn.Module):
             )
 
         self.pieces = nn.Embedding(pieces, width)
-        self.place_in_row = nn.Parameter(torch.zeros(numbers.row_tokens, width))
+        self.place_in_text = nn.Parameter(torch.zeros(numbers.row_tokens, width))
+        self.numbers = nn.Linear(widths.row, width)
         self.row_layers, self.row_norm = layers(numbers.row_layers), Norm(width)
         self.episode_layers, self.episode_norm = layers(numbers.episode_layers), Norm(width)
-        self.sage = self.fuse = None
-        self.out_width = width
-        if node_widths is not None:
-            self.sage = TypedSage(node_widths, numbers.graph_width)
-            self.fuse = Fuse(width, numbers.graph_width, numbers.fuse_width)
-            self.out_width = numbers.fuse_width
+        process, file, socket = widths.nodes
+        self.sage = TypedSage((width + process, file, socket), numbers.graph_width)
+        self.fuse = Fuse(width, numbers.graph_width, numbers.fuse_width)
+        self.out_width = numbers.fuse_width
         nn.init.normal_(self.pieces.weight, std=width**-0.5)
 
     def forward(self, batch: Batch) -> Tensor:
-        """The embedding of every row of every episode, (E, M, D); where `batch.mask_EM` is False it is zero."""
-        x_XD = self.rows_of(batch)
-        E, M = batch.mask_EM.shape
-        return x_XD.new_zeros(E * M, x_XD.shape[1]).index_copy(0, batch.place_X, x_XD).view(E, M, -1)
-
-    def rows_of(self, batch: Batch) -> Tensor:
-        """The same without the places where no row is, episode after episode. (X, D)"""
-        x_ND = self.pieces(batch.tokens_N) + functional.embedding(places(batch.rows), self.place_in_row)
-        x_RD = means(self.row_norm(self._through(self.row_layers, x_ND, batch.rows)), batch.rows)
-        x_XD: Tensor = self.episode_norm(self._through(self.episode_layers, x_RD[batch.row_X], batch.episodes))
-        if self.sage is None or self.fuse is None:
-            return x_XD
-        if batch.graph is None or batch.node_X is None:
-            raise ValueError("this encoder looks at graphs, and the batch brings none")
-        node_PG = self.sage(batch.graph)[0]
-        fused_XD: Tensor = self.fuse(x_XD, node_PG, batch.node_X)
+        """The embedding of every row, episode after episode. (X, D)"""
+        x_ND = self.pieces(batch.tokens_N) + functional.embedding(places(batch.texts), self.place_in_text)
+        x_RD = means(self.row_norm(self._through(self.row_layers, x_ND, batch.texts)), batch.texts)
+        x_XD = x_RD[batch.text_X] + self.numbers(batch.aux_XA)
+        x_XD = self.episode_norm(self._through(self.episode_layers, x_XD, batch.episodes))
+        number_PC, *others = batch.graph.x
+        text_PD = x_RD[batch.text_P].to(number_PC)
+        graph = replace(batch.graph, x=(torch.cat([text_PD, number_PC], dim=1), *others))
+        fused_XD: Tensor = self.fuse(x_XD, self.sage(graph)[0], batch.process_X)
         return fused_XD
 
     def _through(self, layers: Iterable[nn.Module], x_ND: Tensor, of: Spans) -> Tensor:

@@ -1,10 +1,10 @@
-"""Episodes as batches of tokens, every distinct row of a batch once.
+"""Rows of episodes as a batch of tokens, every distinct text of a batch once.
 
-Rows are packed (`network/packing.py`), the shortest first. What does not belong here: reading rows (`rows.py`), and
-which episodes stand in which batch (`investigator/streaming.py`).
+Texts are packed (`network/packing.py`), the shortest first. What does not belong here: what is shown of an episode
+(`shown.py`), and which episodes stand in which batch (`investigator/streaming.py`).
 """
 
-# E episodes, M rows of an episode, X rows of all episodes, R distinct rows, N tokens of these, K outputs
+# E episodes, X rows of all episodes, R distinct texts, N tokens of these, P processes, K techniques, A numbers of a row
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -15,28 +15,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlstir_core.arrays import Floats
+from rlstir_core.arrays import Array
 from rlstir_core.investigator.network.packing import Spans, spans
-from rlstir_core.investigator.network.sage import GraphBatch
+from rlstir_core.investigator.network.sage import GraphBatch, batch_graphs
+from rlstir_core.investigator.reading.shown import Shown, packed
 from rlstir_core.investigator.reading.tokenizer import PAD
 
-Rows = list[bytes]  # of an episode: each the tokens of a row, as int32
 _ITEM = 4  # bytes of a token
+_EMPTY = packed([[PAD]])[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """Some episodes on a device."""
 
-    tokens_N: Tensor  # of the distinct rows
-    rows: Spans  # where these begin
-    row_X: Tensor  # which distinct row each row of the episodes is, episode after episode
-    episodes: Spans  # where these begin
-    place_X: Tensor  # where each row stands in (E, M), counted through
-    mask_EM: Tensor
-    prior_EK: Tensor  # what is known of the episodes beforehand
-    graph: GraphBatch | None = None
-    node_X: Tensor | None = None  # the process in the graph that each row is about, -1 for none
+    tokens_N: Tensor  # of the distinct texts
+    texts: Spans  # where these begin
+    text_X: Tensor  # which of them each row says, episode after episode
+    text_P: Tensor  # and each process
+    episodes: Spans  # where the rows of each episode begin
+    aux_XA: Tensor  # numbers of each row
+    look_X: Tensor  # the first look's log-odds of an attack
+    process_X: Tensor  # behind each row, -1 for none
+    graph: GraphBatch  # its features of processes are numbers that stand beside their texts
+    prior_EK: Tensor  # what is known of the episodes' techniques beforehand
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device; from pinned memory the copy goes on beside other work."""
@@ -49,31 +51,50 @@ class Batch:
         return self._each(lambda part: part.pin_memory() if isinstance(part, Tensor) else part.pin())
 
     def _each(self, change: Callable[[Any], Any]) -> Batch:
-        return replace(self, **{name: change(part) for name, part in vars(self).items() if part is not None})
+        return replace(self, **{name: change(part) for name, part in vars(self).items()})
 
 
-def packed(tokens: Sequence[Sequence[int]]) -> Rows:
-    """Rows of tokens as they are kept."""
-    return [np.asarray(row, np.int32).tobytes() for row in tokens]
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What the first look said of the rows of an episode."""
+
+    look_X: Array
+    around_XA: Array
+    process_PC: Array  # numbers of each process
 
 
-def n_tokens(rows: Rows) -> int:
-    return sum(map(len, rows)) // _ITEM
-
-
-def collate(episodes: Sequence[Rows], prior_EK: Floats) -> Batch:
-    """The batch of these episodes; an episode without rows has one that is empty."""
-    episodes = [rows or [np.asarray([PAD], np.int32).tobytes()] for rows in episodes]
-    distinct = sorted({row for rows in episodes for row in rows}, key=lambda row: (len(row), row))
-    place = {row: r for r, row in enumerate(distinct)}
-    n_E = [len(rows) for rows in episodes]
-    mask_EM = np.arange(max(n_E)) < np.array(n_E)[:, None]
+def collate(episodes: Sequence[tuple[Shown, Looked]]) -> Batch:
+    """The batch of these episodes; one without rows has a row that is empty."""
+    distinct = sorted({text for shown, _ in episodes for text in shown.tokens} | {_EMPTY}, key=lambda t: (len(t), t))
+    place = {text: r for r, text in enumerate(distinct)}
+    text_X, text_P, process_X, aux_XA, look_X, n_E = [], [], [], [], [], []
+    n_processes = 0
+    for shown, looked in episodes:
+        own_U = np.array([place[text] for text in shown.tokens], np.int64)
+        n = shown.n_rows
+        aux = np.concatenate([looked.around_XA, shown.features_XF], axis=1)
+        text_X.append(own_U[shown.text_X] if n else np.array([place[_EMPTY]]))
+        text_P.append(own_U[shown.text_P] if len(own_U) else np.zeros(0, np.int64))
+        process = shown.process_X.astype(np.int64)
+        process_X.append(np.where(process >= 0, process + n_processes, -1) if n else np.array([-1]))
+        aux_XA.append(aux if n else np.zeros((1, aux.shape[1]), np.float32))
+        look_X.append(looked.look_X if n else np.zeros(1, np.float32))
+        n_E.append(max(1, n))
+        n_processes += shown.counts[0]
+    around = [shown.around for shown, _ in episodes]
+    features = [
+        (looked.process_PC, each.file_FC, each.socket_SC)
+        for (_, looked), each in zip(episodes, around, strict=True)
+    ]
     return Batch(
         tokens_N=torch.from_numpy(np.frombuffer(b"".join(distinct), np.int32).astype(np.int64)),
-        rows=spans([len(row) // _ITEM for row in distinct]),
-        row_X=torch.tensor([place[row] for rows in episodes for row in rows]),
+        texts=spans([len(text) // _ITEM for text in distinct]),
+        text_X=torch.from_numpy(np.concatenate(text_X)),
+        text_P=torch.from_numpy(np.concatenate(text_P)),
         episodes=spans(n_E),
-        place_X=torch.from_numpy(np.flatnonzero(mask_EM)),
-        mask_EM=torch.from_numpy(mask_EM),
-        prior_EK=torch.as_tensor(prior_EK, dtype=torch.float32),
+        aux_XA=torch.from_numpy(np.concatenate(aux_XA).astype(np.float32)),
+        look_X=torch.from_numpy(np.concatenate(look_X).astype(np.float32)),
+        process_X=torch.from_numpy(np.concatenate(process_X)),
+        graph=batch_graphs([each.edges for each in around], features),
+        prior_EK=torch.from_numpy(np.stack([shown.prior_K for shown, _ in episodes])),
     )

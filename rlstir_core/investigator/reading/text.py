@@ -174,6 +174,13 @@ def record_text(row: dict[str, str], names: HiddenNames) -> str:
     return _SPACES.sub(" ", " ".join(part for part in parts if part)).strip()
 
 
+def process_text(exe: str, cmdline: str, user: str, names: HiddenNames) -> str:
+    """`program user-class command line` of a process, as in `record_text`."""
+    program = exe.lower()[-_VALUE_CHARS:].rpartition("/" if "/" in exe else "\\")[2]
+    parts = [cleaned(program, names), user_class(user), cleaned(cmdline[:_CMDLINE_CHARS].lower(), names)]
+    return _SPACES.sub(" ", " ".join(part for part in parts if part)).strip()
+
+
 def _message(lower: str, names: HiddenNames) -> str:
     """The words of a message in lower case; of `key=value` what the value says, beside its key."""
     if "rulename" in lower:

@@ -1,0 +1,213 @@
+"""What a log says, as one bag of words: every field of its rows, but no identifier, name, time or place in the lab.
+
+Rows that hold a command, a script, a service or a task weigh more than the rest, and kinds of rows that repeat
+themselves weigh less: of a full log most rows are background. What does not belong here: what words tell
+(`knowledge.py`), and the texts that an encoder reads (`reading/`).
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from math import log
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rlstir_core.datasets.episodes import EpisodeInfo
+from rlstir_core.errors import UpstreamMissing
+from rlstir_core.investigator.reading.text import HiddenNames, cleaned
+from rlstir_core.investigator.techniques.wording import event_key, words
+from rlstir_core.remedies import how_to_make
+from rlstir_core.results.layout import Layout
+from rlstir_core.results.lock import holding
+
+Document = dict[str, float]  # {word: how much of it is said}
+COLUMNS = ("channel", "provider", "event_id", "exe", "cmdline", "message", "fields_json")
+_NAMING = ("host", "host_said", "user")
+_BLOCK = 1_024
+_KINDS_AT_MOST = 1_024
+_ROWS_OF_A_KIND = 512  # distinct ones
+_FIELD_CHARS = 6_000
+_FIELDS_AT_MOST = 128
+_NESTING = 8
+_KEPT = 20_000  # values whose words are remembered
+_TELLING = 10.0  # weight of rows that hold a command, chosen on two corpora that nothing was trained on
+_REPEATING = 0.5  # a kind of n rows weighs as much as n to this power fewer
+_ANY = msgspec.json.Decoder(dict[str, Any])
+
+# Fields that name times, identifiers, users, hosts, parents or places of the lab, or that say the same of every row.
+_SKIPPED = re.compile(
+    r"time|guid|hash|user|host|domain|computer|workstation|^parent|currentdirectory|rulename|sid$|id$|port$|ip$|"
+    r"address|handle|calltrace|creation|key$|^sid|membername|accountname|^client|version$|^_|^@|^tags?$",
+    re.IGNORECASE,
+)
+_ENVELOPE = frozenset(
+    """system recordheader renderinginfo #attributes xmlns port channel sourcename providername eventid recordnumber
+    severity severityvalue keywords eventtype task opcode opcodevalue level sourcemodulename sourcemoduletype category
+    accounttype error_evt_unresolved eventcode logname type index source sourcetype company product signature
+    signaturestatus signed description integritylevel tokenelevationtype mandatorylabel ecs agent log input
+    message""".split()
+)
+_COMMAND = frozenset(
+    """commandline cmdline scriptblocktext payload servicefilename imagepath taskcontent taskcontentnew contextinfo
+    hostapplication""".split()
+)
+_SAYS_COMMANDS = frozenset(("@powershell|800", "@powershell|4103", "@powershell|4104"))
+_RENDERED = ("Message", "message")
+# Lines that every PowerShell event has beside its command.
+_ENGINE = re.compile(
+    r"^\s*(?:severity|host ?name|host ?version|host ?id|engine ?version|runspace ?id|pipeline ?id|command ?type|"
+    r"command ?path|script ?name|sequence ?number|user ?id|user|shell ?id|connected user|detailsequence|detailtotal|"
+    r"provider ?name|newproviderstate|newenginestate|previousenginestate|new command state)\s*[=:][^\n]*",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ENGINE_KEY = re.compile(r"^\s*(?:host ?application|command ?line|command ?name)\s*=", re.IGNORECASE | re.MULTILINE)
+
+
+def text_document(text: str, events: Iterable[str] = ()) -> Document:
+    """The words of a text, and the keys of the events that it names."""
+    counts = Counter(words(cleaned(text.lower(), _NOBODY)))
+    found: Document = {word: 1.0 + log(n) for word, n in counts.items()}
+    return found | {event: 1.0 for event in events}
+
+
+def episode_document(layout: Layout, info: EpisodeInfo, hosts: Iterable[str]) -> Document:
+    """The document of an episode's log rows; `hosts` are names that are hidden beside the episode's own.
+
+    UpstreamMissing where the episode's rows were not made.
+    """
+    path = layout.log_events(info.host) / f"{info.own_id}.parquet"
+    try:
+        with holding(layout.host_lock(info.host), shared=True), pq.ParquetFile(path) as file:
+            reader = RowReader(_names(file, hosts))
+            return rows_document(
+                reader(row)
+                for batch in file.iter_batches(_BLOCK, columns=list(COLUMNS), use_threads=False)
+                for row in batch.to_pylist()
+            )
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise UpstreamMissing(
+            f"{path} cannot be read ({str(error).splitlines()[0][:120]}); make it again with: "
+            f"{how_to_make('log_events')}"
+        ) from None
+
+
+class RowWords(msgspec.Struct, frozen=True):
+    """What one row says."""
+
+    kind: str  # the key of its event, or its channel
+    telling: bool  # it holds a command
+    words: tuple[str, ...]
+
+    @property
+    def document(self) -> Document:
+        found: Document = {word: 1.0 + log(n) for word, n in Counter(self.words).items()}
+        return found | ({self.kind: 1.0} if self.kind.startswith("@") else {})
+
+
+def rows_document(rows: Iterable[RowWords]) -> Document:
+    """The document of many rows: distinct ones count, by kind."""
+    kinds: dict[tuple[str, bool], set[tuple[str, ...]]] = {}
+    for row in rows:
+        kind = (row.kind, row.telling)
+        if kind not in kinds and len(kinds) >= _KINDS_AT_MOST:
+            kind = ("", row.telling)
+        distinct = kinds.setdefault(kind, set())
+        if len(distinct) < _ROWS_OF_A_KIND:
+            distinct.add(row.words)
+    found: Document = {}
+    for (kind, telling), distinct in sorted(kinds.items()):
+        counts = Counter(word for each in distinct for word in each)
+        if kind.startswith("@"):
+            counts[kind] = len(distinct)
+        weight = len(distinct) ** -_REPEATING * (_TELLING if telling else 1.0)
+        for word, n in counts.items():
+            found[word] = found.get(word, 0.0) + weight * (1.0 + log(n))
+    return found
+
+
+class RowReader:
+    """Rows of Parquet to their words; a value that comes again is read once."""
+
+    def __init__(self, names: HiddenNames) -> None:
+        self._names = names
+        self._kept: dict[str, tuple[str, ...]] = {}
+
+    def __call__(self, row: Mapping[str, str]) -> RowWords:
+        """`row` has the columns of `COLUMNS`."""
+        if row["channel"] not in ("sysmon", "evtx"):
+            said = self._words(row["exe"]), self._words(row["cmdline"]), self._words(row["message"])
+            return RowWords(row["channel"], len(row["cmdline"]) > 1, tuple(word for each in said for word in each))
+        key = event_key(row["provider"], row["event_id"])
+        fields = list(_fields(row["fields_json"]))
+        telling = key in _SAYS_COMMANDS or any(name.lower() in _COMMAND for name, _ in fields)
+        found: list[str] = []
+        for name, value in fields:
+            found += self._words(value, engine=key.startswith("@powershell"))
+        return RowWords(key or row["channel"], telling, tuple(found))
+
+    def _words(self, value: str, *, engine: bool = False) -> tuple[str, ...]:
+        given = value = value[:_FIELD_CHARS]
+        known = self._kept.get(given)
+        if known is None:
+            if engine:
+                value = _ENGINE_KEY.sub(" ", _ENGINE.sub(" ", value))
+            known = tuple(words(cleaned(value.lower(), self._names)))
+            if len(self._kept) < _KEPT:
+                self._kept[given] = known
+        return known
+
+
+def _fields(raw: str) -> Iterator[tuple[str, str]]:
+    """(name, value) of what a Windows event says itself, in whatever form it was exported."""
+    try:
+        record = _ANY.decode(raw)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return
+    found = []
+    for pair in _flat("", record, _NESTING):
+        found.append(pair)
+        if len(found) >= _FIELDS_AT_MOST:
+            break
+    if len(found) < 2:  # some shippers keep the rendered text alone
+        found += [("rendered", record[name]) for name in _RENDERED if isinstance(record.get(name), str)][:1]
+    yield from found
+
+
+def _flat(name: str, value: object, depth: int) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        if isinstance(value.get("Name"), str) and "#text" in value:  # <Data Name="x">
+            name, value = value["Name"], {"#text": value["#text"]}
+        for key, inner in value.items() if depth > 0 else ():
+            if key == "#text":
+                yield from _flat(name, inner, depth - 1)
+            elif not _outside(key, isinstance(inner, (dict, list))):
+                yield from _flat(key, inner, depth - 1)
+    elif isinstance(value, list):
+        for inner in value if depth > 0 else ():
+            yield from _flat(name, inner, depth - 1)
+    elif isinstance(value, str) and len(value) > 1:
+        yield name, value
+
+
+@functools.lru_cache(maxsize=4_096)
+def _outside(name: str, nested: bool) -> bool:
+    """Whether a field says nothing that counts; what holds fields is looked into."""
+    return name.lower() in _ENVELOPE or (not nested and _SKIPPED.search(name) is not None)
+
+
+def _names(file: pq.ParquetFile, hosts: Iterable[str]) -> HiddenNames:
+    """Every host and user that the rows name."""
+    found: dict[str, set[str]] = {name: set() for name in _NAMING}
+    for batch in file.iter_batches(4 * _BLOCK, columns=list(_NAMING), use_threads=False):
+        for name, values in found.items():
+            values.update(each for each in batch.column(name).unique().to_pylist() if each)
+    return HiddenNames(sorted({*hosts, *found["host"], *found["host_said"]}), sorted(found["user"]))
+
+
+_NOBODY = HiddenNames()
