@@ -45,8 +45,11 @@ def train(folder: Path) -> dict[str, Any]:
     from torch.nn import functional
 
     from rlstir_core.investigator.loop import Loop, Side
+    from rlstir_core.investigator.network.encoder import InputWidths
     from rlstir_core.investigator.network.heads import Investigating
-    from rlstir_core.investigator.reading.batches import Batch, Rows, collate, n_tokens, packed
+    from rlstir_core.investigator.network.packing import spans
+    from rlstir_core.investigator.network.sage import Edges, batch_graphs
+    from rlstir_core.investigator.reading.batches import Batch
     from rlstir_core.investigator.streaming import Kept, Step, plan, shuffled
     from rlstir_core.learning.examples import CacheBudget
     from rlstir_core.learning.presets import Investigator
@@ -54,26 +57,42 @@ def train(folder: Path) -> dict[str, Any]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
 
-    def read(place: int) -> Rows:
+    def read(place: int) -> list[bytes]:
         texts = pq.read_table(folder / f"{place}.parquet", use_threads=False).column("text").to_pylist()
-        return packed([[2, *(int(word[1:]) for word in text.split())] for text in texts])
+        return [np.array([2, *(int(word[1:]) for word in text.split())], np.int32).tobytes() for text in texts]
 
     n = len(list(folder.glob("*.parquet")))
-    rows: Kept[Rows] = Kept(read, Rows, CacheBudget(_BUDGET), folder)
+    rows: Kept[list[bytes]] = Kept(read, list[bytes], CacheBudget(_BUDGET), folder)
     started = time.monotonic()
-    lengths = [n_tokens(rows[place]) for place in range(n)]
+    lengths = [sum(map(len, rows[place])) // 4 for place in range(n)]
     read_s = time.monotonic() - started
     numbers = Investigator(width=16, heads=2, row_tokens=_LONGEST + 1, epochs=1)
-    network = Investigating(numbers, _WORDS, torch.zeros(2))
+    widths = InputWidths(row=8, nodes=(3, 5, 4))
+    network = Investigating(numbers, _WORDS, torch.zeros(2), widths)
 
     def steps(epoch: int) -> list[Step]:
         return plan(shuffled(n, np.random.default_rng(epoch)).tolist(), lengths, numbers.batch_tokens)
 
     def batch(places: list[int]) -> Batch:
-        return collate([rows[place] for place in places], np.zeros((len(places), 2)))
+        held = [rows[place] for place in places]
+        texts = sorted({text for own in held for text in own}, key=len)
+        at = {text: k for k, text in enumerate(texts)}
+        text_X = torch.tensor([at[text] for own in held for text in own])
+        return Batch(
+            tokens_N=torch.from_numpy(np.frombuffer(b"".join(texts), np.int32).astype(np.int64)),
+            texts=spans([len(text) // 4 for text in texts]),
+            text_X=text_X,
+            text_P=torch.zeros(1, dtype=torch.int64),
+            episodes=spans([len(own) for own in held]),
+            aux_XA=torch.zeros(len(text_X), widths.row),
+            look_X=torch.zeros(len(text_X)),
+            process_X=torch.full((len(text_X),), -1),
+            graph=batch_graphs([Edges((1, 1, 1), {})], [tuple(np.zeros((1, k), np.float32) for k in widths.nodes)]),
+            prior_EK=torch.zeros(len(held), 2),
+        )
 
     def loss(given: Batch, places: list[int]) -> torch.Tensor:
-        said = network(given)
+        said = network(given).technique_EK
         return functional.binary_cross_entropy_with_logits(said, torch.zeros_like(said), reduction="sum")
 
     few = [[list(range(4))]]

@@ -191,10 +191,10 @@ class Loop(Generic[B]):
             step=step,
             steps_done=self.done,
             loss_sum=loss_sum,
-            before=self.before,
-            best=self.best,
+            before=_finite(self.before),
+            best=_finite(self.best),
             best_epoch=self.best_epoch,
-            curve=self.curve,
+            curve=[(_finite(trained), _finite(held)) for trained, held in self.curve],
             scaler=scaler,
         )
         states.write(progress, tensors)
@@ -232,13 +232,22 @@ class Loop(Generic[B]):
             self.scaler.load_state_dict(
                 {name: type(value)(progress.scaler[name]) for name, value in self.scaler.state_dict().items()}
             )
-        self.done, self.before = progress.steps_done, progress.before
-        self.best, self.best_epoch, self.curve = progress.best, progress.best_epoch, list(progress.curve)
+        self.done, self.best_epoch = progress.steps_done, progress.best_epoch
+        self.before, self.best = (math.inf if each is None else each for each in (progress.before, progress.best))
+        self.curve = [(_number(trained), _number(held)) for trained, held in progress.curve]
 
 
 def _seed(*numbers: int) -> int:
     """A seed of its own for each of such numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -11,7 +11,6 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from safetensors import SafetensorError, safe_open
@@ -36,10 +35,10 @@ class TrainingState(msgspec.Struct, frozen=True, kw_only=True):
     step: int  # of the epoch, the next to be taken
     steps_done: int  # since the beginning
     loss_sum: float  # of the epoch so far, over the episodes of its steps
-    before: float
-    best: float
+    before: float | None  # None stands for numbers that are none
+    best: float | None
     best_epoch: int
-    curve: list[tuple[float, float]]  # of whole epochs: loss in training, loss on validation
+    curve: list[tuple[float | None, float | None]]  # of whole epochs: loss in training, loss on validation
     scaler: dict[str, float]
 
 
@@ -81,7 +80,7 @@ class States:
         self.path.unlink(missing_ok=True)
 
     def _need(self, progress: TrainingState) -> None:
-        numbers: list[Any] = [progress.before, *progress.scaler.values()]
+        numbers = [progress.loss_sum, *progress.scaler.values()]
         if (
             progress.format != _FORMAT
             or progress.epoch < 1
