@@ -6,7 +6,20 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import bootstrap, encoder, features, graph, hostlogs, incremental, ingest, lab, memory, sage, templates
+from benchmarks import (
+    bootstrap,
+    encoder,
+    features,
+    graph,
+    hostlogs,
+    incremental,
+    ingest,
+    lab,
+    memory,
+    sage,
+    stream,
+    templates,
+)
 
 if __name__ == "__main__":
     results = {
@@ -21,6 +34,7 @@ if __name__ == "__main__":
             ("graph", graph),
             ("sage", sage),
             ("encoder", encoder),
+            ("stream", stream),
             ("lab", lab),
             ("memory", memory),
         )

@@ -20,9 +20,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from rlstir_core.investigator.network.encoder import Layer, LogEncoder
+from rlstir_core.investigator.network.encoder import InputWidths, Layer, LogEncoder
+from rlstir_core.investigator.network.packing import Spans, spans
+from rlstir_core.investigator.network.sage import Edges, batch_graphs
 from rlstir_core.investigator.network.sizes import flops
-from rlstir_core.investigator.reading.batches import Batch, collate, packed
+from rlstir_core.investigator.reading.batches import Batch
 from rlstir_core.learning.presets import Investigator, preset
 
 BAR, BAR_EQUAL = 1.5, 1e-4
@@ -72,6 +74,7 @@ _LENGTHS = (
 )
 _EPISODE_ROWS = (211, 256)
 _PIECES = 8_000
+_WIDTHS = InputWidths(row=8, nodes=(3, 5, 4))
 _CPU = {
     "smoke, rows of 64 tokens": Investigator(row_tokens=64, dropout=0.0),
     "width 256, 2 + 1 layers": Investigator(row_tokens=64, width=256, row_layers=2, heads=4, dropout=0.0),
@@ -79,14 +82,23 @@ _CPU = {
 
 
 def make_batch(episodes: int, seed: int = 0) -> Batch:
-    """Episodes of rows as long as measured, every row another."""
+    """Episodes of rows as long as measured, every row another; the graph is of one node of each kind."""
     rng = np.random.default_rng(seed)
-    made = []
-    for _ in range(episodes):
-        n = int(rng.integers(_EPISODE_ROWS[0], _EPISODE_ROWS[1] + 1))
-        lengths = np.interp(rng.random(n), np.linspace(0, 1, len(_LENGTHS)), _LENGTHS).round().astype(int)
-        made.append(packed([rng.integers(3, _PIECES, length).tolist() for length in lengths]))
-    return collate(made, np.zeros((episodes, 1)))
+    rows = [int(rng.integers(_EPISODE_ROWS[0], _EPISODE_ROWS[1] + 1)) for _ in range(episodes)]
+    n_X = sum(rows)
+    lengths = np.sort(np.interp(rng.random(n_X), np.linspace(0, 1, len(_LENGTHS)), _LENGTHS).round().astype(int))
+    return Batch(
+        tokens_N=torch.from_numpy(rng.integers(3, _PIECES, lengths.sum())),
+        texts=spans(lengths.tolist()),
+        text_X=torch.from_numpy(rng.permutation(n_X)),
+        text_P=torch.zeros(1, dtype=torch.int64),
+        episodes=spans(rows),
+        aux_XA=torch.zeros(n_X, _WIDTHS.row),
+        look_X=torch.zeros(n_X),
+        process_X=torch.full((n_X,), -1),
+        graph=batch_graphs([Edges((1, 1, 1), {})], [tuple(np.zeros((1, n), np.float32) for n in _WIDTHS.nodes)]),
+        prior_EK=torch.zeros(episodes, 1),
+    )
 
 
 def _layer(layer: Layer, x_BTD: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
@@ -101,25 +113,33 @@ class Padded:
     """The peer: the encoder's own layers on padded arrays."""
 
     def __init__(self, network: LogEncoder, batch: Batch) -> None:
-        self.network = network
-        lengths = batch.rows.offsets_S1.diff()
-        parts = torch.split(batch.tokens_N, lengths.tolist())
+        self.network, self.batch = network, batch
+        parts = torch.split(batch.tokens_N, batch.texts.offsets_S1.diff().tolist())
         self.tokens_RT = torch.nn.utils.rnn.pad_sequence(list(parts), batch_first=True)
-        self.mask_RT = torch.arange(self.tokens_RT.shape[1], device=lengths.device) < lengths[:, None]
-        self.mask_EM = batch.mask_EM
-        self.row_EM = torch.zeros(batch.mask_EM.numel(), dtype=torch.int64, device=lengths.device)
-        self.row_EM = self.row_EM.index_copy(0, batch.place_X, batch.row_X).view(batch.mask_EM.shape)
+        self.mask_RT = self._mask(batch.texts)
+        self.mask_EM = self._mask(batch.episodes)
+        self.place_X = self.mask_EM.flatten().nonzero()[:, 0]
+
+    @staticmethod
+    def _mask(of: Spans) -> torch.Tensor:
+        lengths = of.offsets_S1.diff()
+        return torch.arange(of.longest, device=lengths.device) < lengths[:, None]
 
     def __call__(self) -> torch.Tensor:
-        network = self.network
-        x_RTD = network.pieces(self.tokens_RT) + network.place_in_row[: self.tokens_RT.shape[1]]
+        network, batch = self.network, self.batch
+        x_RTD = network.pieces(self.tokens_RT) + network.place_in_text[: self.tokens_RT.shape[1]]
         for layer in network.row_layers:
             x_RTD = _layer(layer, x_RTD, self.mask_RT)
         x_RTD = network.row_norm(x_RTD) * self.mask_RT[..., None]
-        x_EMD = (x_RTD.sum(dim=1) / self.mask_RT.sum(dim=1, keepdim=True))[self.row_EM]
+        x_RD = x_RTD.sum(dim=1) / self.mask_RT.sum(dim=1, keepdim=True)
+        x_XD = x_RD[batch.text_X] + network.numbers(batch.aux_XA)
+        E, M = self.mask_EM.shape
+        x_EMD = x_XD.new_zeros(E * M, x_XD.shape[1]).index_copy(0, self.place_X, x_XD).view(E, M, -1)
         for layer in network.episode_layers:
             x_EMD = _layer(layer, x_EMD, self.mask_EM)
-        return network.episode_norm(x_EMD) * self.mask_EM[..., None]
+        x_XD = network.episode_norm(x_EMD).flatten(0, 1)[self.place_X]
+        none_PG = x_XD.new_zeros(1, network.fuse.joined[1])
+        return network.fuse(x_XD, none_PG, batch.process_X)
 
 
 def _clock(once: Callable[[], torch.Tensor], cuda: bool) -> float:
@@ -138,7 +158,7 @@ def measure(name: str, numbers: Investigator, episodes: int, rounds: int, device
     torch.manual_seed(0)
     cuda = device.type == "cuda"
     batch = make_batch(episodes).to(device)
-    network = LogEncoder(numbers, _PIECES).to(device)
+    network = LogEncoder(numbers, _PIECES, _WIDTHS).to(device)
     padded = Padded(network, batch)
 
     def inside(once: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
@@ -159,7 +179,7 @@ def measure(name: str, numbers: Investigator, episodes: int, rounds: int, device
                 torch.cuda.reset_peak_memory_stats()
             times[way].append(_clock(once, cuda))
             peaks[way] = torch.cuda.max_memory_allocated() if cuda else 0
-    n = batch.rows.n_tokens
+    n = batch.texts.n_tokens
     median = {way: statistics.median(values[1:]) for way, values in times.items()}
     found = {
         "network": name,
@@ -170,7 +190,7 @@ def measure(name: str, numbers: Investigator, episodes: int, rounds: int, device
         "max_abs_difference": apart,
     }
     if cuda:
-        reached = 3 * flops(numbers, batch.rows.groups, batch.episodes.groups) / median["packed"]
+        reached = 3 * flops(numbers, batch.texts.groups, batch.episodes.groups) / median["packed"]
         found |= {"peak_gib": {way: round(peak / 2**30, 2) for way, peak in peaks.items()}}
         found |= {"device": torch.cuda.get_device_name(), "share_of_matrix_product": round(reached / _fastest(), 3)}
     return found

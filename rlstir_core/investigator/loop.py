@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from rlstir_core.errors import CheckpointError
-from rlstir_core.investigator.state import Progress, States
-from rlstir_core.investigator.streaming import Step, prefetched
+from rlstir_core.investigator.state import States, TrainingState
+from rlstir_core.investigator.streaming import Step, give_back, prefetched
 from rlstir_core.investigator.world import ALONE, World
 from rlstir_core.learning.devices import autocast
 from rlstir_core.learning.loop import warm_cosine
@@ -27,6 +27,7 @@ from rlstir_core.learning.presets import Investigator
 from rlstir_core.progress import Tell
 
 _CLIP = 1.0  # norm of all gradients together
+_GIVE_BACK = 3  # steps
 _WEIGHT, _BEST, _MOMENT = "weight/", "best/", "moment/"
 
 
@@ -45,13 +46,13 @@ B = TypeVar("B", bound=Movable)
 class Side(Generic[B]):
     """What is learnt from, or what is looked at after every epoch."""
 
-    steps: Callable[[int], Sequence[Step]]  # of an epoch, from 1: which episodes stand in which batch of which step
+    steps: Callable[[int], Sequence[Step]]  # of an epoch, from 1, each with its batches
     batch: Callable[[list[int]], B]  # of these episodes, on the host
     loss: Callable[[B, list[int]], Tensor]  # the sum over the episodes of a batch that was moved to the device
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoopResult:
+class Learnt:
     """How the loop ended; the network has its best weights."""
 
     epochs: int
@@ -92,7 +93,7 @@ class Loop(Generic[B]):
         self.before = math.inf
         self.curve: list[tuple[float, float]] = []
 
-    def run(self) -> LoopResult:
+    def run(self) -> Learnt:
         """Trains to the end, from where a state on disk says."""
         epoch, first, loss_sum = self._resume()
         if self.blind is not None:
@@ -116,7 +117,7 @@ class Loop(Generic[B]):
             if self.among.first:
                 self.tell(f"epoch {now}, loss on the validation fold {held:.3f}, {self.before:.3f} before training")
         self.network.load_state_dict(self.best_weights)
-        return LoopResult(
+        return Learnt(
             epochs=len(self.curve),
             best_epoch=self.best_epoch,
             best=self.best,
@@ -156,6 +157,8 @@ class Loop(Generic[B]):
         self.scaler.update()
         self.optimiser.zero_grad(set_to_none=True)
         self.done += 1
+        if self.done % _GIVE_BACK == 0 and self.on.type == "cpu":
+            give_back()
 
     @torch.no_grad()
     def _look(self) -> float:
@@ -191,16 +194,16 @@ class Loop(Generic[B]):
         for place, of in self.optimiser.state_dict()["state"].items():
             tensors |= {f"{_MOMENT}{place}/{name}": each for name, each in of.items()}
         scaler = {name: float(value) for name, value in self.scaler.state_dict().items()}
-        progress = Progress(
+        progress = TrainingState(
             key=states.key,
             epoch=epoch,
             step=step,
             steps_done=self.done,
             loss_sum=loss_sum,
-            before=self.before,
-            best=self.best,
+            before=_finite(self.before),
+            best=_finite(self.best),
             best_epoch=self.best_epoch,
-            curve=self.curve,
+            curve=[(_finite(trained), _finite(held)) for trained, held in self.curve],
             scaler=scaler,
         )
         states.write(progress, tensors)
@@ -220,7 +223,7 @@ class Loop(Generic[B]):
         self.tell(f"training goes on from epoch {progress.epoch}, step {progress.step}")
         return progress.epoch, progress.step, progress.loss_sum
 
-    def _put(self, progress: Progress, tensors: dict[str, Tensor]) -> None:
+    def _put(self, progress: TrainingState, tensors: dict[str, Tensor]) -> None:
         """Takes over a state, all of it or nothing."""
         weights, best = _under(tensors, _WEIGHT), _under(tensors, _BEST)
         own = self.network.state_dict()
@@ -238,13 +241,22 @@ class Loop(Generic[B]):
             self.scaler.load_state_dict(
                 {name: type(value)(progress.scaler[name]) for name, value in self.scaler.state_dict().items()}
             )
-        self.done, self.before = progress.steps_done, progress.before
-        self.best, self.best_epoch, self.curve = progress.best, progress.best_epoch, list(progress.curve)
+        self.done, self.best_epoch = progress.steps_done, progress.best_epoch
+        self.before, self.best = (math.inf if each is None else each for each in (progress.before, progress.best))
+        self.curve = [(_number(trained), _number(held)) for trained, held in progress.curve]
 
 
 def _seed(*numbers: int) -> int:
     """A seed of its own for each of such numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

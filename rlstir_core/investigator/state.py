@@ -11,7 +11,6 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from safetensors import SafetensorError, safe_open
@@ -27,7 +26,7 @@ _MOST_BYTES = 64 << 30
 _HEADER = "progress"
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class TrainingState(msgspec.Struct, frozen=True, kw_only=True):
     """How far a training is."""
 
     format: str = _FORMAT
@@ -36,10 +35,10 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     step: int  # of the epoch, the next to be taken
     steps_done: int  # since the beginning
     loss_sum: float  # of the epoch so far, over the episodes of its steps
-    before: float
-    best: float
+    before: float | None  # None stands for numbers that are none
+    best: float | None
     best_epoch: int
-    curve: list[tuple[float, float]]  # of whole epochs: loss in training, loss on validation
+    curve: list[tuple[float | None, float | None]]  # of whole epochs: loss in training, loss on validation
     scaler: dict[str, float]
 
 
@@ -55,19 +54,19 @@ class States:
     def due(self) -> bool:
         return time.monotonic() - self._last >= self.every_s
 
-    def write(self, progress: Progress, tensors: dict[str, Tensor]) -> None:
+    def write(self, progress: TrainingState, tensors: dict[str, Tensor]) -> None:
         """Replaces the state on disk."""
         header = {_HEADER: msgspec.json.encode(progress).decode()}
         with replacing(self.path) as temporary:
             save_file({name: each.detach().cpu().contiguous() for name, each in tensors.items()}, temporary, header)
         self._last = time.monotonic()
 
-    def read(self) -> tuple[Progress, dict[str, Tensor]] | None:
+    def read(self) -> tuple[TrainingState, dict[str, Tensor]] | None:
         """The state on disk, None where there is none; CheckpointError where it is damaged or of other inputs."""
         try:
             opened(self.path, _MOST_BYTES).close()
             with safe_open(self.path, framework="pt") as file:
-                progress = msgspec.json.decode((file.metadata() or {})[_HEADER], type=Progress)
+                progress = msgspec.json.decode((file.metadata() or {})[_HEADER], type=TrainingState)
                 self._need(progress)
                 return progress, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         except FileNotFoundError:
@@ -80,8 +79,8 @@ class States:
         """Takes the state away; what is done needs none."""
         self.path.unlink(missing_ok=True)
 
-    def _need(self, progress: Progress) -> None:
-        numbers: list[Any] = [progress.before, *progress.scaler.values()]
+    def _need(self, progress: TrainingState) -> None:
+        numbers = [progress.loss_sum, *progress.scaler.values()]
         if (
             progress.format != _FORMAT
             or progress.epoch < 1

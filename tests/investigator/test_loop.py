@@ -6,18 +6,22 @@ import itertools
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from little_batches import WIDTHS, little_batch
 from little_training import Few, little_loop, weights_of
 
 from rlstir_core.errors import CheckpointError
 from rlstir_core.investigator.loop import Loop
+from rlstir_core.investigator.network.encoder import LogEncoder
 from rlstir_core.investigator.state import States
 from rlstir_core.investigator.streaming import Kept, plan, prefetched, shuffled
 from rlstir_core.learning.examples import CacheBudget
+from rlstir_core.learning.presets import Investigator
 
 LITTLE = Path(__file__).with_name("little_training.py")
 
@@ -81,21 +85,15 @@ def test_steps_of_several_batches_are_the_steps_of_one_batch_of_all_of_them() ->
 
 
 def test_gradients_of_a_checkpointed_layer_are_those_of_one_that_keeps_everything() -> None:
-    from dataclasses import replace
-
-    from rlstir_core.investigator.network.encoder import LogEncoder
-    from rlstir_core.investigator.reading.batches import collate, packed
-    from rlstir_core.learning.presets import Investigator
-
     numbers = Investigator(width=8, heads=2, row_tokens=8, dropout=0.2)
     found = []
     for checkpointing in (False, True):
         torch.manual_seed(0)
-        network = LogEncoder(replace(numbers, checkpointing=checkpointing), 20)
+        network = LogEncoder(replace(numbers, checkpointing=checkpointing), 20, WIDTHS)
         torch.manual_seed(1)
-        network(collate([packed([[2, 3, 4], [2, 5]]), packed([[2, 6]])], np.zeros((2, 1)))).square().sum().backward()
-        found.append([each.grad for each in network.parameters()])
-    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+        network(little_batch(2, 3, 20, 8, 6)).square().sum().backward()
+        found.append([each.grad for each in network.parameters() if each.grad is not None])
+    assert found[0] and all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 def test_a_step_whose_gradients_are_no_numbers_is_left_out_and_the_scale_falls() -> None:

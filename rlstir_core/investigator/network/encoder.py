@@ -88,9 +88,10 @@ class LogEncoder(nn.Module):
         x_RD = means(self.row_norm(self._through(self.row_layers, x_ND, batch.texts)), batch.texts)
         x_XD = x_RD[batch.text_X] + self.numbers(batch.aux_XA)
         x_XD = self.episode_norm(self._through(self.episode_layers, x_XD, batch.episodes))
-        number_PC, *others = batch.graph.x
+        number_PC, file_FC, socket_SC = batch.graph.x
         text_PD = x_RD[batch.text_P].to(number_PC)
-        graph = replace(batch.graph, x=(torch.cat([text_PD, number_PC], dim=1), *others))
+        # numbers first: in a wider network the channels of texts become more, and stand behind what was there
+        graph = replace(batch.graph, x=(torch.cat([number_PC, text_PD], dim=1), file_FC, socket_SC))
         fused_XD: Tensor = self.fuse(x_XD, self.sage(graph)[0], batch.process_X)
         return fused_XD
 

@@ -32,7 +32,7 @@ def widen(small: nn.Module, large: nn.Module) -> None:
 
 def _widen(name: str, small: nn.Module, large: nn.Module) -> None:
     if type(small) is not type(large):
-        raise NotWidenable(f"{name} is of another kind")
+        raise NotWidenable(f"{name or 'the network'} is of another kind")
     done: set[str] = set()
     if isinstance(small, Layer) and isinstance(large, Layer):
         _heads(name, small, large)
