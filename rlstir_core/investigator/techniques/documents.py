@@ -40,22 +40,27 @@ _TELLING = 10.0  # weight of rows that hold a command, chosen on two corpora tha
 _REPEATING = 0.5  # a kind of n rows weighs as much as n to this power fewer
 _ANY = msgspec.json.Decoder(dict[str, Any])
 
+
+def _names_of(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Fields that name times, identifiers, users, hosts, parents or places of the lab, or that say the same of every row.
 _SKIPPED = re.compile(
     r"time|guid|hash|user|host|domain|computer|workstation|^parent|currentdirectory|rulename|sid$|id$|port$|ip$|"
     r"address|handle|calltrace|creation|key$|^sid|membername|accountname|^client|version$|^_|^@|^tags?$",
     re.IGNORECASE,
 )
-_ENVELOPE = frozenset(
+_ENVELOPE = _names_of(
     """system recordheader renderinginfo #attributes xmlns port channel sourcename providername eventid recordnumber
     severity severityvalue keywords eventtype task opcode opcodevalue level sourcemodulename sourcemoduletype category
     accounttype error_evt_unresolved eventcode logname type index source sourcetype company product signature
     signaturestatus signed description integritylevel tokenelevationtype mandatorylabel ecs agent log input
-    message""".split()
+    message"""
 )
-_COMMAND = frozenset(
+_COMMAND = _names_of(
     """commandline cmdline scriptblocktext payload servicefilename imagepath taskcontent taskcontentnew contextinfo
-    hostapplication""".split()
+    hostapplication"""
 )
 _SAYS_COMMANDS = frozenset(("@powershell|800", "@powershell|4103", "@powershell|4104"))
 _RENDERED = ("Message", "message")
@@ -73,7 +78,7 @@ def text_document(text: str, events: Iterable[str] = ()) -> Document:
     """The words of a text, and the keys of the events that it names."""
     counts = Counter(words(cleaned(text.lower(), _NOBODY)))
     found: Document = {word: 1.0 + log(n) for word, n in counts.items()}
-    return found | {event: 1.0 for event in events}
+    return found | dict.fromkeys(events, 1.0)
 
 
 def episode_document(layout: Layout, info: EpisodeInfo, hosts: Iterable[str]) -> Document:
@@ -114,10 +119,10 @@ def rows_document(rows: Iterable[RowWords]) -> Document:
     """The document of many rows: distinct ones count, by kind."""
     kinds: dict[tuple[str, bool], set[tuple[str, ...]]] = {}
     for row in rows:
-        kind = (row.kind, row.telling)
-        if kind not in kinds and len(kinds) >= _KINDS_AT_MOST:
-            kind = ("", row.telling)
-        distinct = kinds.setdefault(kind, set())
+        of = (row.kind, row.telling)
+        if of not in kinds and len(kinds) >= _KINDS_AT_MOST:
+            of = ("", row.telling)
+        distinct = kinds.setdefault(of, set())
         if len(distinct) < _ROWS_OF_A_KIND:
             distinct.add(row.words)
     found: Document = {}
@@ -147,7 +152,7 @@ class RowReader:
         fields = list(_fields(row["fields_json"]))
         telling = key in _SAYS_COMMANDS or any(name.lower() in _COMMAND for name, _ in fields)
         found: list[str] = []
-        for name, value in fields:
+        for _, value in fields:
             found += self._words(value, engine=key.startswith("@powershell"))
         return RowWords(key or row["channel"], telling, tuple(found))
 

@@ -1,4 +1,4 @@
-"""The knowledge model: public technique texts, none of them an event log, to what a log's words tell of every technique.
+"""The knowledge model: public technique texts, none of them a log, to what a log's words tell of every technique.
 
 ComplementNB (Rennie et al. 2003) over TF-IDF words. It can say techniques that no log was ever labelled with; logs that
 are labelled may join the texts as further documents. What does not belong here: importing the texts
@@ -174,8 +174,10 @@ def read_texts(layout: Layout) -> tuple[list[Document], list[Sequence[str]]] | N
     return documents, carried
 
 
-def fitted(documents: Sequence[Document], carried: Sequence[Sequence[str]], labelled: Labelled = ()) -> Knowledge | None:
-    """The model of these documents; words are those of the texts. None where they speak of fewer than two techniques."""
+def fitted(
+    documents: Sequence[Document], carried: Sequence[Sequence[str]], labelled: Labelled = ()
+) -> Knowledge | None:
+    """The model of these documents, with their words alone; None where they speak of fewer than two techniques."""
     from scipy.sparse import csr_matrix, vstack
     from sklearn.naive_bayes import ComplementNB
 
