@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import bootstrap, features, graph, hostlogs, incremental, ingest, lab, memory, templates
+from benchmarks import bootstrap, features, graph, hostlogs, incremental, ingest, lab, memory, techniques, templates
 
 if __name__ == "__main__":
     results = {
@@ -19,6 +19,7 @@ if __name__ == "__main__":
             ("hostlogs", hostlogs),
             ("templates", templates),
             ("graph", graph),
+            ("techniques", techniques),
             ("lab", lab),
             ("memory", memory),
         )

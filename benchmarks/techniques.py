@@ -69,6 +69,7 @@ CORPORA = {
     "mordor": (REAL / "mordor", REAL / "mordor" / "labels.csv"),
 }
 MAJORITY = "majority"
+AllSpoken = dict[str, tuple[Spoken, Knowledge | None]]
 ALWAYS = Naming(margin=0.0)  # the first, of whatever file
 
 
@@ -132,9 +133,9 @@ def _info(row: Any) -> EpisodeInfo:
     )
 
 
-def spoken_of(train: Side | None, test: Side, texts: Any, alone: Knowledge) -> dict[str, tuple[Spoken, Knowledge | None]]:
+def spoken_of(train: Side | None, test: Side, texts: Any, alone: Knowledge) -> AllSpoken:
     """What every model says of the test side, and the model of texts behind it."""
-    said: dict[str, tuple[Spoken, Knowledge | None]] = {KNOWLEDGE: (knowledge_spoken(alone, test.documents), alone)}
+    said: AllSpoken = {KNOWLEDGE: (knowledge_spoken(alone, test.documents), alone)}
     if train is None:
         return said
     counts = Counter(technique for own in train.carried.values() for technique in own)
@@ -159,7 +160,7 @@ def figures(root: Path, name: str, train: Side | None, test: Side, texts: Any, a
     read = read_techniques(path)
     seen = {technique for own in train.carried.values() for technique in own} if train is not None else set()
     table = tactic_table(Layout(root))
-    hosts = {info.host: info.host for info in test.infos} | {info.episode_id: info.host for info in test.infos}
+    hosts = {info.episode_id: info.host for info in test.infos}
     logs = fit_tactics(train.by_tactic) if train is not None else None
     f1 = {model: micro_f1(each.said, test.carried, test.infos) for model, each in read.items()}
     rows = {}
@@ -240,11 +241,12 @@ def measured(root: Path, episodes: int, draws: int) -> dict[str, Any]:
         ("mordor", "mdecrevoisier"),
         (None, "generated"),
     )
-    tables = [
-        figures(root, f"{train or 'texts'} -> {test}", sides[train] if train else None, sides[test], texts, alone, draws)
-        for train, test in pairs
-    ]
-    beaten = [float(table["paired micro F1"][f"{KNOWLEDGE} - {SVM}"].split("[")[1].split(",")[0]) for table in tables[:2]]
+    tables = []
+    for train, test in pairs:
+        side, name = sides[train] if train else None, f"{train or 'texts'} -> {test}"
+        tables.append(figures(root, name, side, sides[test], texts, alone, draws))
+    above = [table["paired micro F1"][f"{KNOWLEDGE} - {SVM}"] for table in tables[:2]]
+    beaten = [float(shown.split("[")[1].split(",")[0]) for shown in above]
     return {
         "tables": tables,
         "seconds to fit the texts": round(fit_s, 1),

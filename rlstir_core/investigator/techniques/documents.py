@@ -11,6 +11,7 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from math import log
 from typing import Any
 
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.errors import UpstreamMissing
+from rlstir_core.hostlogs.windows.event import flatten
 from rlstir_core.investigator.reading.text import HiddenNames, cleaned
 from rlstir_core.investigator.techniques.wording import event_key, words
 from rlstir_core.remedies import how_to_make
@@ -34,7 +36,6 @@ _KINDS_AT_MOST = 1_024
 _ROWS_OF_A_KIND = 512  # distinct ones
 _FIELD_CHARS = 6_000
 _FIELDS_AT_MOST = 128
-_NESTING = 8
 _KEPT = 20_000  # values whose words are remembered
 _TELLING = 10.0  # weight of rows that hold a command, chosen on two corpora that nothing was trained on
 _REPEATING = 0.5  # a kind of n rows weighs as much as n to this power fewer
@@ -63,6 +64,8 @@ _COMMAND = _names_of(
     hostapplication"""
 )
 _SAYS_COMMANDS = frozenset(("@powershell|800", "@powershell|4103", "@powershell|4104"))
+_CODE = re.compile(r"(?<![a-z0-9])0x[0-9a-f]{1,8}(?![a-z0-9])", re.ASCII)
+_NUMBERED = re.compile(r"[.#]\d{1,6}$")
 _RENDERED = ("Message", "message")
 # Lines that every PowerShell event has beside its command.
 _ENGINE = re.compile(
@@ -76,7 +79,7 @@ _ENGINE_KEY = re.compile(r"^\s*(?:host ?application|command ?line|command ?name)
 
 def text_document(text: str, events: Iterable[str] = ()) -> Document:
     """The words of a text, and the keys of the events that it names."""
-    counts = Counter(words(cleaned(text.lower(), _NOBODY)))
+    counts = Counter(_said(text.lower(), _NOBODY))
     found: Document = {word: 1.0 + log(n) for word, n in counts.items()}
     return found | dict.fromkeys(events, 1.0)
 
@@ -150,7 +153,7 @@ class RowReader:
             return RowWords(row["channel"], len(row["cmdline"]) > 1, tuple(word for each in said for word in each))
         key = event_key(row["provider"], row["event_id"])
         fields = list(_fields(row["fields_json"]))
-        telling = key in _SAYS_COMMANDS or any(name.lower() in _COMMAND for name, _ in fields)
+        telling = key in _SAYS_COMMANDS or any(name in _COMMAND for name, _ in fields)
         found: list[str] = []
         for _, value in fields:
             found += self._words(value, engine=key.startswith("@powershell"))
@@ -162,10 +165,15 @@ class RowReader:
         if known is None:
             if engine:
                 value = _ENGINE_KEY.sub(" ", _ENGINE.sub(" ", value))
-            known = tuple(words(cleaned(value.lower(), self._names)))
+            known = tuple(_said(value.lower(), self._names))
             if len(self._kept) < _KEPT:
                 self._kept[given] = known
         return known
+
+
+def _said(lower: str, names: HiddenNames) -> list[str]:
+    """The words of a text, and the access masks and codes that rules ask for."""
+    return words(cleaned(lower, names)) + _CODE.findall(lower)
 
 
 def _fields(raw: str) -> Iterator[tuple[str, str]]:
@@ -174,36 +182,24 @@ def _fields(raw: str) -> Iterator[tuple[str, str]]:
         record = _ANY.decode(raw)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return
-    found = []
-    for pair in _flat("", record, _NESTING):
-        found.append(pair)
-        if len(found) >= _FIELDS_AT_MOST:
-            break
-    if len(found) < 2:  # some shippers keep the rendered text alone
-        found += [("rendered", record[name]) for name in _RENDERED if isinstance(record.get(name), str)][:1]
+    event = record.get("Event")
+    own = event if isinstance(event, dict) else record
+    data = {name: value for name, value in own.items() if name.lower() not in _ENVELOPE}
+    found = [
+        (name, value)
+        for key, value in islice(flatten([data]).items(), _FIELDS_AT_MOST)
+        if isinstance(value, str) and len(value) > 1 and (name := _field_name(key))
+    ]
+    if not found:  # some shippers keep the rendered text alone
+        found = [("rendered", record[name]) for name in _RENDERED if isinstance(record.get(name), str)][:1]
     yield from found
 
 
-def _flat(name: str, value: object, depth: int) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        if isinstance(value.get("Name"), str) and "#text" in value:  # <Data Name="x">
-            name, value = value["Name"], {"#text": value["#text"]}
-        for key, inner in value.items() if depth > 0 else ():
-            if key == "#text":
-                yield from _flat(name, inner, depth - 1)
-            elif not _outside(key, isinstance(inner, (dict, list))):
-                yield from _flat(key, inner, depth - 1)
-    elif isinstance(value, list):
-        for inner in value if depth > 0 else ():
-            yield from _flat(name, inner, depth - 1)
-    elif isinstance(value, str) and len(value) > 1:
-        yield name, value
-
-
 @functools.lru_cache(maxsize=4_096)
-def _outside(name: str, nested: bool) -> bool:
-    """Whether a field says nothing that counts; what holds fields is looked into."""
-    return name.lower() in _ENVELOPE or (not nested and _SKIPPED.search(name) is not None)
+def _field_name(key: str) -> str:
+    """The field's name in lower case, without its parents and its number; empty where it says nothing that counts."""
+    name = _NUMBERED.sub("", key).rpartition(".")[2].lower()
+    return "" if name in _ENVELOPE or _SKIPPED.search(name) is not None else name
 
 
 def _names(file: pq.ParquetFile, hosts: Iterable[str]) -> HiddenNames:
