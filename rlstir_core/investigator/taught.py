@@ -5,6 +5,7 @@ the techniques of the file. What does not belong here: the loop (`loop.py`), and
 """
 
 # E episodes, I parts, X rows of a batch, M pairs of a row and a technique, K techniques
+# ruff: noqa: N802 - names of arrays carry their shapes
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -39,6 +40,7 @@ class Taught:
     attack_E: NDArray[np.bool_]
     rows_E: NDArray[np.bool_]  # whether the truth speaks of single rows, and says whether it is an attack
     truth: list[RowTruth | None]  # of the rows, where it does
+    files: bool = True  # whether imported logs are asked for the techniques of the file
 
     def among(self, chosen: Sequence[int]) -> Taught:
         """What is known of some of these episodes, by their places."""
@@ -48,12 +50,12 @@ class Taught:
             attack_E=self.attack_E[at_E],
             rows_E=self.rows_E[at_E],
             truth=[self.truth[episode] for episode in chosen],
+            files=self.files,
         )
 
     @cached_property
     def carried_K(self) -> NDArray[np.bool_]:
-        found: NDArray[np.bool_] = self.technique_EK.any(axis=0)
-        return found
+        return np.asarray(self.technique_EK.any(axis=0), np.bool_)
 
 
 def taught_of(layout: Layout, episodes: Sequence[EpisodeInfo], *, rows: bool = True) -> Taught:
@@ -116,7 +118,7 @@ def loss_of(
         said_MK = answers.technique_XK[tensor(row_M)].masked_fill(~tensor(asked_K), -torch.inf)
         which_M = functional.cross_entropy(said_MK, tensor(np.concatenate(technique)), reduction="none")
         total = total + (which_M * tensor(np.concatenate(share))).sum()
-    files = [e for e, part in enumerate(parts) if part.digest]
+    files = [e for e, part in enumerate(parts) if part.digest and taught.files]
     if files:
         y_EK = tensor(taught.technique_EK[[parts[e].episode for e in files]].astype(np.float32))
         total = total + functional.binary_cross_entropy_with_logits(

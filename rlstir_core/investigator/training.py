@@ -9,7 +9,7 @@ calibrates it. What does not belong here: the network (`network/`), the loss (`t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -100,7 +100,8 @@ def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
     shown = LogInputs(
         study, study.train, tokenizer, told, hosts=study.train_hosts, budget=budget, most_parts=numbers.parts
     )
-    whole = Lesson(shown=shown, taught=taught_of(study.layout, study.train))
+    asks_files = study.asks_files or told is None
+    whole = Lesson(shown=shown, taught=replace(taught_of(study.layout, study.train), files=asks_files))
     place = {info.episode_id: at for at, info in enumerate(study.train)}
     train, held = (whole.among([place[info.episode_id] for info in side]) for side in study.sides)
     on = device(study.numbers.train.device)
@@ -109,6 +110,7 @@ def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
     states = States(path=path.with_name("encoder.state.safetensors"), key=study.encoder_sha256, every_s=numbers.state_s)
     network, facts = fit(train, held, study.numbers, tokenizer.size, on, tell, states=states, start=start)
     calibration = calibrate(list(answers_of(network, held.shown, on)), held.taught)
+    calibration = msgspec.structs.replace(calibration, files_by="encoder" if asks_files else "texts")
     tell(f"learning from all {len(study.train)} episodes of the train side, {facts.best_epoch} epochs")
     states = States(path=states.path, key=f"{states.key} whole", every_s=numbers.state_s)
     network, _ = fit(
@@ -168,6 +170,8 @@ def fit(
         return train.shown.steps(order.tolist(), numbers.min_epoch_steps)
 
     looked_at = held or train
+    if not (train.taught.rows_E.any() or train.taught.files):
+        epochs, held = 0, None  # nothing is asked that could teach
     result = Loop(
         network,
         Side(steps=steps, batch=train.shown.batch, loss=_loss(network, train, asked_K)),
@@ -206,7 +210,7 @@ def _loss(network: Investigating, lesson: Lesson, asked_K: NDArray[np.bool_]) ->
 
 
 def _look(train: Lesson, held: Lesson | None, seed: int, tell: Tell) -> FirstLook | None:
-    """Fits the first look, and has every part of the train side be looked at by a model that did not see its episode."""
+    """Fits the first look; every part of the train side is looked at by a model that did not see its episode."""
     taught, parts = train.taught, train.shown.parts
     own = [place for place, part in enumerate(parts) if taught.truth[part.episode] is not None]
 

@@ -9,7 +9,7 @@ import pytest
 
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.evaluation.investigation.predictions import NamedTechniques
-from rlstir_core.evaluation.investigation.spoken import (
+from rlstir_core.evaluation.investigation.predictions import (
     Spoken,
     read_tactics,
     read_techniques,
