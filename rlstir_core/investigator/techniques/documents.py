@@ -62,6 +62,7 @@ _COMMAND = _names_of(
 )
 _SAYS_COMMANDS = frozenset(("@powershell|800", "@powershell|4103", "@powershell|4104"))
 _CODE = re.compile(r"(?<![a-z0-9])0x[0-9a-f]{1,8}(?![a-z0-9])", re.ASCII)
+_SPELLED = frozenset(("Name", "@Name", "#text", "text"))  # a field whose name is a value
 _NUMBERED = re.compile(r"[.#]\d{1,6}$")
 _RENDERED = ("Message", "message")
 # Lines that every PowerShell event has beside its command.
@@ -177,12 +178,25 @@ def _fields(raw: str) -> Iterator[tuple[str, str]]:
     data = {name: value for name, value in own.items() if name.lower() not in _ENVELOPE}
     found = [
         (name, value)
-        for key, value in islice(flatten([data]).items(), _FIELDS_AT_MOST)
+        for key, value in islice(_level(data), _FIELDS_AT_MOST)
         if isinstance(value, str) and len(value) > 1 and (name := _field_name(key))
     ]
     if not found:  # some shippers keep the rendered text alone
         found = [("rendered", record[name]) for name in _RENDERED if isinstance(record.get(name), str)][:1]
     yield from found
+
+
+def _level(data: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """All fields in one level; what holds plain values needs none of the care that other forms ask for."""
+    for name, value in data.items():
+        if not isinstance(value, (dict, list)):
+            yield name, value
+        elif isinstance(value, dict) and not any(
+            isinstance(inner, (dict, list)) or key in _SPELLED for key, inner in value.items()
+        ):
+            yield from value.items()
+        else:
+            yield from flatten([{name: value}]).items()
 
 
 @functools.lru_cache(maxsize=4_096)
