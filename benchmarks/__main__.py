@@ -18,6 +18,7 @@ from benchmarks import (
     memory,
     sage,
     stream,
+    techniques,
     templates,
 )
 
@@ -35,6 +36,7 @@ if __name__ == "__main__":
             ("sage", sage),
             ("encoder", encoder),
             ("stream", stream),
+            ("techniques", techniques),
             ("lab", lab),
             ("memory", memory),
         )

@@ -71,8 +71,8 @@ def import_knowledge(paths: list[Path], out: Path) -> Imported:
     if not texts:
         first = f" ({faults[0]})" if faults else ""
         raise StoreError(
-            f"no technique text in {', '.join(map(str, paths))}{first}; name JSONL files, or clones of Atomic Red Team, "
-            "ATT&CK (STIX), Splunk security_content, CAR, stockpile or sysmon-modular"
+            f"no technique text in {', '.join(map(str, paths))}{first}; name JSONL files, or clones of Atomic Red "
+            "Team, ATT&CK (STIX), Splunk security_content, CAR, stockpile or sysmon-modular"
         )
     texts = _merged(texts)
     labels = [tuple(dict.fromkeys(label for t in text.techniques if (label := in_space(t)))) for text in texts]

@@ -17,7 +17,8 @@ from safetensors.torch import load, save
 
 from rlstir_core.atomic import canonical_sha256, file_sha256, write_bytes, write_json
 from rlstir_core.errors import CheckpointError, ConfigError, UpstreamMissing
-from rlstir_core.investigator.inputs import N_OUTPUTS
+from rlstir_core.investigator.calibrated import Calibration
+from rlstir_core.investigator.inputs import WIDTHS
 from rlstir_core.investigator.network.heads import Investigating
 from rlstir_core.investigator.network.widen import NotWidenable, widen
 from rlstir_core.investigator.techniques.labels import LABELS
@@ -59,7 +60,7 @@ class EncoderCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
     schema_sha256: str
     knowledge_sha256: str  # of the technique texts; empty where there were none
     input_sha256: str  # of everything that decided the result
-    threshold: float  # probability from which a technique is named, chosen on the validation fold
+    calibration: Calibration  # by the validation fold
     sidecar: str
     sidecar_sha256: str
     facts: EncoderFacts
@@ -178,7 +179,7 @@ def _network(path: Path, checkpoint: EncoderCheckpoint) -> Investigating:
         with opened(sidecar, MAX_SIDECAR_BYTES) as handle:
             weights = load(handle.read())
         with torch.device("meta"):  # no memory before the shapes are known to be those of the weights
-            network = Investigating(numbers, checkpoint.pieces, torch.zeros(N_OUTPUTS))
+            network = Investigating(numbers, checkpoint.pieces, torch.zeros(len(LABELS)), WIDTHS)
         network.load_state_dict(weights, assign=True)
     except (SafetensorError, RuntimeError, ConfigError, TypeError) as error:
         raise CheckpointError(

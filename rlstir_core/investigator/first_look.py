@@ -9,7 +9,7 @@ not belong here: the encoder (`network/`).
 # N log rows, U distinct texts, S slots of a row, W words, P processes, F features
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,18 +51,21 @@ Episode = tuple[Any, NDArray[np.int32], NDArray[np.bool_]]  # words (U, W), slot
 
 
 def fit_first_look(
-    n: int, open_episode: Callable[[int], Episode], seed: int, tell: Tell
-) -> tuple[FirstLook, list[FirstLook], list[int]] | None:
-    """The model for episodes that were not seen, and for each of the `n` that were: models, and which one to ask.
+    episode_I: Sequence[int], opened: Callable[[int], Episode], seed: int, tell: Tell
+) -> tuple[FirstLook, list[FirstLook], dict[int, int]] | None:
+    """The model for episodes that were not seen; for those that were: models, and which one did not see each.
 
-    The first is the mean of the others. None where no row is an attack, or every row is.
+    `episode_I` says which episode each thing that can be opened is of. The first model is the mean of the others. None
+    where no row is an attack, or every row is.
     """
     rng = np.random.default_rng(seed)
-    fold_E = rng.permutation(np.arange(n) % _FOLDS)
+    episodes = sorted(set(episode_I))
+    fold_of = dict(zip(episodes, rng.permutation(np.arange(len(episodes)) % _FOLDS).tolist(), strict=True))
+    fold_I = np.array([fold_of[episode] for episode in episode_I], np.int64)
     models = []
     for fold in range(_FOLDS):
         tell(f"first look {fold + 1} of {_FOLDS}")
-        model = _fit(np.flatnonzero(fold_E != fold), open_episode, seed)
+        model = _fit(np.flatnonzero(fold_I != fold), opened, seed)
         if model is None:
             return None
         models.append(model)
@@ -70,10 +73,10 @@ def fit_first_look(
         weight_SW=np.mean([model.weight_SW for model in models], axis=0),
         bias=float(np.mean([model.bias for model in models])),
     )
-    return mean, models, fold_E.tolist()
+    return mean, models, fold_of
 
 
-def _fit(place_E: NDArray[np.intp], open_episode: Callable[[int], Episode], seed: int) -> FirstLook | None:
+def _fit(place_E: NDArray[np.intp], opened: Callable[[int], Episode], seed: int) -> FirstLook | None:
     from scipy import sparse
     from sklearn.linear_model import SGDClassifier
 
@@ -85,7 +88,7 @@ def _fit(place_E: NDArray[np.intp], open_episode: Callable[[int], Episode], seed
         for at in range(0, len(order), _BLOCK):
             parts, answers = [], []
             for place in order[at : at + _BLOCK]:
-                words_UW, slots_NS, attack_N = open_episode(int(place))
+                words_UW, slots_NS, attack_N = opened(int(place))
                 padded = sparse.vstack([words_UW, sparse.csr_matrix((1, WORDS), dtype=np.float32)], format="csr")
                 parts.append(sparse.hstack([padded[slots_NS[:, s]] for s in range(len(SLOTS))], format="csr"))
                 answers.append(attack_N)

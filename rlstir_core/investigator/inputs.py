@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -70,7 +71,9 @@ class LogInputs:
     ) -> None:
         self.episodes = list(episodes)
         self._study, self._tokenizer, self._priors, self._hosts = study, tokenizer, priors, hosts
-        self.parts = _parts(study, self.episodes, most_parts)
+        self.parts = self._all_parts = _parts(study, self.episodes, most_parts)
+        self._all_episodes = self.episodes
+        self._at = list(range(len(self.parts)))  # of each part among all
         folder = study.layout.artifacts(study.options.recipe)
         self._shown: Kept[Shown] = Kept(self._read, Shown, budget, folder)
         self._last: tuple[int, LogView] | None = None
@@ -81,7 +84,18 @@ class LogInputs:
         return len(self.parts)
 
     def __getitem__(self, place: int) -> Shown:
-        return self._shown[place]
+        return self._shown[self._at[place]]
+
+    def among(self, chosen: Sequence[int]) -> LogInputs:
+        """Some of these episodes, by their places; what is kept of them is kept once."""
+        found = copy(self)
+        found.__dict__.pop("lengths", None)
+        number = {episode: at for at, episode in enumerate(chosen)}
+        found.episodes = [self.episodes[episode] for episode in chosen]
+        own = sorted((number[part.episode], place) for place, part in enumerate(self.parts) if part.episode in number)
+        found.parts = [replace(self.parts[place], episode=at) for at, place in own]
+        found._at = [self._at[place] for _, place in own]
+        return found
 
     def look_by(self, ask: Callable[[int], FirstLook | None]) -> None:
         """Says which first look speaks of the rows of each part."""
@@ -90,7 +104,7 @@ class LogInputs:
     @cached_property
     def lengths(self) -> Ints:
         """How many tokens each part has, (I,); reads all of them once."""
-        return np.array([self._shown[place].n_tokens for place in range(len(self))], np.int64)
+        return np.array([self[place].n_tokens for place in range(len(self))], np.int64)
 
     def steps(self, order: Iterable[int], min_steps: int = 0) -> list[Step]:
         """These parts in steps of batches of the preset's tokens, or of fewer where they gave too few steps."""
@@ -102,7 +116,7 @@ class LogInputs:
 
     def looked(self, place: int) -> tuple[Shown, Looked]:
         """A part, and what the first look says of it."""
-        return of_look(self._shown[place], self._looks(place))
+        return of_look(self[place], self._looks(place))
 
     def batch(self, places: Sequence[int]) -> Batch:
         """The batch of these parts, on the host."""
@@ -115,16 +129,9 @@ class LogInputs:
             for places, batch in zip(all_places, made, strict=True):
                 yield places, batch.to(device)
 
-    def rows(self, place: int) -> NDArray[np.int64]:
-        """Which rows of the episode's table a part shows; those of a digest are known to itself alone."""
-        part = self.parts[place]
-        if part.digest:
-            raise ValueError("a digest is of the episode, not of its rows")
-        return np.arange(part.first, part.last)
-
     def _read(self, place: int) -> Shown:
-        part = self.parts[place]
-        numbers, info = self._study.numbers.investigator, self.episodes[part.episode]
+        part = self._all_parts[place]
+        numbers, info = self._study.numbers.investigator, self._all_episodes[part.episode]
         if self._last is None or self._last[0] != part.episode:  # parts of an episode are asked for in turn
             self._last = part.episode, read_view(self._study.layout, info, self._hosts)
             if self._priors is not None:

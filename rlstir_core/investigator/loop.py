@@ -63,7 +63,7 @@ class Learnt:
 
 
 class Loop(Generic[B]):
-    """One training."""
+    """One training. With `blind` it takes so many epochs of the same course and looks at no validation side."""
 
     def __init__(
         self,
@@ -78,6 +78,7 @@ class Loop(Generic[B]):
         among: World = ALONE,
         states: States | None = None,
         tell: Tell = lambda _: None,
+        blind: int | None = None,
     ) -> None:
         self.network, self.train, self.held, self.numbers = network, train, held, numbers
         self.seed, self.on, self.half, self.among, self.states, self.tell = seed, on, half, among, states, tell
@@ -86,6 +87,7 @@ class Loop(Generic[B]):
             network.parameters(), numbers.learning_rate, weight_decay=numbers.weight_decay
         )
         self.total = sum(len(train.steps(epoch)) for epoch in range(1, numbers.epochs + 1))
+        self.blind = blind
         self.done = 0  # steps
         self.best, self.best_epoch, self.best_weights = math.inf, 0, _copy(network)
         self.before = math.inf
@@ -94,6 +96,13 @@ class Loop(Generic[B]):
     def run(self) -> Learnt:
         """Trains to the end, from where a state on disk says."""
         epoch, first, loss_sum = self._resume()
+        if self.blind is not None:
+            for now in range(epoch, self.blind + 1):
+                self.curve.append((self._epoch(now, first, loss_sum), math.nan))
+                first, loss_sum = 0, 0.0
+            return LoopResult(
+                epochs=self.blind, best_epoch=self.blind, best=math.nan, before=math.nan, curve=self.curve
+            )
         if epoch == 1 and first == 0:
             self.before = self.best = self._look()
         for now in range(epoch, self.numbers.epochs + 1):

@@ -1,14 +1,14 @@
-"""The training of the encoder: techniques of episodes, and whether they are attacks, from their log rows.
+"""The training of the encoder, from the log rows of the train side.
 
-Cross-entropy of every technique that an episode of the train side carries, and of an attack where somebody said what
-the episode is. Early stop on a fold of the train side.
-What does not belong here: the network (`network/`) and scoring the test side (`evaluation/`).
+A first look is fitted, then the network that starts from it, stopped early on a fold of the train side, which also
+calibrates it. What does not belong here: the network (`network/`), the loss (`taught.py`), and scoring the test side
+(`evaluation/`).
 """
 
-# E episodes, K outputs: the techniques, then an attack
+# K techniques
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from rlstir_core.arrays import Floats
 from rlstir_core.atomic import sweep
-from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.errors import CheckpointError, UpstreamMissing
+from rlstir_core.investigator.answers import answers_of
+from rlstir_core.investigator.calibrated import calibrate
 from rlstir_core.investigator.checkpoint import (
     EncoderCheckpoint,
     EncoderFacts,
@@ -32,16 +31,17 @@ from rlstir_core.investigator.checkpoint import (
     widened,
     write_encoder,
 )
-from rlstir_core.investigator.inputs import N_OUTPUTS, LogInputs
+from rlstir_core.investigator.first_look import Episode, FirstLook, fit_first_look
+from rlstir_core.investigator.inputs import WIDTHS, LogInputs
 from rlstir_core.investigator.loop import Loop, Side
 from rlstir_core.investigator.network.heads import Investigating
+from rlstir_core.investigator.reading.batches import Batch
 from rlstir_core.investigator.reading.tokenizer import load_tokenizer
 from rlstir_core.investigator.state import States
 from rlstir_core.investigator.streaming import Step, shuffled
 from rlstir_core.investigator.study import InvestigatorStudy
-from rlstir_core.investigator.techniques.decide import choose_threshold
-from rlstir_core.investigator.techniques.knowledge import fit_knowledge
-from rlstir_core.investigator.techniques.labels import LABELS, episode_techniques, label_matrix
+from rlstir_core.investigator.taught import Taught, base_log_odds, loss_of, taught_of
+from rlstir_core.investigator.techniques.priors import priors
 from rlstir_core.investigator.together import train_together
 from rlstir_core.investigator.world import world
 from rlstir_core.learning.devices import device, half_precision
@@ -50,16 +50,18 @@ from rlstir_core.learning.presets import Preset
 from rlstir_core.progress import Tell
 from rlstir_core.results.lock import holding
 
-IMPORTED = "imported-logs"  # the profile of logs of which nobody says whether they are benign
 _MIB = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taught:
-    """What is known of some episodes: (E, K) answers, and which of them are asked for."""
+class Lesson:
+    """Some parts of episodes, and what the truth says of them."""
 
-    y_EK: NDArray[np.bool_]
-    asked_EK: NDArray[np.bool_]
+    shown: LogInputs
+    taught: Taught
+
+    def among(self, chosen: Sequence[int]) -> Lesson:
+        return Lesson(shown=self.shown.among(chosen), taught=self.taught.among(chosen))
 
 
 def train_encoder(study: InvestigatorStudy, tell: Tell) -> tuple[EncoderCheckpoint, bool]:
@@ -88,28 +90,32 @@ def kept_encoder(study: InvestigatorStudy) -> EncoderCheckpoint | None:
 
 def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
     """Trains and writes the checkpoint, under a lock that is held; of several processes the first one writes."""
-    learnt, chosen = study.sides
     numbers, recipe = study.numbers.investigator, study.options.recipe
     tokenizer, manifest = load_tokenizer(study)
     path = study.layout.encoder(recipe)
     start = load_start(Path(numbers.start), path, manifest.model_sha256) if numbers.start else None
-    knowledge = fit_knowledge(study.layout)
+    told = priors(study)
     budget = CacheBudget(numbers.cache_mib * _MIB)
-    shown = [
-        LogInputs(study, each, tokenizer, knowledge, hosts=study.train_hosts, budget=budget)
-        for each in (learnt, chosen)
-    ]
-    taught, held = taught_of(study, learnt), taught_of(study, chosen)
+
+    shown = LogInputs(
+        study, study.train, tokenizer, told, hosts=study.train_hosts, budget=budget, most_parts=numbers.parts
+    )
+    whole = Lesson(shown=shown, taught=taught_of(study.layout, study.train))
+    place = {info.episode_id: at for at, info in enumerate(study.train)}
+    train, held = (whole.among([place[info.episode_id] for info in side]) for side in study.sides)
     on = device(study.numbers.train.device)
     if world().first:
         sweep(path.parent, "encoder.")
     states = States(path=path.with_name("encoder.state.safetensors"), key=study.encoder_sha256, every_s=numbers.state_s)
-    network, facts = fit(
-        shown[0], shown[1], taught, held, study.numbers, tokenizer.size, on, tell, states=states, start=start
+    network, facts = fit(train, held, study.numbers, tokenizer.size, on, tell, states=states, start=start)
+    calibration = calibrate(list(answers_of(network, held.shown, on)), held.taught)
+    tell(f"learning from all {len(study.train)} episodes of the train side, {facts.best_epoch} epochs")
+    states = States(path=states.path, key=f"{states.key} whole", every_s=numbers.state_s)
+    network, _ = fit(
+        whole, None, study.numbers, tokenizer.size, on, tell, states=states, start=start, epochs=facts.best_epoch
     )
     if not world().first:
         return
-    proba_EK = predict(network, shown[1], on)
     write_encoder(
         study.layout,
         recipe,
@@ -121,27 +127,15 @@ def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
         tokenizer_sha256=manifest.model_sha256,
         knowledge_sha256=study.knowledge_sha256,
         input_sha256=study.encoder_sha256,
-        threshold=choose_threshold(proba_EK[:, : len(LABELS)], held.y_EK[:, : len(LABELS)]),
+        calibration=calibration,
         facts=facts,
     )
     states.remove()
 
 
-def taught_of(study: InvestigatorStudy, episodes: Sequence[EpisodeInfo]) -> Taught:
-    """What the truth says of these episodes."""
-    carried = episode_techniques(study.layout, episodes)
-    techniques_EK = label_matrix([carried[info.episode_id] for info in episodes])
-    attack_E1 = np.array([[not info.benign] for info in episodes], np.bool_)
-    asked_EK = np.ones((len(episodes), N_OUTPUTS), np.bool_)
-    asked_EK[:, -1] = [info.profile != IMPORTED for info in episodes]
-    return Taught(y_EK=np.concatenate([techniques_EK, attack_E1], axis=1), asked_EK=asked_EK)
-
-
 def fit(
-    train: LogInputs,
-    validation: LogInputs,
-    taught: Taught,
-    held: Taught,
+    train: Lesson,
+    held: Lesson | None,
     preset: Preset,
     pieces: int,
     on: torch.device,
@@ -149,30 +143,38 @@ def fit(
     *,
     states: States | None = None,
     start: Investigating | None = None,
+    epochs: int | None = None,
 ) -> tuple[Investigating, EncoderFacts]:
-    """A network with its best weights on validation, and how that went; it begins as `start` where there is one."""
+    """A network with its best weights on the fold that is held out, and how that went.
+
+    It begins as `start` where there is one, with the first look that is fitted here. Without a fold it takes `epochs`
+    epochs of the course that training with one would take.
+    """
     numbers = preset.investigator
-    base_K = torch.tensor(base_logits(taught), dtype=torch.float32)
-    # of what no train episode carries, only base rates and knowledge say something
-    carried_K = taught.y_EK.any(axis=0)
-    taught, held = (Taught(y_EK=each.y_EK, asked_EK=each.asked_EK & carried_K) for each in (taught, held))
+    asked_K = train.taught.carried_K  # of what no train episode carries, only base rates and knowledge say something
+    files = train.taught.technique_EK[~train.taught.rows_E]
+    base_K = torch.tensor(base_log_odds(files if len(files) else train.taught.technique_EK), dtype=torch.float32)
     torch.manual_seed(preset.seed)
-    network = Investigating(numbers, pieces, base_K)
+    network = Investigating(numbers, pieces, base_K, WIDTHS)
     if start is not None:
         widened(start, network)
+    look = _look(train, held, preset.seed, tell)
+    if look is not None:
+        network.start_from(look)
     network = network.to(on)
 
     def steps(epoch: int) -> list[Step]:
-        order = shuffled(len(train), np.random.default_rng([preset.seed, epoch]))
-        return train.steps(order.tolist(), numbers.min_epoch_steps)
+        order = shuffled(len(train.shown), np.random.default_rng([preset.seed, epoch]))
+        return train.shown.steps(order.tolist(), numbers.min_epoch_steps)
 
+    looked_at = held or train
     result = Loop(
         network,
-        Side(steps=steps, batch=train.batch, loss=lambda batch, places: _loss(network(batch), taught, places)),
+        Side(steps=steps, batch=train.shown.batch, loss=_loss(network, train, asked_K)),
         Side(
-            steps=lambda _: validation.steps(range(len(validation))),
-            batch=validation.batch,
-            loss=lambda batch, places: _loss(network(batch), held, places),
+            steps=lambda _: looked_at.shown.steps(range(len(looked_at.shown))),
+            batch=looked_at.shown.batch,
+            loss=_loss(network, looked_at, asked_K),
         ),
         numbers,
         seed=preset.seed,
@@ -181,39 +183,46 @@ def fit(
         among=world(),
         states=states,
         tell=tell,
+        blind=None if held is not None else epochs or 0,
     ).run()
     return network, EncoderFacts(
         epochs=result.epochs,
         best_epoch=result.best_epoch,
         loss=result.best,
         loss_before=result.before,
-        n_train_episodes=len(train),
-        n_validation_episodes=len(validation),
-        n_techniques=int(taught.y_EK[:, :-1].any(axis=0).sum()),
+        n_train_episodes=len(train.shown.episodes),
+        n_validation_episodes=0 if held is None else len(held.shown.episodes),
+        n_techniques=int(asked_K.sum()),
         n_parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
 
 
-def base_logits(taught: Taught) -> Floats:
-    """The log-odds of every answer on the train side, as if each had been given half a time more. (K,)"""
-    asked_K = taught.asked_EK.sum(axis=0)
-    yes_K = (taught.y_EK & taught.asked_EK).sum(axis=0)
-    odds: Floats = np.log(yes_K + 0.5) - np.log(asked_K - yes_K + 0.5)
-    return odds
+def _loss(network: Investigating, lesson: Lesson, asked_K: NDArray[np.bool_]) -> Callable[[Batch, list[int]], Tensor]:
+    def loss(batch: Batch, places: list[int]) -> Tensor:
+        parts = [lesson.shown.parts[place] for place in places]
+        return loss_of(network(batch), batch.episodes.lengths, lesson.taught, parts, asked_K)
+
+    return loss
 
 
-@torch.no_grad()
-def predict(network: Investigating, shown: LogInputs, on: torch.device) -> Floats:
-    """Probabilities, (E, K), in the order of the episodes."""
-    network.eval()
-    found = np.zeros((len(shown), N_OUTPUTS))
-    for places, batch in shown.batches(on):
-        found[places] = torch.sigmoid(network(batch).double()).cpu().numpy()
-    return found
+def _look(train: Lesson, held: Lesson | None, seed: int, tell: Tell) -> FirstLook | None:
+    """Fits the first look, and has every part of the train side be looked at by a model that did not see its episode."""
+    taught, parts = train.taught, train.shown.parts
+    own = [place for place, part in enumerate(parts) if taught.truth[part.episode] is not None]
 
+    def opened(at: int) -> Episode:
+        part, shown = parts[own[at]], train.shown[own[at]]
+        truth = taught.truth[part.episode]
+        assert truth is not None
+        return shown.words_UW, shown.slots_XS, truth.attack_N[part.first : part.last]
 
-def _loss(logit_EK: Tensor, taught: Taught, places: Sequence[int]) -> Tensor:
-    """Cross-entropy of all that is asked, summed over the episodes of a batch."""
-    y_EK = torch.as_tensor(taught.y_EK[places], dtype=torch.float32, device=logit_EK.device)
-    asked_EK = torch.as_tensor(taught.asked_EK[places], dtype=torch.float32, device=logit_EK.device)
-    return functional.binary_cross_entropy_with_logits(logit_EK.float(), y_EK, weight=asked_EK, reduction="sum")
+    fitted = fit_first_look([parts[place].episode for place in own], opened, seed, tell)
+    if fitted is None:
+        return None
+    mean, models, fold_of = fitted
+    train.shown.look_by(
+        lambda place: models[fold_of[parts[place].episode]] if parts[place].episode in fold_of else mean
+    )
+    if held is not None:
+        held.shown.look_by(lambda _: mean)
+    return mean

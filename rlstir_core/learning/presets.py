@@ -104,7 +104,7 @@ class Investigator:
     rows: int = 256  # distinct texts that are read of an episode whose rows carry no labels: some of every kind of row
     part_rows: int = 1_024  # rows of another episode that are read together
     parts: int = 4  # of an episode that are learnt from
-    row_tokens: int = 32
+    row_tokens: int = 24
     width: int = 48
     row_layers: int = 1  # over the tokens of a row
     episode_layers: int = 1  # over the rows of an episode
@@ -112,17 +112,17 @@ class Investigator:
     feed_forward: int = 4  # times the width
     graph_width: int = 32  # of nodes of the provenance graph
     fuse_width: int = 64  # of a row joined with its process
-    dropout: float = 0.1
+    dropout: float = 0.0
     batch_tokens: int = 16_384
     accumulate: int = 1  # batches of a step, shared out among the devices
     devices: int = 1  # that train together, each a process of torchrun
     checkpointing: bool = False  # makes activations again on the way back instead of keeping them
     state_s: int = 300  # seconds between two states of a training from which it can go on
     start: str = ""  # a checkpoint, narrower or not as deep, to begin with
-    epochs: int = 10
-    min_epoch_steps: int = 10  # with fewer tokens a batch where the train side is small
-    patience: int = 4
-    learning_rate: float = 3e-3
+    epochs: int = 8
+    min_epoch_steps: int = 24  # with fewer tokens a batch where the train side is small
+    patience: int = 3
+    learning_rate: float = 2e-3
     weight_decay: float = 0.02
     warm_up: float = 0.05
     cache_mib: int = 128  # of tokens kept between epochs; what does not fit is read again
@@ -198,6 +198,7 @@ def rtx4060() -> Preset:
             rows=1_024,
             row_tokens=64,
             width=512,
+            dropout=0.1,
             row_layers=6,
             episode_layers=2,
             heads=8,
@@ -226,6 +227,7 @@ def rtx3090x2() -> Preset:
             rows=2_048,
             row_tokens=96,
             width=768,
+            dropout=0.1,
             row_layers=9,
             episode_layers=3,
             heads=12,

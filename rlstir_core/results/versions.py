@@ -23,9 +23,9 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "weights": 2,
         "baselines": 4,
         "tokenizer": 1,  # and the texts of log rows
-        "encoder": 1,
+        "encoder": 2,
         "evaluation": 6,
-        "encoder_eval": 1,
+        "encoder_eval": 2,
         "report": 6,
     }
 )

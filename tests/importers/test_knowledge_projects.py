@@ -1,4 +1,4 @@
-"""Clones of the projects that publish technique texts are read by what their files hold, and hostile ones cost nothing."""
+"""Clones of the projects that publish technique texts are read by what their files hold; hostile ones cost nothing."""
 
 from __future__ import annotations
 
@@ -78,6 +78,9 @@ RELATIONS = [
 ]
 
 
+PARTS = [RELATIONS, PATTERNS]
+
+
 def made(folder: Path, files: dict[str, str | bytes]) -> tuple[Any, dict[tuple[str, str], dict[str, Any]]]:
     for name, content in files.items():
         path = folder / name
@@ -112,9 +115,7 @@ def test_every_project_is_told_by_what_its_files_hold(tmp_path: Path) -> None:
 
 
 def test_attack_is_read_from_bundles_whose_objects_stand_in_several_files(tmp_path: Path) -> None:
-    bundles = {
-        f"{n}.json": json.dumps({"type": "bundle", "objects": objects}) for n, objects in enumerate([RELATIONS, PATTERNS])
-    }
+    bundles = {f"{n}.json": json.dumps({"type": "bundle", "objects": each}) for n, each in enumerate(PARTS)}
     found, rows = made(tmp_path, {**bundles, "half.json": '{"type": "bundle", "objects": ['})
     assert found.faults == () and found.per_source == {"attack": 1, "attack_analytics": 1, "attack_uses": 1}
     own = rows["attack", "T1003 prose"]
@@ -137,5 +138,5 @@ def test_attack_is_read_from_bundles_whose_objects_stand_in_several_files(tmp_pa
     ],
 )
 def test_what_is_hostile_or_broken_is_named_or_passed_over(tmp_path: Path, name: str, content: str) -> None:
-    with pytest.raises(StoreError, match="no technique text in .*clones of Atomic Red Team"):
+    with pytest.raises(StoreError, match=r"no technique text in .*clones of Atomic Red Team"):
         made(tmp_path, {name: content})

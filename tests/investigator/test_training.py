@@ -32,7 +32,7 @@ from rlstir_core.investigator.loop import Loop
 from rlstir_core.investigator.reading.tokenizer import build_tokenizer, read_manifest
 from rlstir_core.investigator.state import States
 from rlstir_core.investigator.study import InvestigatorStudy, nothing_labelled, why_not
-from rlstir_core.investigator.techniques.knowledge import fit_knowledge, words
+from rlstir_core.investigator.techniques.knowledge import fit_knowledge
 from rlstir_core.investigator.techniques.labels import LABELS, episode_techniques
 from rlstir_core.investigator.together import TrainingFailed
 from rlstir_core.investigator.training import kept_encoder, train_encoder
@@ -234,11 +234,6 @@ def test_knowledge_stands_in_the_table_and_names_techniques_without_a_labelled_r
     study.layout.knowledge.write_bytes(b"half")
     with pytest.raises(UpstreamMissing, match=r"import the texts again with: .*import knowledge"):
         fit_knowledge(study.layout)
-
-
-def test_words_of_logs_and_of_texts_are_split_alike() -> None:
-    assert words("reg.exe add HKLM_Run /v x".lower()) == ["reg", "add", "hklm", "run", "-v"]
-    assert words("schtasks -v <guid> <person> <num>") == ["schtasks", "-v", "<person>"]
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.investigator.inputs import N_OUTPUTS
 from rlstir_core.investigator.reading.rows import episode_texts
 from rlstir_core.investigator.study import InvestigatorStudy
-from rlstir_core.investigator.techniques.knowledge import Knowledge, words
+from rlstir_core.investigator.techniques.knowledge import Knowledge
 from rlstir_core.investigator.techniques.labels import LABELS
+from rlstir_core.investigator.techniques.wording import words
 from rlstir_core.investigator.training import Taught, base_logits
 from rlstir_core.progress import Tell
 

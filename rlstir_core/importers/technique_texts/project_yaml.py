@@ -157,4 +157,4 @@ def _loaded(raw: bytes) -> Any:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _NESTING:
             raise ConfigError("nested too deep")
-    return yaml.load(raw, Loader=yaml.CSafeLoader)  # noqa: S506 - the safe loader
+    return yaml.load(raw, Loader=yaml.CSafeLoader)

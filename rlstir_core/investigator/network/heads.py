@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rlstir_core.investigator.first_look import FirstLook
 from rlstir_core.investigator.network.encoder import InputWidths, LogEncoder
 from rlstir_core.investigator.network.packing import Spans
 from rlstir_core.investigator.reading.batches import Batch
@@ -94,3 +95,14 @@ class Investigating(nn.Module):
     def forward(self, batch: Batch) -> Answers:
         answers: Answers = self.heads(self.encoder(batch), batch)
         return answers
+
+    @property
+    def first_look(self) -> FirstLook | None:
+        """What the network starts from; None where the train side had no rows with labels."""
+        if not self.look_SW.any():
+            return None
+        return FirstLook(weight_SW=self.look_SW.cpu().numpy(), bias=float(self.look_bias))
+
+    def start_from(self, look: FirstLook) -> None:
+        self.look_SW.copy_(torch.from_numpy(look.weight_SW))
+        self.look_bias.fill_(look.bias)

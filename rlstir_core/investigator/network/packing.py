@@ -28,6 +28,10 @@ class Spans:
         return sum(n for n, _ in self.groups)
 
     @property
+    def lengths(self) -> list[int]:
+        return [length for n, length in self.groups for _ in range(n)]
+
+    @property
     def n_tokens(self) -> int:
         return sum(n * length for n, length in self.groups)
 

@@ -83,8 +83,7 @@ def collate(episodes: Sequence[tuple[Shown, Looked]]) -> Batch:
         n_processes += shown.counts[0]
     around = [shown.around for shown, _ in episodes]
     features = [
-        (looked.process_PC, each.file_FC, each.socket_SC)
-        for (_, looked), each in zip(episodes, around, strict=True)
+        (looked.process_PC, each.file_FC, each.socket_SC) for (_, looked), each in zip(episodes, around, strict=True)
     ]
     return Batch(
         tokens_N=torch.from_numpy(np.frombuffer(b"".join(distinct), np.int32).astype(np.int64)),

@@ -26,6 +26,7 @@ _UNSEEN = 0.5  # findings beyond those seen
 _STEPS = 20  # strengths of a rule are kept to a twentieth
 KINDS = ("export", "windows", "audit", "journal", "text")
 THRESHOLD = 0.5
+_FILES_LEAST = 20  # honest ones, to set the threshold of a kind by
 FILES = 0.1  # of honest files may be flagged
 
 
@@ -70,6 +71,8 @@ def calibrated(found: Iterable[tuple[LogFile, Sequence[Finding]]]) -> Calibratio
     bare = Calibration(rows=dict(rows), findings=findings, file_threshold={})
     thresholds = {}
     for kind, each in files.items():
+        if len(each) < _FILES_LEAST:
+            continue
         scores = sorted(
             (max((bare.score(kind, f.rule, f.strength, n) for f in said), default=0.0) for n, said in each),
             reverse=True,

@@ -40,7 +40,8 @@ def header_clocks(file: LogFile) -> Iterator[Finding]:
     shown = first >= _HABIT * (first + off) or first + off < _FEW
     own = sum(int((np.abs(log.written_M - log.ts_M) <= _OWN_NS).sum()) for log in logs)
     rows = sum(map(len, logs))
-    if shown and kept >= max(1.0, _HABIT * (kept + broken)) and own < 0.9 * rows:
+    exactly = sum(int((np.abs(log.written_M - log.ts_M) <= _SAME_NS).sum()) for log in logs)
+    if shown and kept >= max(1.0, _HABIT * (kept + broken)) and exactly < 0.9 * rows:
         for log, pair in zip(logs, pairs, strict=True):
             yield from _exported(log, pair, kept, broken, alone=len(logs) == 1)
     elif rows >= _LIVE_LEAST and own >= _LIVE * rows:

@@ -19,6 +19,7 @@ from rlstir_core.arrays import Ints
 from rlstir_core.hostlogs.record_ids import IDS, Ids
 from rlstir_core.hostlogs.windows.field_names import SYSMON_PROVIDERS
 
+ROWS_AT_MOST = 200_000  # of a file at a time: their fields are held as texts
 _MOST = 2**62
 # what hosts say when their clock is set, and when records are lost for want of room
 _CLOCK_SET = r"System clock was stepped|Time has been changed|time reset|step time server|clock wrong|clock was stepped"
@@ -48,9 +49,10 @@ class Log:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LogFile:
-    """One member of an episode."""
+    """One member of an episode, or a stretch of a long one."""
 
     member: str
+    begins: bool  # with the member's first row
     row_N: Ints  # of the table
     seq_N: Ints
     ts_N: Ints
@@ -92,21 +94,15 @@ class LogFile:
         return self.provider[at] in SYSMON_PROVIDERS
 
 
-def log_files(table: pa.Table) -> Iterator[LogFile]:
-    """The files of an episode, one at a time; of the table's columns none that the truth fills is read."""
-    member = table["member"].combine_chunks()
-    names = member.dictionary.to_pylist() if pa.types.is_dictionary(member.type) else sorted(set(member.to_pylist()))
-    codes = member.indices.to_numpy() if pa.types.is_dictionary(member.type) else None
-    seq_N = table["seq"].to_numpy()
-    notes = _notes(table)
-    spelled = np.array(member.to_pylist(), object) if codes is None else None
-    for name in sorted(set(names)):
-        if codes is None:
-            row_N = np.flatnonzero(spelled == name)
-        else:
-            row_N = np.flatnonzero(np.isin(codes, [k for k, each in enumerate(names) if each == name]))
-        if len(row_N):
-            yield _file(table, name, row_N[np.argsort(seq_N[row_N], kind="stable")].astype(np.int64), notes)
+def log_files(table: pa.Table, most: int = ROWS_AT_MOST) -> Iterator[LogFile]:
+    """The files of an episode, one at a time and at most so many rows of it; no column that the truth fills is read."""
+    member = table["member"].cast(pa.string()).combine_chunks().dictionary_encode()
+    codes, seq_N, notes = member.indices.to_numpy(), table["seq"].to_numpy(), _notes(table)
+    for code, name in sorted(enumerate(member.dictionary.to_pylist()), key=lambda each: each[1]):
+        row_N = np.flatnonzero(codes == code)
+        row_N = row_N[np.argsort(seq_N[row_N], kind="stable")].astype(np.int64)
+        for start in range(0, len(row_N), most):
+            yield _file(table, name, row_N[start : start + most], notes, begins=start == 0)
 
 
 def _notes(table: pa.Table) -> tuple[Ints, Ints]:
@@ -122,7 +118,7 @@ def _notes(table: pa.Table) -> tuple[Ints, Ints]:
     return np.sort(ts_N[clock]), np.sort(ts_N[room])
 
 
-def _file(table: pa.Table, member: str, row_N: Ints, notes: tuple[Ints, Ints]) -> LogFile:
+def _file(table: pa.Table, member: str, row_N: Ints, notes: tuple[Ints, Ints], *, begins: bool) -> LogFile:
     part = table.select([*_COLUMNS, *_TEXTS, "seq", "ts_ns", "pid", "ppid"]).take(row_N)
     texts = {name: [each or "" for each in part[name].to_pylist()] for name in (*_COLUMNS[:4], "fields_json", *_TEXTS)}
     host, channel, provider, event_id = (texts[name] for name in _COLUMNS[:4])
@@ -159,6 +155,7 @@ def _file(table: pa.Table, member: str, row_N: Ints, notes: tuple[Ints, Ints]) -
         )
     return LogFile(
         member=member,
+        begins=begins,
         row_N=row_N,
         seq_N=part["seq"].to_numpy(),
         ts_N=ts_N,

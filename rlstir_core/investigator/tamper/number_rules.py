@@ -19,7 +19,7 @@ from rlstir_core.investigator.tamper.log_file import Log, LogFile
 _LEAST = 3  # records, for a habit to be seen
 _FILTERED = 0.2  # of the steps of a log being gaps, it was filtered
 # one in so many rows, as a power of ten: what comes oftener is a habit of whoever collected the log
-_RARE = {"id-gap": 1.7, "id-gap-one": 2.0, "id-gap-one-security": 2.7}
+_RARE = {"id-gap": 1.3, "id-gap-one": 1.7, "id-gap-one-security": 3.2}
 _TOLD_NS = 60 * SECOND_NS
 _SMALL = 3  # missing records that a filter on a kind of event may leave out one by one
 
@@ -53,7 +53,7 @@ def header_gaps(file: LogFile) -> Iterator[Finding]:
             strength=1.0 / len(odd_N),
             reason=f"{said}{ids}",
         )
-    if header_N[0] > 1:
+    if file.begins and header_N[0] > 1:
         yield Finding(
             rule="header-start",
             kind="clear_log",

@@ -69,16 +69,17 @@ class _LogState:
 class _FileState:
     ts: int | None = None
     header: int = -1
-    logs: dict[int, _LogState] = field(default_factory=dict)
+    logs: dict[str, _LogState] = field(default_factory=dict)
     begun: dict[tuple[str, str], None] = field(default_factory=dict)
 
 
 def row_features(table: pa.Table) -> RowFeatures:
     """The features of each of these log rows."""
     values_NF = np.zeros((len(table), len(NAMES)), np.float32)
+    state = _FileState()
     for file in log_files(table):
         numbers = _numbers(file)
-        state = _FileState()
+        state = _FileState() if file.begins else state
         for at in range(len(file)):
             if file.log_N[at] >= 0:
                 values_NF[file.row_N[at]] = _row(file, at, numbers[at], state)
@@ -96,7 +97,7 @@ def _numbers(file: LogFile) -> list[tuple[int, int, int]]:
 def _row(file: LogFile, at: int, numbers: tuple[int, int, int], state: _FileState) -> list[float]:
     number, header, written = numbers
     ts = int(file.ts_N[at])
-    log = state.logs.setdefault(int(file.log_N[at]), _LogState())
+    log = state.logs.setdefault(file.logs[int(file.log_N[at])].name, _LogState())
     first = log.ts is None
     since = 0.0 if log.ts is None else (ts - log.ts) / SECOND_NS
     since_any = 0.0 if state.ts is None else (ts - state.ts) / SECOND_NS

@@ -75,7 +75,7 @@ def tamper_of(table: pa.Table, calibration: Calibration | None = None, *, least:
     calibration = calibration or default_calibration()
     p_N = np.zeros(len(table))
     spans: list[Suspicion] = []
-    flags: list[FileFlag] = []
+    flags: dict[str, FileFlag] = {}
     for file in log_files(table):
         found = suspicions(file, findings(file), calibration)
         for score, first, last, _ in found:
@@ -83,11 +83,12 @@ def tamper_of(table: pa.Table, calibration: Calibration | None = None, *, least:
             p_N[rows_N] = np.maximum(p_N[rows_N], score)
         kind = kind_of(file)
         best = max((score for score, *_ in found), default=0.0)
-        flagged = best >= calibration.file_threshold.get(kind, THRESHOLD)
-        flags.append(FileFlag(member=file.member, kind=kind, score=best, flagged=flagged))
+        if file.member not in flags or best > flags[file.member].score:
+            flagged = best >= calibration.file_threshold.get(kind, THRESHOLD)
+            flags[file.member] = FileFlag(member=file.member, kind=kind, score=best, flagged=flagged)
         spans += [_span(file, score, first, last, why) for score, first, last, why in found if score >= least]
     spans.sort(key=lambda span: (-span.score, span.member, span.after_seq))
-    return Tampering(spans=tuple(spans), p_tamper_N=p_N, files=tuple(flags))
+    return Tampering(spans=tuple(spans), p_tamper_N=p_N, files=tuple(flags.values()))
 
 
 _Stretch = tuple[float, int, int, list[tuple[float, Finding]]]  # score, first and last place, what speaks for it

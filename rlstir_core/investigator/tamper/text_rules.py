@@ -34,7 +34,7 @@ _IDS = re.compile(
 )
 _NEAR = 60  # rows between two empty commands of one stretch
 _CLOCK_NS = 2_000_000  # the parts in which times are told, and events of one burst lie apart
-_LIKELY = 1.0  # one in ten: bursts of one program come out alike
+_LIKELY = 2.0  # one in a hundred: bursts of one program come out alike
 _OFTEN = 4  # a text that stands more often is a habit
 _COPIES = 3  # rows that stand again as far apart as before
 

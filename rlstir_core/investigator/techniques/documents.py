@@ -11,6 +11,7 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from math import log
 from typing import Any
 
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.errors import UpstreamMissing
+from rlstir_core.hostlogs.windows.event import flatten
 from rlstir_core.investigator.reading.text import HiddenNames, cleaned
 from rlstir_core.investigator.techniques.wording import event_key, words
 from rlstir_core.remedies import how_to_make
@@ -34,11 +36,15 @@ _KINDS_AT_MOST = 1_024
 _ROWS_OF_A_KIND = 512  # distinct ones
 _FIELD_CHARS = 6_000
 _FIELDS_AT_MOST = 128
-_NESTING = 8
 _KEPT = 20_000  # values whose words are remembered
 _TELLING = 10.0  # weight of rows that hold a command, chosen on two corpora that nothing was trained on
 _REPEATING = 0.5  # a kind of n rows weighs as much as n to this power fewer
 _ANY = msgspec.json.Decoder(dict[str, Any])
+
+
+def _names_of(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
 
 # Fields that name times, identifiers, users, hosts, parents or places of the lab, or that say the same of every row.
 _SKIPPED = re.compile(
@@ -46,18 +52,20 @@ _SKIPPED = re.compile(
     r"address|handle|calltrace|creation|key$|^sid|membername|accountname|^client|version$|^_|^@|^tags?$",
     re.IGNORECASE,
 )
-_ENVELOPE = frozenset(
+_ENVELOPE = _names_of(
     """system recordheader renderinginfo #attributes xmlns port channel sourcename providername eventid recordnumber
     severity severityvalue keywords eventtype task opcode opcodevalue level sourcemodulename sourcemoduletype category
     accounttype error_evt_unresolved eventcode logname type index source sourcetype company product signature
     signaturestatus signed description integritylevel tokenelevationtype mandatorylabel ecs agent log input
-    message""".split()
+    message"""
 )
-_COMMAND = frozenset(
+_COMMAND = _names_of(
     """commandline cmdline scriptblocktext payload servicefilename imagepath taskcontent taskcontentnew contextinfo
-    hostapplication""".split()
+    hostapplication"""
 )
 _SAYS_COMMANDS = frozenset(("@powershell|800", "@powershell|4103", "@powershell|4104"))
+_CODE = re.compile(r"(?<![a-z0-9])0x[0-9a-f]{1,8}(?![a-z0-9])", re.ASCII)
+_NUMBERED = re.compile(r"[.#]\d{1,6}$")
 _RENDERED = ("Message", "message")
 # Lines that every PowerShell event has beside its command.
 _ENGINE = re.compile(
@@ -71,9 +79,9 @@ _ENGINE_KEY = re.compile(r"^\s*(?:host ?application|command ?line|command ?name)
 
 def text_document(text: str, events: Iterable[str] = ()) -> Document:
     """The words of a text, and the keys of the events that it names."""
-    counts = Counter(words(cleaned(text.lower(), _NOBODY)))
+    counts = Counter(_said(text.lower(), _NOBODY))
     found: Document = {word: 1.0 + log(n) for word, n in counts.items()}
-    return found | {event: 1.0 for event in events}
+    return found | dict.fromkeys(events, 1.0)
 
 
 def episode_document(layout: Layout, info: EpisodeInfo, hosts: Iterable[str]) -> Document:
@@ -114,10 +122,10 @@ def rows_document(rows: Iterable[RowWords]) -> Document:
     """The document of many rows: distinct ones count, by kind."""
     kinds: dict[tuple[str, bool], set[tuple[str, ...]]] = {}
     for row in rows:
-        kind = (row.kind, row.telling)
-        if kind not in kinds and len(kinds) >= _KINDS_AT_MOST:
-            kind = ("", row.telling)
-        distinct = kinds.setdefault(kind, set())
+        of = (row.kind, row.telling)
+        if of not in kinds and len(kinds) >= _KINDS_AT_MOST:
+            of = ("", row.telling)
+        distinct = kinds.setdefault(of, set())
         if len(distinct) < _ROWS_OF_A_KIND:
             distinct.add(row.words)
     found: Document = {}
@@ -145,9 +153,9 @@ class RowReader:
             return RowWords(row["channel"], len(row["cmdline"]) > 1, tuple(word for each in said for word in each))
         key = event_key(row["provider"], row["event_id"])
         fields = list(_fields(row["fields_json"]))
-        telling = key in _SAYS_COMMANDS or any(name.lower() in _COMMAND for name, _ in fields)
+        telling = key in _SAYS_COMMANDS or any(name in _COMMAND for name, _ in fields)
         found: list[str] = []
-        for name, value in fields:
+        for _, value in fields:
             found += self._words(value, engine=key.startswith("@powershell"))
         return RowWords(key or row["channel"], telling, tuple(found))
 
@@ -157,10 +165,15 @@ class RowReader:
         if known is None:
             if engine:
                 value = _ENGINE_KEY.sub(" ", _ENGINE.sub(" ", value))
-            known = tuple(words(cleaned(value.lower(), self._names)))
+            known = tuple(_said(value.lower(), self._names))
             if len(self._kept) < _KEPT:
                 self._kept[given] = known
         return known
+
+
+def _said(lower: str, names: HiddenNames) -> list[str]:
+    """The words of a text, and the access masks and codes that rules ask for."""
+    return words(cleaned(lower, names)) + _CODE.findall(lower)
 
 
 def _fields(raw: str) -> Iterator[tuple[str, str]]:
@@ -169,36 +182,24 @@ def _fields(raw: str) -> Iterator[tuple[str, str]]:
         record = _ANY.decode(raw)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return
-    found = []
-    for pair in _flat("", record, _NESTING):
-        found.append(pair)
-        if len(found) >= _FIELDS_AT_MOST:
-            break
-    if len(found) < 2:  # some shippers keep the rendered text alone
-        found += [("rendered", record[name]) for name in _RENDERED if isinstance(record.get(name), str)][:1]
+    event = record.get("Event")
+    own = event if isinstance(event, dict) else record
+    data = {name: value for name, value in own.items() if name.lower() not in _ENVELOPE}
+    found = [
+        (name, value)
+        for key, value in islice(flatten([data]).items(), _FIELDS_AT_MOST)
+        if isinstance(value, str) and len(value) > 1 and (name := _field_name(key))
+    ]
+    if not found:  # some shippers keep the rendered text alone
+        found = [("rendered", record[name]) for name in _RENDERED if isinstance(record.get(name), str)][:1]
     yield from found
 
 
-def _flat(name: str, value: object, depth: int) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        if isinstance(value.get("Name"), str) and "#text" in value:  # <Data Name="x">
-            name, value = value["Name"], {"#text": value["#text"]}
-        for key, inner in value.items() if depth > 0 else ():
-            if key == "#text":
-                yield from _flat(name, inner, depth - 1)
-            elif not _outside(key, isinstance(inner, (dict, list))):
-                yield from _flat(key, inner, depth - 1)
-    elif isinstance(value, list):
-        for inner in value if depth > 0 else ():
-            yield from _flat(name, inner, depth - 1)
-    elif isinstance(value, str) and len(value) > 1:
-        yield name, value
-
-
 @functools.lru_cache(maxsize=4_096)
-def _outside(name: str, nested: bool) -> bool:
-    """Whether a field says nothing that counts; what holds fields is looked into."""
-    return name.lower() in _ENVELOPE or (not nested and _SKIPPED.search(name) is not None)
+def _field_name(key: str) -> str:
+    """The field's name in lower case, without its parents and its number; empty where it says nothing that counts."""
+    name = _NUMBERED.sub("", key).rpartition(".")[2].lower()
+    return "" if name in _ENVELOPE or _SKIPPED.search(name) is not None else name
 
 
 def _names(file: pq.ParquetFile, hosts: Iterable[str]) -> HiddenNames:

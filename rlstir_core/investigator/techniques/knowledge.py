@@ -1,4 +1,4 @@
-"""The knowledge model: public technique texts, none of them an event log, to what a log's words tell of every technique.
+"""The knowledge model: public technique texts, none of them a log, to what a log's words tell of every technique.
 
 ComplementNB (Rennie et al. 2003) over TF-IDF words. It can say techniques that no log was ever labelled with; logs that
 are labelled may join the texts as further documents. What does not belong here: importing the texts
@@ -124,21 +124,25 @@ class Knowledge:
         return self.prior([text_document(text) for text in texts])
 
     def speaks_for(self, rows: Sequence[Document], technique: str, most: int = 3, telling: int = 5) -> list[Said]:
-        """The rows that speak loudest for a technique, each with the words that weigh most; none where none does."""
+        """The rows that speak loudest for a technique, each with the words that weigh most; none where none does.
+
+        Of rows that say the same the first.
+        """
         if technique not in self.ids:
             return []
         weight_V = self.weight_VC[:, self.ids.index(technique)]
-        found = []
+        found: dict[tuple[float, tuple[str, ...]], Said] = {}
         for place, row in enumerate(rows):
             weighed = {
-                word: said * float(self.idf_V[v] * weight_V[v])
-                for word, said in _expanded(row).items()
+                word: much * float(self.idf_V[v] * weight_V[v])
+                for word, much in _expanded(row).items()
                 if (v := self.place.get(word)) is not None
             }
             best = sorted((word for word in weighed if weighed[word] > 0), key=lambda word: (-weighed[word], word))
             if best and (score := sum(weighed.values())) > 0:
-                found.append(Said(place, score, tuple(best[:telling])))
-        return sorted(found, key=lambda said: (-said.score, said.place))[:most]
+                said = Said(place, score, tuple(best[:telling]))
+                found.setdefault((round(score, 6), said.words), said)
+        return sorted(found.values(), key=lambda said: (-said.score, said.place))[:most]
 
     def _vectors(self, documents: Iterable[Document]) -> Any:
         return _normal(_counts(map(_expanded, documents), self.place), self.idf_V)
@@ -174,8 +178,10 @@ def read_texts(layout: Layout) -> tuple[list[Document], list[Sequence[str]]] | N
     return documents, carried
 
 
-def fitted(documents: Sequence[Document], carried: Sequence[Sequence[str]], labelled: Labelled = ()) -> Knowledge | None:
-    """The model of these documents; words are those of the texts. None where they speak of fewer than two techniques."""
+def fitted(
+    documents: Sequence[Document], carried: Sequence[Sequence[str]], labelled: Labelled = ()
+) -> Knowledge | None:
+    """The model of these documents, with their words alone; None where they speak of fewer than two techniques."""
     from scipy.sparse import csr_matrix, vstack
     from sklearn.naive_bayes import ComplementNB
 
@@ -255,4 +261,4 @@ def _normal(counts_EV: Any, idf_V: NDArray[np.float32]) -> Any:
 
     counts_EV = counts_EV.copy()
     counts_EV.data *= idf_V[counts_EV.indices]
-    return normalize(counts_EV, copy=False)
+    return normalize(counts_EV, copy=False) if counts_EV.shape[0] else counts_EV

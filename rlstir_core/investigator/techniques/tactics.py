@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rlstir_core.arrays import Floats
-from rlstir_core.hostlogs.attack.techniques import tactics_of, techniques
+from rlstir_core.hostlogs.attack.techniques import techniques
 from rlstir_core.investigator.techniques.documents import Document
 from rlstir_core.investigator.techniques.knowledge import Knowledge, fitted
 from rlstir_core.results.layout import Layout
