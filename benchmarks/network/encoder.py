@@ -4,7 +4,7 @@ One run, the same weights and rows, forward and backward, CPU time, median of in
 same numbers. Padded means what is usual: all rows to the longest of the batch, all episodes to the longest, with a
 mask. Lengths are drawn from what was measured on the rows of generated episodes (72 episodes, 8,000 pieces).
 `--device cuda` measures on a GPU, with wall time, peak memory, and the share of what a large matrix product reaches
-there. Usage: python -m benchmarks.encoder [--quick] [--device cuda]
+there. Usage: python -m benchmarks.network.encoder [--quick] [--device cuda]
 """
 
 from __future__ import annotations
