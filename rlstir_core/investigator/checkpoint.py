@@ -20,6 +20,7 @@ from rlstir_core.errors import CheckpointError, ConfigError, UpstreamMissing
 from rlstir_core.investigator.calibrated import Calibration
 from rlstir_core.investigator.inputs import WIDTHS
 from rlstir_core.investigator.network.heads import Investigating
+from rlstir_core.investigator.network.sizes import Memory
 from rlstir_core.investigator.network.widen import NotWidenable, widen
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.learning.container import MAX_JSON_BYTES, MAX_SIDECAR_BYTES, opened, verified_sidecar
@@ -61,6 +62,7 @@ class EncoderCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
     knowledge_sha256: str  # of the technique texts; empty where there were none
     input_sha256: str  # of everything that decided the result
     calibration: Calibration  # by the validation fold
+    memory: Memory  # that training takes on one device, calculated
     sidecar: str
     sidecar_sha256: str
     facts: EncoderFacts

@@ -35,12 +35,14 @@ from rlstir_core.investigator.first_look import Episode, FirstLook, fit_first_lo
 from rlstir_core.investigator.inputs import WIDTHS, LogInputs
 from rlstir_core.investigator.loop import Loop, Side
 from rlstir_core.investigator.network.heads import Investigating
+from rlstir_core.investigator.network.sizes import memory
 from rlstir_core.investigator.reading.batches import Batch
 from rlstir_core.investigator.reading.tokenizer import load_tokenizer
 from rlstir_core.investigator.state import States
 from rlstir_core.investigator.streaming import Step, shuffled
 from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.taught import Taught, base_log_odds, loss_of, taught_of
+from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.priors import priors
 from rlstir_core.investigator.together import train_together
 from rlstir_core.investigator.world import world
@@ -48,6 +50,7 @@ from rlstir_core.learning.devices import device, half_precision
 from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.learning.presets import Preset
 from rlstir_core.progress import Tell
+from rlstir_core.provenance.sampler import MAX_NODES
 from rlstir_core.results.lock import holding
 
 _MIB = 1 << 20
@@ -130,6 +133,13 @@ def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
         knowledge_sha256=study.knowledge_sha256,
         input_sha256=study.encoder_sha256,
         calibration=calibration,
+        memory=memory(
+            network,
+            numbers,
+            half=half_precision(study.numbers.train.precision, on) is not None,
+            nodes=MAX_NODES,
+            outputs=len(LABELS),
+        ),
         facts=facts,
     )
     states.remove()

@@ -23,7 +23,7 @@ from rlstir_core.investigator.streaming import Kept, plan, prefetched, shuffled
 from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.learning.presets import Investigator
 
-LITTLE = Path(__file__).with_name("little_training.py")
+LITTLE = Path(__file__).parents[1] / "little_training.py"
 
 
 class Stopped(Exception):
@@ -61,6 +61,19 @@ def test_a_training_that_was_stopped_anywhere_ends_with_the_same_weights(
     assert all(torch.equal(a, b) for a, b in zip(weights_of(whole), weights_of(second), strict=True))
     states.remove()
     assert states.read() is None
+
+
+def test_a_training_that_looks_at_no_validation_side_goes_on_as_well(tmp_path: Path) -> None:
+    whole = little_loop(blind=3)
+    whole.run()
+    states = States(path=tmp_path / "state.safetensors", key="a", every_s=0)
+    first = little_loop(blind=3, states=states)
+    stopping(first, 9)
+    with pytest.raises(Stopped):
+        first.run()
+    second = little_loop(blind=3, states=states)
+    assert [trained for trained, _ in second.run().curve] == [trained for trained, _ in whole.curve]
+    assert all(torch.equal(a, b) for a, b in zip(weights_of(whole), weights_of(second), strict=True))
 
 
 def test_a_state_of_other_inputs_or_a_damaged_one_is_refused_and_training_begins_anew(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 Rows are read from Parquet, an episode a file, turned to tokens, kept in memory as far as a small budget goes and in a
 file beyond it, ordered, read ahead, and a small network takes steps over them. The bar: the peak of the second store
-is at most a tenth above that of the first. What is synthetic is the text. Usage: python -m benchmarks.stream [--quick]
+is at most a tenth above that of the first. What is synthetic is the text. Usage: python -m benchmarks.network.stream [--quick]
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     for rows in _QUICK if args.quick else _SIZES:
         with tempfile.TemporaryDirectory() as folder:
             write(Path(folder), rows)
-            command = [sys.executable, "-m", "benchmarks.stream", "--train", folder]
+            command = [sys.executable, "-m", "benchmarks.network.stream", "--train", folder]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             runs.append(json.loads(done.stdout))
     growth = runs[-1]["peak_mib"] / runs[0]["peak_mib"]
