@@ -54,9 +54,8 @@ def answers_of(network: Investigating, shown: LogInputs, on: torch.device) -> It
             while part.episode > episode:  # parts stand in the order of episodes
                 yield _joined(held)
                 held, episode = [], episode + 1
-            held.append(
-                _of_part(answers, e, slice(first, first + n), digest=part.digest, empty=part.last <= part.first)
-            )
+            rows = slice(first, first + n)
+            held.append(_of_part(answers, batch.look_X, e, rows, digest=part.digest, empty=part.last <= part.first))
             first += n
     for _ in range(episode, len(shown.episodes)):
         yield _joined(held)

@@ -59,7 +59,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     def score_K(self, answers: EpisodeAnswers, *, rows: bool) -> Floats:
         """Scores of techniques between 0 and 1: probabilities of a file's, how much the best rows show each."""
         if rows:
-            return np.exp(np.minimum(answers.technique_K, 0.0))
+            return np.asarray(np.exp(np.minimum(answers.technique_K, 0.0)))
         return _sigmoid(answers.technique_K / self.temperature)
 
     def naming(self, *, rows: bool) -> Naming:

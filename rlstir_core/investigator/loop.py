@@ -100,9 +100,7 @@ class Loop(Generic[B]):
             for now in range(epoch, self.blind + 1):
                 self.curve.append((self._epoch(now, first, loss_sum), math.nan))
                 first, loss_sum = 0, 0.0
-            return Learnt(
-                epochs=self.blind, best_epoch=self.blind, best=math.nan, before=math.nan, curve=self.curve
-            )
+            return Learnt(epochs=self.blind, best_epoch=self.blind, best=math.nan, before=math.nan, curve=self.curve)
         if epoch == 1 and first == 0:
             self.before = self.best = self._look()
         for now in range(epoch, self.numbers.epochs + 1):

@@ -159,4 +159,7 @@ def _sides(layout: Layout, split: Split) -> tuple[list[EpisodeInfo], list[Episod
 
 def _keys(episodes: Sequence[EpisodeInfo]) -> list[tuple[str, str]]:
     """What decides the rows of episodes: tarballs, the rules they were decoded under, and the parsers' version."""
-    return [(info.episode_id, canonical_sha256([info.decoded_sha256, version("log_rows"), version("graph")])) for info in episodes]
+    return [
+        (info.episode_id, canonical_sha256([info.decoded_sha256, version("log_rows"), version("graph")]))
+        for info in episodes
+    ]

@@ -22,11 +22,11 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "split": 3,
         "weights": 2,
         "baselines": 4,
-        "tokenizer": 1,  # and the texts of log rows
+        "tokenizer": 2,  # and the texts of log rows
         "encoder": 2,
         "evaluation": 6,
         "encoder_eval": 2,
-        "report": 6,
+        "report": 7,
     }
 )
 

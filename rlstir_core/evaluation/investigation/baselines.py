@@ -63,9 +63,13 @@ def beside_encoder(
     def name(model: str, of_chosen_EK: Floats, test_EK: Floats) -> None:
         said.techniques[model] = Spoken(LABELS, test_EK, choose_naming(of_chosen_EK, y_EK[chosen]))
 
-    base = [np.repeat(_sigmoid(base_log_odds(y_EK[of]))[None], n, axis=0) for of, n in (
-        (~chosen, int(chosen.sum())), (np.ones(len(chosen), np.bool_), len(sides.test)),
-    )]
+    base = [
+        np.repeat(_sigmoid(base_log_odds(y_EK[of]))[None], n, axis=0)
+        for of, n in (
+            (~chosen, int(chosen.sum())),
+            (np.ones(len(chosen), np.bool_), len(sides.test)),
+        )
+    ]
     name(MAJORITY, base[0], base[1])
     if sides.taught.rows_E.any():
         said.risk[MAJORITY] = np.full(len(sides.test), float(sides.taught.attack_E[sides.taught.rows_E].mean()))

@@ -29,11 +29,10 @@ from rlstir_core.evaluation.investigation.tamper_figures import (
 )
 from rlstir_core.evaluation.investigation.tamper_predictions import (
     MODELS,
-    SaidSpan,
     SaidTampering,
     read_flags,
-    read_rows_by_episode,
     read_spans,
+    rows_by_episode,
 )
 from rlstir_core.evaluation.investigation.technique_figures import (
     calibration_error,
@@ -79,7 +78,9 @@ def judge(
 ) -> Judged:
     """All figures; `carried` has the exact techniques of the test side, `seen` those of the train side."""
     read, tactics = read_techniques(paths["techniques"]), read_tactics(paths["tactics"])
-    models = tuple(_techniques(layout, name, each, tactics.get(name), test, carried, seen, draws) for name, each in read.items())
+    models = tuple(
+        _techniques(layout, name, each, tactics.get(name), test, carried, seen, draws) for name, each in read.items()
+    )
     f1 = {name: micro_f1(each.said, carried, test) for name, each in read.items()}
     risks, paired_risk, paired_rows, rows = _risks(layout, paths, test, draws)
     tamper, tamper_rows, tampered = _tampering(layout, paths, test, draws)
@@ -197,16 +198,20 @@ def _tampering(
     if not any(counts_of[info.host][info.own_id].tamper_spans for info in test if info.own_id in counts_of[info.host]):
         return (), (), None
     spans = {model: read_spans(paths["spans"], model) for model in MODELS}
-    flags = read_flags(paths["spans"])
+    flags = read_flags(paths["files"])
     counts: dict[str, list[EpisodeCounts]] = {model: [] for model in MODELS}
     ranked: dict[str, list[Floats]] = {model: [] for model in (MODELS[0], ENCODER)}
     tampered: list[NDArray[np.bool_]] = []
-    rows = read_rows_by_episode(paths["rows"])
+    rows = rows_by_episode(paths["rows"])
+    nothing: dict[str, dict[tuple[str, int], float]] = {}
+    next_said = next(rows, ("", nothing))
     for info in test:
         with opened_rows(layout, info.host, info.own_id) as file:
             table = file.read(columns=["member", "seq", "ts_ns", "channel", "tamper_tag"], use_threads=False)
         true = true_spans(table, counts_of[info.host][info.own_id].tamper_spans)
-        said = next(rows) if info.episode_id else {}
+        said = nothing
+        if next_said[0] == info.episode_id:  # both are in the order of episodes
+            said, next_said = next_said[1], next(rows, ("", nothing))
         for model in MODELS:
             of = SaidTampering(
                 spans=spans[model].get(info.episode_id, ()),

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
@@ -23,8 +22,8 @@ from rlstir_core.evaluation.investigation.records import ENCODER, TWO_STAGES
 from rlstir_core.evaluation.investigation.row_predictions import RowWriter
 from rlstir_core.evaluation.investigation.tamper_predictions import SaidTampering, TamperWriter, said_of
 from rlstir_core.evaluation.investigation.technique_baselines import KNOWLEDGE, KNOWLEDGE_AND_LOGS, knowledge_spoken
-from rlstir_core.hostlogs.store import log_rows_of
-from rlstir_core.investigator.answers import EpisodeAnswers, answers_of
+from rlstir_core.hostlogs.store import opened_rows
+from rlstir_core.investigator.answers import answers_of
 from rlstir_core.investigator.calibrated import Calibration
 from rlstir_core.investigator.checkpoint import EncoderCheckpoint, load_encoder
 from rlstir_core.investigator.inputs import LogInputs
@@ -41,7 +40,7 @@ from rlstir_core.learning.devices import device
 from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.progress import Tell
 
-PREDICTIONS: Final = ("techniques", "tactics", "risk", "row_attacks", "rows", "spans")
+PREDICTIONS: Final = ("techniques", "tactics", "risk", "row_attacks", "rows", "spans", "files")
 _NOTHING_KEPT = CacheBudget(0)  # every episode is read once
 _NOTHING = -1e3  # the score of an id that a model cannot say
 
@@ -96,22 +95,21 @@ def _read(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, knowledge: Kn
         raise CheckpointError(f"{layout.encoder(checkpoint.recipe)} has other pieces than its tokenizer")
     on = device(study.numbers.train.device)
     network.to(on)
-    shown = LogInputs(
-        study, test, tokenizer, priors(study, knowledge), hosts=study.split.hosts, budget=_NOTHING_KEPT
-    )
+    shown = LogInputs(study, test, tokenizer, priors(study, knowledge), hosts=study.split.hosts, budget=_NOTHING_KEPT)
     by = checkpoint.calibration
     techniques, risk, look = [], [], []
     paths = {what: layout.encoder_predictions(checkpoint.recipe, what) for what in PREDICTIONS}
     with (
         RowWriter(paths["row_attacks"]) as attacks,
-        TamperWriter(paths["rows"], paths["spans"]) as tampering,
+        TamperWriter(paths["rows"], paths["spans"], paths["files"]) as tampering,
     ):
         for done, (info, answers) in enumerate(zip(test, answers_of(network, shown, on), strict=True), 1):
             rows = says_rows(info)
             techniques.append(by.score_K(answers, rows=rows))
             risk.append(by.p_risk(answers))
             look.append(by.p_look(answers))
-            table = pq.read_table(log_rows_of(layout, info.host, info.own_id), use_threads=False)
+            with opened_rows(layout, info.host, info.own_id) as file:
+                table = file.read(use_threads=False)
             said = said_of(table)
             if rows and len(answers.attack_N) == len(table):
                 by_model = {ENCODER: by.p_attack_N(answers), TWO_STAGES: by.p_look_N(answers)}
@@ -120,13 +118,11 @@ def _read(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, knowledge: Kn
             tampering.add(info.episode_id, table, said)
             if done % 50 == 0:
                 tell(f"encoder: {done} of {len(test)} episodes of the test side")
-    return _Read(
-        technique_EK=np.stack(techniques), risk_E=np.array(risk), look_E=np.array(look)
-    )
+    return _Read(technique_EK=np.stack(techniques), risk_E=np.array(risk), look_E=np.array(look))
 
 
 def _knowledge_and_logs(study: InvestigatorStudy) -> Knowledge | None:
-    """Public texts with the labelled logs of the train side as further documents; only files are labelled as a whole."""
+    """Public texts with labelled files of the train side as further documents."""
     files = [info for info in study.train if not says_rows(info)]
     texts = read_texts(study.layout)
     if not files or texts is None:
@@ -156,12 +152,12 @@ def _of_encoder(
         return Spoken(LABELS, technique_EK, by.naming(rows=bool(rows_E.all())), named_EK)
     ids = (*with_logs.ids, *(label for label in LABELS if label not in with_logs.ids))
     column = {own: c for c, own in enumerate(ids)}
-    of_label = [column[label] for label in LABELS]
+    of_label = np.array([column[label] for label in LABELS])
     score_EC = np.full((len(test), len(ids)), _NOTHING)
     named_EC = np.zeros(score_EC.shape, np.bool_)
-    score_EC[np.ix_(rows_E, of_label)] = np.log(technique_EK[rows_E] + 1e-12)
-    named_EC[np.ix_(rows_E, of_label)] = named_EK[rows_E]
-    files = np.flatnonzero(~rows_E)
+    recordings, files = np.flatnonzero(rows_E), np.flatnonzero(~rows_E)
+    score_EC[recordings[:, None], of_label] = np.log(technique_EK[recordings] + 1e-12)
+    named_EC[recordings[:, None], of_label] = named_EK[recordings]
     told = knowledge_spoken(with_logs, [documents[e] for e in files])
     score_EC[files, : len(with_logs.ids)] = told.score_EC
     named_EC[files, : len(with_logs.ids)] = told.says_EC

@@ -162,7 +162,7 @@ def _features(file: pq.ParquetFile) -> NDArray[np.float32]:
         table = pa.Table.from_batches([batch])
         p_N = np.clip(tamper_of(table).p_tamper_N, _SURELY, 1 - _SURELY)
         parts.append(np.column_stack([row_features(table).values_NF, np.log(p_N) - np.log1p(-p_N)]))
-    return np.concatenate([np.zeros((0, len(FEATURES))), *parts]).astype(np.float32)
+    return np.asarray(np.concatenate([np.zeros((0, len(FEATURES))), *parts]), np.float32)
 
 
 def _before(process_N: NDArray[np.int32], duplicate_N: NDArray[np.bool_]) -> NDArray[np.int32]:
