@@ -16,7 +16,7 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "schema": 1,
         "tensors": 1,
         "features": 1,
-        "log_rows": 5,
+        "log_rows": 6,
         "graph": 1,
         "lab_checks": 1,
         "split": 3,

@@ -1,7 +1,7 @@
 """The heads: what a row says of an attack, of techniques and of tampering, and what its episode carries.
 
-A row's log-odds of an attack start as the first look's, those of tampering as the rules', a file's techniques as what is
-known without its log rows (base rates, and what public texts say), each plus a residual that begins at zero. Of
+A row's log-odds of an attack start as the first look's, those of tampering as the rules', a file's techniques as what
+is known without its log rows (base rates, and what public texts say), each plus a residual that begins at zero. Of
 techniques every piece of a row has a short way besides, which is what few episodes can teach. What does not belong
 here: the texts and the first look themselves.
 """

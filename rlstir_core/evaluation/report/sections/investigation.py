@@ -39,8 +39,8 @@ def _setting(found: EncoderEvaluation) -> str:
     kind = "synthetic test episode" if found.synthetic else "test episode"
     of = f"{plural(found.n_test_episodes, kind)} of {plural(found.n_test_hosts, 'host')}"
     return (
-        f"What log rows alone tell of {of}. The encoder ({found.n_parameters:,} parameters, {found.pieces:,} pieces) was "
-        f"trained on {plural(found.n_train_episodes + found.n_validation_episodes, 'episode')}; a fold of "
+        f"What log rows alone tell of {of}. The encoder ({found.n_parameters:,} parameters, {found.pieces:,} pieces) "
+        f"was trained on {plural(found.n_train_episodes + found.n_validation_episodes, 'episode')}; a fold of "
         f"{found.n_validation_episodes:,} of them chose its epoch, calibrated it and, for every model that is fitted, "
         "chose the rule by which techniques are named."
     )
@@ -139,7 +139,7 @@ def _tampering(found: EncoderEvaluation) -> list[str]:
     if found.tamper_rows and found.tamper_prevalence is not None:
         said = [f"{_name(each.name)} {figure(each.row_ap)}" for each in found.tamper_rows]
         parts.append(
-            f"Average precision of rows, of which {number(found.tamper_prevalence, 4)} were tampered with: {listed(said)}."
+            f"Average precision of rows, {number(found.tamper_prevalence, 4)} of them tampered with: {listed(said)}."
         )
     return parts
 
