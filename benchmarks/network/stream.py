@@ -48,6 +48,7 @@ def train(folder: Path) -> dict[str, Any]:
     from rlstir_core.investigator.loop import Loop, Side
     from rlstir_core.investigator.network.encoder import InputWidths
     from rlstir_core.investigator.network.heads import Investigating
+    from rlstir_core.investigator.network.packing import sequences
     from rlstir_core.investigator.network.sage import Edges, batch_graphs
     from rlstir_core.investigator.reading.batches import Batch
     from rlstir_core.investigator.streaming import Kept, TrainingStep, plan, shuffled
