@@ -21,7 +21,7 @@ import torch
 from torch.nn import functional
 
 from rlstir_core.investigator.network.encoder import InputWidths, Layer, LogEncoder
-from rlstir_core.investigator.network.packing import Spans, spans
+from rlstir_core.investigator.network.packing import Sequences, sequences
 from rlstir_core.investigator.network.sage import Edges, batch_graphs
 from rlstir_core.investigator.network.sizes import flops
 from rlstir_core.investigator.reading.batches import Batch
@@ -89,10 +89,10 @@ def make_batch(episodes: int, seed: int = 0) -> Batch:
     lengths = np.sort(np.interp(rng.random(n_X), np.linspace(0, 1, len(_LENGTHS)), _LENGTHS).round().astype(int))
     return Batch(
         tokens_N=torch.from_numpy(rng.integers(3, _PIECES, lengths.sum())),
-        texts=spans(lengths.tolist()),
+        texts=sequences(lengths.tolist()),
         text_X=torch.from_numpy(rng.permutation(n_X)),
         text_P=torch.zeros(1, dtype=torch.int64),
-        episodes=spans(rows),
+        episodes=sequences(rows),
         aux_XA=torch.zeros(n_X, _WIDTHS.row),
         look_X=torch.zeros(n_X),
         process_X=torch.full((n_X,), -1),
@@ -121,7 +121,7 @@ class Padded:
         self.place_X = self.mask_EM.flatten().nonzero()[:, 0]
 
     @staticmethod
-    def _mask(of: Spans) -> torch.Tensor:
+    def _mask(of: Sequences) -> torch.Tensor:
         lengths = of.offsets_S1.diff()
         return torch.arange(of.longest, device=lengths.device) < lengths[:, None]
 

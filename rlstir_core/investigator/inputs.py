@@ -29,7 +29,7 @@ from rlstir_core.investigator.reading.shown import Shown, shown
 from rlstir_core.investigator.reading.surroundings import FILE_KINDS, SOCKET_KINDS
 from rlstir_core.investigator.reading.tokenizer import Tokenizer
 from rlstir_core.investigator.reading.view import FEATURES, LogView, read_view
-from rlstir_core.investigator.streaming import Kept, Step, plan, prefetched
+from rlstir_core.investigator.streaming import Kept, TrainingStep, plan, prefetched
 from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.row_truth import says_rows
@@ -106,7 +106,7 @@ class LogInputs:
         """How many tokens each part has, (I,); reads all of them once."""
         return np.array([self[place].n_tokens for place in range(len(self))], np.int64)
 
-    def steps(self, order: Iterable[int], min_steps: int = 0) -> list[Step]:
+    def steps(self, order: Iterable[int], min_steps: int = 0) -> list[TrainingStep]:
         """These parts in steps of batches of the preset's tokens, or of fewer where they gave too few steps."""
         numbers = self._study.numbers.investigator
         budget = numbers.batch_tokens

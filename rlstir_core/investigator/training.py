@@ -39,7 +39,7 @@ from rlstir_core.investigator.network.sizes import memory
 from rlstir_core.investigator.reading.batches import Batch
 from rlstir_core.investigator.reading.tokenizer import load_tokenizer
 from rlstir_core.investigator.state import States
-from rlstir_core.investigator.streaming import Step, shuffled
+from rlstir_core.investigator.streaming import TrainingStep, shuffled
 from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.taught import Taught, base_log_odds, loss_of, taught_of
 from rlstir_core.investigator.techniques.labels import LABELS
@@ -175,7 +175,7 @@ def fit(
         network.start_from(look)
     network = network.to(on)
 
-    def steps(epoch: int) -> list[Step]:
+    def steps(epoch: int) -> list[TrainingStep]:
         order = shuffled(len(train.shown), np.random.default_rng([preset.seed, epoch]))
         return train.shown.steps(order.tolist(), numbers.min_epoch_steps)
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rlstir_core.investigator.first_look import FirstLook
 from rlstir_core.investigator.network.encoder import InputWidths, LogEncoder
-from rlstir_core.investigator.network.packing import Spans
+from rlstir_core.investigator.network.packing import Sequences
 from rlstir_core.investigator.reading.batches import Batch
 from rlstir_core.investigator.reading.hashing import WORDS
 from rlstir_core.investigator.reading.slots import SLOTS
@@ -66,7 +66,7 @@ class Heads(nn.Module):
         )
 
 
-def smooth_maximum(said_XK: Tensor, of: Spans) -> Tensor:
+def smooth_maximum(said_XK: Tensor, of: Sequences) -> Tensor:
     """The log of the mean of exp: 0 where every row says 0, near the largest where one row speaks. (X, K) -> (E, K)"""
     lengths_E = of.offsets_S1.diff()
     E, K = len(lengths_E), said_XK.shape[1]
