@@ -25,7 +25,7 @@ _TEMPERATURES = np.geomspace(0.25, 8.0, 61)
 _STRENGTH = 0.1
 
 
-class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+class AnswerCalibration(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers of the calibration; `None` thresholds name nothing."""
 
     attack: tuple[float, float] = (1.0, 0.0)  # slope and offset of a row's log-odds
@@ -69,10 +69,10 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def calibrate(said: Sequence[EpisodeAnswers], held: Taught) -> Calibration:
+def calibrate(said: Sequence[EpisodeAnswers], held: Taught) -> AnswerCalibration:
     """The calibration by the episodes of the fold that chose; what they cannot teach stays as it is."""
     rows_E = held.rows_E
-    found = Calibration()
+    found = AnswerCalibration()
     with_rows = [e for e in np.flatnonzero(rows_E) if len(said[e].attack_N)]
     if with_rows:
         truths = [truth for e in with_rows if (truth := held.truth[e]) is not None]
@@ -116,7 +116,7 @@ def _platt(logit_N: NDArray[Any], y_N: NDArray[np.bool_]) -> tuple[float, float]
 
 def _risk(risk_ET: Floats, attack_E: NDArray[np.bool_]) -> tuple[float, ...]:
     if min(attack_E.sum(), (~attack_E).sum()) < _LEAST_EACH:
-        return Calibration().risk
+        return AnswerCalibration().risk
     mean_T, spread_T = risk_ET.mean(axis=0), risk_ET.std(axis=0) + 1e-6
     model = _logistic((risk_ET - mean_T) / spread_T, attack_E, strength=_STRENGTH)
     weight_T = model.coef_[0] / spread_T
@@ -147,4 +147,4 @@ def _sigmoid(x: Floats) -> Floats:
     return found
 
 
-assert len(Calibration().risk) == len(TOP) + 1
+assert len(AnswerCalibration().risk) == len(TOP) + 1

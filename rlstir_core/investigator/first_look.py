@@ -47,11 +47,11 @@ class FirstLook:
         return np.asarray(np.clip(total_N, _LEAST, 2 * _MOST), np.float32)
 
 
-Episode = tuple[Any, NDArray[np.int32], NDArray[np.bool_]]  # words (U, W), slots (N, S), attack or not (N,)
+LookedAt = tuple[Any, NDArray[np.int32], NDArray[np.bool_]]  # words (U, W), slots (N, S), attack or not (N,)
 
 
 def fit_first_look(
-    episode_I: Sequence[int], opened: Callable[[int], Episode], seed: int, tell: Tell
+    episode_I: Sequence[int], opened: Callable[[int], LookedAt], seed: int, tell: Tell
 ) -> tuple[FirstLook, list[FirstLook], dict[int, int]] | None:
     """The model for episodes that were not seen; for those that were: models, and which one did not see each.
 
@@ -76,7 +76,7 @@ def fit_first_look(
     return mean, models, fold_of
 
 
-def _fit(place_E: NDArray[np.intp], opened: Callable[[int], Episode], seed: int) -> FirstLook | None:
+def _fit(place_E: NDArray[np.intp], opened: Callable[[int], LookedAt], seed: int) -> FirstLook | None:
     from scipy import sparse
     from sklearn.linear_model import SGDClassifier
 

@@ -43,7 +43,7 @@ Priors = Callable[[Sequence[EpisodeInfo]], NDArray[np.float32]]  # (E, K)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class LogPart:
     """Rows of an episode; all of them are shown together."""
 
     episode: int  # its place
@@ -157,7 +157,7 @@ def of_look(part: Shown, look: FirstLook | None) -> tuple[Shown, Looked]:
     return part, Looked(look_X=look_X, around_XA=around_XA.astype(np.float32), process_PC=process_PC)
 
 
-def _parts(study: InvestigatorStudy, episodes: Sequence[EpisodeInfo], most: int | None) -> list[Part]:
+def _parts(study: InvestigatorStudy, episodes: Sequence[EpisodeInfo], most: int | None) -> list[LogPart]:
     counts = {host: host_counts(study.layout, host) for host in {info.host for info in episodes}}
     size = study.numbers.investigator.part_rows
     found = []
@@ -165,10 +165,10 @@ def _parts(study: InvestigatorStudy, episodes: Sequence[EpisodeInfo], most: int 
         of = counts[info.host].get(info.own_id)
         n = sum(of.rows.values()) if of is not None else 0
         if not says_rows(info):
-            found.append(Part(episode=place, first=0, last=n, digest=True))
+            found.append(LogPart(episode=place, first=0, last=n, digest=True))
             continue
         starts = list(range(0, max(1, n), size))
         if most is not None and len(starts) > most:
             starts = [starts[k] for k in np.linspace(0, len(starts) - 1, most).round().astype(int)]
-        found += [Part(episode=place, first=start, last=min(n, start + size), digest=False) for start in starts]
+        found += [LogPart(episode=place, first=start, last=min(n, start + size), digest=False) for start in starts]
     return found

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.investigator.inputs import Part
+from rlstir_core.investigator.inputs import LogPart
 from rlstir_core.investigator.network.heads import Answers
 from rlstir_core.investigator.techniques.labels import episode_techniques, label_matrix
 from rlstir_core.investigator.techniques.row_truth import RowTruth, row_truth, says_rows
@@ -81,7 +81,7 @@ def base_log_odds(yes_EK: NDArray[np.bool_]) -> Floats:
 
 
 def loss_of(
-    answers: Answers, n_rows: Sequence[int], taught: Taught, parts: Sequence[Part], asked_K: NDArray[np.bool_]
+    answers: Answers, n_rows: Sequence[int], taught: Taught, parts: Sequence[LogPart], asked_K: NDArray[np.bool_]
 ) -> Tensor:
     """The sum over the parts of a batch, which stand in the answers with so many rows each.
 

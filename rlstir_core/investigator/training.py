@@ -31,7 +31,7 @@ from rlstir_core.investigator.checkpoint import (
     widened,
     write_encoder,
 )
-from rlstir_core.investigator.first_look import Episode, FirstLook, fit_first_look
+from rlstir_core.investigator.first_look import FirstLook, LookedAt, fit_first_look
 from rlstir_core.investigator.inputs import WIDTHS, LogInputs
 from rlstir_core.investigator.loop import Loop, Side
 from rlstir_core.investigator.network.heads import Investigating
@@ -224,7 +224,7 @@ def _look(train: Lesson, held: Lesson | None, seed: int, tell: Tell) -> FirstLoo
     taught, parts = train.taught, train.shown.parts
     own = [place for place, part in enumerate(parts) if taught.truth[part.episode] is not None]
 
-    def opened(at: int) -> Episode:
+    def opened(at: int) -> LookedAt:
         part, shown = parts[own[at]], train.shown[own[at]]
         truth = taught.truth[part.episode]
         assert truth is not None

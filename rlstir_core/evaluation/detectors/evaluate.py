@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rlstir_core.arrays import Bools
 from rlstir_core.evaluation.detectors import detection
 from rlstir_core.evaluation.detectors.alarms import alarm_rate
 from rlstir_core.evaluation.stats import metrics
@@ -16,7 +17,7 @@ from rlstir_core.evaluation.stats.curves import curves
 from rlstir_core.evaluation.stats.intervals import DRAWS, refused
 from rlstir_core.evaluation.stats.records import ModelEvaluation, Stratum, evaluation_from_json, to_json
 from rlstir_core.evaluation.stats.rules import ALARM_FPR, FPRS
-from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth, check_pair
+from rlstir_core.evaluation.stats.scored import Scores, Truth, check_pair
 
 __all__ = ["ModelEvaluation", "evaluate_scores", "evaluation_from_json", "to_json"]
 

@@ -44,7 +44,7 @@ class BesideEncoder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sides:
+class TrainAndTest:
     """The train side, which of it the fold that chooses is, and the test side."""
 
     train: Sequence[EpisodeInfo]
@@ -54,7 +54,11 @@ class Sides:
 
 
 def beside_encoder(
-    study: InvestigatorStudy, sides: Sides, test_documents: Sequence[Document], knowledge: Knowledge | None, tell: Tell
+    study: InvestigatorStudy,
+    sides: TrainAndTest,
+    test_documents: Sequence[Document],
+    knowledge: Knowledge | None,
+    tell: Tell,
 ) -> BesideEncoder:
     """Everything that stands beside the encoder."""
     y_EK, chosen = sides.taught.technique_EK, sides.chosen

@@ -14,10 +14,9 @@ from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.evaluation.investigation.predictions import NamedTechniques
 from rlstir_core.evaluation.investigation.records import HIT_RANKS
+from rlstir_core.evaluation.investigation.technique_figures import Carried
 from rlstir_core.evaluation.stats.intervals import Estimate, Statistic, estimate, refused
 from rlstir_core.learning.scores import ratio
-
-Carried = Mapping[str, tuple[str, ...]]  # {episode: its techniques}
 
 
 def micro_f1(

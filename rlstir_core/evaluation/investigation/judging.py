@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.evaluation.investigation.figures import Carried, hits_at, micro_f1, share
+from rlstir_core.evaluation.investigation.figures import hits_at, micro_f1, share
 from rlstir_core.evaluation.investigation.predictions import Read, read_risk, read_tactics, read_techniques
 from rlstir_core.evaluation.investigation.records import ENCODER, RiskScores, TamperRows, TechniqueScores
 from rlstir_core.evaluation.investigation.row_predictions import read_row_attacks
@@ -35,6 +35,7 @@ from rlstir_core.evaluation.investigation.tamper_predictions import (
     rows_by_episode,
 )
 from rlstir_core.evaluation.investigation.technique_figures import (
+    Carried,
     calibration_error,
     official_tactics,
     parted_f1,

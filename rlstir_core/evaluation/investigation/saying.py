@@ -16,7 +16,7 @@ import numpy as np
 from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.errors import CheckpointError
-from rlstir_core.evaluation.investigation.baselines import Sides, beside_encoder
+from rlstir_core.evaluation.investigation.baselines import TrainAndTest, beside_encoder
 from rlstir_core.evaluation.investigation.predictions import Spoken, write_risk, write_tactics, write_techniques
 from rlstir_core.evaluation.investigation.records import ENCODER, TWO_STAGES
 from rlstir_core.evaluation.investigation.row_predictions import RowWriter
@@ -24,7 +24,7 @@ from rlstir_core.evaluation.investigation.tamper_predictions import SaidTamperin
 from rlstir_core.evaluation.investigation.technique_baselines import KNOWLEDGE, KNOWLEDGE_AND_LOGS, knowledge_spoken
 from rlstir_core.hostlogs.store import opened_rows
 from rlstir_core.investigator.answers import answers_of
-from rlstir_core.investigator.calibrated import Calibration
+from rlstir_core.investigator.calibrated import AnswerCalibration
 from rlstir_core.investigator.checkpoint import EncoderCheckpoint, load_encoder
 from rlstir_core.investigator.inputs import LogInputs
 from rlstir_core.investigator.reading.tokenizer import load_tokenizer
@@ -64,7 +64,7 @@ def say(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, tell: Tell) -> 
     chosen = {info.episode_id for info in study.sides[1]}
     beside = beside_encoder(
         study,
-        Sides(
+        TrainAndTest(
             train=study.train,
             taught=taught_of(layout, study.train, rows=False),
             chosen=np.array([info.episode_id in chosen for info in study.train], np.bool_),
@@ -139,7 +139,7 @@ def _knowledge_and_logs(study: InvestigatorStudy) -> Knowledge | None:
 def _of_encoder(
     test: Sequence[EpisodeInfo],
     technique_EK: Floats,
-    by: Calibration,
+    by: AnswerCalibration,
     with_logs: Knowledge | None,
     documents: Sequence[Document],
 ) -> Spoken:

@@ -2,7 +2,7 @@
 
 When Windows exports a log, the header of a record carries the time of the record that followed it in the log that was
 exported; in a log on its host, the time of the record itself. Which of the two holds is seen from the log. What does
-not belong here: numbers (`number_rules.py`) and silence (`silence_rules.py`).
+not belong here: numbers (`number_rules.py`).
 """
 
 # M rows of a log
@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlstir_core.arrays import Ints
+from rlstir_core.arrays import Bools, Ints
 from rlstir_core.investigator.tamper.finding import SECOND_NS, Finding, clock, counted, spelled_ns
-from rlstir_core.investigator.tamper.log_file import Bools, Log, LogFile
+from rlstir_core.investigator.tamper.log_file import Log, LogFile
 
 _SAME_NS = 2_000  # an export copies the time of the next event to the microsecond
 _OWN_NS = 2_000_000

@@ -88,7 +88,7 @@ def episode_document(layout: Layout, info: EpisodeInfo, hosts: Iterable[str]) ->
     UpstreamMissing where the episode's rows were not made.
     """
     with opened_rows(layout, info.host, info.own_id) as file:
-        reader = RowReader(hidden_names(file, hosts))
+        reader = RowWordsReader(hidden_names(file, hosts))
         return rows_document(
             reader(row)
             for batch in file.iter_batches(_BLOCK, columns=list(COLUMNS), use_threads=False)
@@ -130,7 +130,7 @@ def rows_document(rows: Iterable[RowWords]) -> Document:
     return found
 
 
-class RowReader:
+class RowWordsReader:
     """Rows of Parquet to their words; a value that comes again is read once."""
 
     def __init__(self, names: HiddenNames) -> None:
