@@ -159,6 +159,17 @@ def plan_recipe(settings: Settings, recipe: str, wanted: Wanted) -> Todo | None:
     return todo if todo is None or wanted is not None else replace(todo, kept=kept)
 
 
+def plan_pages(settings: Settings) -> list[Todo]:
+    """A run for every report that lies there and shows evaluations of other recipes that have changed since."""
+    from rlstir_core.evaluation.report.comparison import outdated_pages
+
+    why = ("its report shows evaluations of other recipes too, which have changed",)
+    return [
+        Todo(title=f"recipe {recipe}", assets=("comparison_v2",), partitions=(recipe,), why=why)
+        for recipe in outdated_pages(settings.layout)
+    ]
+
+
 def plan_logs(settings: Settings, recipe: str) -> Todo | None:
     """The run of a recipe of a store of logs alone; SplitRefused where no encoder can be trained or judged by it."""
     from rlstir_core.datasets.store import read_split, split_is_current, try_split

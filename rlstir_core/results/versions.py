@@ -24,9 +24,9 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "baselines": 4,
         "tokenizer": 1,  # and the texts of log rows
         "encoder": 1,
-        "evaluation": 6,
-        "encoder_eval": 1,
-        "report": 6,
+        "evaluation": 7,
+        "encoder_eval": 2,
+        "report": 7,
     }
 )
 

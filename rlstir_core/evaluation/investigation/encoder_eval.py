@@ -6,6 +6,7 @@ What does not belong here: training, single figures (`figures.py`) and the repor
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ from rlstir_core.atomic import canonical_sha256, file_sha256, sweep, write_json
 from rlstir_core.datasets.split import Split
 from rlstir_core.errors import CheckpointError, UpstreamMissing
 from rlstir_core.evaluation.investigation.baselines import baseline_scores
-from rlstir_core.evaluation.investigation.figures import micro_f1, paired_f1, technique_scores
+from rlstir_core.evaluation.investigation.figures import micro_f1, technique_scores
 from rlstir_core.evaluation.investigation.predictions import (
     read_risk,
     read_techniques,
@@ -23,6 +24,9 @@ from rlstir_core.evaluation.investigation.predictions import (
     write_techniques,
 )
 from rlstir_core.evaluation.investigation.records import ENCODER, EncoderEvaluation
+from rlstir_core.evaluation.stats.across import write_sums
+from rlstir_core.evaluation.stats.intervals import estimate
+from rlstir_core.evaluation.stats.paired import minus
 from rlstir_core.investigator.checkpoint import EncoderCheckpoint, load_encoder
 from rlstir_core.investigator.inputs import LogInputs
 from rlstir_core.investigator.reading.tokenizer import load_tokenizer
@@ -55,8 +59,8 @@ def evaluate_encoder(study: InvestigatorStudy, tell: Tell) -> tuple[EncoderEvalu
         if kept is not None and kept.input_sha256 == key and _files_are_there(layout, recipe):
             return kept, False
         layout.encoder_evaluation(recipe).unlink(missing_ok=True)
-        for what in ("techniques", "risk"):
-            sweep(layout.encoder_predictions(recipe, what).parent, f"{what}.parquet")
+        for path in _files(layout, recipe):
+            sweep(path.parent, path.name)
         result = _evaluate(study, checkpoint, key, tell)
         write_json(layout.encoder_evaluation(recipe), msgspec.to_builtins(result))
         return result, True
@@ -84,12 +88,17 @@ def forget_evaluation(layout: Layout, recipe: str) -> None:
     """Takes away what was said of a test side that carries nothing to judge by any more."""
     with holding(layout.evaluation_lock(recipe)):
         layout.encoder_evaluation(recipe).unlink(missing_ok=True)
-        for what in ("techniques", "risk"):
-            layout.encoder_predictions(recipe, what).unlink(missing_ok=True)
+        for path in _files(layout, recipe):
+            path.unlink(missing_ok=True)
+
+
+def _files(layout: Layout, recipe: str) -> list[Path]:
+    said = [layout.encoder_predictions(recipe, what) for what in ("techniques", "risk")]
+    return [*said, layout.episode_sums(recipe, "techniques")]
 
 
 def _files_are_there(layout: Layout, recipe: str) -> bool:
-    return all(layout.encoder_predictions(recipe, what).exists() for what in ("techniques", "risk"))
+    return all(path.exists() for path in _files(layout, recipe))
 
 
 def _believed(study: InvestigatorStudy) -> EncoderCheckpoint:
@@ -149,12 +158,21 @@ def _evaluate(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, key: str,
         for name in scores
     )
     f1 = {name: micro_f1(said[name], carried, study.test) for name in scores}
+    names = [info.episode_id for info in study.test]
+    write_sums(layout.episode_sums(recipe, "techniques"), names, {name: each.sums_US for name, each in f1.items()})
     tags = [technique for each in carried.values() for technique in each]
     seen = {LABELS[k] for k in np.flatnonzero(taught.y_EK[:, : len(LABELS)].any(axis=0))}
     return EncoderEvaluation(
         recipe=recipe,
         input_sha256=key,
         split_sha256=study.split.sha256,
+        made_with={
+            "preset": study.options.preset,
+            "set": ", ".join(study.options.overrides) or "nothing",
+            "seed": study.numbers.seed,
+            "folds": study.split.settings.folds,
+            "version": version("encoder_eval"),
+        },
         synthetic=any(info.synthetic for info in study.test),
         n_train_episodes=len(learnt),
         n_validation_episodes=len(chosen),
@@ -166,7 +184,7 @@ def _evaluate(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, key: str,
         n_tags_outside=sum(technique not in LABELS for technique in tags),
         prevalence=sum(not info.benign for info in known) / len(known) if known else None,
         models=models,
-        paired={name: paired_f1(f1[ENCODER], each, draws=draws) for name, each in f1.items() if name != ENCODER},
+        paired={n: estimate(minus(f1[ENCODER], each), draws=draws) for n, each in f1.items() if n != ENCODER},
         lacks=() if knowledge is not None else (NO_KNOWLEDGE,),
         knowledge_sha256=checkpoint.knowledge_sha256,
         tokenizer_sha256=checkpoint.tokenizer_sha256,

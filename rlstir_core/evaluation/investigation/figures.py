@@ -14,9 +14,8 @@ from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.evaluation.investigation.predictions import NamedTechniques
 from rlstir_core.evaluation.investigation.records import HIT_RANKS, TechniqueScores
-from rlstir_core.evaluation.stats.counts import average_precision_statistic
+from rlstir_core.evaluation.investigation.two_class import ranking_statistics
 from rlstir_core.evaluation.stats.intervals import Estimate, Statistic, estimate, new_host_estimate, refused
-from rlstir_core.evaluation.stats.scored import Episodes, Scores, Truth
 from rlstir_core.learning.scores import ratio
 
 Carried = Mapping[str, tuple[str, ...]]  # {episode: its techniques}
@@ -61,18 +60,12 @@ def micro_f1(
         if parents:
             named, true = _parents(named), _parents(true)
         rows.append((len(named & true), len(named), len(true)))
-    sums: Floats = np.array(rows, np.float64).reshape(-1, 3)
-    return Statistic(sums_US=sums, of=_f1)
+    return micro_f1_of(np.array(rows, np.float64).reshape(-1, 3))
 
 
-def paired_f1(one: Statistic, other: Statistic, *, draws: int) -> Estimate:
-    """Micro F1 of the one minus that of the other, on the same resamples of the same episodes."""
-    both = Statistic(
-        sums_US=np.concatenate([one.sums_US, other.sums_US], axis=1),
-        of=lambda sums: _f1(sums[..., :3]) - _f1(sums[..., 3:]),
-        bounded=False,
-    )
-    return estimate(both, draws=draws)
+def micro_f1_of(sums_E3: Floats) -> Statistic:
+    """The same from what was counted: right, named and carried techniques of every episode."""
+    return Statistic(sums_US=sums_E3, of=_f1)
 
 
 def risk_aupr(risk: Mapping[str, float], episodes: Sequence[EpisodeInfo], *, draws: int) -> Estimate:
@@ -81,28 +74,9 @@ def risk_aupr(risk: Mapping[str, float], episodes: Sequence[EpisodeInfo], *, dra
     attack_E = np.array([not info.benign for info in known], np.bool_)
     if not attack_E.any() or attack_E.all():
         return refused("the test side has no attack, or nothing else, by what is known of its episodes")
-    n = len(known)
-    truth = Truth(
-        phases=("rest", "attack"),
-        attack=(False, True),
-        episode_N=np.arange(n),
-        y_N=attack_E.astype(np.int64),
-        purity_N=np.ones(n),
-        end_s_N=np.zeros(n),
-        since_onset_s_N=np.full(n, np.nan),
-        episodes=Episodes(
-            episode_id=np.array([info.episode_id for info in known]),
-            host=np.array([info.host for info in known]),
-            profile=np.array([info.profile for info in known]),
-            sample=np.array([info.sample for info in known]),
-            benign=~attack_E,
-            complete=np.array([info.complete for info in known]),
-            duration_s=np.zeros(n),
-        ),
-    )
     risk_E = np.array([risk[info.episode_id] for info in known])
-    scores = Scores(name="risk", model="risk", mode="", proba_NK=np.stack([1 - risk_E, risk_E], axis=1))
-    return estimate(average_precision_statistic(truth, scores), draws=draws)
+    precision, _ = ranking_statistics(risk_E, attack_E, np.arange(len(known)), known)
+    return estimate(precision, draws=draws)
 
 
 def _f1(sums: Floats) -> Floats:

@@ -40,6 +40,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
+def minus(one: Statistic, other: Statistic) -> Statistic:
+    """The one figure minus the other, for figures of the same units, so that resamples are the same."""
+    S = one.sums_US.shape[1]
+    exact = None if one.exact is None or other.exact is None else one.exact - other.exact
+    return Statistic(
+        sums_US=np.concatenate([one.sums_US, other.sums_US], axis=1),
+        of=lambda sums: one.of(sums[..., :S]) - other.of(sums[..., S:]),
+        bounded=False,
+        exact=exact,
+    )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Contender:
     """What a comparison needs to keep of one model's scores."""
