@@ -46,13 +46,17 @@ from rlstir_core.evaluation.report.inputs import (
     BadRows,
     Coverage,
     Excluded,
+    Honesty,
+    HonestyRow,
     HostQuality,
     IndexFault,
     LeakProbe,
+    LeftOut,
     LowDiversity,
     Manifest,
     Rejected,
     ReportInputs,
+    SplitColumn,
 )
 from rlstir_core.evaluation.report.markdown import link
 from rlstir_core.evaluation.report.model_card import render_model_card
@@ -163,7 +167,24 @@ def poisoned(inputs: ReportInputs, text: str) -> ReportInputs:
             notes=(text,),
         ),
         chosen=None if inputs.chosen is None else poisoned_look(inputs.chosen, text),
+        honesty=poisoned_honesty(text),
         seeds=tuple(replace(each, deviation=Estimate(value=0.5, note=text)) for each in inputs.seeds),
+    )
+
+
+def poisoned_honesty(text: str) -> Honesty:
+    """A table of splits in which everything that has a name is called `text`."""
+    noted = Estimate(value=0.5, note=text)
+    row = HonestyRow(model=text, mode=text, figure=text, cells={text: noted, "host": noted}, inflation=noted)
+    return Honesty(
+        columns=tuple(SplitColumn(recipe=name, n_test_episodes=3, n_log_episodes=4) for name in (text, "host")),
+        rows=(row, msgspec.structs.replace(row, mode="", drawn_windows=True)),
+        easy=text,
+        strict="host",
+        partly=(text,),
+        left_out=(LeftOut(recipe=text, reason=text),),
+        missing=(text, text),
+        remedy=("--set", text),
     )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
+from rlstir_core.evaluation.investigation.records import KNOWLEDGE
 from rlstir_core.investigator.inputs import N_OUTPUTS
 from rlstir_core.investigator.reading.rows import episode_texts
 from rlstir_core.investigator.study import InvestigatorStudy
@@ -23,7 +24,7 @@ from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.training import Taught, base_logits
 from rlstir_core.progress import Tell
 
-MAJORITY, BAG, KNOWLEDGE = "majority", "bag-of-words", "knowledge"
+MAJORITY, BAG = "majority", "bag-of-words"
 BothScores = tuple[Floats, Floats]  # scores of validation and of the test side, (E, K); NaN where a model says nothing
 _TEXTS = 2_048  # of an episode: more than the encoder reads
 _STRENGTH = 10.0  # of the fit against its regularisation

@@ -9,6 +9,7 @@ from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import Record
 
 ENCODER = "encoder"
+KNOWLEDGE = "knowledge"  # public technique texts alone
 HIT_RANKS = (1, 3, 5)
 
 

@@ -33,7 +33,6 @@ from rlstir_core.evaluation.report.pictures.curves import draw_curves
 from rlstir_core.evaluation.report.pictures.episodes import draw_episodes
 from rlstir_core.evaluation.report.pictures.inline import inline_forest
 from rlstir_core.evaluation.report.pictures.plots import draw_all
-from rlstir_core.evaluation.report.pictures.splits import draw_splits
 from rlstir_core.evaluation.report.rows import distinct
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.stats.records import ModelEvaluation
@@ -75,7 +74,7 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
     sweep(path.parent, deep=True)
     beside = beside_sha256(layout, recipe)
     inputs = msgspec.structs.replace(inputs, honesty=make_honesty(layout, inputs))
-    plots = draw_all(inputs) | draw_splits(inputs) | draw_curves(inputs) | draw_episodes(inputs)
+    plots = draw_all(inputs) | draw_curves(inputs) | draw_episodes(inputs)
     for old in (path.parent / "plots").glob("*.png"):
         if old.stem not in plots:
             old.unlink()

@@ -19,7 +19,7 @@ from rlstir_core.datasets.store import read_split
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.investigation.figures import micro_f1_of
 from rlstir_core.evaluation.investigation.predictions import read_risk
-from rlstir_core.evaluation.investigation.records import ENCODER, EncoderEvaluation, TechniqueScores
+from rlstir_core.evaluation.investigation.records import ENCODER, KNOWLEDGE, EncoderEvaluation, TechniqueScores
 from rlstir_core.evaluation.investigation.two_class import ranking_statistics
 from rlstir_core.evaluation.report.beside import Side, comparable_encoders, other_sides, remedy, why_not
 from rlstir_core.evaluation.report.inputs import Honesty, HonestyRow, LeftOut, ReportInputs, SplitColumn
@@ -42,7 +42,6 @@ _AGAINST = {
     "sample": ("host", "loho"),
     "time": ("host", "loho"),
 }
-_BESIDE = "knowledge"  # of what stands beside the encoder, what no split can flatter but by its threshold
 
 
 def make_honesty(layout: Layout, inputs: ReportInputs) -> Honesty:
@@ -200,7 +199,7 @@ def _drawn_row(recipe: str, name: str, random: Estimate, held_out: Estimate, gap
 def _encoder_rows(found: Mapping[str, EncoderEvaluation], pair: tuple[Side, Side] | None) -> list[HonestyRow]:
     rows = [
         _encoder_row(found, pair, ENCODER, MICRO_F1, lambda scores: scores.micro_f1, _techniques),
-        _encoder_row(found, pair, _BESIDE, MICRO_F1, lambda scores: scores.micro_f1, _techniques),
+        _encoder_row(found, pair, KNOWLEDGE, MICRO_F1, lambda scores: scores.micro_f1, _techniques),
         _encoder_row(found, pair, ENCODER, RISK, lambda scores: scores.risk_aupr, _risk),
     ]
     return [row for row in rows if any(cell.value is not None for cell in row.cells.values())]

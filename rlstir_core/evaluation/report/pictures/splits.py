@@ -15,17 +15,17 @@ _MARKS = ("o", "s", "^", "D", "v", "P")
 _STEP = 0.24  # between the splits of one model; a model is 1 high where there are four
 
 
-def draw_splits(inputs: ReportInputs) -> dict[str, Drawn]:
-    """`honesty`, where there are two splits to compare."""
+def splits(inputs: ReportInputs) -> Drawn:
+    """A line a model and figure, a mark and an interval a split; nothing where there are no two splits."""
     found = inputs.honesty
     if found is None:
-        return {}
+        return Drawn()
     rows = [row for row in found.rows if any(cell.value is not None for cell in row.cells.values())]
     recipes = [column.recipe for column in found.columns]
     if any(row.drawn_windows for row in rows) and "random" not in recipes:
         recipes.insert(0, "random")
     if len(recipes) < 2 or not rows:
-        return {}
+        return Drawn()
     colours = _colours(recipes, found.easy or recipes[0], found.strict or recipes[-1])
     high = max(0.5, _STEP * len(recipes)) + 0.3
     figure = canvas(0.9 + 0.31 * high * len(rows), "constrained")
@@ -59,7 +59,7 @@ def draw_splits(inputs: ReportInputs) -> dict[str, Drawn]:
     legend = figure.legend(loc="outside upper center", ncols=len(recipes), frameon=False, fontsize=8)
     for text in legend.get_texts():
         text.set_color(INK)
-    return {"honesty": png(figure)}
+    return png(figure)
 
 
 def _colours(recipes: list[str], easy: str, strict: str) -> dict[str, str]:

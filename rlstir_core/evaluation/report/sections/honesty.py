@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from rlstir_core.evaluation.investigation.records import ENCODER, KNOWLEDGE
 from rlstir_core.evaluation.report.inputs import Honesty, HonestyRow, ReportInputs
 from rlstir_core.evaluation.report.markdown import figure, listed, number, plural, signed, table
 from rlstir_core.evaluation.report.rows import coded, column_notes, picture
@@ -45,7 +46,7 @@ def honesty_sentence(inputs: ReportInputs, model: ModelEvaluation) -> str:
         under = "On windows of the same store drawn at random" if row.drawn_windows else f"Under recipe {coded(easy)}"
         over = inputs.recipe if row.drawn_windows else found.strict
         hidden = ": that is what the easier split hides" if (row.inflation.lo or 0.0) > 0 else ""
-        return f"{under} it shows {figure(shown)}, {signed(row.inflation)} beside recipe {coded(over)}{hidden}."
+        return f"{under} it shows {figure(shown)}, {signed(row.inflation)} over recipe {coded(over)}{hidden}."
     return ""
 
 
@@ -61,7 +62,7 @@ def closing_line(found: Honesty) -> str:
 
 def _said(found: Honesty) -> str:
     """What the table amounts to."""
-    text = "The same models on the same store, from the split that lets most stand on both sides to the one that least."
+    text = "The same models on the same store under every split that was made, the one that holds least apart first."
     rows = [row for row in found.rows if not row.drawn_windows]
     if not found.easy:
         return text
@@ -113,7 +114,9 @@ def _table(found: Honesty) -> str:
 
 
 def _name(row: HonestyRow) -> str:
-    name = escape_md(f"{row.model} {row.mode}") if row.mode else coded(row.model)
+    if not row.mode:
+        return escape_md(row.model) if row.model == ENCODER else coded(row.model)
+    name = escape_md(f"{row.model} {row.mode}")
     return f"{name}, chosen" if row.chosen else name
 
 
@@ -137,6 +140,11 @@ def _how(found: Honesty) -> list[str]:
     if apart:
         names = listed([_short(row) for row in apart])
         lines.append(f"of {names} the two sides count as independent: an interval from the two intervals")
+    if any(row.model == KNOWLEDGE and row.inflation.value is not None for row in found.rows):
+        lines.append(
+            f"`{KNOWLEDGE}` learns from no episode: its inflation is how much harder the one test side is, and the score "
+            "from which it names"
+        )
     if any(row.drawn_windows for row in found.rows):
         lines.append(
             "random windows: `gbt` trained on windows drawn from every episode and tested on others of the same "
@@ -153,7 +161,7 @@ def _sides(found: Honesty) -> list[str]:
     logs = [(c.recipe, c.n_log_episodes) for c in found.columns if c.n_log_episodes is not None]
     if any(c.n_log_episodes not in (None, c.n_test_episodes) for c in found.columns):
         said = listed([f"{plural(n, 'episode')} ({coded(recipe)})" for recipe, n in logs])
-        lines.append(f"the encoder and `knowledge` are tested on {said}")
+        lines.append(f"encoder and `knowledge` are tested on {said}")
     floors = [(c.recipe, c.prevalence) for c in found.columns if c.prevalence is not None]
     if len({share for _, share in floors}) > 1:
         said = listed([f"{number(share, 2)} ({coded(recipe)})" for recipe, share in floors])
