@@ -109,7 +109,7 @@ def comparable_encoders(own: Side, sides: Mapping[str, Side], left_out: list[Lef
     kept = {}
     for recipe, each in found.items():
         assert first is not None
-        reason = _other_config(first.made_with, each.made_with, sorted(first.made_with))
+        reason = _other_config(first.made_with, each.made_with, sorted(first.made_with | each.made_with))
         if not reason and each.knowledge_sha256 != first.knowledge_sha256:
             reason = "other technique texts were imported"
         if reason:
