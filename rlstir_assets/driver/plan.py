@@ -163,7 +163,7 @@ def plan_pages(settings: Settings) -> list[Todo]:
     """A run for every report that lies there and shows evaluations of other recipes that have changed since."""
     from rlstir_core.evaluation.report.comparison import outdated_pages
 
-    why = ("its report shows evaluations of other recipes too, which have changed",)
+    why = ("its report shows other recipes too, which were evaluated since",)
     return [
         Todo(title=f"recipe {recipe}", assets=("comparison_v2",), partitions=(recipe,), why=why)
         for recipe in outdated_pages(settings.layout)
@@ -294,7 +294,7 @@ def _of_recipe(settings: Settings, recipe: str, stale: Mapping[str, bool], split
         why.append("scores every model again: what it is made from has changed, or a file of the last one is missing")
     why += _of_logs(stale)
     if not why and stale["comparison_v2"]:
-        why.append("the report is missing, or was made by an earlier version")
+        why.append("the report is missing, is of an earlier version, or shows other recipes that were evaluated since")
     return why
 
 

@@ -22,11 +22,13 @@ from rlstir_core.detectors.training import train_checkpoint
 from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe
 from rlstir_core.evaluation.detectors.pairs import ScoreReader
 from rlstir_core.evaluation.detectors.scoring import Scorer
-from rlstir_core.evaluation.report.comparison import Written, write_comparison
+from rlstir_core.evaluation.report.comparison import Written, outdated_pages, write_comparison
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
+from rlstir_core.evaluation.stats.across import read_sums
 from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.learning.options import StudyOptions
+from rlstir_core.learning.scores import macro_f1
 from rlstir_core.staleness import stale_recipe_assets
 
 pytestmark = pytest.mark.slow
@@ -163,6 +165,34 @@ def test_the_random_recipe_says_that_it_is_no_result(drawn: Any) -> None:
     head = written.markdown.read_text().split("## Models")[0]
     assert "**These figures are no result.** Recipe `random` lets hosts, samples and days stand on both sides" in head
     assert "These figures are no result." in written.html.read_text()
+
+
+def test_another_recipe_stands_in_the_same_table_and_puts_only_the_page_of_the_first_behind(
+    tiny: Tiny, loho: Any, drawn: Any
+) -> None:
+    found = drawn[2].inputs.honesty
+    assert [column.recipe for column in found.columns] == ["random", "loho"]
+    assert (found.easy, found.strict, found.left_out) == ("random", "loho", ())
+    evaluations = {model.name: model for model in loho[1].models}
+    sums = read_sums(tiny.layout.episode_sums("loho", "phases"))
+    for row in found.rows:
+        of_loho = evaluations[f"{row.model}_{row.mode}"]
+        assert row.cells["loho"] == of_loho.metrics.macro_f1 and row.inflation.value is not None
+        said = sums[of_loho.name]
+        phases = of_loho.confusion.phases
+        tested_K = np.array([phase in of_loho.metrics.per_phase for phase in phases])
+        value = float(macro_f1(said.sums_ES.sum(axis=0), tested_K))
+        assert value == pytest.approx(of_loho.metrics.macro_f1.value)
+    stale = stale_recipe_assets(tiny.layout, options("loho"), tiny.hosts, tiny.registry)
+    assert {name for name, is_stale in stale.items() if is_stale} == {"comparison_v2"}
+    assert outdated_pages(tiny.layout) == ["loho"]
+    before = tiny.layout.report_inputs("loho").read_bytes()
+    shown = write_comparison(tiny.layout, "loho").inputs.honesty
+    assert outdated_pages(tiny.layout) == [] and tiny.layout.report_inputs("loho").read_bytes() == before
+    assert shown is not None and shown.columns == found.columns
+    gaps = [{row.model: row.inflation for row in each.rows} for each in (shown, found)]
+    assert gaps[0] == gaps[1]  # one table, in whichever report
+    assert "| model " in tiny.layout.report("loho").read_text().partition("## Honesty gap")[2].partition("## Models")[0]
 
 
 def test_nothing_names_where_it_was_made(loho: Any, tiny: Tiny) -> None:

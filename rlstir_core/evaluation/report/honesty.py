@@ -80,7 +80,8 @@ def compare(own: Side, others: Iterable[Side]) -> Honesty:
     ]
     rows += _encoder_rows(readers, pair)
     if "random" not in sides:
-        rows += [_drawn_row(own.recipe, gap.model, gap.random, gap.held_out, gap.gap) for gap in own.inputs.gaps]
+        drawn = [_drawn_row(own.recipe, gap.model, gap.random, gap.held_out, gap.gap) for gap in own.inputs.gaps]
+        rows += sorted(drawn, key=lambda row: row.mode != PRIMARY_MODE)
     return Honesty(
         columns=tuple(_column(side, readers) for side in sides.values()),
         rows=tuple(rows),

@@ -79,7 +79,7 @@ def test_where_no_random_recipe_was_made_the_random_windows_of_gbt_stand_in_the_
     assert (
         "not made: `random`, `sample`, `time`, `corpus` and `loho`; `rlstir materialize --recipe random` makes " in text
     )
-    assert "`rlstir materialize --recipe all` all that the store allows" in text
+    assert "the first, and with `--recipe all` all that the store allows" in text
     said = honesty_sentence(inputs, host.models[0])
     assert said.startswith("On windows of the same store drawn at random it shows 0.860") and said.endswith("hides.")
     assert (
@@ -87,7 +87,7 @@ def test_where_no_random_recipe_was_made_the_random_windows_of_gbt_stand_in_the_
         == ""
         == honesty_sentence(host if not host.honesty else replace(host, honesty=None), host.models[0])
     )
-    assert closing_line(found).startswith("random windows of gbt_realistic: macro F1 0.860")
+    assert closing_line(found).startswith("on random windows gbt_realistic has macro F1 0.860")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,12 @@ from rlstir_core.text import escape_md
 _INFLATION = "inflation [95 %]"
 _PLAIN_COMMAND = re.compile(r"[A-Za-z0-9 ._=,/:@+-]{1,400}", re.ASCII)
 _NOTHING = Estimate(value=None)
+_FORMS = _OVER, _LEVEL, _UNDER, _OPEN = (
+    "**flatters {}**",
+    "is not told apart for {}",
+    "stands **below** it for {}",
+    "has no interval for {}",
+)
 
 
 def honesty_section(inputs: ReportInputs) -> str:
@@ -46,7 +52,10 @@ def honesty_sentence(inputs: ReportInputs, model: ModelEvaluation) -> str:
         under = "On windows of the same store drawn at random" if row.drawn_windows else f"Under recipe {coded(easy)}"
         over = inputs.recipe if row.drawn_windows else found.strict
         hidden = ": that is what the easier split hides" if (row.inflation.lo or 0.0) > 0 else ""
-        return f"{under} it shows {figure(shown)}, {signed(row.inflation)} over recipe {coded(over)}{hidden}."
+        return (
+            f"{under} it shows {figure(shown)}; beside recipe {coded(over)} that is an inflation of "
+            f"{signed(row.inflation)}{hidden}."
+        )
     return ""
 
 
@@ -54,9 +63,9 @@ def closing_line(found: Honesty) -> str:
     """One plain line for a terminal; empty where nothing is set against anything."""
     rows = [row for row in found.rows if row.inflation.value is not None]
     for row in sorted(rows, key=lambda row: not row.chosen)[:1]:
-        easy = "random windows" if row.drawn_windows else f"recipe {found.easy}"
+        easy = "on random windows" if row.drawn_windows else f"under recipe {found.easy}"
         shown = row.cells["random" if row.drawn_windows else found.easy]
-        return f"{easy} of {row.model}_{row.mode}: {row.figure} {figure(shown)}, inflation {signed(row.inflation)}"
+        return f"{easy} {row.model}_{row.mode} has {row.figure} {figure(shown)}, inflation {signed(row.inflation)}"
     return ""
 
 
@@ -68,27 +77,19 @@ def _said(found: Honesty) -> str:
         return text
     groups: dict[str, list[str]] = {}
     for row in rows:
-        gap = row.inflation
-        if gap.value is None:
-            continue
-        kind = (
-            "alone"
-            if gap.lo is None or gap.hi is None
-            else "over"
-            if gap.lo > 0
-            else "under"
-            if gap.hi < 0
-            else "level"
-        )
-        groups.setdefault(kind, []).append(_short(row))
-    words = {
-        "over": "**flatters {}**",
-        "level": "is not told apart for {}",
-        "under": "stands **below** it for {}",
-        "alone": "has no interval for {}",
-    }
-    said = [form.format(listed(groups[kind])) for kind, form in words.items() if kind in groups]
-    return f"{text} Beside {coded(found.strict)}, {coded(found.easy)} {'; it '.join(said)}." if said else text
+        if row.inflation.value is not None:
+            groups.setdefault(_tells(row.inflation), []).append(_short(row))
+    said = [form.format(listed(groups[form])) for form in _FORMS if form in groups]
+    if list(groups) == [_LEVEL]:
+        said = ["is told apart for none of them"]
+    return f"{text} Set against {coded(found.strict)}, {coded(found.easy)} {'; it '.join(said)}." if said else text
+
+
+def _tells(gap: Estimate) -> str:
+    """What follows from an inflation, as a form of words."""
+    if gap.lo is None or gap.hi is None:
+        return _OPEN
+    return _OVER if gap.lo > 0 else _UNDER if gap.hi < 0 else _LEVEL
 
 
 def _short(row: HonestyRow) -> str:
@@ -124,7 +125,7 @@ def _how(found: Honesty) -> list[str]:
     """What inflation is, and how its intervals were made."""
     lines = []
     if found.easy:
-        text = f"inflation: {coded(found.easy)} minus {coded(found.strict)}, which were chosen by what they hold apart"
+        text = f"inflation: {coded(found.easy)} minus {coded(found.strict)}, chosen by what they hold apart and by no figure"
         if found.partly:
             text += f"; without {listed([escape_md(p) for p in found.partly])}, which only one of the two tests"
         lines.append(text)
@@ -142,8 +143,8 @@ def _how(found: Honesty) -> list[str]:
         lines.append(f"of {names} the two sides count as independent: an interval from the two intervals")
     if any(row.model == KNOWLEDGE and row.inflation.value is not None for row in found.rows):
         lines.append(
-            f"`{KNOWLEDGE}` learns from no episode: its inflation is how much harder the one test side is, and the score "
-            "from which it names"
+            f"`{KNOWLEDGE}` learns from no episode but the score from which it names: its inflation is how much harder "
+            "the one test side is"
         )
     if any(row.drawn_windows for row in found.rows):
         lines.append(
@@ -179,7 +180,7 @@ def _absent(found: Honesty) -> list[str]:
     if found.missing:
         first, *others = found.missing
         text = f"not made: {listed([coded(recipe) for recipe in found.missing])}; {_make(found, first)} makes "
-        text += f"{'the first, ' + _make(found, 'all') + ' all that the store allows' if others else 'it'}"
+        text += "the first, and with `--recipe all` all that the store allows" if others else "it"
         lines.append(text)
     return lines
 
