@@ -65,7 +65,7 @@ def test_a_report_that_shows_a_recipe_that_was_evaluated_since_is_made_again_wit
     layout.evaluation("random").mkdir(parents=True)
     layout.report_inputs("random").write_text(json.dumps(other))
     here = ("materialize", "--store", own_driven.store, "--data", own_driven.data, "--dry-run")
-    for recipe, words in (("host", "is of an earlier version, or shows other recipes"), ("sample", "its report shows")):
+    for recipe, words in (("host", "is of an earlier version, or shows other recipes"), ("random", "its report shows")):
         done = invoke(*here, "--recipe", recipe, home=own_driven.home)
         assert done.exit_code == 0, done.output
         assert done.stdout.count("recipe host: making comparison_v2\n") == 1 and words in done.stdout

@@ -170,29 +170,31 @@ def test_the_random_recipe_says_that_it_is_no_result(drawn: Any) -> None:
 def test_another_recipe_stands_in_the_same_table_and_puts_only_the_page_of_the_first_behind(
     tiny: Tiny, loho: Any, drawn: Any
 ) -> None:
-    found = drawn[2].inputs.honesty
-    assert [column.recipe for column in found.columns] == ["random", "loho"]
-    assert (found.easy, found.strict, found.left_out) == ("random", "loho", ())
-    evaluations = {model.name: model for model in loho[1].models}
-    sums = read_sums(tiny.layout.episode_sums("loho", "phases"))
-    for row in found.rows:
-        of_loho = evaluations[f"{row.model}_{row.mode}"]
-        assert row.cells["loho"] == of_loho.metrics.macro_f1 and row.inflation.value is not None
-        said = sums[of_loho.name]
-        phases = of_loho.confusion.phases
-        tested_K = np.array([phase in of_loho.metrics.per_phase for phase in phases])
-        value = float(macro_f1(said.sums_ES.sum(axis=0), tested_K))
-        assert value == pytest.approx(of_loho.metrics.macro_f1.value)
-    stale = stale_recipe_assets(tiny.layout, options("loho"), tiny.hosts, tiny.registry)
+    layout = tiny.layout
+    of_random, of_loho = layout.report_inputs("random"), layout.report_inputs("loho").read_bytes()
+    made = of_random.read_bytes()
+    of_random.unlink()
+    alone = write_comparison(layout, "loho").inputs.honesty
+    of_random.write_bytes(made)
+    assert alone is not None and [column.recipe for column in alone.columns] == ["loho"]
+    stale = stale_recipe_assets(layout, options("loho"), tiny.hosts, tiny.registry)
     assert {name for name, is_stale in stale.items() if is_stale} == {"comparison_v2"}
-    assert outdated_pages(tiny.layout) == ["loho"]
-    before = tiny.layout.report_inputs("loho").read_bytes()
-    shown = write_comparison(tiny.layout, "loho").inputs.honesty
-    assert outdated_pages(tiny.layout) == [] and tiny.layout.report_inputs("loho").read_bytes() == before
-    assert shown is not None and shown.columns == found.columns
-    gaps = [{row.model: row.inflation for row in each.rows} for each in (shown, found)]
-    assert gaps[0] == gaps[1]  # one table, in whichever report
-    assert "| model " in tiny.layout.report("loho").read_text().partition("## Honesty gap")[2].partition("## Models")[0]
+    assert "loho" in outdated_pages(layout)
+    tables = [write_comparison(layout, recipe).inputs.honesty for recipe in ("loho", "random")]
+    assert outdated_pages(layout) == [] and layout.report_inputs("loho").read_bytes() == of_loho
+    evaluations = {model.name: model for model in loho[1].models}
+    sums = read_sums(layout.episode_sums("loho", "phases"))
+    for found in tables:
+        assert found is not None and (found.easy, found.strict, found.left_out) == ("random", "loho", ())
+        assert [column.recipe for column in found.columns] == ["random", "loho"]
+        for row in found.rows:
+            model = evaluations[f"{row.model}_{row.mode}"]
+            assert row.cells["loho"] == model.metrics.macro_f1 and row.inflation.value is not None
+            tested_K = np.array([phase in model.metrics.per_phase for phase in model.confusion.phases])
+            value = float(macro_f1(sums[model.name].sums_ES.sum(axis=0), tested_K))
+            assert value == pytest.approx(model.metrics.macro_f1.value)
+    one, other = ({row.model: row.inflation for row in found.rows} for found in tables if found)
+    assert one == other  # one table, in whichever report
 
 
 def test_nothing_names_where_it_was_made(loho: Any, tiny: Tiny) -> None:

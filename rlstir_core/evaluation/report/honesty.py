@@ -135,6 +135,9 @@ def _detector_row(
     if pair is not None and all(side.recipe in cells for side in pair):
         first, second = (_tested(side, model.name, cells[side.recipe], common_K) for side in pair)
         gap = gap_across(first, second)
+        unknown = first.statistic is None or second.statistic is None
+        if _tested_by_one(*pair) and (unknown or common_K is None or not common_K.any()):
+            gap = Gap(refused("the two go over different phases, and their common ones cannot be told"))
     return HonestyRow(
         model=model.model,
         mode=model.mode,
@@ -165,16 +168,11 @@ def _tested(side: Side, name: str, said: Estimate, common_K: Bools | None) -> Te
     return Tested(estimate(statistic), sums.episode_E, statistic)
 
 
-def _tested_by_both(first: Side, second: Side) -> Bools | None:
-    """The phases that both test, None where somebody does not say by episode. (K,)"""
-    said = [_phases(side) for side in (first, second)]
-    if first.n_phases != second.n_phases or not all(
-        first.phase_sums.keys() & side.phase_sums for side in (first, second)
-    ):
-        return None
-    return np.array(
-        [phase in said[0] and phase in said[1] for phase in first.inputs.models[0].confusion.phases], np.bool_
-    )
+def _tested_by_both(first: Side, second: Side) -> Bools:
+    """The phases that both test, of all that there are; both sides are of one registry. (K,)"""
+    one, other = _phases(first), _phases(second)
+    every = first.inputs.models[0].confusion.phases if first.inputs.models else ()
+    return np.array([phase in one and phase in other for phase in every], np.bool_)
 
 
 def _tested_by_one(first: Side, second: Side) -> tuple[str, ...]:

@@ -20,11 +20,14 @@ from rlstir_core.evaluation.report.honesty import compare, make_honesty
 from rlstir_core.evaluation.report.html import convert
 from rlstir_core.evaluation.report.inputs import Honesty, ReportInputs
 from rlstir_core.evaluation.report.sections.honesty import closing_line, honesty_section, honesty_sentence
-from rlstir_core.evaluation.stats.across import write_sums
+from rlstir_core.evaluation.stats.across import read_sums, write_sums
 from rlstir_core.evaluation.stats.intervals import Estimate
+from rlstir_core.evaluation.stats.records import Metrics
+from rlstir_core.learning.scores import macro_f1
 from rlstir_core.results.layout import Layout
 
 SampleInputs = Callable[..., ReportInputs]
+PHASES = ("clean", "armed", "infecting", "infected_running", "dormant")
 replace = msgspec.structs.replace
 
 
@@ -173,6 +176,41 @@ def test_the_encoder_and_the_public_texts_have_rows_of_the_recipes_that_were_tra
         ("knowledge", None),
     }
     assert "60 are on both" in honesty_section(replace(host, honesty=pooled))
+
+
+def test_an_inflation_goes_over_the_phases_that_both_test_or_is_refused(
+    sample_inputs: SampleInputs, tmp_path: Path
+) -> None:
+    layout, sides, K = Layout(tmp_path), [], len(PHASES)
+    for recipe, tested, wrong in (("host", 5, 2), ("random", 4, 1)):
+        inputs = of_recipe(sample_inputs(), recipe)
+        model = next(each for each in inputs.models if each.name == "gbt_realistic")
+        matrix = np.diag([6] * tested + [0] * (K - tested)) + wrong * np.eye(K, k=1) * (np.arange(K) < tested)[:, None]
+        sums = np.tile(matrix.reshape(-1), (60, 1))
+        sums[::3] *= 2
+        value = float(macro_f1(sums.sum(axis=0), np.arange(K) < tested))
+        score = next(iter(model.metrics.per_phase.values()))
+        metrics = Metrics(
+            macro_f1=Estimate(value=value, lo=value - 0.05, hi=min(0.99, value + 0.05)),
+            accuracy=model.metrics.accuracy,
+            per_phase=dict.fromkeys(PHASES[:tested], score),
+        )
+        path = layout.episode_sums(recipe, "phases")
+        path.parent.mkdir(parents=True)
+        write_sums(path, [f"ep-{k}" for k in range(60)], {model.name: sums})
+        sides.append(Side(inputs=replace(inputs, models=(replace(model, metrics=metrics),)), layout=layout))
+    host, drawn = sides
+    found = compare(host, [drawn])
+    row = found.rows[0]
+    assert found.partly == ("dormant",) and row.shared == 60
+    sums = read_sums(layout.episode_sums("host", "phases"))["gbt_realistic"].sums_ES.sum(axis=0)
+    common = float(macro_f1(sums, np.arange(K) < 4))
+    assert row.cells["host"].value != pytest.approx(common)  # the cell is over all five
+    assert row.inflation.value == pytest.approx((row.cells["random"].value or 0.0) - common)
+    assert "without dormant, which only one of the two tests" in honesty_section(replace(host.inputs, honesty=found))
+    layout.episode_sums("random", "phases").unlink()
+    refused = compare(Side(inputs=host.inputs, layout=layout), [Side(inputs=drawn.inputs, layout=layout)]).rows[0]
+    assert refused.inflation.value is None and "different phases" in refused.inflation.note
 
 
 def test_a_page_is_behind_when_another_recipe_was_evaluated_and_its_evaluation_is_not(

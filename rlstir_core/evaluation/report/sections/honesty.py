@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from rlstir_core.evaluation.investigation.records import ENCODER, KNOWLEDGE
 from rlstir_core.evaluation.report.inputs import Honesty, HonestyRow, ReportInputs
-from rlstir_core.evaluation.report.markdown import figure, listed, number, plural, signed, table
+from rlstir_core.evaluation.report.markdown import figure, link, listed, number, plural, signed, table
 from rlstir_core.evaluation.report.rows import coded, column_notes, picture
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation
@@ -35,7 +35,8 @@ def honesty_section(inputs: ReportInputs) -> str:
         return ""
     title = f"Macro F1, technique micro F1 and risk under {'each split' if len(found.columns) > 1 else 'this split'}"
     parts = ["## Honesty gap", _said(found), *picture(inputs, "honesty", title)[:1], _table(found)]
-    lines = [*_how(found), *_sides(found), *_absent(found)]
+    files = [link("the table", "honesty.json"), link("counts of every test episode", "phases_by_episode.parquet")]
+    lines = [*_how(found), *_sides(found), *_absent(found), listed(files)]
     return "\n\n".join([*(part for part in parts if part), "\n".join(f"- {line}" for line in lines)])
 
 
@@ -125,7 +126,7 @@ def _how(found: Honesty) -> list[str]:
     """What inflation is, and how its intervals were made."""
     lines = []
     if found.easy:
-        text = f"inflation: {coded(found.easy)} minus {coded(found.strict)}, chosen by what they hold apart and by no figure"
+        text = f"inflation: {coded(found.easy)} minus {coded(found.strict)}, two chosen by what they hold apart"
         if found.partly:
             text += f"; without {listed([escape_md(p) for p in found.partly])}, which only one of the two tests"
         lines.append(text)
