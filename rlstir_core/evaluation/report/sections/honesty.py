@@ -144,8 +144,8 @@ def _how(found: Honesty) -> list[str]:
         lines.append(f"of {names} the two sides count as independent: an interval from the two intervals")
     if any(row.model == KNOWLEDGE and row.inflation.value is not None for row in found.rows):
         lines.append(
-            f"`{KNOWLEDGE}` learns from no episode but the score from which it names: its inflation is how much harder "
-            "the one test side is"
+            f"`{KNOWLEDGE}` learns from no episode but the score from which it names: its inflation is what the "
+            "two test sides differ by themselves"
         )
     if any(row.drawn_windows for row in found.rows):
         lines.append(
