@@ -6,7 +6,19 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import bootstrap, features, graph, hostlogs, incremental, ingest, lab, memory, templates
+from benchmarks import (
+    bootstrap,
+    features,
+    graph,
+    hostlogs,
+    incremental,
+    ingest,
+    lab,
+    memory,
+    techniques,
+    templates,
+)
+from benchmarks.network import encoder, sage, stream
 
 if __name__ == "__main__":
     results = {
@@ -19,6 +31,10 @@ if __name__ == "__main__":
             ("hostlogs", hostlogs),
             ("templates", templates),
             ("graph", graph),
+            ("sage", sage),
+            ("encoder", encoder),
+            ("stream", stream),
+            ("techniques", techniques),
             ("lab", lab),
             ("memory", memory),
         )

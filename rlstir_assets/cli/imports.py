@@ -78,9 +78,12 @@ def import_table(
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @refusing
 def import_knowledge(paths: tuple[Path, ...], data: str | None, as_json: bool) -> None:
-    """Turns public technique texts (JSON lines, Atomic Red Team's YAML) into one table to learn from.
+    """Turns public technique texts into one table to learn from.
 
-    Example: rlstir import knowledge atomics/ texts.jsonl.gz --data /tmp/data
+    PATHS are JSON lines, or clones of Atomic Red Team, ATT&CK (STIX), Splunk security_content, CAR, stockpile or
+    sysmon-modular; each file is read by what it holds.
+
+    Example: rlstir import knowledge atomic-red-team/atomics enterprise-attack.json --data /tmp/data
     """
     target = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
     with Console(quiet=as_json) as console:
@@ -93,7 +96,10 @@ def import_knowledge(paths: tuple[Path, ...], data: str | None, as_json: bool) -
     if as_json:
         click.echo(as_text(made))
         return
-    click.echo(f"{made.n_texts} texts, {made.n_without_label} of them of techniques outside the label space")
+    click.echo(
+        f"{made.n_texts} texts of {made.n_techniques} techniques, {made.n_without_label} of them of techniques outside "
+        "the label space"
+    )
     for source, n in made.per_source.items():
         click.echo(plain(f"  {source}: {n}"))
     if made.faults:

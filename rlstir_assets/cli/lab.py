@@ -77,10 +77,16 @@ def lab_generate(
 @click.option("--operator", required=True, help="What is done to the logs: drop_rows, clear_log_event, jitter …")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder that gets logs or a store.")
 @click.option("--strength", type=float, default=0.5, show_default=True, help="From 0 to 1: how much is touched.")
+@click.option(
+    "--headers",
+    default="moved",
+    show_default=True,
+    help="EVTX: headers are moved with the events, left, or repaired as an export would write them.",
+)
 @click.option("--seed", type=int, default=7, show_default=True, help="Same seed, same bytes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @refusing
-def lab_tamper(source: Path, operator: str, out: Path, strength: float, seed: int, as_json: bool) -> None:
+def lab_tamper(source: Path, operator: str, out: Path, strength: float, headers: str, seed: int, as_json: bool) -> None:
     """Tampers with logs, generated or real, and writes the exact truth about it.
 
     SOURCE is a log, a folder, zip or tar of logs, or an episode. An episode becomes a further one in the store
@@ -98,6 +104,7 @@ def lab_tamper(source: Path, operator: str, out: Path, strength: float, seed: in
             out.absolute(),
             seed=seed,
             strength=strength,
+            headers=headers,
             progress=lambda n, _, what: console.state(f"{n} files read; {what}"),
         )
     if as_json:

@@ -8,28 +8,18 @@ record headers, or half an hour of silence inside a log. What does not belong he
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rlstir_core.hostlogs.times.spelled import parse_time
-from rlstir_core.hostlogs.windows.record import plain
+from rlstir_core.hostlogs.record_ids import IDS, Ids
 
 QUIET_NS = 1_800_000_000_000
 _KEPT = 1000  # reasons of one episode
 _MOST = 2**63 - 1
-
-
-class Ids(NamedTuple):
-    """The numbers of a record; -1 where it has none."""
-
-    log: str = ""  # numbers count within it: a Windows channel, a journal
-    number: int = -1  # the event's own
-    header: int = -1  # of the file's record, EVTX only
-    written_ns: int | None = None  # the header's clock
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,107 +36,6 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
 
     flagged: bool
     reasons: tuple[Reason, ...] = ()
-
-
-class _System(msgspec.Struct, gc=False):
-    record_id: object = msgspec.field(default=None, name="EventRecordID")
-    channel: object = msgspec.field(default=None, name="Channel")
-
-
-class _Event(msgspec.Struct, gc=False):
-    system: _System | None = msgspec.field(default=None, name="System")
-
-
-class _Header(msgspec.Struct, gc=False):
-    record_id: object = msgspec.field(default=None, name="EventRecordID")
-    time: str = msgspec.field(default="", name="TimeWritten")
-
-
-class _Beat(msgspec.Struct, gc=False):
-    record_id: object = None
-    channel: object = None
-
-
-class _Windows(msgspec.Struct, gc=False):
-    """The ids of a Windows record in every dialect that is read."""
-
-    event: _Event | None = msgspec.field(default=None, name="Event")
-    header: _Header | None = msgspec.field(default=None, name="RecordHeader")
-    system: _System | None = msgspec.field(default=None, name="System")
-    winlog: _Beat | None = None
-    event_record_id: object = msgspec.field(default=None, name="EventRecordID")
-    record_id_of_evtxecmd: object = msgspec.field(default=None, name="EventRecordId")
-    record_number: object = msgspec.field(default=None, name="RecordNumber")
-    id_of_record: object = msgspec.field(default=None, name="RecordId")
-    record_id: object = None
-    channel: object = msgspec.field(default=None, name="Channel")
-    log_name: object = msgspec.field(default=None, name="LogName")
-
-
-class _Audit(msgspec.Struct, gc=False):
-    serial: int = -1
-
-
-class _Journal(msgspec.Struct, gc=False):
-    number: object = msgspec.field(default=None, name="__SEQNUM")
-    of: object = msgspec.field(default=None, name="__SEQNUM_ID")
-    cursor: object = msgspec.field(default=None, name="__CURSOR")
-
-
-_WINDOWS = msgspec.json.Decoder(_Windows).decode
-_AUDIT = msgspec.json.Decoder(_Audit).decode
-_JOURNAL = msgspec.json.Decoder(_Journal).decode
-_NOTHING = Ids()
-
-
-def windows_ids(fields_json: str | bytes) -> Ids:
-    """The channel and the numbers of a Windows record."""
-    try:
-        record = _WINDOWS(fields_json)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _NOTHING
-    system = record.event.system if record.event is not None else record.system
-    header, written = -1, None
-    if record.header is not None:
-        header, parsed = _whole(record.header.record_id), parse_time(record.header.time)
-        written = parsed[0] if parsed else None
-    if system is not None:
-        return Ids(plain(system.channel), _whole(system.record_id), header, written)
-    if record.winlog is not None:
-        return Ids(plain(record.winlog.channel), _whole(record.winlog.record_id), header, written)
-    spellings = (
-        *(record.event_record_id, record.record_id_of_evtxecmd, record.record_number),
-        *(record.id_of_record, record.record_id),
-    )
-    number = next((_whole(each) for each in spellings if each), -1)
-    return Ids(plain(record.channel) or plain(record.log_name), number, header, written)
-
-
-def audit_ids(fields_json: str | bytes) -> Ids:
-    """The serial of an audit event."""
-    try:
-        return Ids(number=_AUDIT(fields_json).serial)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _NOTHING
-
-
-def journal_ids(fields_json: str | bytes) -> Ids:
-    """The sequence number of a journal entry and the journal that it counts in, of the field or of the cursor."""
-    try:
-        record = _JOURNAL(fields_json)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _NOTHING
-    number, log = _whole(record.number), plain(record.of)
-    if isinstance(record.cursor, str) and len(record.cursor) < 1000:
-        parts = dict(part.partition("=")[::2] for part in record.cursor.split(";"))
-        log = log or parts.get("s", "")
-        place = parts.get("i", "")
-        if number < 0 and 0 < len(place) <= 15 and all(digit in "0123456789abcdefABCDEF" for digit in place):
-            number = int(place, 16)
-    return Ids(log, number)
-
-
-_IDS = {"auditd": audit_ids, "journald": journal_ids, "sysmon": windows_ids, "evtx": windows_ids}
 
 
 def naive_rule(rows: pa.Table) -> Flag:
@@ -199,12 +88,12 @@ def _logs(rows: pa.Table) -> list[_Log]:
     member, host, channel, provider, event_id, fields, parsed, seq, ts = (rows[name].to_pylist() for name in columns)
     places: dict[tuple[str, str, str, str], list[tuple[int, Ids]]] = {}
     for row in sorted(range(len(rows)), key=lambda each: (member[each], seq[each])):
-        read = _IDS.get(channel[row])
+        read = IDS.get(channel[row])
         # the audit daemon counts its own records
         own = channel[row] == "auditd" and event_id[row].startswith("DAEMON_")
         if not parsed[row] or own:
             continue
-        ids = read(fields[row]) if read else _NOTHING
+        ids = read(fields[row]) if read else Ids()
         of = ids.log or (provider[row] if channel[row] in ("sysmon", "evtx") else "")
         places.setdefault((member[row], host[row], channel[row], of), []).append((row, ids))
     return [
@@ -246,13 +135,6 @@ def _steps(log: _Log, why: str, size_N: NDArray[np.int64], least: int) -> list[R
 
 def _flag(found: Sequence[Reason]) -> Flag:
     return Flag(flagged=bool(found), reasons=tuple(found[:_KEPT]))
-
-
-def _whole(value: Any) -> int:
-    """A number, also one written as text; -1 for anything else."""
-    if type(value) is str and value.isdecimal() and value.isascii() and len(value) <= 18:
-        return int(value)
-    return value if type(value) is int and 0 <= value <= _MOST else -1
 
 
 def _bounded(ns: int | None) -> int:

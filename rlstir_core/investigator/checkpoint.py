@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,8 +17,11 @@ from safetensors.torch import load, save
 
 from rlstir_core.atomic import canonical_sha256, file_sha256, write_bytes, write_json
 from rlstir_core.errors import CheckpointError, ConfigError, UpstreamMissing
-from rlstir_core.investigator.inputs import N_OUTPUTS
+from rlstir_core.investigator.calibrated import Calibration
+from rlstir_core.investigator.inputs import WIDTHS
 from rlstir_core.investigator.network.heads import Investigating
+from rlstir_core.investigator.network.sizes import Memory
+from rlstir_core.investigator.network.widen import NotWidenable, widen
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.learning.container import MAX_JSON_BYTES, MAX_SIDECAR_BYTES, opened, verified_sidecar
 from rlstir_core.learning.presets import Investigator
@@ -57,7 +61,8 @@ class EncoderCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
     schema_sha256: str
     knowledge_sha256: str  # of the technique texts; empty where there were none
     input_sha256: str  # of everything that decided the result
-    threshold: float  # probability from which a technique is named, chosen on the validation fold
+    calibration: Calibration  # by the validation fold
+    memory: Memory  # that training takes on one device, calculated
     sidecar: str
     sidecar_sha256: str
     facts: EncoderFacts
@@ -90,10 +95,20 @@ def read_encoder(layout: Layout, recipe: str) -> EncoderCheckpoint:
     """The checkpoint's JSON; CheckpointError or UpstreamMissing in one sentence otherwise."""
     path = layout.encoder(recipe)
     try:
-        with opened(path, MAX_JSON_BYTES) as handle:
-            checkpoint = msgspec.json.decode(handle.read(MAX_JSON_BYTES), type=EncoderCheckpoint)
+        checkpoint = _read(path)
     except FileNotFoundError:
         raise UpstreamMissing(f"{path} is missing; make it with: {how_to_make('encoder', recipe)}") from None
+    if checkpoint.recipe != recipe:
+        raise CheckpointError(
+            f"{path} is of recipe {shown(checkpoint.recipe)}, not of the folder it lies in; train it again"
+        )
+    return checkpoint
+
+
+def _read(path: Path) -> EncoderCheckpoint:
+    try:
+        with opened(path, MAX_JSON_BYTES) as handle:
+            checkpoint = msgspec.json.decode(handle.read(MAX_JSON_BYTES), type=EncoderCheckpoint)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise CheckpointError(f"{path} is not an encoder's checkpoint ({error}); train it again") from None
 
@@ -102,7 +117,6 @@ def read_encoder(layout: Layout, recipe: str) -> EncoderCheckpoint:
             raise CheckpointError(f"{path} {wrong}; train it again")
 
     need(checkpoint.format == _FORMAT, f"has format {shown(checkpoint.format)}, not {_FORMAT!r}")
-    need(checkpoint.recipe == recipe, f"is of recipe {shown(checkpoint.recipe)}, not of the folder it lies in")
     need(checkpoint.sidecar == "encoder.safetensors", f"names other weights than its own, {shown(checkpoint.sidecar)}")
     need(0 < checkpoint.pieces <= _MAX_PIECES, "has a vocabulary that cannot be")
     need(printable(checkpoint.preset) == checkpoint.preset, "holds a text that is not printable")
@@ -122,6 +136,44 @@ def load_encoder(layout: Layout, recipe: str, tokenizer_sha256: str) -> tuple[En
             f"{path} was trained with another tokenizer than {layout.tokenizer(recipe).name} beside it; train it again "
             f"with: {how_to_make('encoder', recipe)}"
         )
+    return checkpoint, _network(path, checkpoint)
+
+
+def load_start(path: Path, own: Path, tokenizer_sha256: str) -> Investigating:
+    """The network of a checkpoint that another training begins with; CheckpointError where it cannot be that.
+
+    It must have been trained with the same tokenizer, which also says that no test episode of today taught it.
+    """
+    try:
+        if path.resolve() == own.resolve():
+            raise CheckpointError("it is the checkpoint that this training replaces; copy it and its weights elsewhere")
+        checkpoint = _read(path)
+        if checkpoint.tokenizer_sha256 != tokenizer_sha256:
+            raise CheckpointError(
+                "it was trained with another tokenizer, so its pieces mean other things; start without it, or train it "
+                "on this split with this preset's vocabulary, rows and tokenizer_texts"
+            )
+        return _network(path, checkpoint)
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"training cannot start from {path}: there is no such file; name an encoder.ckpt.json"
+        ) from None
+    except CheckpointError as error:
+        raise CheckpointError(f"training cannot start from {path}: {error}") from None
+
+
+def widened(small: Investigating, large: Investigating) -> None:
+    """Gives `large` what `small` knows; CheckpointError where it has no place for all of it."""
+    try:
+        widen(small, large)
+    except NotWidenable as error:
+        raise CheckpointError(
+            f"training cannot start from a checkpoint that does not fit into this preset ({error}); choose sizes that "
+            "are as large in everything"
+        ) from None
+
+
+def _network(path: Path, checkpoint: EncoderCheckpoint) -> Investigating:
     sidecar = verified_sidecar(path.parent, checkpoint.sidecar, checkpoint.sidecar_sha256)
     try:
         known = {field.name: field.type for field in fields(Investigator)}
@@ -129,7 +181,7 @@ def load_encoder(layout: Layout, recipe: str, tokenizer_sha256: str) -> tuple[En
         with opened(sidecar, MAX_SIDECAR_BYTES) as handle:
             weights = load(handle.read())
         with torch.device("meta"):  # no memory before the shapes are known to be those of the weights
-            network = Investigating(numbers, checkpoint.pieces, torch.zeros(N_OUTPUTS))
+            network = Investigating(numbers, checkpoint.pieces, torch.zeros(len(LABELS)), WIDTHS)
         network.load_state_dict(weights, assign=True)
     except (SafetensorError, RuntimeError, ConfigError, TypeError) as error:
         raise CheckpointError(
@@ -138,7 +190,7 @@ def load_encoder(layout: Layout, recipe: str, tokenizer_sha256: str) -> tuple[En
         ) from None
     if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
         raise CheckpointError(f"{sidecar} holds weights that are no numbers; train it again")
-    return checkpoint, network
+    return network
 
 
 def is_whole(layout: Layout, checkpoint: EncoderCheckpoint) -> bool:

@@ -16,11 +16,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rlstir_core.arrays import Floats
-from rlstir_core.investigator.reading.view import SLOTS, LogView
+from rlstir_core.arrays import Array, Floats
+from rlstir_core.investigator.reading.hashing import WORDS
+from rlstir_core.investigator.reading.slots import SLOTS
 from rlstir_core.progress import Tell
 
-WORDS: Final = 1 << 17
 AROUND: Final = (
     "row", "process", "parent's process", "children", "siblings", "grandparent's process",
     "9 rows", "41 rows", "161 rows",
@@ -31,22 +31,6 @@ _FOLDS = 4
 _BLOCK = 16  # episodes that are shuffled together
 _LEAST = -8.0
 _MOST = 5.0
-
-
-def hashed(texts: Sequence[str]) -> Any:
-    """(U, W), sparse, of ones."""
-    from sklearn.feature_extraction.text import HashingVectorizer
-
-    vectoriser = HashingVectorizer(
-        token_pattern=r"[^\s\\/=|,;\"'()]+",  # noqa: S106 - no secret
-        n_features=WORDS,
-        ngram_range=(1, 2),
-        alternate_sign=False,
-        norm=None,
-        binary=True,
-        dtype=np.float32,
-    )
-    return vectoriser.transform(texts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,18 +51,21 @@ Episode = tuple[Any, NDArray[np.int32], NDArray[np.bool_]]  # words (U, W), slot
 
 
 def fit_first_look(
-    n: int, open_episode: Callable[[int], Episode], seed: int, tell: Tell
-) -> tuple[FirstLook, list[FirstLook], list[int]] | None:
-    """The model for episodes that were not seen, and for each of the `n` that were: models, and which one to ask.
+    episode_I: Sequence[int], opened: Callable[[int], Episode], seed: int, tell: Tell
+) -> tuple[FirstLook, list[FirstLook], dict[int, int]] | None:
+    """The model for episodes that were not seen; for those that were: models, and which one did not see each.
 
-    The first is the mean of the others. None where no row is an attack, or every row is.
+    `episode_I` says which episode each thing that can be opened is of. The first model is the mean of the others. None
+    where no row is an attack, or every row is.
     """
     rng = np.random.default_rng(seed)
-    fold_E = rng.permutation(np.arange(n) % _FOLDS)
+    episodes = sorted(set(episode_I))
+    fold_of = dict(zip(episodes, rng.permutation(np.arange(len(episodes)) % _FOLDS).tolist(), strict=True))
+    fold_I = np.array([fold_of[episode] for episode in episode_I], np.int64)
     models = []
     for fold in range(_FOLDS):
         tell(f"first look {fold + 1} of {_FOLDS}")
-        model = _fit(np.flatnonzero(fold_E != fold), open_episode, seed)
+        model = _fit(np.flatnonzero(fold_I != fold), opened, seed)
         if model is None:
             return None
         models.append(model)
@@ -86,11 +73,11 @@ def fit_first_look(
         weight_SW=np.mean([model.weight_SW for model in models], axis=0),
         bias=float(np.mean([model.bias for model in models])),
     )
-    return mean, models, fold_E.tolist()
+    return mean, models, fold_of
 
 
-def _fit(place_E: NDArray[np.intp], open_episode: Callable[[int], Episode], seed: int) -> FirstLook | None:
-    import scipy.sparse as sparse
+def _fit(place_E: NDArray[np.intp], opened: Callable[[int], Episode], seed: int) -> FirstLook | None:
+    from scipy import sparse
     from sklearn.linear_model import SGDClassifier
 
     model = SGDClassifier("log_loss", alpha=_PENALTY, average=True, random_state=seed, shuffle=True)
@@ -101,7 +88,7 @@ def _fit(place_E: NDArray[np.intp], open_episode: Callable[[int], Episode], seed
         for at in range(0, len(order), _BLOCK):
             parts, answers = [], []
             for place in order[at : at + _BLOCK]:
-                words_UW, slots_NS, attack_N = open_episode(int(place))
+                words_UW, slots_NS, attack_N = opened(int(place))
                 padded = sparse.vstack([words_UW, sparse.csr_matrix((1, WORDS), dtype=np.float32)], format="csr")
                 parts.append(sparse.hstack([padded[slots_NS[:, s]] for s in range(len(SLOTS))], format="csr"))
                 answers.append(attack_N)
@@ -115,15 +102,14 @@ def _fit(place_E: NDArray[np.intp], open_episode: Callable[[int], Episode], seed
     return FirstLook(weight_SW=weight_SW, bias=float(model.intercept_[0]))
 
 
-def around(score_N: Floats, view: LogView) -> NDArray[np.float32]:
+def around(score_N: Array, process_N: NDArray[np.int32], parent_P: NDArray[np.int32]) -> NDArray[np.float32]:
     """What the first look says of a row and around it, in the order of `AROUND`. (N, F)
 
     Largest scores of a process stand for it; -8 where there is none. Rows around are means of odds, in logs.
     """
-    parent_P = np.append(view.parent_P, -1)
-    nobody = len(parent_P) - 1
-    process_N = np.where(view.process_N >= 0, view.process_N, nobody)
-    parent_P[parent_P < 0] = nobody
+    nobody = len(parent_P)
+    process_N = np.where(process_N >= 0, process_N, nobody)
+    parent_P = np.append(np.where(parent_P >= 0, parent_P, nobody), nobody)
     own_P = np.full(nobody + 1, _LEAST)
     np.maximum.at(own_P, process_N, score_N)
     own_P[nobody] = _LEAST
@@ -150,4 +136,5 @@ def _rolled(odds_N: Floats, width: int) -> Floats:
     at_N = np.arange(len(odds_N))
     first_N, last_N = np.maximum(at_N - width // 2, 0), np.minimum(at_N + width // 2 + 1, len(odds_N))
     mean_N: Floats = (total_N1[last_N] - total_N1[first_N]) / width
-    return np.log(np.maximum(mean_N, np.exp(_LEAST)))
+    found: Floats = np.log(np.maximum(mean_N, np.exp(_LEAST)))
+    return found

@@ -6,7 +6,7 @@ What does not belong here: learning (`training.py`), and what is said of the tes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from rlstir_core.datasets.store import read_split
 from rlstir_core.errors import SplitRefused
 from rlstir_core.hostlogs.store import host_counts
 from rlstir_core.investigator.techniques.labels import LABELS, episode_techniques
+from rlstir_core.investigator.techniques.row_truth import says_rows
 from rlstir_core.learning.options import StudyOptions
-from rlstir_core.learning.presets import Preset
+from rlstir_core.learning.presets import Investigator, Preset
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.versions import version
 
@@ -55,6 +56,15 @@ class InvestigatorStudy:
         return found
 
     @cached_property
+    def asks_files(self) -> bool:
+        """Whether imported logs may teach an encoder their files' techniques: only where another corpus chooses.
+
+        A fold of the same author picks what does not carry over to others (measured: docs/investigator.md).
+        """
+        learnt, chosen = ({info.corpus for info in side if not says_rows(info)} for side in self.sides)
+        return bool(learnt) and bool(chosen) and learnt.isdisjoint(chosen)
+
+    @cached_property
     def tokenizer_sha256(self) -> str:
         """The hash of everything that decides the tokenizer."""
         numbers = self.numbers.investigator
@@ -68,16 +78,27 @@ class InvestigatorStudy:
         """The hash of everything that decides the encoder."""
         folds = [[name for name in fold if self.split.by_name[name].logs] for fold in self.split.rounds[0].folds]
         training = self.numbers.train
+        # when states are written decides nothing, and of what training begins with its content does
+        numbers = replace(self.numbers.investigator, start="", state_s=Investigator.state_s)
         return canonical_sha256(
             [
                 version("encoder"),
                 self.tokenizer_sha256,
-                [self.numbers.seed, self.numbers.investigator, training.device, training.precision],
+                [self.numbers.seed, numbers, training.device, training.precision],
+                self.start_sha256,
                 folds,
                 LABELS,
                 self.knowledge_sha256,
             ]
         )
+
+    @cached_property
+    def start_sha256(self) -> str:
+        """The hash of the checkpoint that training begins with; empty where there is none."""
+        start = self.numbers.investigator.start
+        if not start:
+            return ""
+        return self.sha256_of(Path(start)) if Path(start).is_file() else "missing"
 
     @cached_property
     def knowledge_sha256(self) -> str:
@@ -138,4 +159,7 @@ def _sides(layout: Layout, split: Split) -> tuple[list[EpisodeInfo], list[Episod
 
 def _keys(episodes: Sequence[EpisodeInfo]) -> list[tuple[str, str]]:
     """What decides the rows of episodes: tarballs, the rules they were decoded under, and the parsers' version."""
-    return [(info.episode_id, canonical_sha256([info.decoded_sha256, version("log_rows")])) for info in episodes]
+    return [
+        (info.episode_id, canonical_sha256([info.decoded_sha256, version("log_rows"), version("graph")]))
+        for info in episodes
+    ]

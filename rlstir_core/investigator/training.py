@@ -1,54 +1,70 @@
-"""The training of the encoder: techniques of episodes, and whether they are attacks, from their log rows.
+"""The training of the encoder, from the log rows of the train side.
 
-Cross-entropy of every technique that an episode of the train side carries, and of an attack where somebody said what
-the episode is. Early stop on a fold of the train side.
-What does not belong here: the network (`network/`) and scoring the test side (`evaluation/`).
+A first look is fitted, then the network that starts from it, stopped early on a fold of the train side, which also
+calibrates it. What does not belong here: the network (`network/`), the loss (`taught.py`), and scoring the test side
+(`evaluation/`).
 """
 
-# E episodes, K outputs: the techniques, then an attack
+# K techniques
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from rlstir_core.arrays import Floats
 from rlstir_core.atomic import sweep
-from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.errors import CheckpointError, UpstreamMissing
-from rlstir_core.investigator.checkpoint import EncoderCheckpoint, EncoderFacts, is_whole, read_encoder, write_encoder
-from rlstir_core.investigator.inputs import N_OUTPUTS, LogInputs
+from rlstir_core.investigator.answers import answers_of
+from rlstir_core.investigator.calibrated import calibrate
+from rlstir_core.investigator.checkpoint import (
+    EncoderCheckpoint,
+    EncoderFacts,
+    is_whole,
+    load_start,
+    read_encoder,
+    widened,
+    write_encoder,
+)
+from rlstir_core.investigator.first_look import Episode, FirstLook, fit_first_look
+from rlstir_core.investigator.inputs import WIDTHS, LogInputs
+from rlstir_core.investigator.loop import Loop, Side
 from rlstir_core.investigator.network.heads import Investigating
+from rlstir_core.investigator.network.sizes import memory
+from rlstir_core.investigator.reading.batches import Batch
 from rlstir_core.investigator.reading.tokenizer import load_tokenizer
+from rlstir_core.investigator.state import States
+from rlstir_core.investigator.streaming import TrainingStep, shuffled
 from rlstir_core.investigator.study import InvestigatorStudy
-from rlstir_core.investigator.techniques.decide import choose_threshold
-from rlstir_core.investigator.techniques.knowledge import fit_knowledge
-from rlstir_core.investigator.techniques.labels import LABELS, episode_techniques, label_matrix
-from rlstir_core.learning.devices import autocast, device, half_precision
+from rlstir_core.investigator.taught import Taught, base_log_odds, loss_of, taught_of
+from rlstir_core.investigator.techniques.labels import LABELS
+from rlstir_core.investigator.techniques.priors import priors
+from rlstir_core.investigator.together import train_together
+from rlstir_core.investigator.world import world
+from rlstir_core.learning.devices import device, half_precision
 from rlstir_core.learning.examples import CacheBudget
-from rlstir_core.learning.loop import warm_cosine
 from rlstir_core.learning.presets import Preset
 from rlstir_core.progress import Tell
+from rlstir_core.provenance.sampler import MAX_NODES
 from rlstir_core.results.lock import holding
 
-IMPORTED = "imported-logs"  # the profile of logs of which nobody says whether they are benign
 _MIB = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taught:
-    """What is known of some episodes: (E, K) answers, and which of them are asked for."""
+class Lesson:
+    """Some parts of episodes, and what the truth says of them."""
 
-    y_EK: NDArray[np.bool_]
-    asked_EK: NDArray[np.bool_]
+    shown: LogInputs
+    taught: Taught
+
+    def among(self, chosen: Sequence[int]) -> Lesson:
+        return Lesson(shown=self.shown.among(chosen), taught=self.taught.among(chosen))
 
 
 def train_encoder(study: InvestigatorStudy, tell: Tell) -> tuple[EncoderCheckpoint, bool]:
@@ -58,7 +74,11 @@ def train_encoder(study: InvestigatorStudy, tell: Tell) -> tuple[EncoderCheckpoi
         kept = kept_encoder(study)
         if kept is not None:
             return kept, False
-        return _train(study, tell), True
+        if study.numbers.investigator.devices > 1:
+            train_together(study, tell)
+        else:
+            train_alone(study, tell)
+        return read_encoder(study.layout, recipe), True
 
 
 def kept_encoder(study: InvestigatorStudy) -> EncoderCheckpoint | None:
@@ -71,25 +91,39 @@ def kept_encoder(study: InvestigatorStudy) -> EncoderCheckpoint | None:
     return checkpoint if current else None
 
 
-def _train(study: InvestigatorStudy, tell: Tell) -> EncoderCheckpoint:
-    learnt, chosen = study.sides
-    numbers = study.numbers.investigator
+def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
+    """Trains and writes the checkpoint, under a lock that is held; of several processes the first one writes."""
+    numbers, recipe = study.numbers.investigator, study.options.recipe
     tokenizer, manifest = load_tokenizer(study)
-    knowledge = fit_knowledge(study.layout)
+    path = study.layout.encoder(recipe)
+    start = load_start(Path(numbers.start), path, manifest.model_sha256) if numbers.start else None
+    told = priors(study)
     budget = CacheBudget(numbers.cache_mib * _MIB)
-    shown = [
-        LogInputs(study, each, tokenizer, knowledge, hosts=study.train_hosts, budget=budget)
-        for each in (learnt, chosen)
-    ]
-    taught, held = taught_of(study, learnt), taught_of(study, chosen)
+
+    shown = LogInputs(
+        study, study.train, tokenizer, told, hosts=study.train_hosts, budget=budget, most_parts=numbers.parts
+    )
+    asks_files = study.asks_files or told is None
+    whole = Lesson(shown=shown, taught=replace(taught_of(study.layout, study.train), files=asks_files))
+    place = {info.episode_id: at for at, info in enumerate(study.train)}
+    train, held = (whole.among([place[info.episode_id] for info in side]) for side in study.sides)
     on = device(study.numbers.train.device)
-    network, facts = fit(shown[0], shown[1], taught, held, study.numbers, tokenizer.size, on, tell)
-    proba_EK = predict(network, shown[1], on)
-    path = study.layout.encoder(study.options.recipe)
-    sweep(path.parent, "encoder.")
-    return write_encoder(
+    if world().first:
+        sweep(path.parent, "encoder.")
+    states = States(path=path.with_name("encoder.state.safetensors"), key=study.encoder_sha256, every_s=numbers.state_s)
+    network, facts = fit(train, held, study.numbers, tokenizer.size, on, tell, states=states, start=start)
+    calibration = calibrate(list(answers_of(network, held.shown, on)), held.taught)
+    calibration = msgspec.structs.replace(calibration, files_by="encoder" if asks_files else "texts")
+    tell(f"learning from all {len(study.train)} episodes of the train side, {facts.best_epoch} epochs")
+    states = States(path=states.path, key=f"{states.key} whole", every_s=numbers.state_s)
+    network, _ = fit(
+        whole, None, study.numbers, tokenizer.size, on, tell, states=states, start=start, epochs=facts.best_epoch
+    )
+    if not world().first:
+        return
+    write_encoder(
         study.layout,
-        study.options.recipe,
+        recipe,
         network,
         preset=study.options.preset,
         seed=study.numbers.seed,
@@ -98,118 +132,111 @@ def _train(study: InvestigatorStudy, tell: Tell) -> EncoderCheckpoint:
         tokenizer_sha256=manifest.model_sha256,
         knowledge_sha256=study.knowledge_sha256,
         input_sha256=study.encoder_sha256,
-        threshold=choose_threshold(proba_EK[:, : len(LABELS)], held.y_EK[:, : len(LABELS)]),
+        calibration=calibration,
+        memory=memory(
+            network,
+            numbers,
+            half=half_precision(study.numbers.train.precision, on) is not None,
+            nodes=MAX_NODES,
+            outputs=len(LABELS),
+        ),
         facts=facts,
     )
-
-
-def taught_of(study: InvestigatorStudy, episodes: Sequence[EpisodeInfo]) -> Taught:
-    """What the truth says of these episodes."""
-    carried = episode_techniques(study.layout, episodes)
-    techniques_EK = label_matrix([carried[info.episode_id] for info in episodes])
-    attack_E1 = np.array([[not info.benign] for info in episodes], np.bool_)
-    asked_EK = np.ones((len(episodes), N_OUTPUTS), np.bool_)
-    asked_EK[:, -1] = [info.profile != IMPORTED for info in episodes]
-    return Taught(y_EK=np.concatenate([techniques_EK, attack_E1], axis=1), asked_EK=asked_EK)
+    states.remove()
 
 
 def fit(
-    train: LogInputs,
-    validation: LogInputs,
-    taught: Taught,
-    held: Taught,
+    train: Lesson,
+    held: Lesson | None,
     preset: Preset,
     pieces: int,
     on: torch.device,
     tell: Tell,
+    *,
+    states: States | None = None,
+    start: Investigating | None = None,
+    epochs: int | None = None,
 ) -> tuple[Investigating, EncoderFacts]:
-    """A network with its best weights on validation, and how that went."""
+    """A network with its best weights on the fold that is held out, and how that went.
+
+    It begins as `start` where there is one, with the first look that is fitted here. Without a fold it takes `epochs`
+    epochs of the course that training with one would take.
+    """
     numbers = preset.investigator
-    base_K = torch.tensor(base_logits(taught), dtype=torch.float32)
-    # of what no train episode carries, only base rates and knowledge say something
-    carried_K = taught.y_EK.any(axis=0)
-    taught, held = (Taught(y_EK=each.y_EK, asked_EK=each.asked_EK & carried_K) for each in (taught, held))
+    asked_K = train.taught.carried_K  # of what no train episode carries, only base rates and knowledge say something
+    files = train.taught.technique_EK[~train.taught.rows_E]
+    base_K = torch.tensor(base_log_odds(files if len(files) else train.taught.technique_EK), dtype=torch.float32)
     torch.manual_seed(preset.seed)
-    rng = np.random.default_rng(preset.seed)
-    network = Investigating(numbers, pieces, base_K).to(on)
-    half = half_precision(preset.train.precision, on)
-    scaler = torch.amp.GradScaler(on.type, enabled=half is torch.float16)
-    optimiser = torch.optim.AdamW(network.parameters(), numbers.learning_rate, weight_decay=numbers.weight_decay)
-    budget = train.budget(numbers.min_epoch_steps)
-    total = numbers.epochs * sum(1 for _ in train.batches(range(len(train)), on, budget))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warm_cosine(step, total, numbers.warm_up))
-    before = best = _loss_on(network, validation, held, on, half)
-    best_epoch, best_weights, done = 0, _copy(network), 0
-    for done in range(1, numbers.epochs + 1):
-        network.train()
-        for places, batch in train.batches(rng.permutation(len(train)).tolist(), on, budget):
-            with autocast(half, on):
-                logit_EK = network(batch)
-            loss = _loss(logit_EK.float(), taught, places)
-            optimiser.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            scaler.unscale_(optimiser)
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            scaler.step(optimiser)
-            scaler.update()
-            schedule.step()
-        now = _loss_on(network, validation, held, on, half)
-        if now < best:
-            best, best_epoch, best_weights = now, done, _copy(network)
-        tell(f"epoch {done}, loss on the validation fold {now:.3f}, {before:.3f} before training")
-        if done - best_epoch >= numbers.patience:
-            break
-    network.load_state_dict(best_weights)
+    network = Investigating(numbers, pieces, base_K, WIDTHS)
+    if start is not None:
+        widened(start, network)
+    look = _look(train, held, preset.seed, tell)
+    if look is not None:
+        network.start_from(look)
+    network = network.to(on)
+
+    def steps(epoch: int) -> list[TrainingStep]:
+        order = shuffled(len(train.shown), np.random.default_rng([preset.seed, epoch]))
+        return train.shown.steps(order.tolist(), numbers.min_epoch_steps)
+
+    looked_at = held or train
+    if not (train.taught.rows_E.any() or train.taught.files):
+        epochs, held = 0, None  # nothing is asked that could teach
+    result = Loop(
+        network,
+        Side(steps=steps, batch=train.shown.batch, loss=_loss(network, train, asked_K)),
+        Side(
+            steps=lambda _: looked_at.shown.steps(range(len(looked_at.shown))),
+            batch=looked_at.shown.batch,
+            loss=_loss(network, looked_at, asked_K),
+        ),
+        numbers,
+        seed=preset.seed,
+        on=on,
+        half=half_precision(preset.train.precision, on),
+        among=world(),
+        states=states,
+        tell=tell,
+        blind=None if held is not None else epochs or 0,
+    ).run()
     return network, EncoderFacts(
-        epochs=done,
-        best_epoch=best_epoch,
-        loss=best,
-        loss_before=before,
-        n_train_episodes=len(train),
-        n_validation_episodes=len(validation),
-        n_techniques=int(taught.y_EK[:, :-1].any(axis=0).sum()),
+        epochs=result.epochs,
+        best_epoch=result.best_epoch,
+        loss=result.best,
+        loss_before=result.before,
+        n_train_episodes=len(train.shown.episodes),
+        n_validation_episodes=0 if held is None else len(held.shown.episodes),
+        n_techniques=int(asked_K.sum()),
         n_parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
 
 
-def base_logits(taught: Taught) -> Floats:
-    """The log-odds of every answer on the train side, as if each had been given half a time more. (K,)"""
-    asked_K = taught.asked_EK.sum(axis=0)
-    yes_K = (taught.y_EK & taught.asked_EK).sum(axis=0)
-    odds: Floats = np.log(yes_K + 0.5) - np.log(asked_K - yes_K + 0.5)
-    return odds
+def _loss(network: Investigating, lesson: Lesson, asked_K: NDArray[np.bool_]) -> Callable[[Batch, list[int]], Tensor]:
+    def loss(batch: Batch, places: list[int]) -> Tensor:
+        parts = [lesson.shown.parts[place] for place in places]
+        return loss_of(network(batch), batch.episodes.lengths, lesson.taught, parts, asked_K)
+
+    return loss
 
 
-@torch.no_grad()
-def predict(network: Investigating, shown: LogInputs, on: torch.device) -> Floats:
-    """Probabilities, (E, K), in the order of the episodes."""
-    network.eval()
-    found = np.zeros((len(shown), N_OUTPUTS))
-    for places, batch in shown.batches(range(len(shown)), on):
-        found[places] = torch.sigmoid(network(batch).double()).cpu().numpy()
-    return found
+def _look(train: Lesson, held: Lesson | None, seed: int, tell: Tell) -> FirstLook | None:
+    """Fits the first look; every part of the train side is looked at by a model that did not see its episode."""
+    taught, parts = train.taught, train.shown.parts
+    own = [place for place, part in enumerate(parts) if taught.truth[part.episode] is not None]
 
+    def opened(at: int) -> Episode:
+        part, shown = parts[own[at]], train.shown[own[at]]
+        truth = taught.truth[part.episode]
+        assert truth is not None
+        return shown.words_UW, shown.slots_XS, truth.attack_N[part.first : part.last]
 
-def _loss(logit_EK: Tensor, taught: Taught, places: Sequence[int]) -> Tensor:
-    """Cross-entropy of all that is asked, an episode."""
-    y_EK = torch.as_tensor(taught.y_EK[places], dtype=torch.float32, device=logit_EK.device)
-    asked_EK = torch.as_tensor(taught.asked_EK[places], dtype=torch.float32, device=logit_EK.device)
-    summed = functional.binary_cross_entropy_with_logits(logit_EK, y_EK, weight=asked_EK, reduction="sum")
-    return summed / len(places)
-
-
-@torch.no_grad()
-def _loss_on(
-    network: Investigating, shown: LogInputs, held: Taught, on: torch.device, half: torch.dtype | None
-) -> float:
-    network.eval()
-    total = 0.0
-    for places, batch in shown.batches(range(len(shown)), on):
-        with autocast(half, on):
-            logit_EK = network(batch)
-        total += float(_loss(logit_EK.float(), held, places)) * len(places)
-    return total / len(shown) if len(shown) else math.inf
-
-
-def _copy(network: nn.Module) -> dict[str, Any]:
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    fitted = fit_first_look([parts[place].episode for place in own], opened, seed, tell)
+    if fitted is None:
+        return None
+    mean, models, fold_of = fitted
+    train.shown.look_by(
+        lambda place: models[fold_of[parts[place].episode]] if parts[place].episode in fold_of else mean
+    )
+    if held is not None:
+        held.shown.look_by(lambda _: mean)
+    return mean

@@ -101,18 +101,28 @@ class Investigator:
 
     vocabulary: int = 2_000  # pieces of the tokenizer; a small corpus has fewer
     tokenizer_texts: int = 60_000  # that the tokenizer is trained on, evenly over episodes
-    rows: int = 256  # distinct texts of an episode that are read: some of every kind of row
+    rows: int = 256  # distinct texts that are read of an episode whose rows carry no labels: some of every kind of row
+    part_rows: int = 1_024  # rows of another episode that are read together
+    parts: int = 4  # of an episode that are learnt from
     row_tokens: int = 24
     width: int = 48
     row_layers: int = 1  # over the tokens of a row
     episode_layers: int = 1  # over the rows of an episode
     heads: int = 4
-    dropout: float = 0.1
+    feed_forward: int = 4  # times the width
+    graph_width: int = 32  # of nodes of the provenance graph
+    fuse_width: int = 64  # of a row joined with its process
+    dropout: float = 0.0
     batch_tokens: int = 16_384
-    epochs: int = 10
-    min_epoch_steps: int = 10  # with fewer tokens a batch where the train side is small
-    patience: int = 4
-    learning_rate: float = 3e-3
+    accumulate: int = 1  # batches of a step, shared out among the devices
+    devices: int = 1  # that train together, each a process of torchrun
+    checkpointing: bool = False  # makes activations again on the way back instead of keeping them
+    state_s: int = 300  # seconds between two states of a training from which it can go on
+    start: str = ""  # a checkpoint, narrower or not as deep, to begin with
+    epochs: int = 8
+    min_epoch_steps: int = 24  # with fewer tokens a batch where the train side is small
+    patience: int = 3
+    learning_rate: float = 2e-3
     weight_decay: float = 0.02
     warm_up: float = 0.05
     cache_mib: int = 128  # of tokens kept between epochs; what does not fit is read again
@@ -121,6 +131,8 @@ class Investigator:
         _between("Investigator.vocabulary", self.vocabulary, 300, 1 << 18)
         _between("Investigator.tokenizer_texts", self.tokenizer_texts, 1_000, 1 << 24)
         _between("Investigator.rows", self.rows, 8, 1 << 16)
+        _between("Investigator.part_rows", self.part_rows, 8, 1 << 16)
+        _between("Investigator.parts", self.parts, 1, 1 << 16)
         _between("Investigator.row_tokens", self.row_tokens, 8, 1 << 12)
         _between("Investigator.width", self.width, 8, 4096)
         _between("Investigator.row_layers", self.row_layers, 1, 64)
@@ -130,6 +142,17 @@ class Investigator:
             raise ConfigError(
                 f"Investigator.width {self.width} is not a multiple of heads {self.heads}; change one of them"
             )
+        _between("Investigator.feed_forward", self.feed_forward, 1, 16)
+        _between("Investigator.graph_width", self.graph_width, 4, 4096)
+        _between("Investigator.fuse_width", self.fuse_width, 4, 8192)
+        _between("Investigator.accumulate", self.accumulate, 1, 1 << 12)
+        _between("Investigator.devices", self.devices, 1, 64)
+        if self.accumulate % self.devices:
+            raise ConfigError(
+                f"Investigator.accumulate {self.accumulate} is not a multiple of devices {self.devices}; each device "
+                "takes an equal number of a step's batches, change one of them"
+            )
+        _between("Investigator.state_s", self.state_s, 1, 1 << 20)
         _between("Investigator.dropout", self.dropout, 0.0, 0.9)
         _between("Investigator.batch_tokens", self.batch_tokens, 64, 1 << 24)
         _between("Investigator.epochs", self.epochs, 1, 10_000)
@@ -175,10 +198,14 @@ def rtx4060() -> Preset:
             rows=1_024,
             row_tokens=64,
             width=512,
+            dropout=0.1,
             row_layers=6,
             episode_layers=2,
             heads=8,
+            graph_width=256,
+            fuse_width=768,
             batch_tokens=32_768,
+            checkpointing=True,
             epochs=20,
             learning_rate=3e-4,
             cache_mib=2_048,
@@ -200,10 +227,16 @@ def rtx3090x2() -> Preset:
             rows=2_048,
             row_tokens=96,
             width=768,
+            dropout=0.1,
             row_layers=9,
             episode_layers=3,
             heads=12,
-            batch_tokens=65_536,
+            graph_width=256,
+            fuse_width=768,
+            batch_tokens=32_768,
+            accumulate=2,
+            devices=2,
+            checkpointing=True,
             epochs=20,
             learning_rate=2e-4,
             cache_mib=8_192,
@@ -234,13 +267,20 @@ def _overridden(chosen: Preset, text: str) -> Preset:
         raise ConfigError(f"--set {text!r} names no setting; write for example --set {near[0]}={known[near[0]]}")
     kind = type(known[path])
     try:
-        typed = kind(value)
+        typed = _truth(value) if kind is bool else kind(value)
     except ValueError:
         raise ConfigError(f"--set {text!r} needs a value like {known[path]!r} ({kind.__name__})") from None
     changed: dict[str, Any] = {name: typed}
     if dot:
         changed = {section: replace(getattr(chosen, section), **changed)}
     return replace(chosen, **changed)
+
+
+def _truth(value: str) -> bool:
+    words = {"true": True, "false": False}
+    if value.lower() not in words:
+        raise ValueError(value)
+    return words[value.lower()]
 
 
 def _settings(chosen: Preset) -> dict[str, int | float | str]:

@@ -12,16 +12,9 @@ import pyarrow as pa
 import pytest
 
 from rlstir_core.hostlogs.attack.truth import LogTruth
-from rlstir_core.hostlogs.gap_rules import (
-    Ids,
-    Reason,
-    audit_ids,
-    chainsaw_rule,
-    journal_ids,
-    naive_rule,
-    windows_ids,
-)
+from rlstir_core.hostlogs.gap_rules import Reason, chainsaw_rule, naive_rule
 from rlstir_core.hostlogs.parsers import spec_of_member
+from rlstir_core.hostlogs.record_ids import Ids, audit_ids, journal_ids, windows_ids
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
 from rlstir_core.hostlogs.windows import evtx

@@ -8,12 +8,10 @@ import torch
 
 from rlstir_core.investigator.inputs import N_OUTPUTS
 from rlstir_core.investigator.network.heads import Investigating
-from rlstir_core.investigator.reading.batches import EpisodeRows, batches, collate, packed
+from rlstir_core.investigator.reading.batches import collate, packed
 from rlstir_core.investigator.techniques.decide import NOTHING, choose_threshold
-from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.learning.presets import Investigator
 
-CPU = torch.device("cpu")
 NUMBERS = Investigator(width=16, heads=2, row_tokens=12)
 EPISODES = [
     packed([[2, 30, 31], [2, 40], [2, 30, 31, 32, 33]]),
@@ -33,7 +31,7 @@ def network(*, taught: bool = True) -> Investigating:
 
 def said(made: Investigating, episodes: list[list[bytes]], prior: float = 0.0) -> torch.Tensor:
     with torch.no_grad():
-        return made(collate(episodes, np.full((len(episodes), N_OUTPUTS), prior), CPU))
+        return made(collate(episodes, np.full((len(episodes), N_OUTPUTS), prior)))
 
 
 def test_what_is_said_of_an_episode_does_not_depend_on_what_else_is_in_the_batch() -> None:
@@ -53,8 +51,8 @@ def test_an_untrained_network_says_base_rates_and_knowledge_and_no_more() -> Non
 def test_rows_are_read_in_the_context_of_their_episode() -> None:
     made = network()
     with torch.no_grad():
-        alone = made.encoder(collate([packed([[2, 40]])], np.zeros((1, N_OUTPUTS)), CPU))
-        among = made.encoder(collate([EPISODES[0]], np.zeros((1, N_OUTPUTS)), CPU))
+        alone = made.encoder(collate([packed([[2, 40]])], np.zeros((1, N_OUTPUTS))))
+        among = made.encoder(collate([EPISODES[0]], np.zeros((1, N_OUTPUTS))))
     assert not torch.allclose(alone[0, 0], among[0, 1], atol=1e-3)
 
 
@@ -62,26 +60,9 @@ def test_an_episode_without_rows_says_what_is_known_without_any() -> None:
     assert torch.isfinite(said(network(), [[], EPISODES[0]])).all()
 
 
-def test_batches_keep_to_the_budget_and_a_larger_episode_still_fits() -> None:
-    rows = EpisodeRows(lambda place: EPISODES[place], CacheBudget(0))
-    assert [places for places, _ in batches(rows, [0, 1, 2], 14)] == [[0, 1], [2]]
-    assert [places for places, _ in batches(rows, [2, 0, 1], 1)] == [[2], [0], [1]]
-
-
-def test_rows_that_fit_the_cache_are_read_once() -> None:
-    seen: list[int] = []
-
-    def read(place: int) -> list[bytes]:
-        seen.append(place)
-        return EPISODES[place]
-
-    rows = EpisodeRows(read, CacheBudget(10_000))
-    assert [rows[0], rows[0], rows[1]] == [EPISODES[0], EPISODES[0], EPISODES[1]] and seen == [0, 1]
-
-
 def test_every_distinct_row_of_a_batch_stands_in_it_once() -> None:
-    batch = collate(EPISODES, np.zeros((3, N_OUTPUTS)), CPU)
-    assert sum(len(tokens) for tokens, _ in batch.rows) == 5  # [2, 40] stands in two episodes
+    batch = collate(EPISODES, np.zeros((3, N_OUTPUTS)))
+    assert len(batch.rows) == 5  # [2, 40] stands in two episodes
     assert batch.mask_EM.sum(dim=1).tolist() == [3, 1, 2]
 
 

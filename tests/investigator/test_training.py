@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -24,11 +27,14 @@ from rlstir_core.evaluation.investigation.encoder_eval import (
 from rlstir_core.evaluation.investigation.records import EncoderEvaluation
 from rlstir_core.importers.knowledge import import_knowledge
 from rlstir_core.investigator import training
-from rlstir_core.investigator.checkpoint import load_encoder, read_encoder
+from rlstir_core.investigator.checkpoint import load_encoder, load_start, read_encoder
+from rlstir_core.investigator.loop import Loop
 from rlstir_core.investigator.reading.tokenizer import build_tokenizer, read_manifest
+from rlstir_core.investigator.state import States
 from rlstir_core.investigator.study import InvestigatorStudy, nothing_labelled, why_not
-from rlstir_core.investigator.techniques.knowledge import fit_knowledge, words
+from rlstir_core.investigator.techniques.knowledge import fit_knowledge
 from rlstir_core.investigator.techniques.labels import LABELS, episode_techniques
+from rlstir_core.investigator.together import TrainingFailed
 from rlstir_core.investigator.training import kept_encoder, train_encoder
 from rlstir_core.results.layout import Layout
 
@@ -124,13 +130,85 @@ def test_permuted_labels_teach_nothing(world: LogsWorld, tmp_path: Path, monkeyp
     assert f1["encoder"] < 0.5 and f1["bag-of-words"] < 0.5  # type: ignore[operator]
 
 
-def test_equal_inputs_give_equal_weights(world: LogsWorld, tmp_path: Path) -> None:
+def test_equal_inputs_give_equal_weights_and_a_training_that_was_stopped_goes_on(
+    world: LogsWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hashes = set()
-    for run in ("a", "b"):
-        study = own_study(world, tmp_path / run, "investigator.epochs=1")
+    for run in ("whole", "stopped"):
+        study = own_study(world, tmp_path / run, "investigator.epochs=2")
         build_tokenizer(study, silent)
-        hashes.add(train_encoder(study, silent)[0].sidecar_sha256)
+        if run == "stopped":
+            with monkeypatch.context() as within:
+                within.setattr(States, "due", lambda _: True)
+                within.setattr(Loop, "_look", look_and_stop(after=2))
+                with pytest.raises(Stopped):
+                    train_encoder(study, silent)
+            assert state_of(study).exists()
+        told: list[str] = []
+        hashes.add(train_encoder(study, told.append)[0].sidecar_sha256)
+        assert told[0].startswith("epoch 1" if run == "whole" else "training goes on from epoch 1, step")
+        assert not state_of(study).exists()
     assert len(hashes) == 1
+
+
+class Stopped(Exception):
+    pass
+
+
+def look_and_stop(after: int) -> Callable[[Loop[Any]], float]:
+    """Looks at validation so often before it fails."""
+    look, seen = Loop._look, count(1)
+
+    def looking(loop: Loop[Any]) -> float:
+        if next(seen) == after:
+            raise Stopped
+        return look(loop)
+
+    return looking
+
+
+def state_of(study: InvestigatorStudy) -> Path:
+    return study.layout.encoder("host").with_name("encoder.state.safetensors")
+
+
+def test_a_training_may_begin_with_a_smaller_encoder_and_says_what_that_one_said(
+    trained: InvestigatorStudy, world: LogsWorld, tmp_path: Path
+) -> None:
+    small = read_encoder(trained.layout, "host")
+    path = trained.layout.encoder("host")
+    shutil.copytree(trained.layout.artifacts("host"), Layout(tmp_path).artifacts("host"))
+    larger = ("investigator.width=24", "investigator.heads=3", "investigator.row_layers=2", "investigator.epochs=1")
+    study = own_study(world, tmp_path, *larger, f"investigator.start={path}")
+    assert study.encoder_sha256 != own_study(world, tmp_path, *larger).encoder_sha256
+    made, anew = train_encoder(study, silent)
+    assert anew and made.facts.loss_before == pytest.approx(small.facts.loss, abs=1e-5)
+    assert kept_encoder(study) is not None
+    for start, words_of_it in (
+        (tmp_path / "none.json", "cannot start from .*no such file; name an encoder.ckpt.json"),
+        (study.layout.encoder("host"), "it is the checkpoint that this training replaces"),
+        (trained.layout.split("host"), "cannot start from .* is not an encoder's checkpoint"),
+    ):
+        with pytest.raises(CheckpointError, match=words_of_it):
+            train_encoder(own_study(world, tmp_path, f"investigator.start={start}"), silent)
+    with pytest.raises(CheckpointError, match=r"does not fit into this preset .*choose sizes"):
+        train_encoder(own_study(world, tmp_path, "investigator.width=8", f"investigator.start={path}"), silent)
+    with pytest.raises(CheckpointError, match="trained with another tokenizer"):
+        load_start(path, study.layout.encoder("host"), "0")
+
+
+@pytest.mark.slow
+def test_processes_that_train_together_write_what_one_writes(world: LogsWorld, tmp_path: Path) -> None:
+    found, told = [], list[str]()
+    for devices in (1, 2):
+        numbers = ("investigator.epochs=2", "investigator.accumulate=2", f"investigator.devices={devices}")
+        study = own_study(world, tmp_path / str(devices), *numbers)
+        build_tokenizer(study, silent)
+        found.append(train_encoder(study, told.append)[0].facts)
+    assert found[0].loss == pytest.approx(found[1].loss, abs=1e-5) and found[0].loss < found[0].loss_before
+    assert told[:2] == told[2:] and told[0].startswith("epoch 1")
+    lost = own_study(world, tmp_path / "2", *numbers, "investigator.start=nowhere")
+    with pytest.raises(TrainingFailed, match="training cannot start from nowhere: there is no such file"):
+        train_encoder(lost, silent)
 
 
 def test_knowledge_stands_in_the_table_and_names_techniques_without_a_labelled_row(
@@ -156,11 +234,6 @@ def test_knowledge_stands_in_the_table_and_names_techniques_without_a_labelled_r
     study.layout.knowledge.write_bytes(b"half")
     with pytest.raises(UpstreamMissing, match=r"import the texts again with: .*import knowledge"):
         fit_knowledge(study.layout)
-
-
-def test_words_of_logs_and_of_texts_are_split_alike() -> None:
-    assert words("reg.exe add HKLM_Run /v x".lower()) == ["reg", "add", "hklm", "run", "-v"]
-    assert words("schtasks -v <guid> <person> <num>") == ["schtasks", "-v", "<person>"]
 
 
 @pytest.mark.parametrize(

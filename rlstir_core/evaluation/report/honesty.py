@@ -19,7 +19,8 @@ from rlstir_core.datasets.store import read_split
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.investigation.figures import micro_f1_of
 from rlstir_core.evaluation.investigation.predictions import read_risk
-from rlstir_core.evaluation.investigation.records import ENCODER, KNOWLEDGE, EncoderEvaluation, TechniqueScores
+from rlstir_core.evaluation.investigation.records import ENCODER, EncoderEvaluation
+from rlstir_core.evaluation.investigation.technique_baselines import KNOWLEDGE
 from rlstir_core.evaluation.investigation.two_class import ranking_statistics
 from rlstir_core.evaluation.report.beside import Side, comparable_encoders, other_sides, remedy, why_not
 from rlstir_core.evaluation.report.inputs import Honesty, HonestyRow, LeftOut, ReportInputs, SplitColumn
@@ -197,9 +198,9 @@ def _drawn_row(recipe: str, name: str, random: Estimate, held_out: Estimate, gap
 
 def _encoder_rows(found: Mapping[str, EncoderEvaluation], pair: tuple[Side, Side] | None) -> list[HonestyRow]:
     rows = [
-        _encoder_row(found, pair, ENCODER, MICRO_F1, lambda scores: scores.micro_f1, _techniques),
-        _encoder_row(found, pair, KNOWLEDGE, MICRO_F1, lambda scores: scores.micro_f1, _techniques),
-        _encoder_row(found, pair, ENCODER, RISK, lambda scores: scores.risk_aupr, _risk),
+        _encoder_row(found, pair, ENCODER, MICRO_F1, _micro_f1, _techniques),
+        _encoder_row(found, pair, KNOWLEDGE, MICRO_F1, _micro_f1, _techniques),
+        _encoder_row(found, pair, ENCODER, RISK, _risk_aupr, _risk),
     ]
     return [row for row in rows if any(cell.value is not None for cell in row.cells.values())]
 
@@ -209,15 +210,23 @@ def _encoder_row(
     pair: tuple[Side, Side] | None,
     model: str,
     figure: str,
-    of: Callable[[TechniqueScores], Estimate],
+    of: Callable[[EncoderEvaluation], Mapping[str, Estimate]],
     tested: Callable[[Side, str, Estimate], Tested],
 ) -> HonestyRow:
-    cells = {recipe: of(scores) for recipe, each in found.items() for scores in each.models if scores.name == model}
+    cells = {recipe: said[model] for recipe, each in found.items() if model in (said := of(each))}
     gap = Gap(_nothing(pair))
     if pair is not None and all(side.recipe in cells for side in pair):
         first, second = (tested(side, model, cells[side.recipe]) for side in pair)
         gap = gap_across(first, second)
     return HonestyRow(model=model, figure=figure, cells=cells, inflation=gap.estimate, shared=gap.shared)
+
+
+def _micro_f1(of: EncoderEvaluation) -> dict[str, Estimate]:
+    return {scores.name: scores.micro_f1 for scores in of.models}
+
+
+def _risk_aupr(of: EncoderEvaluation) -> dict[str, Estimate]:
+    return {scores.name: scores.risk_aupr for scores in of.risks}
 
 
 def _techniques(side: Side, model: str, said: Estimate) -> Tested:

@@ -170,8 +170,13 @@ def calibration_statistic(truth: Truth, scores: Scores) -> Statistic:
     right_N = (scores.predicted_N == truth.y_N).astype(np.float64)
     count = episode_sums(truth, bin_N, ECE_BINS)
     excess = episode_sums(truth, bin_N, ECE_BINS, right_N - top_N)
+    return binned_calibration(count, excess)
+
+
+def binned_calibration(count_UB: Floats, excess_UB: Floats) -> Statistic:
+    """The error of so many answers a bin, of which so many more were right than was said; units are the rows."""
     return Statistic(
-        sums_US=np.concatenate([count, excess], axis=1),
+        sums_US=np.concatenate([count_UB, excess_UB], axis=1),
         of=lambda s: ratio(np.abs(s[..., ECE_BINS:]).sum(axis=-1), s[..., :ECE_BINS].sum(axis=-1)),
     )
 

@@ -13,7 +13,15 @@ import numpy as np
 
 from rlstir_core.evaluation.stats import counts
 from rlstir_core.evaluation.stats.counts import MIN_PHASE_EPISODES
-from rlstir_core.evaluation.stats.intervals import DRAWS, TAIL, Estimate, estimate, new_host_estimate, refused
+from rlstir_core.evaluation.stats.intervals import (
+    DRAWS,
+    TAIL,
+    Estimate,
+    Statistic,
+    estimate,
+    new_host_estimate,
+    refused,
+)
 from rlstir_core.evaluation.stats.records import (
     AttackVsRest,
     Confusion,
@@ -120,12 +128,16 @@ def attack_vs_rest(truth: Truth, scores: Scores, *, draws: int = DRAWS, seed: in
 
 
 def calibration_error(truth: Truth, scores: Scores, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
-    """Expected calibration error of the top label.
+    """Expected calibration error of the top label."""
+    return calibration_estimate(counts.calibration_statistic(truth, scores), draws=draws, seed=seed)
+
+
+def calibration_estimate(statistic: Statistic, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
+    """The calibration error that a statistic of bins gives.
 
     Absolute values turn noise into error: a resample's error exceeds the sample's, so the jackknife serves, and
     even a calibrated model shows some, so the lower end gives way to what noise alone would make of the bins.
     """
-    statistic = counts.calibration_statistic(truth, scores)
     found = estimate(statistic, draws=draws, seed=seed, jackknife=True)
     if found.value is None or found.lo is None:
         return found

@@ -1,83 +1,104 @@
 """The encoder: tokens of rows to row embeddings, and these in the context of their episode's other rows.
 
-Pre-norm transformer layers (Xiong et al. 2020, arXiv:2002.04745) with PyTorch's own attention, first over the tokens of
-a row, then over the rows of an episode. What does not belong here: what is said of an embedding (`heads.py`).
+Pre-norm transformer layers (Xiong et al. 2020, arXiv:2002.04745) over packed sequences, first over the tokens of a
+text, then over the rows of an episode, to which the numbers of each row were added; at the end a row is joined with its
+process, as GraphSAGE sees it. What does not belong here: what is said of an embedding (`heads.py`).
 """
 
-# R rows of a batch, T tokens of a row, E episodes, M rows of an episode, D width, H heads
+# N tokens of a batch, R its distinct texts, X rows of all its episodes, A numbers of a row, P processes, D width
 from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
+from rlstir_core.investigator.network.fuse import Fuse
+from rlstir_core.investigator.network.norm import Norm
+from rlstir_core.investigator.network.packing import Sequences, attend, means, places
+from rlstir_core.investigator.network.sage import TypedSage
 from rlstir_core.investigator.reading.batches import Batch
 from rlstir_core.learning.presets import Investigator
 
 
 class Layer(nn.Module):
-    """Attention, then a feed-forward net of four times the width, each behind a norm and beside a way around it."""
+    """Attention, then a feed-forward net, each behind a norm and beside a way around it."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, feed_forward: int, dropout: float) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
-        self.norm_attention, self.norm_forward = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.norm_attention, self.norm_forward = Norm(width), Norm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.forward_net = nn.Sequential(
-            nn.Linear(width, 4 * width),
+            nn.Linear(width, feed_forward),
             nn.GELU(),
             nn.Dropout(dropout),
-            nn.Linear(4 * width, width),
+            nn.Linear(feed_forward, width),
             nn.Dropout(dropout),
         )
 
-    def forward(self, x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, D); nothing is taken from where the mask is False."""
-        B, T, D = x_BTD.shape
-        qkv = self.qkv(self.norm_attention(x_BTD)).view(B, T, 3, self.heads, D // self.heads)
-        q_BHTd, k_BHTd, v_BHTd = qkv.permute(2, 0, 3, 1, 4)
-        seen_BHTd = functional.scaled_dot_product_attention(
-            q_BHTd,
-            k_BHTd,
-            v_BHTd,
-            attn_mask=mask_BT[:, None, None, :],
-            dropout_p=self.dropout if self.training else 0.0,
-        )
-        x_BTD = x_BTD + self.out(seen_BHTd.transpose(1, 2).reshape(B, T, D))
-        added_BTD: Tensor = x_BTD + self.forward_net(self.norm_forward(x_BTD))
-        return added_BTD
+    def forward(self, x_ND: Tensor, of: Sequences) -> Tensor:
+        """(N, D) -> (N, D); a token sees its own sequence."""
+        N, D = x_ND.shape
+        qkv_N3Hd = self.qkv(self.norm_attention(x_ND)).view(N, 3, self.heads, D // self.heads)
+        x_ND = x_ND + self.out(attend(qkv_N3Hd, of, self.dropout if self.training else 0.0))
+        added_ND: Tensor = x_ND + self.forward_net(self.norm_forward(x_ND))
+        return added_ND
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputWidths:
+    """How many numbers stand beside the texts: of a row, and of processes, files and sockets."""
+
+    row: int
+    nodes: tuple[int, int, int]
 
 
 class LogEncoder(nn.Module):
-    """Batches of episodes to embeddings of their rows."""
+    """Batches of episodes to embeddings of their rows, of `out_width` channels."""
 
-    def __init__(self, numbers: Investigator, pieces: int) -> None:
+    def __init__(self, numbers: Investigator, pieces: int, widths: InputWidths) -> None:
         super().__init__()
         width = numbers.width
+        self.checkpointing = numbers.checkpointing
+
+        def layers(n: int) -> nn.ModuleList:
+            return nn.ModuleList(
+                Layer(width, numbers.heads, numbers.feed_forward * width, numbers.dropout) for _ in range(n)
+            )
+
         self.pieces = nn.Embedding(pieces, width)
-        self.place_in_row = nn.Parameter(torch.zeros(numbers.row_tokens, width))
-        self.row_layers = nn.ModuleList(Layer(width, numbers.heads, numbers.dropout) for _ in range(numbers.row_layers))
-        self.row_norm = nn.LayerNorm(width)
-        self.episode_layers = nn.ModuleList(
-            Layer(width, numbers.heads, numbers.dropout) for _ in range(numbers.episode_layers)
-        )
-        self.episode_norm = nn.LayerNorm(width)
+        self.place_in_text = nn.Parameter(torch.zeros(numbers.row_tokens, width))
+        self.numbers = nn.Linear(widths.row, width)
+        self.row_layers, self.row_norm = layers(numbers.row_layers), Norm(width)
+        self.episode_layers, self.episode_norm = layers(numbers.episode_layers), Norm(width)
+        process, file, socket = widths.nodes
+        self.sage = TypedSage((width + process, file, socket), numbers.graph_width)
+        self.fuse = Fuse(width, numbers.graph_width, numbers.fuse_width)
+        self.out_width = numbers.fuse_width
         nn.init.normal_(self.pieces.weight, std=width**-0.5)
 
     def forward(self, batch: Batch) -> Tensor:
-        """The embedding of every row of every episode, (E, M, D); where `batch.mask_EM` is False it says nothing."""
-        rows_RD = torch.cat([self._rows(tokens_RT, mask_RT) for tokens_RT, mask_RT in batch.rows])
-        x_EMD = rows_RD[batch.row_EM]
-        for layer in self.episode_layers:
-            x_EMD = layer(x_EMD, batch.mask_EM)
-        normed: Tensor = self.episode_norm(x_EMD)
-        return normed
+        """The embedding of every row, episode after episode. (X, D)"""
+        x_ND = self.pieces(batch.tokens_N) + functional.embedding(places(batch.texts), self.place_in_text)
+        x_RD = means(self.row_norm(self._through(self.row_layers, x_ND, batch.texts)), batch.texts)
+        x_XD = x_RD[batch.text_X] + self.numbers(batch.aux_XA)
+        x_XD = self.episode_norm(self._through(self.episode_layers, x_XD, batch.episodes))
+        number_PC, file_FC, socket_SC = batch.graph.x
+        text_PD = x_RD[batch.text_P].to(number_PC)
+        # numbers first: in a wider network the channels of texts become more, and stand behind what was there
+        graph = replace(batch.graph, x=(torch.cat([number_PC, text_PD], dim=1), file_FC, socket_SC))
+        fused_XD: Tensor = self.fuse(x_XD, self.sage(graph)[0], batch.process_X)
+        return fused_XD
 
-    def _rows(self, tokens_RT: Tensor, mask_RT: Tensor) -> Tensor:
-        """The mean of a row's token embeddings. (R, T) -> (R, D)"""
-        x_RTD = self.pieces(tokens_RT) + self.place_in_row[: tokens_RT.shape[1]]
-        for layer in self.row_layers:
-            x_RTD = layer(x_RTD, mask_RT)
-        x_RTD = self.row_norm(x_RTD) * mask_RT[..., None]
-        mean_RD: Tensor = x_RTD.sum(dim=1) / mask_RT.sum(dim=1, keepdim=True)
-        return mean_RD
+    def _through(self, layers: Iterable[nn.Module], x_ND: Tensor, of: Sequences) -> Tensor:
+        for layer in layers:
+            if self.checkpointing and torch.is_grad_enabled():
+                x_ND = cast(Tensor, checkpoint(layer, x_ND, of, use_reentrant=False))
+            else:
+                x_ND = layer(x_ND, of)
+        return x_ND

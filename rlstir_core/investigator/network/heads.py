@@ -1,62 +1,108 @@
-"""The heads: what rows say of their episode's techniques, and whether it is an attack.
+"""The heads: what a row says of an attack, of techniques and of tampering, and what its episode carries.
 
-A technique's logit starts as what is known without the log rows (the train side's base rates, and what the knowledge
-model says of the episode's words) plus a residual that begins at zero. The residual of a row has a short way, a weight
-for each of its pieces, which is what few episodes can teach, beside the long way through the encoder. What does not
-belong here: the knowledge itself (`investigator/techniques/knowledge.py`).
+A row's log-odds of an attack start as the first look's, those of tampering as the rules', a file's techniques as what
+is known without its log rows (base rates, and what public texts say), each plus a residual that begins at zero. Of
+techniques every piece of a row has a short way besides, which is what few episodes can teach. What does not belong
+here: the texts and the first look themselves.
 """
 
-# E episodes, M rows of an episode, R rows of a batch, T tokens of a row, D width, K techniques
+# X rows of a batch, R distinct texts, E episodes, D width, K techniques
 from __future__ import annotations
 
-import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from rlstir_core.investigator.network.encoder import LogEncoder
+from rlstir_core.investigator.first_look import FirstLook
+from rlstir_core.investigator.network.encoder import InputWidths, LogEncoder
+from rlstir_core.investigator.network.packing import Sequences
 from rlstir_core.investigator.reading.batches import Batch
+from rlstir_core.investigator.reading.hashing import WORDS
+from rlstir_core.investigator.reading.slots import SLOTS
 from rlstir_core.investigator.reading.tokenizer import PAD
 from rlstir_core.learning.presets import Investigator
 
 _SHARPNESS = 4.0  # of the smooth maximum over rows
 
 
-class TechniqueHead(nn.Module):
-    """Row embeddings to an episode's logits: the smooth maximum over rows, so that one row may tell."""
+class Answers(NamedTuple):
+    """Logits of every row and of every episode."""
+
+    attack_X: Tensor
+    tamper_X: Tensor
+    technique_XK: Tensor  # which technique a row shows if it shows one: to be compared along K
+    technique_EK: Tensor  # whether the episode carries each
+
+
+class Heads(nn.Module):
+    """Row embeddings to answers."""
 
     base_K: Tensor
 
     def __init__(self, width: int, pieces: int, base_K: Tensor) -> None:
         super().__init__()
+        n = len(base_K)
         self.register_buffer("base_K", base_K)
+        self.attack, self.tamper = nn.Linear(width, 1), nn.Linear(width, 1)
+        self.look = nn.Parameter(torch.tensor([1.0, 0.0]))  # what the first look says, and what is added to it
+        self.rules = nn.Parameter(torch.tensor([1.0, 0.0]))  # the same of the rules for tampering
         self.trust = nn.Parameter(torch.ones(()))  # in the knowledge
-        self.residual = nn.Linear(width, len(base_K))
-        self.direct = nn.EmbeddingBag(pieces, len(base_K), mode="sum", padding_idx=PAD)
-        for zero in (self.residual.weight, self.residual.bias, self.direct.weight):
-            nn.init.zeros_(zero)
+        self.technique = nn.Linear(width, n)
+        self.direct = nn.EmbeddingBag(pieces, n, mode="sum", padding_idx=PAD, include_last_offset=True)
+        for linear in (self.attack, self.tamper, self.technique):
+            nn.init.zeros_(linear.weight)
+            nn.init.zeros_(linear.bias)
+        nn.init.zeros_(self.direct.weight)
 
-    def forward(self, x_EMD: Tensor, batch: Batch) -> Tensor:
-        """(E, M, D) -> (E, K)"""
-        mask_EM = batch.mask_EM
-        direct_RK = torch.cat([self.direct(tokens_RT) for tokens_RT, _ in batch.rows])
-        said_EMK = self.residual(x_EMD).float() + direct_RK[batch.row_EM]
-        sharp_EMK = (_SHARPNESS * said_EMK).masked_fill(~mask_EM[..., None], -math.inf)
-        # log of the mean of exp: 0 where every row says 0, and near the largest where one row speaks
-        summed_EK = torch.logsumexp(sharp_EMK, dim=1) - torch.log(mask_EM.sum(dim=1, keepdim=True))
-        logit_EK: Tensor = self.base_K + self.trust * batch.prior_EK + summed_EK / _SHARPNESS
-        return logit_EK
+    def forward(self, x_XD: Tensor, batch: Batch) -> Answers:
+        direct_RK = self.direct(batch.tokens_N, batch.texts.offsets_S1)
+        said_XK = self.technique(x_XD).float() + direct_RK[batch.text_X].float()
+        return Answers(
+            attack_X=self.look[0] * batch.look_X + self.look[1] + self.attack(x_XD)[:, 0].float(),
+            tamper_X=self.rules[0] * batch.aux_XA[:, -1] + self.rules[1] + self.tamper(x_XD)[:, 0].float(),
+            technique_XK=said_XK,
+            technique_EK=self.base_K + self.trust * batch.prior_EK + smooth_maximum(said_XK, batch.episodes),
+        )
+
+
+def smooth_maximum(said_XK: Tensor, of: Sequences) -> Tensor:
+    """The log of the mean of exp: 0 where every row says 0, near the largest where one row speaks. (X, K) -> (E, K)"""
+    lengths_E = of.offsets_S1.diff()
+    E, K = len(lengths_E), said_XK.shape[1]
+    episode_X = torch.arange(E, device=said_XK.device).repeat_interleave(lengths_E, output_size=len(said_XK))
+    sharp_XK = _SHARPNESS * said_XK
+    at_XK = episode_X[:, None].expand_as(sharp_XK)
+    most_EK = sharp_XK.new_full((E, K), -torch.inf).scatter_reduce(0, at_XK, sharp_XK.detach(), "amax")
+    summed_EK = sharp_XK.new_zeros(E, K).index_add(0, episode_X, torch.exp(sharp_XK - most_EK[episode_X]))
+    found_EK: Tensor = (torch.log(summed_EK) + most_EK - torch.log(lengths_E.to(sharp_XK))[:, None]) / _SHARPNESS
+    return found_EK
 
 
 class Investigating(nn.Module):
-    """Encoder and heads: the last column says how likely an attack is, the others name techniques."""
+    """Encoder and heads, and the first look that they start from: all zeros where there is none."""
 
-    def __init__(self, numbers: Investigator, pieces: int, base_K: Tensor) -> None:
+    look_SW: Tensor
+    look_bias: Tensor
+
+    def __init__(self, numbers: Investigator, pieces: int, base_K: Tensor, widths: InputWidths) -> None:
         super().__init__()
-        self.encoder = LogEncoder(numbers, pieces)
-        self.head = TechniqueHead(numbers.width, pieces, base_K)
+        self.register_buffer("look_SW", torch.zeros(len(SLOTS), WORDS))
+        self.register_buffer("look_bias", torch.zeros(()))
+        self.encoder = LogEncoder(numbers, pieces, widths)
+        self.heads = Heads(self.encoder.out_width, pieces, base_K)
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Logits, (E, K): the techniques of `investigator/techniques/labels.py`, then an attack."""
-        logit_EK: Tensor = self.head(self.encoder(batch), batch)
-        return logit_EK
+    def forward(self, batch: Batch) -> Answers:
+        answers: Answers = self.heads(self.encoder(batch), batch)
+        return answers
+
+    @property
+    def first_look(self) -> FirstLook | None:
+        """What the network starts from; None where the train side had no rows with labels."""
+        if not self.look_SW.any():
+            return None
+        return FirstLook(weight_SW=self.look_SW.cpu().numpy(), bias=float(self.look_bias))
+
+    def start_from(self, look: FirstLook) -> None:
+        self.look_SW.copy_(torch.from_numpy(look.weight_SW))
+        self.look_bias.fill_(look.bias)

@@ -1,106 +1,99 @@
-"""Episodes as batches of tokens: a budget of tokens each, every distinct row of a batch once.
+"""Rows of episodes as a batch of tokens, every distinct text of a batch once.
 
-Rows of like length stand together, so that little is padded. What does not belong here: reading rows (`rows.py`).
+Texts are packed (`network/packing.py`), the shortest first. What does not belong here: what is shown of an episode
+(`shown.py`), and which episodes stand in which batch (`investigator/streaming.py`).
 """
 
-# E episodes, M rows of an episode, R rows, T tokens, K outputs
+# E episodes, X rows of all episodes, R distinct texts, N tokens of these, P processes, K techniques, A numbers of a row
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from rlstir_core.arrays import Floats
+from rlstir_core.arrays import Array
+from rlstir_core.investigator.network.packing import Sequences, sequences
+from rlstir_core.investigator.network.sage import GraphBatch, batch_graphs
+from rlstir_core.investigator.reading.shown import Shown, packed
 from rlstir_core.investigator.reading.tokenizer import PAD
-from rlstir_core.learning.examples import CacheBudget
 
-Rows = list[bytes]  # of an episode: each the tokens of a row, as int32
 _ITEM = 4  # bytes of a token
-_ALIKE = 256  # rows that are padded to one length
+_EMPTY = packed([[PAD]])[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """Some episodes on a device."""
 
-    rows: list[tuple[Tensor, Tensor]]  # (R, T) tokens and mask, in blocks of like length
-    row_EM: Tensor  # which of all those rows each row of an episode is
-    mask_EM: Tensor
-    prior_EK: Tensor  # what is known of the episodes beforehand
+    tokens_N: Tensor  # of the distinct texts
+    texts: Sequences  # where these begin
+    text_X: Tensor  # which of them each row says, episode after episode
+    text_P: Tensor  # and each process
+    episodes: Sequences  # where the rows of each episode begin
+    aux_XA: Tensor  # numbers of each row
+    look_X: Tensor  # the first look's log-odds of an attack
+    process_X: Tensor  # behind each row, -1 for none
+    graph: GraphBatch  # its features of processes are numbers that stand beside their texts
+    prior_EK: Tensor  # what is known of the episodes' techniques beforehand
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device; from pinned memory the copy goes on beside other work."""
+        return self._each(
+            lambda part: part.to(device, non_blocking=True) if isinstance(part, Tensor) else part.to(device)
+        )
+
+    def pin(self) -> Batch:
+        """The same in memory that a device can copy from by itself."""
+        return self._each(lambda part: part.pin_memory() if isinstance(part, Tensor) else part.pin())
+
+    def _each(self, change: Callable[[Any], Any]) -> Batch:
+        return replace(self, **{name: change(part) for name, part in vars(self).items()})
 
 
-class EpisodeRows:
-    """The rows of episodes as tokens: kept while there is room, made again where there is none."""
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What the first look said of the rows of an episode."""
 
-    def __init__(self, read: Callable[[int], Rows], budget: CacheBudget) -> None:
-        self._read, self._budget = read, budget
-        self._kept: dict[int, Rows] = {}
-
-    def __getitem__(self, place: int) -> Rows:
-        found = self._kept.get(place)
-        if found is None:
-            found = self._read(place)
-            if self._budget.take(sum(len(row) + 48 for row in found)):
-                self._kept[place] = found
-        return found
+    look_X: Array
+    around_XA: Array
+    process_PC: Array  # numbers of each process
 
 
-def packed(tokens: Sequence[Sequence[int]]) -> Rows:
-    """Rows of tokens as they are kept."""
-    return [np.asarray(row, np.int32).tobytes() for row in tokens]
-
-
-def n_tokens(rows: Rows) -> int:
-    return sum(map(len, rows)) // _ITEM
-
-
-def batches(rows: EpisodeRows, order: Sequence[int], budget: int) -> Iterator[tuple[list[int], list[Rows]]]:
-    """Places and rows of episodes, in `order`, that together have at most `budget` tokens; one always fits."""
-    places: list[int] = []
-    held: list[Rows] = []
-    n = 0
-    for place in order:
-        own = rows[place]
-        size = n_tokens(own)
-        if places and n + size > budget:
-            yield places, held
-            places, held, n = [], [], 0
-        places.append(place)
-        held.append(own)
-        n += size
-    if places:
-        yield places, held
-
-
-def collate(episodes: Sequence[Rows], prior_EK: Floats, device: torch.device) -> Batch:
-    """The batch of these episodes; an episode without rows has one that is empty."""
-    episodes = [rows or [np.asarray([PAD], np.int32).tobytes()] for rows in episodes]
-    distinct = sorted({row for rows in episodes for row in rows}, key=lambda row: (len(row), row))
-    place = {row: r for r, row in enumerate(distinct)}
-    row_EM = np.zeros((len(episodes), max(map(len, episodes))), np.int64)
-    mask_EM = np.zeros(row_EM.shape, np.bool_)
-    for e, rows in enumerate(episodes):
-        row_EM[e, : len(rows)] = [place[row] for row in rows]
-        mask_EM[e, : len(rows)] = True
+def collate(episodes: Sequence[tuple[Shown, Looked]]) -> Batch:
+    """The batch of these episodes; one without rows has a row that is empty."""
+    distinct = sorted({text for shown, _ in episodes for text in shown.tokens} | {_EMPTY}, key=lambda t: (len(t), t))
+    place = {text: r for r, text in enumerate(distinct)}
+    text_X, text_P, process_X, aux_XA, look_X, n_E = [], [], [], [], [], []
+    n_processes = 0
+    for shown, looked in episodes:
+        own_U = np.array([place[text] for text in shown.tokens], np.int64)
+        n = shown.n_rows
+        aux = np.concatenate([looked.around_XA, shown.features_XF], axis=1)
+        text_X.append(own_U[shown.text_X] if n else np.array([place[_EMPTY]]))
+        text_P.append(own_U[shown.text_P] if len(own_U) else np.zeros(0, np.int64))
+        process = shown.process_X.astype(np.int64)
+        process_X.append(np.where(process >= 0, process + n_processes, -1) if n else np.array([-1]))
+        aux_XA.append(aux if n else np.zeros((1, aux.shape[1]), np.float32))
+        look_X.append(looked.look_X if n else np.zeros(1, np.float32))
+        n_E.append(max(1, n))
+        n_processes += shown.counts[0]
+    around = [shown.around for shown, _ in episodes]
+    features = [
+        (looked.process_PC, each.file_FC, each.socket_SC) for (_, looked), each in zip(episodes, around, strict=True)
+    ]
     return Batch(
-        rows=[_padded(distinct[at : at + _ALIKE], device) for at in range(0, len(distinct), _ALIKE)],
-        row_EM=torch.from_numpy(row_EM).to(device),
-        mask_EM=torch.from_numpy(mask_EM).to(device),
-        prior_EK=torch.as_tensor(prior_EK, dtype=torch.float32, device=device),
+        tokens_N=torch.from_numpy(np.frombuffer(b"".join(distinct), np.int32).astype(np.int64)),
+        texts=sequences([len(text) // _ITEM for text in distinct]),
+        text_X=torch.from_numpy(np.concatenate(text_X)),
+        text_P=torch.from_numpy(np.concatenate(text_P)),
+        episodes=sequences(n_E),
+        aux_XA=torch.from_numpy(np.concatenate(aux_XA).astype(np.float32)),
+        look_X=torch.from_numpy(np.concatenate(look_X).astype(np.float32)),
+        process_X=torch.from_numpy(np.concatenate(process_X)),
+        graph=batch_graphs([each.edges for each in around], features),
+        prior_EK=torch.from_numpy(np.stack([shown.prior_K for shown, _ in episodes])),
     )
-
-
-def _padded(rows: Sequence[bytes], device: torch.device) -> tuple[Tensor, Tensor]:
-    """(R, T) tokens and where there are any."""
-    longest = max(map(len, rows)) // _ITEM
-    tokens_RT = np.full((len(rows), longest), PAD, np.int64)
-    mask_RT: NDArray[np.bool_] = np.zeros((len(rows), longest), np.bool_)
-    for r, row in enumerate(rows):
-        tokens = np.frombuffer(row, np.int32)
-        tokens_RT[r, : len(tokens)] = tokens
-        mask_RT[r, : len(tokens)] = True
-    return torch.from_numpy(tokens_RT).to(device), torch.from_numpy(mask_RT).to(device)

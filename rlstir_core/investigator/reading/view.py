@@ -5,12 +5,12 @@ command means is told by who ran it. Every distinct text is kept once. What does
 (`text.py`), labels (`techniques/`), and which process is which (`provenance/`).
 """
 
-# N log rows, P processes, U distinct texts, S slots of a row
+# N log rows, M rows that are chosen, P processes, U distinct texts, F features
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -18,19 +18,22 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.errors import UpstreamMissing
-from rlstir_core.investigator.reading.text import COLUMNS, HiddenNames, process_text, record_text
+from rlstir_core.hostlogs.store import opened_rows
+from rlstir_core.investigator.reading.names import hidden_names
+from rlstir_core.investigator.reading.surroundings import Surroundings, surroundings
+from rlstir_core.investigator.reading.text import COLUMNS, process_text, record_text
+from rlstir_core.investigator.tamper.row_features import NAMES, row_features
+from rlstir_core.investigator.tamper.spans import tamper_of
 from rlstir_core.provenance.behind import parents, processes_behind
 from rlstir_core.provenance.store import read_graph
 from rlstir_core.provenance.tables import Graph
-from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
-from rlstir_core.results.lock import holding
 
 _BLOCK = 4_096  # rows at a time
-_NAMING = ("host", "host_said", "user")
+_NUMBERED = 200_000  # rows whose numbers are made together
+_SURELY = 0.002  # no rule is surer than that
+FEATURES: Final = (*NAMES, "rules")
 _PLAIN = ("member", "seq", "ts_ns", "pid", "duplicate")
-SLOTS: Final = ("row", "process", "parent", "grandparent", "great-grandparent", "before")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,25 +47,65 @@ class LogView:
     before_N: NDArray[np.int32]  # the row before of the same process; -1 where there is none
     text_P: NDArray[np.int32]
     parent_P: NDArray[np.int32]  # -1 where none is known
+    around: Surroundings
     members: list[str]
     member_N: NDArray[np.int32]
     seq_N: NDArray[np.int64]
     ts_N: NDArray[np.int64]
+    features_NF: NDArray[np.float32]  # numbers that words cannot tell
 
     def __len__(self) -> int:
         return len(self.text_N)
 
-    @property
-    def slots_NS(self) -> NDArray[np.int32]:
-        """The texts that stand in and around every row, in the order of `SLOTS`; -1 where there is none. (N, S)"""
-        text_P, parent_P = np.append(self.text_P, -1), np.append(self.parent_P, -1)  # nobody has no parent
-        process_N = self.process_N
-        found = [self.text_N]
+    def of_rows(self, row_M: NDArray[np.int64]) -> LogView:
+        """The view of some of the rows, with their processes and three generations of these processes' ancestors.
+
+        The event before stays only where it is among these rows.
+        """
+        used_P = np.zeros(len(self.text_P) + 1, np.bool_)
+        parent_P = np.append(self.parent_P, -1)
+        now = self.process_N[row_M]
         for _ in range(4):
-            found.append(text_P[process_N])
-            process_N = parent_P[process_N]
-        found.append(np.where(self.before_N >= 0, self.text_N[self.before_N], -1))
-        return np.stack(found, axis=1).astype(np.int32)
+            used_P[now] = True
+            now = parent_P[now]
+        process = np.flatnonzero(used_P[:-1])
+        text = np.unique(np.concatenate([self.text_N[row_M], self.text_P[process]]))
+        row_at, process_at, text_at = (
+            _places(each, n) for each, n in ((row_M, len(self)), (process, len(self.text_P)), (text, len(self.texts)))
+        )
+        return LogView(
+            texts=[self.texts[place] for place in text.tolist()],
+            text_N=text_at[self.text_N[row_M]],
+            kind_N=self.kind_N[row_M],
+            process_N=process_at[self.process_N[row_M]],
+            before_N=row_at[self.before_N[row_M]],
+            text_P=text_at[self.text_P[process]],
+            parent_P=process_at[self.parent_P[process]],
+            around=self.around.among(process_at[:-1]),
+            members=self.members,
+            member_N=self.member_N[row_M],
+            seq_N=self.seq_N[row_M],
+            ts_N=self.ts_N[row_M],
+            features_NF=self.features_NF[row_M],
+        )
+
+    def digest(self, most: int) -> NDArray[np.int64]:
+        """At most `most` rows of distinct texts, in their order: the first of every kind, then the second …"""
+        _, first = np.unique(self.text_N, return_index=True)
+        first = np.sort(first)
+        kind = self.kind_N[first]
+        by_kind = np.argsort(kind, kind="stable")
+        rank = np.empty(len(first), np.int64)
+        starts = np.flatnonzero(np.r_[True, np.diff(kind[by_kind]) != 0]) if len(first) else np.zeros(0, np.int64)
+        rank[by_kind] = np.arange(len(first)) - np.repeat(starts, np.diff(np.r_[starts, len(first)]))
+        return np.sort(first[np.argsort(rank, kind="stable")[:most]])
+
+
+def _places(chosen_M: NDArray[Any], n: int) -> NDArray[np.int32]:
+    """The new number of each of n things, -1 for those that are not chosen and, at the end, for none. (n + 1,)"""
+    found = np.full(n + 1, -1, np.int32)
+    found[chosen_M] = np.arange(len(chosen_M))
+    return found
 
 
 def read_view(layout: Layout, info: EpisodeInfo, hosts: Iterable[str]) -> LogView:
@@ -70,17 +113,9 @@ def read_view(layout: Layout, info: EpisodeInfo, hosts: Iterable[str]) -> LogVie
 
     UpstreamMissing where its rows or its graph were not made.
     """
-    path = layout.log_events(info.host) / f"{info.own_id}.parquet"
-    with holding(layout.host_lock(info.host), shared=True):
-        graph = read_graph(layout, info.host, info.own_id)
-        try:
-            with pq.ParquetFile(path) as file:
-                return view_of(file, graph, hosts)
-        except (OSError, KeyError, pa.ArrowException) as error:
-            raise UpstreamMissing(
-                f"{path} cannot be read ({str(error).splitlines()[0][:120]}); make it again with: "
-                f"{how_to_make('log_events')}"
-            ) from None
+    graph = read_graph(layout, info.host, info.own_id)
+    with opened_rows(layout, info.host, info.own_id) as file:
+        return view_of(file, graph, hosts)
 
 
 def view_of(file: pq.ParquetFile, graph: Graph, hosts: Iterable[str]) -> LogView:
@@ -111,20 +146,23 @@ def view_of(file: pq.ParquetFile, graph: Graph, hosts: Iterable[str]) -> LogView
         before_N=_before(process_N, rows["duplicate"].to_numpy()),
         text_P=np.array(text_P, np.int32),
         parent_P=parents(graph),
+        around=surroundings(graph),
         members=member.dictionary.to_pylist(),
         member_N=member.indices.to_numpy(),
         seq_N=rows["seq"].to_numpy(),
         ts_N=ts_N,
+        features_NF=_features(file),
     )
 
 
-def hidden_names(file: pq.ParquetFile, hosts: Iterable[str]) -> HiddenNames:
-    """Every host and user that the rows of a file name, and `hosts`."""
-    found: dict[str, set[str]] = {name: set() for name in _NAMING}
-    for batch in file.iter_batches(_BLOCK, columns=list(_NAMING), use_threads=False):
-        for name, values in found.items():
-            values.update(each for each in batch.column(name).unique().to_pylist() if each)
-    return HiddenNames(sorted({*hosts, *found["host"], *found["host_said"]}), sorted(found["user"]))
+def _features(file: pq.ParquetFile) -> NDArray[np.float32]:
+    """Numbers of every row, and what the rules say of tampering there, in the order of `FEATURES`. (N, F)"""
+    parts = []
+    for batch in file.iter_batches(_NUMBERED, use_threads=False):
+        table = pa.Table.from_batches([batch])
+        p_N = np.clip(tamper_of(table).p_tamper_N, _SURELY, 1 - _SURELY)
+        parts.append(np.column_stack([row_features(table).values_NF, np.log(p_N) - np.log1p(-p_N)]))
+    return np.asarray(np.concatenate([np.zeros((0, len(FEATURES))), *parts]), np.float32)
 
 
 def _before(process_N: NDArray[np.int32], duplicate_N: NDArray[np.bool_]) -> NDArray[np.int32]:

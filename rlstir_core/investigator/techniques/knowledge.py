@@ -1,97 +1,264 @@
-"""The knowledge model: public technique texts, none of them an event log, to scores over the label space.
+"""The knowledge model: public technique texts, none of them a log, to what a log's words tell of every technique.
 
-ComplementNB (Rennie et al. 2003) over TF-IDF words. It can say techniques that no log was ever labelled with. What does
-not belong here: importing the texts (`importers/knowledge.py`), and anything learnt from logs.
+ComplementNB (Rennie et al. 2003) over TF-IDF words. It can say techniques that no log was ever labelled with; logs that
+are labelled may join the texts as further documents. What does not belong here: importing the texts
+(`importers/knowledge.py`), the words of a log (`documents.py`) and when a technique is named (`decide.py`).
 """
 
-# E episodes, V words, K techniques
+# E documents, V words, C techniques that texts speak of, K techniques of the label space
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rlstir_core.arrays import Floats
 from rlstir_core.errors import UpstreamMissing
-from rlstir_core.investigator.reading.text import HiddenNames, cleaned
+from rlstir_core.hostlogs.attack.techniques import in_space
+from rlstir_core.investigator.techniques.decide import KNOWLEDGE_NAMING, Naming, margins
+from rlstir_core.investigator.techniques.documents import Document, text_document
 from rlstir_core.investigator.techniques.labels import LABELS
+from rlstir_core.investigator.techniques.wording import event_words, said_key
 from rlstir_core.remedies import command
 from rlstir_core.results.layout import Layout
 
 NO_KNOWLEDGE = "public technique texts (rlstir import knowledge brings them)"
+Labelled = Sequence[tuple[Document, Sequence[str]]]  # a log's document and the techniques that it carries
+# Chosen on corpora and on sources of texts that nothing was trained on, see docs/investigator.md.
 _ALPHA = 0.3
+_TO_PARENT = 0.2  # weight of a sub-technique's texts for its parent
+_SHARPNESS = 0.45  # of the posteriors: standardised scores are not yet probabilities
 _BLOCK = 4_096
-_WORD = re.compile(r"<[a-z]+>|[a-z][a-z0-9]+|[-/][a-z0-9]+", re.ASCII)
-_KEYS_OUT = ("<num>", "<time>", "<hash>", "<guid>", "<sid>", "<hex>", "<ip>", "<mac>", "<id>", "<host>", "<blob>")
-_NOBODY = HiddenNames()
+_FLOOR = 1e-9
 
 
-def words(text: str) -> list[str]:
-    """The words that texts of logs and of people share: split at `. _ -`, options told alike, no identifiers."""
-    spaced = text.replace("_", " ").replace(".exe", " ")
-    return [
-        f"-{word[1:]}" if word[0] == "/" and len(word) <= 3 else word.lstrip("/-") if len(word) > 3 else word
-        for word in _WORD.findall(spaced)
-        if word not in _KEYS_OUT
-    ]
+class Ranked(NamedTuple):
+    """What is said of one document, over every technique that texts speak of."""
+
+    techniques: tuple[str, ...]  # the likeliest first
+    log_p: tuple[float, ...]
+    margin: float  # of the first over the second
+    named: frozenset[str]
+
+    @property
+    def abstained(self) -> bool:
+        return not self.named
 
 
-@dataclass(frozen=True)
+class Said(NamedTuple):
+    """What one row says of a technique."""
+
+    place: int  # of the row among those that were asked
+    score: float
+    words: tuple[str, ...]  # that weigh most
+
+
+@dataclass(frozen=True, eq=False)
 class Knowledge:
-    """A fitted model of the texts."""
+    """A fitted model."""
 
-    vectoriser: Any
-    model: Any
-    columns: tuple[int, ...]  # of the label space, for each class of the model
+    ids: tuple[str, ...]  # C
+    place: dict[str, int]  # of a word
+    idf_V: NDArray[np.float32]
+    weight_VC: NDArray[np.float32]  # what a word says of each technique, beside what it says of all
+    text_DV: Any  # the documents themselves, sparse
+    of_text: NDArray[np.int64]  # (P, 2): the document and the technique of every pair
+    share_P: NDArray[np.float32]  # how far a document counts for the technique
 
-    def scores(self, documents: Iterable[str]) -> Floats:
-        """(E, K): the log-posteriors of documents, each document's standardised over the techniques.
-
-        Normalised weights make them nearly flat, so that only their differences say something. A technique that no text
-        speaks of gets what the least likely one has.
-        """
-        said_EC = self.model.predict_log_proba(self.vectoriser.transform(documents))
-        spread_E1 = said_EC.std(axis=1, keepdims=True)
-        said_EC = (said_EC - said_EC.mean(axis=1, keepdims=True)) / np.where(spread_E1 > 0, spread_E1, 1.0)
-        found: Floats = np.repeat(said_EC.min(axis=1, keepdims=True), len(LABELS), axis=1)
-        found[:, list(self.columns)] = said_EC
+    def log_posteriors(self, documents: Iterable[Document]) -> Floats:
+        """(E, C): log-probabilities of the techniques, one of which a document is taken to carry."""
+        x_EV = self._vectors(documents)
+        score_EC = _standard(np.asarray(x_EV @ self.weight_VC, np.float64)) + _standard(self._nearest(x_EV))
+        score_EC = _SHARPNESS * _standard(score_EC)
+        score_EC -= score_EC.max(axis=1, keepdims=True)
+        found: Floats = score_EC - np.log(np.exp(score_EC).sum(axis=1, keepdims=True))
         return found
 
+    def _nearest(self, x_EV: Any) -> Floats:
+        """(E, C): the cosine of the most similar document of every technique."""
+        found = np.zeros((x_EV.shape[0], len(self.ids)))
+        for e in range(len(found)):
+            cosine_D = np.asarray((self.text_DV @ x_EV[e].T).todense(), np.float32).reshape(-1)
+            np.maximum.at(found[e], self.of_text[:, 1], cosine_D[self.of_text[:, 0]] * self.share_P)
+        return found
 
-def fit_knowledge(layout: Layout) -> Knowledge | None:
-    """The model of the imported texts; None where there are none, UpstreamMissing where their table is damaged."""
+    def prior(self, documents: Iterable[Document]) -> Floats:
+        """(E, K): by how much a document raises the log-probability of every technique of the label space.
+
+        0 where it says nothing. A technique has what its sub-techniques outside the space have as well; one that no
+        text speaks of has what the least likely one has.
+        """
+        p_EC = np.exp(self.log_posteriors(documents))
+        found = np.full((len(p_EC), len(LABELS)), np.nan)
+        for k, label in enumerate(LABELS):
+            columns = [c for c, own in enumerate(self.ids) if in_space(own) == label]
+            if columns:
+                found[:, k] = np.log(np.maximum(p_EC[:, columns].sum(axis=1), _FLOOR) * len(self.ids) / len(columns))
+        least_E1 = np.nanmin(found, axis=1, keepdims=True) if len(found) and not np.isnan(found).all() else 0.0
+        return np.where(np.isnan(found), least_E1, found)
+
+    def ranked(self, documents: Iterable[Document], naming: Naming = KNOWLEDGE_NAMING, most: int = 10) -> list[Ranked]:
+        """Of each document the first techniques of all, and those that are named."""
+        said_EC = self.log_posteriors(documents)
+        named_EC, margin_E = naming.named(said_EC), margins(said_EC)
+        found = []
+        for said_C, named_C, margin in zip(said_EC, named_EC, margin_E, strict=True):
+            order = np.argsort(-said_C, kind="stable")[:most]
+            found.append(
+                Ranked(
+                    techniques=tuple(self.ids[c] for c in order),
+                    log_p=tuple(float(said_C[c]) for c in order),
+                    margin=float(margin),
+                    named=frozenset(self.ids[c] for c in np.flatnonzero(named_C)),
+                )
+            )
+        return found
+
+    def scores(self, texts: Iterable[str]) -> Floats:
+        """`prior` of plain texts."""
+        return self.prior([text_document(text) for text in texts])
+
+    def speaks_for(self, rows: Sequence[Document], technique: str, most: int = 3, telling: int = 5) -> list[Said]:
+        """The rows that speak loudest for a technique, each with the words that weigh most; none where none does.
+
+        Of rows that say the same the first.
+        """
+        if technique not in self.ids:
+            return []
+        weight_V = self.weight_VC[:, self.ids.index(technique)]
+        found: dict[tuple[float, tuple[str, ...]], Said] = {}
+        for place, row in enumerate(rows):
+            weighed = {
+                word: much * float(self.idf_V[v] * weight_V[v])
+                for word, much in _expanded(row).items()
+                if (v := self.place.get(word)) is not None
+            }
+            best = sorted((word for word in weighed if weighed[word] > 0), key=lambda word: (-weighed[word], word))
+            if best and (score := sum(weighed.values())) > 0:
+                said = Said(place, score, tuple(best[:telling]))
+                found.setdefault((round(score, 6), said.words), said)
+        return sorted(found.values(), key=lambda said: (-said.score, said.place))[:most]
+
+    def _vectors(self, documents: Iterable[Document]) -> Any:
+        return _normal(_counts(map(_expanded, documents), self.place), self.idf_V)
+
+
+def fit_knowledge(layout: Layout, labelled: Labelled = ()) -> Knowledge | None:
+    """The model of the imported texts, and of labelled logs beside them; None where no text was imported.
+
+    UpstreamMissing where their table is damaged. An encoder's prior is made of texts alone: what a model says of logs
+    that it was made of is no guess.
+    """
+    texts = read_texts(layout)
+    return None if texts is None else fitted(*texts, labelled)
+
+
+def read_texts(layout: Layout) -> tuple[list[Document], list[Sequence[str]]] | None:
+    """The imported texts as documents, and the techniques that each speaks of; None where there are none."""
     if not layout.knowledge.exists():
         return None
-    place = {label: k for k, label in enumerate(LABELS)}
-    texts: list[str] = []
-    classes: list[int] = []
+    documents: list[Document] = []
+    carried: list[Sequence[str]] = []
     try:
         with pq.ParquetFile(layout.knowledge) as file:
-            for batch in file.iter_batches(_BLOCK, columns=["text", "labels"], use_threads=False):
-                for text, labels in zip(*(batch.column(name).to_pylist() for name in ("text", "labels")), strict=True):
-                    own = [place[label] for label in labels if label in place]
-                    texts += [cleaned(text.lower(), _NOBODY)] * len(own)  # a document of each of its techniques
-                    classes += own
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+            for batch in file.iter_batches(_BLOCK, columns=["text", "techniques", "events"], use_threads=False):
+                for row in batch.to_pylist():
+                    documents.append(text_document(row["text"], map(said_key, row["events"])))
+                    carried.append(row["techniques"])
+    except (OSError, KeyError, ValueError, TypeError, pa.ArrowException) as error:
         raise UpstreamMissing(
             f"{layout.knowledge} cannot be read ({str(error).splitlines()[0][:120]}); import the texts again with: "
             f"{command('import', 'knowledge', 'PATH')}"
         ) from None
-    return _fitted(texts, classes)
+    return documents, carried
 
 
-def _fitted(texts: Sequence[str], classes: Sequence[int]) -> Knowledge | None:
-    if len(set(classes)) < 2:
-        return None
-    from sklearn.feature_extraction.text import TfidfVectorizer
+def fitted(
+    documents: Sequence[Document], carried: Sequence[Sequence[str]], labelled: Labelled = ()
+) -> Knowledge | None:
+    """The model of these documents, with their words alone; None where they speak of fewer than two techniques."""
+    from scipy.sparse import csr_matrix, vstack
     from sklearn.naive_bayes import ComplementNB
 
-    vectoriser = TfidfVectorizer(analyzer=words, sublinear_tf=True)
-    model = ComplementNB(alpha=_ALPHA, norm=True)
-    model.fit(vectoriser.fit_transform(texts), np.asarray(classes))
-    return Knowledge(vectoriser=vectoriser, model=model, columns=tuple(int(k) for k in model.classes_))
+    vocabulary = sorted({word for document in documents for word in document})
+    place = {word: v for v, word in enumerate(vocabulary)}
+    counts_EV = _counts(documents, place)
+    joined_EV = _counts([_expanded(document) for document, _ in labelled], place)
+    n_V = np.bincount(counts_EV.indices, minlength=len(place))
+    idf_V = (np.log((1 + len(documents)) / (1 + n_V)) + 1).astype(np.float32)
+    x_EV = _normal(vstack([counts_EV, joined_EV], format="csr"), idf_V)
+    pairs = [  # a document counts for each of its techniques, and a little for their parents
+        (e, technique, weight)
+        for e, own in enumerate([*carried, *(techniques for _, techniques in labelled)])
+        for each in own
+        for technique, weight in ((each, 1.0), (each.partition(".")[0], _TO_PARENT if "." in each else 0.0))
+        if weight
+    ]
+    ids = sorted({technique for _, technique, _ in pairs})
+    if len(ids) < 2 or not place:
+        return None
+    column = {technique: c for c, technique in enumerate(ids)}
+    of_text = np.array([(e, column[technique]) for e, technique, _ in pairs], np.int64)
+    share_P = np.array([weight for *_, weight in pairs])
+    of_class_CE = csr_matrix((share_P, (of_text[:, 1], of_text[:, 0])), shape=(len(ids), x_EV.shape[0]))
+    # its counts are sums over the documents of a class, so that the sums give the same model as the documents
+    model = ComplementNB(alpha=_ALPHA, norm=True).fit(of_class_CE @ x_EV, ids)
+    weight_CV = model.feature_log_prob_
+    weight_VC = np.ascontiguousarray((weight_CV - weight_CV.mean(axis=0)).T * len(place), np.float32)
+    return Knowledge(
+        ids=tuple(ids),
+        place=place,
+        idf_V=idf_V,
+        weight_VC=weight_VC,
+        text_DV=x_EV,
+        of_text=of_text,
+        share_P=np.sqrt(share_P).astype(np.float32),
+    )
+
+
+def _standard(score_EC: Floats) -> Floats:
+    """Each document's scores over the techniques, with mean 0 and deviation 1: only their differences say something."""
+    score_EC = score_EC - score_EC.mean(axis=1, keepdims=True)
+    spread_E1 = score_EC.std(axis=1, keepdims=True)
+    return np.asarray(score_EC / np.where(spread_E1 > 0, spread_E1, 1.0))
+
+
+def _expanded(document: Document) -> Document:
+    """The document with what its events say in words."""
+    found = dict(document)
+    for key in [word for word in document if word.startswith("@")]:
+        for word in event_words().get(key, ()):
+            found[word] = found.get(word, 0.0) + document[key]
+    return found
+
+
+def _counts(documents: Iterable[Document], place: dict[str, int]) -> Any:
+    """(E, V) sparse, words outside the vocabulary left out."""
+    from scipy.sparse import csr_matrix
+
+    data: list[float] = []
+    columns: list[int] = []
+    ends = [0]
+    for document in documents:
+        for word, said in document.items():
+            if (v := place.get(word)) is not None:
+                columns.append(v)
+                data.append(said)
+        ends.append(len(columns))
+    return csr_matrix(
+        (np.array(data, np.float32), np.array(columns, np.int32), np.array(ends)), shape=(len(ends) - 1, len(place))
+    )
+
+
+def _normal(counts_EV: Any, idf_V: NDArray[np.float32]) -> Any:
+    """TF-IDF rows of length one."""
+    from sklearn.preprocessing import normalize
+
+    counts_EV = counts_EV.copy()
+    counts_EV.data *= idf_V[counts_EV.indices]
+    return normalize(counts_EV, copy=False) if counts_EV.shape[0] else counts_EV

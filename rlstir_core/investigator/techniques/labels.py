@@ -23,6 +23,14 @@ _PLACE = {label: k for k, label in enumerate(LABELS)}
 
 def episode_techniques(layout: Layout, episodes: Sequence[EpisodeInfo]) -> dict[str, tuple[str, ...]]:
     """{episode: what it carries}: ids of the label space where it has one, else ids that no head can say."""
+    return {
+        episode: tuple(sorted({in_space(technique) or technique for technique in own}))
+        for episode, own in exact_techniques(layout, episodes).items()
+    }
+
+
+def exact_techniques(layout: Layout, episodes: Sequence[EpisodeInfo]) -> dict[str, tuple[str, ...]]:
+    """{episode: what it carries}, by the ids of now that its truth gives, sub-techniques not rolled up."""
     by_host: dict[str, list[EpisodeInfo]] = defaultdict(list)
     for info in episodes:
         by_host[info.host].append(info)
@@ -31,8 +39,7 @@ def episode_techniques(layout: Layout, episodes: Sequence[EpisodeInfo]) -> dict[
         counts = host_counts(layout, host)
         for info in mine:
             of = counts.get(info.own_id)
-            carried = of.techniques if of is not None else {}
-            found[info.episode_id] = tuple(sorted({in_space(technique) or technique for technique in carried}))
+            found[info.episode_id] = tuple(sorted(of.techniques)) if of is not None else ()
     return found
 
 

@@ -18,6 +18,7 @@ from rlstir_core.lab.tamper.changes.operators import OPERATOR_OF, applied, check
 from rlstir_core.lab.tamper.changes.work import Outcome, Work
 from rlstir_core.lab.tamper.formats.forms import Form, as_text, form_of
 from rlstir_core.lab.tamper.records.entry import Entry
+from rlstir_core.lab.tamper.records.headers import check_headers, with_headers
 from rlstir_core.lab.tamper.records.pieces import NOBODY, SplitLog, join
 from rlstir_core.lab.tamper.rows import tampered_rows
 from rlstir_core.lab.tamper.spans import spans
@@ -78,12 +79,15 @@ def tampered(
     *,
     strength: float = 0.5,
     near_ns: int | None = None,
+    headers: str = "moved",
 ) -> Tampered:
     """One of the logs after the operator, and the others as they are; ConfigError where it can work on none.
 
-    `strength` in [0, 1] is how much is touched; `near_ns` is a time of the episode, for lines without a year.
+    `strength` in [0, 1] is how much is touched; `near_ns` is a time of the episode, for lines without a year; `headers`
+    says what becomes of the headers of EVTX records (`records/headers.py`).
     """
     check(operator, strength)
+    check_headers(headers)
     members = sorted(logs)
     why = f"{operator} finds no log to work on; name one"
     for at in rng.permutation(len(members)):
@@ -95,7 +99,7 @@ def tampered(
         if named != member and named in logs:
             why = f"{operator} cannot apply to {member}: what it gives is {named}, which is there already; take one out"
             continue
-        outcome = _made(operator, split, form, rng, strength)
+        outcome = _made(operator, split, form, rng, strength, headers)
         if isinstance(outcome, str):
             why = f"{operator} cannot apply to {member}: {outcome}"
             continue
@@ -153,7 +157,7 @@ def _tried(
 
 
 def _made(
-    operator: str, split: SplitLog, form: Form, rng: np.random.Generator, strength: float
+    operator: str, split: SplitLog, form: Form, rng: np.random.Generator, strength: float, headers: str
 ) -> tuple[bytes, list[Entry], Collection[int]] | str:
     """The log's new bytes, its records and the lane of gaps; else why there are none."""
     for _ in range(_DRAWS):
@@ -161,7 +165,7 @@ def _made(
         if isinstance(outcome, str):
             return outcome
         try:
-            written = _written(split, outcome.entries, form)
+            written = _written(split, with_headers(split.entries, outcome.entries, headers), form)
         except _HOSTILE as error:
             return f"a record cannot be changed ({type(error).__name__})"
         if written is not None:

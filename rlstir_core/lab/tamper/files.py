@@ -34,6 +34,7 @@ from rlstir_core.hostlogs.times.evidence import evidence_of
 from rlstir_core.lab.signals import stream
 from rlstir_core.lab.tamper.apply import Tampered, tampered
 from rlstir_core.lab.tamper.changes.operators import check
+from rlstir_core.lab.tamper.records.headers import check_headers
 from rlstir_core.progress import Progress
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -64,27 +65,29 @@ def tamper_source(
     *,
     seed: int = 7,
     strength: float = 0.5,
+    headers: str = "moved",
     progress: Progress | None = None,
 ) -> TamperRun:
     """Tampers with a log, a folder or container of logs, or an episode; StoreError and ConfigError in one sentence."""
     check(operator, strength)
+    check_headers(headers)
     made = TamperRun(operator=operator, out=out)
     episode = _episode(source)
     if episode is not None:
-        _tamper_episode(episode, made, seed, strength)
+        _tamper_episode(episode, made, seed, strength, headers)
         return made
     names: set[str] = set()
     for n_seen, found in enumerate(files(source), 1):
         if progress is not None:
             progress(n_seen, 0, found.name)
-        _tamper_file(found, made, names, seed, strength)
+        _tamper_file(found, made, names, seed, strength, headers)
     if not made.n_logs:
         first = f" ({made.left_out[0]})" if made.left_out else ""
         raise ConfigError(f"{operator} can apply to no log in {source}{first}; name another operator or other logs")
     return made
 
 
-def _tamper_file(found: Found, made: TamperRun, names: set[str], seed: int, strength: float) -> None:
+def _tamper_file(found: Found, made: TamperRun, names: set[str], seed: int, strength: float, headers: str) -> None:
     """One log file; what is none, or cannot be read, or is not for this operator, is named."""
     if found.fault or found.guess.log is None:
         made.left_out.append(f"{found.name}: {found.fault or found.passed or 'no log'}")
@@ -95,7 +98,12 @@ def _tamper_file(found: Found, made: TamperRun, names: set[str], seed: int, stre
     near = first if first is not None else evidence.modified_ns
     try:
         after = tampered(
-            {name: found.data}, made.operator, _dice(made.operator, seed, found.data), strength=strength, near_ns=near
+            {name: found.data},
+            made.operator,
+            _dice(made.operator, seed, found.data),
+            strength=strength,
+            near_ns=near,
+            headers=headers,
         )
     except ConfigError as error:
         made.left_out.append(f"{found.name}: {error}")
@@ -112,7 +120,7 @@ def _tamper_file(found: Found, made: TamperRun, names: set[str], seed: int, stre
     _count(made, after)
 
 
-def _tamper_episode(parts: Mapping[str, bytes], made: TamperRun, seed: int, strength: float) -> None:
+def _tamper_episode(parts: Mapping[str, bytes], made: TamperRun, seed: int, strength: float, headers: str) -> None:
     meta = parse_meta(parts[META], Limits())
     record = parse_object(parts[META], Limits().nesting)
     assert isinstance(record, dict)  # it was parsed
@@ -123,7 +131,12 @@ def _tamper_episode(parts: Mapping[str, bytes], made: TamperRun, seed: int, stre
     for name in sorted(parts):
         whole.update(name.encode() + b"\0" + hashlib.sha256(parts[name]).digest())
     after = tampered(
-        logs, made.operator, _dice(made.operator, seed, whole.digest()), strength=strength, near_ns=meta.t_start_wall_ns
+        logs,
+        made.operator,
+        _dice(made.operator, seed, whole.digest()),
+        strength=strength,
+        near_ns=meta.t_start_wall_ns,
+        headers=headers,
     )
     whole.update(f"{made.operator}\0{seed}\0{strength}".encode())
     episode = f"log-{whole.hexdigest()[:16]}"

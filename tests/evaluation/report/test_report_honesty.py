@@ -12,7 +12,8 @@ import pytest
 from report_page import Page
 
 from rlstir_core.atomic import write_bytes
-from rlstir_core.evaluation.investigation.records import EncoderEvaluation, TechniqueScores
+from rlstir_core.evaluation.investigation.records import EncoderEvaluation, RiskScores, TechniqueScores
+from rlstir_core.evaluation.investigation.technique_figures import PartedScores
 from rlstir_core.evaluation.report.beside import Side, beside_sha256, remedy, why_not
 from rlstir_core.evaluation.report.comparison import outdated_pages
 from rlstir_core.evaluation.report.document import render_markdown
@@ -128,20 +129,24 @@ def test_the_command_that_makes_a_recipe_asks_for_the_same_numbers(sample_inputs
 
 
 def encoder(recipe: str, value: float, **made_with: str | int) -> EncoderEvaluation:
+    some = Estimate(value=value, lo=value - 0.05, hi=value + 0.05)
+
     def of(name: str) -> TechniqueScores:
-        some = Estimate(value=value, lo=value - 0.05, hi=value + 0.05)
-        none = Estimate(value=None, note="it says nothing of the risk")
         return TechniqueScores(
-            name=name, threshold=0.2, micro_f1=some, new_host=some, parent_f1=some, named=some,
-            hit_at={"1": some, "3": some, "5": some}, risk_aupr=none if name == "knowledge" else some,
+            name=name, micro_f1=some, new_host=some, parent_f1=some, parts=PartedScores(seen=some, unseen=some),
+            named=some, hit_at={}, coverage=(), calibration=some, tactics=None,
         )  # fmt: skip
 
+    risk = RiskScores(name="encoder", risk_aupr=some, risk_auroc=some, row_ap=None, row_auroc=None)
+    counts = dict.fromkeys(
+        ("n_train_episodes", "n_validation_episodes", "n_test_episodes", "n_test_hosts", "n_with_technique", "n_tags",
+         "n_tags_unseen", "n_tags_outside", "pieces", "n_parameters"), 50)  # fmt: skip
+    empty = dict.fromkeys(("files_by", "knowledge_sha256", "tokenizer_sha256", "checkpoint_sha256"), "")
+    nothing: dict[str, Any] = {"tamper": (), "tamper_rows": (), "paired": {}, "paired_risk": {}, "paired_rows": {}}
     return EncoderEvaluation(
         recipe=recipe, input_sha256=recipe, split_sha256="s", made_with={"preset": "smoke", **made_with},
-        synthetic=True, n_train_episodes=40, n_validation_episodes=20, n_test_episodes=50, n_test_hosts=2,
-        n_with_technique=30, n_tags=9, n_tags_unseen=0, n_tags_outside=0, prevalence=0.5,
-        models=(of("encoder"), of("knowledge"), of("bag-of-words")), paired={}, lacks=(), knowledge_sha256="",
-        tokenizer_sha256="", checkpoint_sha256="", pieces=1, n_parameters=1,
+        synthetic=True, prevalence=0.5, row_prevalence=None, tamper_prevalence=None, lacks=(), risks=(risk,),
+        models=(of("encoder"), of("knowledge"), of("bag-of-words")), **counts, **empty, **nothing,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pytest
 from tamper_logs import NEAR, SMALL, journal, parsed, told
 
 from rlstir_core.errors import ConfigError
-from rlstir_core.hostlogs.gap_rules import audit_ids, journal_ids, windows_ids
+from rlstir_core.hostlogs.record_ids import audit_ids, journal_ids, windows_ids
 from rlstir_core.hostlogs.schema import LogRow
 from rlstir_core.lab.tamper.apply import BENIGN_ARTIFACTS, WithArtifact, with_artifact
 

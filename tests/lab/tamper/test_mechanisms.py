@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tamper_logs import NEAR, SMALL, assert_exact, parsed
 
 from rlstir_core.errors import ConfigError
-from rlstir_core.hostlogs.gap_rules import Ids, audit_ids, journal_ids, windows_ids
+from rlstir_core.hostlogs.record_ids import Ids, audit_ids, journal_ids, windows_ids
 from rlstir_core.hostlogs.schema import LogRow
 from rlstir_core.lab.tamper.apply import BENIGN_ARTIFACTS, OPERATORS, Tampered, tampered, with_artifact
 from rlstir_core.lab.tamper.records.clocks import moved

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rlstir_core.evaluation.investigation.records import ENCODER, KNOWLEDGE
+from rlstir_core.evaluation.investigation.records import ENCODER
+from rlstir_core.evaluation.investigation.technique_baselines import KNOWLEDGE
 from rlstir_core.evaluation.report.inputs import Honesty, HonestyRow, ReportInputs
 from rlstir_core.evaluation.report.markdown import figure, link, listed, number, plural, signed, table
 from rlstir_core.evaluation.report.rows import coded, column_notes, picture

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from rlstir_core.lab.tamper.records.entry import MADE_UP, NONE, SECOND_NS, Entry
+from rlstir_core.lab.tamper.records.entry import MADE_UP, NONE, SECOND_NS, Entry, wording
 
 _START = (
     "op=start ver={ver} format={format} kernel={kernel} auid=4294967295 pid={pid} uid=0 ses=4294967295 "
@@ -22,6 +22,16 @@ _DAEMON = {
 _KERNEL = {
     "off": ("CONFIG_CHANGE", "op=set audit_enabled=0 old=1 auid={auid} ses={ses} subj=unconfined res=1"),
     "on": ("CONFIG_CHANGE", "op=set audit_enabled=1 old=0 auid={auid} ses={ses} subj=unconfined res=1"),
+}
+# as older kernels and daemons say it
+_OTHERWISE = {
+    "off": ("CONFIG_CHANGE", "audit_enabled=0 old=1 auid={auid} ses={ses} res=1"),
+    "on": ("CONFIG_CHANGE", "audit_enabled=1 old=0 auid={auid} ses={ses} res=1"),
+    "stopped": ("DAEMON_END", "op=terminate auid=0 pid=1 subj=? res=success"),
+    "started": (
+        "DAEMON_START",
+        "op=start ver=2.8.5 format={format} kernel={kernel} auid=4294967295 pid={pid} subj=? res=success",
+    ),
 }
 NOTICES = frozenset({"cleared", *_DAEMON, *_KERNEL})
 _NODE = re.compile(rb"(node=\S+ )?type=")
@@ -42,6 +52,11 @@ def notice(what: str, like: Entry, ts_ns: int, number: int, **given: object) -> 
         serial = max(number, 0)
     else:
         return None
+    node = next((match[1] or b"" for line in like.payload if (match := _NODE.match(line))), b"")
+    # one host words all its notices alike, and such a record seldom names the host
+    lot = wording(like.log) + int(str(given.get("ses", 0))) + int(str(given.get("daemon", 0))) // 64
+    if lot % 2:
+        kind, body = _OTHERWISE.get(what, (kind, body))
     words: Mapping[str, object] = {
         "ver": "3.0.7",
         "format": "enriched" if enriched else "raw",
@@ -53,7 +68,6 @@ def notice(what: str, like: Entry, ts_ns: int, number: int, **given: object) -> 
     }
     if like.payload and not any(_HEX.search(line) for line in like.payload):
         return None  # `ausearch -i`: its dates have no zone that is known
-    node = next((match[1] or b"" for line in like.payload if (match := _NODE.match(line))), b"")
     stamp = f"audit({ts_ns // SECOND_NS}.{ts_ns % SECOND_NS // 1_000_000:03d}:{serial})"
     line = f"type={kind} msg={stamp}: {body.format(**words)}"
     if enriched:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlstir_core.errors import ConfigError
-from rlstir_core.hostlogs.gap_rules import journal_ids
 from rlstir_core.hostlogs.journald import parser as journald
+from rlstir_core.hostlogs.record_ids import journal_ids
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.lab.tamper.formats.journal_notices import NOTICES, notice
 from rlstir_core.lab.tamper.records.clocks import MONTHS, at

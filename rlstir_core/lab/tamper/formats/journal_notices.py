@@ -5,7 +5,7 @@ What does not belong here: when that happens.
 
 from __future__ import annotations
 
-from rlstir_core.lab.tamper.records.entry import MADE_UP, NONE, Entry
+from rlstir_core.lab.tamper.records.entry import MADE_UP, NONE, Entry, wording
 from rlstir_core.lab.tamper.records.json_text import EditedLine, JsonRecord
 
 _US = 1000
@@ -27,6 +27,14 @@ _TEXTS: dict[str, tuple[tuple[str, str, str, str, str], str, str]] = {
         "System clock was stepped by {step_s:.6f} seconds",
     ),
 }
+# as older versions say it, or others of the same moment
+_OTHERWISE = {
+    "cleared": (
+        _JOURNALD,
+        "ec387f577b844b8fa948f33cad9a75e6",
+        "System Journal (/var/log/journal) is 8.0M, max 4.0G, 3.9G free.",
+    ),
+}
 NOTICES = frozenset(_TEXTS)
 _KEPT = (
     *("__CURSOR", "__REALTIME_TIMESTAMP", "__MONOTONIC_TIMESTAMP", "__SEQNUM", "__SEQNUM_ID", "_BOOT_ID"),
@@ -38,7 +46,8 @@ def notice(what: str, like: Entry, ts_ns: int, number: int, **words: object) -> 
     """The entry, with such fields as the entries of the log have; `like` gives boot, host and clocks."""
     if what not in _TEXTS:
         return None
-    (program, pid, exe, unit, transport), message_id, text = _TEXTS[what]
+    said = _OTHERWISE.get(what, _TEXTS[what]) if wording(like.log) % 2 else _TEXTS[what]
+    (program, pid, exe, unit, transport), message_id, text = said
     if program == "systemd-journald":
         pid = str(words.get("pid", pid))
     line = EditedLine(like.payload[0])

@@ -7,14 +7,14 @@ What does not belong here: which lines are touched (operators).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.syslog import parser as syslog
 from rlstir_core.lab.tamper.records.clocks import MONTHS, at, fraction, grain_of, moved
-from rlstir_core.lab.tamper.records.entry import MADE_UP, Entry, LoggedProcess
+from rlstir_core.lab.tamper.records.entry import MADE_UP, Entry, LoggedProcess, wording
 from rlstir_core.lab.tamper.records.pieces import NOBODY, SplitLog, bare, cut, end_of
 
 NOTICES = frozenset({"cleared", "stopped", "started", "rotated", "suspended", "resumed", "stepped"})
@@ -108,28 +108,18 @@ class SyslogForm:
 
     def notice(self, what: str, like: Entry, ts_ns: int, number: int, **words: object) -> Entry | None:
         """The line that rsyslog or the kernel writes when this happens."""
-        origin, step_s = words.get("origin", _RSYSLOG), float(str(words.get("step_s", 0)))
-        texts = {
-            "stopped": ("rsyslogd", f"{origin} exiting on signal 15."),
-            "started": ("rsyslogd", f"{origin} start"),
-            "cleared": ("rsyslogd", f"{origin} start"),
-            "rotated": ("rsyslogd", f"{origin} rsyslogd was HUPed"),
-            "suspended": ("systemd-logind[700]", "The system will suspend now!"),
-            "resumed": ("systemd-logind[700]", "Operation 'suspend' finished."),
-            "stepped": ("chronyd[741]", f"System clock was stepped by {step_s:.6f} seconds"),
-        }
         raw = bare(like.payload[0])
         match = _OLD.match(raw) or _ISO.match(raw)
-        if what not in texts or match is None:
+        if what not in NOTICES or match is None:
             return None
         tail = _TAIL.match(raw, match.end())
         end = tail.end() if tail else match.end()
         host = _HOST.match(raw, end)
-        program, message = texts[what]
         grain = like.grain_ns
         ts_ns = ts_ns // grain * grain
         head = _moved(raw[:end] + b" ", ts_ns, ts_ns - like.ts_ns)[:-1]
         name = host[1] if host and not host[1].endswith(b":") else b"localhost"
+        program, message = _texts(name, words)[what]
         if head.partition(b">")[2].startswith(b"1 "):
             plain, _, pid = program.rstrip("]").partition("[")
             line = b"%s %s %s %s - - %s" % (head, name, plain.encode(), (pid or "-").encode(), message.encode())
@@ -146,6 +136,23 @@ class SyslogForm:
         )
 
 
+def _texts(host: bytes, words: Mapping[str, object]) -> dict[str, tuple[str, str]]:
+    """What programs of this host say; older ones say some of it otherwise."""
+    older = bool(wording(host.decode("utf-8", "replace")) % 2)
+    origin, step_s = words.get("origin", _OLDER if older else _RSYSLOG), float(str(words.get("step_s", 0)))
+    start = "(re)start" if older else "start"
+    return {
+        "stopped": ("rsyslogd", f"{origin} exiting on signal 15."),
+        "started": ("rsyslogd", f"{origin} {start}"),
+        "cleared": ("rsyslogd", f"{origin} {start}"),
+        "rotated": ("rsyslogd", f"{origin} rsyslogd was HUPed"),
+        "suspended": ("systemd-logind[700]", "The system will suspend now!"),
+        "resumed": ("systemd-logind[700]", "Operation 'suspend' finished."),
+        "stepped": ("chronyd[741]", f"System clock was stepped by {step_s:.6f} seconds"),
+    }
+
+
+_OLDER = '[origin software="rsyslogd" swVersion="4.6.4" x-pid="1182" x-info="http://www.rsyslog.com"]'
 _RSYSLOG = '[origin software="rsyslogd" swVersion="8.2112.0" x-pid="690" x-info="https://www.rsyslog.com"]'
 
 

@@ -45,14 +45,17 @@ _SAID_AS = {
 def change(record: JsonRecord, entry: Entry) -> None:
     """Carries the entry's edits out in its record, in place."""
     edits = entry.edits
+    header = record.get("RecordHeader")
     if by_ns := edits.get("shift_ns", 0):
         before = event_fields(record).get("UtcTime")
+        written = header.get("TimeWritten") if isinstance(header, dict) else None
         _move(record, by_ns, _DEPTH)
+        if isinstance(header, dict) and edits.get("header_stays"):
+            header["TimeWritten"] = written
         after = event_fields(record).get("UtcTime")
         _say(record, {"UtcTime": (before, after)})
     if number := edits.get("number", 0):
         _number(record, number, _DEPTH)
-    header = record.get("RecordHeader")
     if isinstance(header, dict):
         _number(header, edits.get("header", 0), 1)
         if "written" in edits and "TimeWritten" in header:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from rlstir_core.errors import ConfigError
-from rlstir_core.hostlogs.gap_rules import windows_ids
+from rlstir_core.hostlogs.record_ids import windows_ids
 from rlstir_core.hostlogs.schema import LogContext, LogRow
 from rlstir_core.hostlogs.windows import evtx
 from rlstir_core.hostlogs.windows import json_events as windows_json

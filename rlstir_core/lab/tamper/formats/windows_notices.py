@@ -10,7 +10,7 @@ import copy
 from typing import Any, NamedTuple
 
 from rlstir_core.lab.tamper.records.clocks import at, fraction
-from rlstir_core.lab.tamper.records.entry import MADE_UP, Entry
+from rlstir_core.lab.tamper.records.entry import MADE_UP, Entry, wording
 from rlstir_core.lab.tamper.records.json_text import EditedLine, JsonRecord
 
 _EVENTLOG = ("Microsoft-Windows-Eventlog", "{fc65ddd8-d6ef-4962-83d5-6e5cfe9ce148}")
@@ -125,6 +125,37 @@ _KINDS: dict[str, _Kind] = {
     ),
 }
 NOTICES = frozenset(_KINDS)
+# the same said otherwise, as other hosts say it: by a person, with more text, of another version
+_PERSON = {
+    "SubjectUserSid": "S-1-5-21-{lan}-500",
+    "SubjectUserName": "Administrator",
+    "SubjectDomainName": "{domain}",
+    "SubjectLogonId": "0x{logon}",
+}
+_SUBJECT = (
+    "\r\nSubject:\r\n\tSecurity ID:\tS-1-5-21-{lan}-500\r\n\tAccount Name:\tAdministrator\r\n\tDomain Name:\t{domain}"
+    "\r\n\tLogon ID:\t0x{logon}"
+)
+_OTHERWISE: dict[str, _Kind] = {
+    "cleared": _KINDS["cleared"]._replace(text="The audit log was cleared." + _SUBJECT, data=_PERSON),
+    "cleared_other": _KINDS["cleared_other"]._replace(
+        data={"SubjectUserName": "Administrator", "SubjectDomainName": "{domain}", "Channel": "{channel}"}
+    ),
+    "off": _KINDS["off"]._replace(
+        text="System audit policy was changed.\r\n" + _SUBJECT,
+        data={**_POLICY, **_PERSON, "AuditPolicyChanges": "%%8448"},
+    ),
+    "on": _KINDS["on"]._replace(
+        text="System audit policy was changed.\r\n" + _SUBJECT,
+        data={**_POLICY, **_PERSON, "AuditPolicyChanges": "%%8449"},
+    ),
+    "stopped": _KINDS["stopped"]._replace(
+        data={"RuleName": "-", "UtcTime": "{utc}", "State": "Stopped", "Version": "13.33", "SchemaVersion": "4.81"},
+    ),
+    "started": _KINDS["started"]._replace(
+        data={"RuleName": "-", "UtcTime": "{utc}", "State": "Started", "Version": "13.33", "SchemaVersion": "4.81"},
+    ),
+}
 # fields of flat records that speak of the record, and stay
 _ENVELOPE_WORDS = (
     "@timestamp @version EventReceivedTime EventTime TimeCreated SystemTime timestamp Hostname Computer MachineName "
@@ -137,13 +168,16 @@ _ENVELOPE = frozenset(_ENVELOPE_WORDS.split())
 
 def notice(what: str, like: Entry, ts_ns: int, number: int, **given: object) -> Entry | None:
     """The event at `ts_ns`; None where Windows writes none."""
-    kind = _KINDS.get(what)
+    host = like.log.partition(" ")[0]
+    lot = wording(host)
+    kind = _OTHERWISE.get(what, _KINDS.get(what)) if lot % 2 else _KINDS.get(what)
     if kind is None:
         return None
     line = EditedLine(like.payload[0])
     like_ns = like.ts_ns - like.edits.get("shift_ns", 0)
     # moved with the record's other times
     words = {"utc": f"{at(like_ns):%Y-%m-%d %H:%M:%S}.{fraction(like_ns, 3)}"}
+    words |= {"domain": host.upper() or "WORKGROUP", "lan": f"{lot}-{lot % 997 * 3}-{lot % 8191}", "logon": f"{lot:x}"}
     words |= {key: str(value) for key, value in given.items()}
     data = {key: _filled(value, words) for key, value in kind.data.items()}
     line.record = _record(copy.deepcopy(line.record), kind, data, _filled(kind.text, words), number)

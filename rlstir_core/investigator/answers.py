@@ -1,0 +1,100 @@
+"""From a network's answers, part by part, to what is said of an episode: its rows, its techniques, its risk.
+
+What does not belong here: the network, and calibration against the truth (`calibrated.py`).
+"""
+
+# E episodes, I parts, X rows of a batch, N rows of an episode, K techniques, T best rows
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from rlstir_core.arrays import Floats
+from rlstir_core.investigator.inputs import LogInputs
+from rlstir_core.investigator.network.heads import Answers, Investigating
+
+_BEST: Final = 3  # rows that speak for a technique
+TOP: Final = (1, 3, 10, 30, 100)  # of an episode's rows, whose mean says how much it is an attack
+_LEAST = -30.0
+_Rows = NDArray[np.float32]
+_Part = tuple[tuple[_Rows, _Rows, _Rows], Floats]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeAnswers:
+    """What is said of one episode, not calibrated yet."""
+
+    attack_N: NDArray[np.float32]  # log-odds of its rows in the order of their table; none where a digest was shown
+    tamper_N: NDArray[np.float32]
+    technique_K: Floats  # log-odds of a file's techniques, or logs of how much the best rows show each
+    risk_T: Floats  # the mean log-odds of an attack of its first rows, by `TOP`
+    look_N: NDArray[np.float32]  # the first look's log-odds of its rows
+
+
+@torch.no_grad()
+def answers_of(network: Investigating, shown: LogInputs, on: torch.device) -> Iterator[EpisodeAnswers]:
+    """What is said of every episode, in their order."""
+    network.eval()
+    look = network.first_look
+    shown.look_by(lambda _: look)
+    held: list[_Part] = []
+    episode = 0
+    for places, batch in shown.batches(on):
+        answers = network(batch)
+        first = 0
+        for e, (place, n) in enumerate(zip(places, batch.episodes.lengths, strict=True)):
+            part = shown.parts[place]
+            while part.episode > episode:  # parts stand in the order of episodes
+                yield _joined(held)
+                held, episode = [], episode + 1
+            rows = slice(first, first + n)
+            held.append(_of_part(answers, batch.look_X, e, rows, digest=part.digest, empty=part.last <= part.first))
+            first += n
+    for _ in range(episode, len(shown.episodes)):
+        yield _joined(held)
+        held = []
+
+
+def _of_part(answers: Answers, look_X: Tensor, e: int, rows: slice, *, digest: bool, empty: bool) -> _Part:
+    """Log-odds of rows (attack, tampering, first look), and (T, K) of techniques."""
+    none = np.zeros(0, np.float32)
+    if digest:
+        return (none, none, none), answers.technique_EK[e][None].double().cpu().numpy()
+    K = answers.technique_XK.shape[1]
+    if empty:
+        return (none, none, none), np.full((1, K), _LEAST)
+    attack_X = answers.attack_X[rows]
+    shows_XK = functional.logsigmoid(attack_X)[:, None] + functional.log_softmax(answers.technique_XK[rows], dim=1)
+    best_TK = shows_XK.topk(min(_BEST, len(attack_X)), dim=0).values
+    of_rows = (attack_X, answers.tamper_X[rows], look_X[rows])
+    attack, tamper, look = (each.cpu().numpy() for each in of_rows)
+    return (attack, tamper, look), best_TK.double().cpu().numpy()
+
+
+def _joined(parts: list[_Part]) -> EpisodeAnswers:
+    attack_N, tamper_N, look_N = (
+        np.concatenate([np.zeros(0, np.float32), *(rows[which] for rows, _ in parts)]) for which in range(3)
+    )
+    best_TK = np.concatenate([best_TK for _, best_TK in parts])
+    return EpisodeAnswers(
+        attack_N=attack_N,
+        tamper_N=tamper_N,
+        technique_K=np.maximum(-np.sort(-best_TK, axis=0)[:_BEST], _LEAST).mean(axis=0),
+        risk_T=risk_numbers(attack_N),
+        look_N=look_N,
+    )
+
+
+def risk_numbers(attack_N: NDArray[np.float32]) -> Floats:
+    """The mean of the highest log-odds of an episode's rows, by `TOP`; very low where it has none. (T,)"""
+    if not len(attack_N):
+        return np.full(len(TOP), _LEAST)
+    ranked = -np.sort(-np.asarray(attack_N, np.float64))[: TOP[-1]]
+    return np.array([ranked[:n].mean() for n in TOP])

@@ -1,0 +1,115 @@
+"""Figures of techniques and tactics by hand, and tables of what models say over ids of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rlstir_core.datasets.episodes import EpisodeInfo
+from rlstir_core.evaluation.investigation.predictions import NamedTechniques
+from rlstir_core.evaluation.investigation.predictions import (
+    Spoken,
+    read_tactics,
+    read_techniques,
+    write_tactics,
+    write_techniques,
+)
+from rlstir_core.evaluation.investigation.technique_baselines import svm_scores
+from rlstir_core.evaluation.investigation.technique_figures import (
+    calibration_error,
+    official_tactics,
+    parted_f1,
+    precision_at_coverage,
+    tactic_scores,
+)
+from rlstir_core.investigator.techniques.decide import Naming
+
+N = 40
+NAMES = [f"e{n:02d}" for n in range(N)]
+
+
+def info(name: str) -> EpisodeInfo:
+    return EpisodeInfo(
+        episode_id=name,
+        host="h",
+        profile="p",
+        sample="s",
+        benign=False,
+        complete=True,
+        t_start_wall_ns=0,
+        t_end_wall_ns=1,
+        content_sha256=name,
+        logs=("logs/a.evtx",),
+    )
+
+
+def said(first: str, *more: str, named: tuple[str, ...] = ()) -> NamedTechniques:
+    return NamedTechniques((first, *more), frozenset(named))
+
+
+def test_what_models_say_is_written_with_ranks_and_read_back(tmp_path: Path) -> None:
+    infos = [info("a"), info("b")]
+    ids = [f"T{n}" for n in range(1000, 1012)]
+    score = np.zeros((2, 12))
+    score[0, [3, 11]] = 2.0, 1.5
+    spoken = {"m": Spoken(ids, score, Naming(threshold=1.0)), "one": Spoken(["T1"], score[:, 3:4], Naming(margin=0.0))}
+    write_techniques(tmp_path / "t.parquet", infos, spoken)
+    read = read_techniques(tmp_path / "t.parquet")
+    assert read["m"].said["a"].ranked[:2] == ("T1003", "T1011") and len(read["m"].said["a"].ranked) == 10
+    assert read["m"].said["a"].named == {"T1003", "T1011"} and read["m"].said["b"].named == frozenset()
+    assert (read["m"].score["a"], read["m"].margin["a"]) == (2.0, 0.5)
+    assert read["one"].margin["b"] == float("inf") and read["one"].said["b"].named == {"T1"}
+    write_tactics(tmp_path / "c.parquet", infos, ["impact", "discovery"], {"m": np.array([[0.1, 0.9], [0.6, 0.4]])})
+    assert read_tactics(tmp_path / "c.parquet")["m"] == {"a": ("discovery", "impact"), "b": ("impact", "discovery")}
+
+
+def test_seen_and_unseen_techniques_are_counted_apart() -> None:
+    spoken = {name: said("T1", named=("T1",) if n % 2 else ("T1", "T2")) for n, name in enumerate(NAMES)}
+    carried = {name: ("T1", "T2") if n % 4 == 0 else ("T1",) for n, name in enumerate(NAMES)}
+    found = parted_f1(spoken, carried, {"T1"}, draws=50)
+    assert found.seen.value == 1.0
+    assert found.unseen.value == pytest.approx(2 * 10 / (20 + 10)) and found.unseen.lo is not None
+    assert parted_f1(spoken, carried, {"T1", "T2"}, draws=50).unseen.value is None
+
+
+def test_precision_falls_where_the_less_sure_are_wrong_and_equals_stand_together() -> None:
+    spoken = {name: said("T1") for name in NAMES}
+    carried = {name: ("T1",) if n < 20 else ("T2",) for n, name in enumerate(NAMES)}
+    sure = {name: 1.0 if n < 20 else 0.5 for n, name in enumerate(NAMES)}
+    points = precision_at_coverage(spoken, sure, carried, draws=50)
+    assert [(point.coverage, point.n, point.precision.value) for point in points] == [(0.5, 20, 1.0), (1.0, 40, 0.5)]
+    assert precision_at_coverage({}, {}, {}, draws=50) == ()
+
+
+def test_a_model_that_is_half_right_where_it_says_so_is_calibrated() -> None:
+    spoken = {name: said("T1") for name in NAMES}
+    carried = {name: ("T1",) if n % 2 else () for n, name in enumerate(NAMES)}
+    assert calibration_error(spoken, dict.fromkeys(NAMES, 0.5), carried, draws=50).value == pytest.approx(0.0)
+    assert calibration_error(spoken, dict.fromkeys(NAMES, 0.9), carried, draws=50).value == pytest.approx(0.4)
+
+
+def test_a_tactic_is_right_by_its_label_or_by_any_official_one_and_rare_ones_are_untested() -> None:
+    spoken = dict.fromkeys(NAMES, ("execution", "impact"))
+    tactics = ["execution"] * 18 + ["persistence"] * 18 + ["impact"] * 4
+    labelled = {name: (tactic,) for name, tactic in zip(NAMES, tactics, strict=True)}
+    carried = {name: ("T1053.005",) if n < 36 else () for n, name in enumerate(NAMES)}
+    table = {"T1053": ("execution", "persistence")}
+    found = tactic_scores(
+        spoken, labelled, official_tactics(carried, table), {name: name[1] for name in NAMES}, draws=50
+    )
+    assert found.accuracy.value == pytest.approx(18 / 40) and found.any_of.value == 1.0
+    assert found.tested == ("execution", "persistence") and found.untested == {"impact": 4}
+    assert found.macro_f1.value == pytest.approx((2 * 18 / (40 + 18) + 0.0) / 2)
+    nothing = tactic_scores({}, {}, {}, {}, draws=50)
+    assert nothing.accuracy.value is None and nothing.macro_f1.value is None
+
+
+def test_a_linear_svm_learns_words_and_never_names_what_no_document_carried() -> None:
+    learnt = [{"lsass": 1.0, "a": 1.0}, {"lsass": 2.0}, {"cron": 1.0}, {"cron": 1.0, "a": 1.0}]
+    y = np.array([[True, False, False], [True, False, False], [False, True, False], [False, True, False]])
+    scores, empty = svm_scores(learnt, y, [[{"lsass": 1.0}, {"cron": 3.0, "new": 1.0}], []])
+    assert scores.argmax(axis=1).tolist() == [0, 1] and (scores[:, 2] < scores[:, :2].min()).all()
+    assert empty.shape == (0, 3)
+    assert (svm_scores([{}], np.zeros((1, 2), bool), [[{}]])[0] == -1e3).all()
