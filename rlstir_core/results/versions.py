@@ -24,7 +24,7 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "baselines": 4,
         "tokenizer": 2,  # and the texts of log rows
         "encoder": 2,
-        "evaluation": 6,
+        "evaluation": 7,
         "encoder_eval": 2,
         "report": 7,
     }

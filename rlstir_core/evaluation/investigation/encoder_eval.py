@@ -120,6 +120,13 @@ def _evaluate(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, key: str,
         recipe=recipe,
         input_sha256=key,
         split_sha256=study.split.sha256,
+        made_with={
+            "preset": study.options.preset,
+            "set": ", ".join(study.options.overrides) or "nothing",
+            "seed": study.numbers.seed,
+            "folds": study.split.settings.folds,
+            "version": version("encoder_eval"),
+        },
         synthetic=any(info.synthetic for info in study.test),
         n_train_episodes=len(learnt),
         n_validation_episodes=len(chosen),
@@ -150,4 +157,6 @@ def _evaluate(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, key: str,
 
 
 def _paths(layout: Layout, recipe: str) -> dict[str, Path]:
-    return {what: layout.encoder_predictions(recipe, what) for what in PREDICTIONS}
+    """Predictions by what they are of, and the counts that figures are made from."""
+    said = {what: layout.encoder_predictions(recipe, what) for what in PREDICTIONS}
+    return said | {"counts": layout.episode_sums(recipe, "techniques")}

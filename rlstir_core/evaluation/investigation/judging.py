@@ -43,6 +43,7 @@ from rlstir_core.evaluation.investigation.technique_figures import (
     tactic_scores,
 )
 from rlstir_core.evaluation.investigation.two_class import ranking_statistics
+from rlstir_core.evaluation.stats.across import write_sums
 from rlstir_core.evaluation.stats.intervals import Estimate, Statistic, estimate, new_host_estimate, refused
 from rlstir_core.evaluation.stats.paired import minus
 from rlstir_core.hostlogs.store import host_counts, opened_rows
@@ -83,6 +84,7 @@ def judge(
         _techniques(layout, name, each, tactics.get(name), test, carried, seen, draws) for name, each in read.items()
     )
     f1 = {name: micro_f1(each.said, carried, test) for name, each in read.items()}
+    write_sums(paths["counts"], [info.episode_id for info in test], {name: each.sums_US for name, each in f1.items()})
     risks, paired_risk, paired_rows, rows = _risks(layout, paths, test, draws)
     tamper, tamper_rows, tampered = _tampering(layout, paths, test, draws)
     return Judged(

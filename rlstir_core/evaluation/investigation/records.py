@@ -52,6 +52,7 @@ class EncoderEvaluation(Record, frozen=True, kw_only=True):
     recipe: str
     input_sha256: str
     split_sha256: str
+    made_with: dict[str, str | int]  # what two recipes must have in common to stand side by side
     synthetic: bool
     n_train_episodes: int
     n_validation_episodes: int
