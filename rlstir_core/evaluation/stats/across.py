@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rlstir_core.arrays import Floats
+from rlstir_core.arrays import Bools, Floats
 from rlstir_core.atomic import replacing
 from rlstir_core.evaluation.stats.counts import MIN_PHASE_EPISODES
 from rlstir_core.evaluation.stats.intervals import (
@@ -25,7 +25,7 @@ from rlstir_core.evaluation.stats.intervals import (
     estimate,
     independent_gap,
 )
-from rlstir_core.evaluation.stats.scored import Bools, Texts
+from rlstir_core.evaluation.stats.scored import Texts
 
 _SCHEMA = pa.schema({"model": pa.string(), "episode_id": pa.string(), "sums": pa.list_(pa.int64())})
 _SAME = 1e-9  # what the order of additions may move
