@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from rlstir_core.arrays import Bools
 from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.datasets.store import read_split
@@ -29,7 +30,6 @@ from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.stats.across import Gap, Tested, gap_across, is_what_was_said, tested_in
 from rlstir_core.evaluation.stats.intervals import Estimate, Statistic, estimate, refused
 from rlstir_core.evaluation.stats.records import ModelEvaluation
-from rlstir_core.evaluation.stats.scored import Bools
 from rlstir_core.investigator.techniques.row_truth import says_rows
 from rlstir_core.learning.scores import macro_f1
 from rlstir_core.results.layout import Layout
