@@ -123,6 +123,12 @@ class Knowledge:
         """`prior` of plain texts."""
         return self.prior([text_document(text) for text in texts])
 
+    def loudness(self, rows: Sequence[Document], techniques: Sequence[str]) -> Floats:
+        """How loudly each row speaks for each of these techniques, all of which texts speak of. (rows, techniques)"""
+        x_RV = _counts(map(_expanded, rows), self.place)
+        x_RV.data *= self.idf_V[x_RV.indices]
+        return np.asarray(x_RV @ self.weight_VC[:, [self.ids.index(each) for each in techniques]], np.float64)
+
     def speaks_for(self, rows: Sequence[Document], technique: str, most: int = 3, telling: int = 5) -> list[Said]:
         """The rows that speak loudest for a technique, each with the words that weigh most; none where none does.
 
