@@ -41,9 +41,14 @@ class LogRows:
     name: str
     recording: bool
     table: pa.Table
-    path: Path  # the same rows as Parquet, until the next are asked for
+    private: Path  # where the rows may lie as Parquet, until the next log is asked for
     tally: RowTally
     left_out: int
+
+    def as_parquet(self) -> Path:
+        """The rows as a file, as graphs and views are made of."""
+        pq.write_table(self.table, self.private, compression="none")
+        return self.private
 
     def shown(self, member: str) -> str:
         """A log file's name as the user knows it."""
@@ -137,12 +142,11 @@ def _opened(path: Path, recording: bool, registry: Registry, rows: Path) -> LogR
     table = parsed.builder.finish(LogTruth())
     if not len(table):
         return None
-    pq.write_table(table, rows, compression="none")
     return LogRows(
         name=meta.episode_id if recording else meta.origin or meta.episode_id,
         recording=recording,
         table=table,
-        path=rows,
+        private=rows,
         tally=parsed.tally,
         left_out=parsed.builder.n_left_out,
     )

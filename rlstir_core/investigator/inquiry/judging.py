@@ -19,7 +19,8 @@ from rlstir_core.arrays import Floats
 from rlstir_core.hostlogs.attack.techniques import techniques
 from rlstir_core.investigator.inquiry.gathering import LogRows
 from rlstir_core.investigator.inquiry.records import LogSaid, RowSaid, SpanSaid, TechniqueSaid
-from rlstir_core.investigator.reading.view import hidden_names, view_of
+from rlstir_core.investigator.reading.text import HiddenNames
+from rlstir_core.investigator.reading.view import view_of
 from rlstir_core.investigator.single import OpenEncoder, SingleAnswers, answers_of_view, technique_scores
 from rlstir_core.investigator.tamper.finding import clock
 from rlstir_core.investigator.tamper.spans import tamper_of
@@ -97,14 +98,13 @@ def _by_texts(rows: LogRows, judges: Judges) -> tuple[tuple[TechniqueSaid, ...],
     knowledge = judges.knowledge
     if knowledge is None:
         return (), {}
-    with pq.ParquetFile(rows.path) as file:
-        reader = RowReader(hidden_names(file, ()))
-        words = [reader(row) for row in _rows(rows.table)]
+    reader = RowReader(_names_in(rows.table))
+    words = [reader(row) for row in _rows(rows.table)]
     document = rows_document(words)
     if not any(word in knowledge.place for word in document):
         return (), {}
     posterior_1C = knowledge.log_posteriors([document])
-    (ranked,) = knowledge.ranked([document], most=len(knowledge.ids))
+    (ranked,) = knowledge.ranked_by(posterior_1C, most=len(knowledge.ids))
     kept = [
         (own, float(np.exp(log_p)))
         for rank, (own, log_p) in enumerate(zip(ranked.techniques, ranked.log_p, strict=True))
@@ -148,8 +148,9 @@ def _speakers(
 
 
 def _encoder_answers(rows: LogRows, encoder: OpenEncoder) -> SingleAnswers:
-    graph, _ = graph_of(rows.path)
-    with pq.ParquetFile(rows.path) as file:
+    path = rows.as_parquet()
+    graph, _ = graph_of(path)
+    with pq.ParquetFile(path) as file:
         return answers_of_view(encoder, view_of(file, graph, ()))
 
 
@@ -192,6 +193,13 @@ def _row(rows: LogRows, place: int, *, words: tuple[str, ...] = (), p_attack: fl
         words=words,
         p_attack=p_attack,
     )
+
+
+def _names_in(table: pa.Table) -> HiddenNames:
+    """Every host and user that the rows name."""
+    said = [pc.unique(table[name]).to_pylist() for name in ("host", "host_said", "user")]
+    host, host_said, user = ({each for each in names if each} for names in said)
+    return HiddenNames(sorted(host | host_said), sorted(user))
 
 
 def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
