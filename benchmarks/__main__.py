@@ -8,7 +8,6 @@ from pathlib import Path
 
 from benchmarks import (
     bootstrap,
-    encoder,
     features,
     graph,
     hostlogs,
@@ -16,11 +15,10 @@ from benchmarks import (
     ingest,
     lab,
     memory,
-    sage,
-    stream,
     techniques,
     templates,
 )
+from benchmarks.network import encoder, sage, stream
 
 if __name__ == "__main__":
     results = {

@@ -28,7 +28,7 @@ from rlstir_core.episodes.store.index import read_index, save_index
 from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.episodes.validation.verdicts import read_validation
 from rlstir_core.evaluation.investigation.figures import micro_f1, paired_f1, technique_scores
-from rlstir_core.evaluation.investigation.spoken import Read, Spoken, read_techniques, write_techniques
+from rlstir_core.evaluation.investigation.predictions import Read, Spoken, read_techniques, write_techniques
 from rlstir_core.evaluation.investigation.technique_baselines import (
     KNOWLEDGE,
     KNOWLEDGE_AND_LOGS,

@@ -74,6 +74,11 @@ def how_to_make_all(selection: str, recipe: str = "") -> str:
     return materialize(*(["--recipe", recipe] if recipe else []), "--select", selection)
 
 
+def written(*words: str) -> str:
+    """`rlstir WORDS` as files say it: the same wherever and by whomever they were made."""
+    return shlex.join(["rlstir", *words])
+
+
 def program() -> str:
     """How this shell reaches `rlstir`: by its name where the environment is active, else by its path."""
     own = Path(sys.executable).with_name("rlstir")

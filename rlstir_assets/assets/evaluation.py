@@ -107,13 +107,14 @@ def encoder_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.Ma
 
 
 def _technique_scores(result: "EncoderEvaluation") -> list[dict[str, str | float | None]]:
+    risk = {each.name: each for each in result.risks}
     return [
         {
             "model": model.name,
             "micro F1": model.micro_f1.value,
             "95 %": _interval(model.micro_f1),
             "top 3": model.hit_at["3"].value,
-            "risk": model.risk_aupr.value,
+            "risk, AUROC": risk[model.name].risk_auroc.value if model.name in risk else None,
         }
         for model in result.models
     ]

@@ -101,6 +101,7 @@ def encoder(context: dg.AssetExecutionContext, settings: Settings) -> dg.Materia
             "train episodes": facts.n_train_episodes,
             "validation episodes": facts.n_validation_episodes,
             "parameters": facts.n_parameters,
+            "memory of training": "; ".join(f"{what}: {size}" for what, size in made.memory.lines()[1:]),
             "knowledge": made.knowledge_sha256 or "none was imported",
             "trained now": is_new,
         },

@@ -124,6 +124,9 @@ def foresee(request: Request, index: StoreIndex, console: Console) -> Outcome:
         for recipe in request.recipes if new or _labelled(settings, index.hosts, console) else ():
             todos.append(plan.foresee_logs(recipe) if new else _of_logs(settings, recipe, console))
     said = [todo for todo in todos if todo is not None]
+    if wanted is None:
+        named = {todo.title for todo in said}
+        said += [todo for todo in plan.plan_pages(settings) if todo.title not in named]
     for todo in said:
         _tell(console, todo)
     return Outcome(made=tuple(todo.sentence for todo in said), reports={}, hosts=index.hosts)
@@ -210,6 +213,8 @@ class _Driver:
             for recipe in self.request.recipes:
                 self.console.state(f"looking for what is new for recipe {recipe}")
                 self._make(_of_recipe(settings, self.request, recipe, wanted, self.console))
+            for todo in plan.plan_pages(settings) if wanted is None else ():
+                self._make(todo)
         if logs_alone and _labelled(settings, settings.index().hosts, self.console):
             for recipe in self.request.recipes:
                 self._make(_of_logs(settings, recipe, self.console))

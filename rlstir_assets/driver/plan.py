@@ -159,6 +159,17 @@ def plan_recipe(settings: Settings, recipe: str, wanted: Wanted) -> Todo | None:
     return todo if todo is None or wanted is not None else replace(todo, kept=kept)
 
 
+def plan_pages(settings: Settings) -> list[Todo]:
+    """A run for every report that lies there and shows evaluations of other recipes that have changed since."""
+    from rlstir_core.evaluation.report.comparison import outdated_pages
+
+    why = ("its report shows other recipes too, which were evaluated since",)
+    return [
+        Todo(title=f"recipe {recipe}", assets=("comparison_v2",), partitions=(recipe,), why=why)
+        for recipe in outdated_pages(settings.layout)
+    ]
+
+
 def plan_logs(settings: Settings, recipe: str) -> Todo | None:
     """The run of a recipe of a store of logs alone; SplitRefused where no encoder can be trained or judged by it."""
     from rlstir_core.datasets.store import read_split, split_is_current, try_split
@@ -283,7 +294,7 @@ def _of_recipe(settings: Settings, recipe: str, stale: Mapping[str, bool], split
         why.append("scores every model again: what it is made from has changed, or a file of the last one is missing")
     why += _of_logs(stale)
     if not why and stale["comparison_v2"]:
-        why.append("the report is missing, or was made by an earlier version")
+        why.append("the report is missing, is of an earlier version, or shows other recipes that were evaluated since")
     return why
 
 

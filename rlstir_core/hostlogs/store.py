@@ -6,6 +6,8 @@ What does not belong here: how a log is parsed and what a row's columns mean (`t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +26,7 @@ from rlstir_core.episodes.reading.read import open_plain
 from rlstir_core.episodes.validation.validate import validated
 from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation
 from rlstir_core.errors import UpstreamMissing
-from rlstir_core.hostlogs.attack.truth import MAX_BYTES, LogTruth, read_truth
+from rlstir_core.hostlogs.attack.truth import MAX_BYTES, LogTruth, TamperSpan, read_truth
 from rlstir_core.hostlogs.parsers import spec_of_member
 from rlstir_core.hostlogs.schema import LogContext
 from rlstir_core.hostlogs.table import TableBuilder
@@ -39,6 +41,7 @@ from rlstir_core.results.versions import version
 
 ROWS_AT_MOST = 1_000_000  # of one episode
 _TOP = 10
+_SPANS = 1_000  # of tampering, of one episode
 _COUNTS = "_counts.json"
 _META = b"rlstir"
 
@@ -60,6 +63,7 @@ class LogCounts(msgspec.Struct, frozen=True, kw_only=True):
     bad_truth: int = 0  # entries of the truth that broke their form
     aliases: dict[str, tuple[str, ...]] = {}  # {host: how events spell it}
     techniques: dict[str, int] = {}  # rows that the truth labels
+    tamper_spans: tuple[TamperSpan, ...] = ()  # of the truth; the first thousand
     unparsed_at: tuple[str, ...] = ()  # the first of them: file, line and why
     templates: dict[str, int] = {}  # {id: rows}
     texts: dict[str, str] = {}  # {id: template}
@@ -121,6 +125,20 @@ def read_counts(path: Path) -> LogCounts:
         ) from None
 
 
+@contextmanager
+def opened_rows(layout: Layout, host: str, episode: str) -> Iterator[pq.ParquetFile]:
+    """The file of an episode's log rows, while nobody writes it; UpstreamMissing where it cannot be read."""
+    path = layout.log_events(host) / f"{episode}.parquet"
+    try:
+        with holding(layout.host_lock(host), shared=True), pq.ParquetFile(path) as file:
+            yield file
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise UpstreamMissing(
+            f"{path} cannot be read ({str(error).splitlines()[0][:120]}); make it again with: "
+            f"{how_to_make('log_events')}"
+        ) from None
+
+
 def host_counts(layout: Layout, host: str) -> dict[str, LogCounts]:
     """What the logs of every episode of `host` gave, by episode; its templates come without their texts."""
     folder = layout.log_events(host)
@@ -145,6 +163,7 @@ def _write(store: Path, path: Path, row: ValidationRow) -> None:
         **{name: dict(sorted((+found).items())) for name, found in tally.faults.items()},
         unparsed_at=tuple(tally.unparsed_at),
         techniques=dict(sorted((each["values"], each["counts"]) for each in labels.to_pylist())),
+        tamper_spans=truth.spans[:_SPANS],
         duplicates=sum(table["duplicate"].to_pylist()),
         mismatches=sum(table["clock_mismatch"].to_pylist()),
         left_out=builder.n_left_out,

@@ -13,17 +13,20 @@ from typing import Final, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from rlstir_core.arrays import Floats
 from rlstir_core.investigator.first_look import FirstLook
-from rlstir_core.investigator.inputs import Part
+from rlstir_core.investigator.inputs import LogPart
 from rlstir_core.investigator.network.heads import Answers, Investigating
 from rlstir_core.investigator.reading.batches import Batch
 
 _BEST: Final = 3  # rows that speak for a technique
 TOP: Final = (1, 3, 10, 30, 100)  # of an episode's rows, whose mean says how much it is an attack
 _LEAST = -30.0
+_Rows = NDArray[np.float32]
+_Part = tuple[tuple[_Rows, _Rows, _Rows], Floats]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +37,14 @@ class EpisodeAnswers:
     tamper_N: NDArray[np.float32]
     technique_K: Floats  # log-odds of a file's techniques, or logs of how much the best rows show each
     risk_T: Floats  # the mean log-odds of an attack of its first rows, by `TOP`
+    look_N: NDArray[np.float32]  # the first look's log-odds of its rows
 
 
 class AnyInputs(Protocol):
     """Parts of episodes, whether a study knows these or not."""
 
     @property
-    def parts(self) -> Sequence[Part]: ...
+    def parts(self) -> Sequence[LogPart]: ...
 
     @property
     def n_episodes(self) -> int: ...
@@ -56,7 +60,7 @@ def answers_of(network: Investigating, shown: AnyInputs, on: torch.device) -> It
     network.eval()
     look = network.first_look
     shown.look_by(lambda _: look)
-    held: list[tuple[NDArray[np.float32], NDArray[np.float32], Floats]] = []
+    held: list[_Part] = []
     episode = 0
     for places, batch in shown.batches(on):
         answers = network(batch)
@@ -66,40 +70,41 @@ def answers_of(network: Investigating, shown: AnyInputs, on: torch.device) -> It
             while part.episode > episode:  # parts stand in the order of episodes
                 yield _joined(held)
                 held, episode = [], episode + 1
-            held.append(
-                _of_part(answers, e, slice(first, first + n), digest=part.digest, empty=part.last <= part.first)
-            )
+            rows = slice(first, first + n)
+            held.append(_of_part(answers, batch.look_X, e, rows, digest=part.digest, empty=part.last <= part.first))
             first += n
     for _ in range(episode, shown.n_episodes):
         yield _joined(held)
         held = []
 
 
-def _of_part(
-    answers: Answers, e: int, rows: slice, *, digest: bool, empty: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float32], Floats]:
-    """Log-odds of rows, and (T, K) of techniques."""
+def _of_part(answers: Answers, look_X: Tensor, e: int, rows: slice, *, digest: bool, empty: bool) -> _Part:
+    """Log-odds of rows (attack, tampering, first look), and (T, K) of techniques."""
     none = np.zeros(0, np.float32)
     if digest:
-        return none, none, answers.technique_EK[e][None].double().cpu().numpy()
+        return (none, none, none), answers.technique_EK[e][None].double().cpu().numpy()
     K = answers.technique_XK.shape[1]
     if empty:
-        return none, none, np.full((1, K), _LEAST)
+        return (none, none, none), np.full((1, K), _LEAST)
     attack_X = answers.attack_X[rows]
     shows_XK = functional.logsigmoid(attack_X)[:, None] + functional.log_softmax(answers.technique_XK[rows], dim=1)
     best_TK = shows_XK.topk(min(_BEST, len(attack_X)), dim=0).values
-    return attack_X.cpu().numpy(), answers.tamper_X[rows].cpu().numpy(), best_TK.double().cpu().numpy()
+    of_rows = (attack_X, answers.tamper_X[rows], look_X[rows])
+    attack, tamper, look = (each.cpu().numpy() for each in of_rows)
+    return (attack, tamper, look), best_TK.double().cpu().numpy()
 
 
-def _joined(parts: list[tuple[NDArray[np.float32], NDArray[np.float32], Floats]]) -> EpisodeAnswers:
-    attack_N = np.concatenate([np.zeros(0, np.float32), *(part[0] for part in parts)])
-    best_TK = np.concatenate([part[2] for part in parts])
-    best_TK = -np.sort(-best_TK, axis=0)[:_BEST]
+def _joined(parts: list[_Part]) -> EpisodeAnswers:
+    attack_N, tamper_N, look_N = (
+        np.concatenate([np.zeros(0, np.float32), *(rows[which] for rows, _ in parts)]) for which in range(3)
+    )
+    best_TK = np.concatenate([best_TK for _, best_TK in parts])
     return EpisodeAnswers(
         attack_N=attack_N,
-        tamper_N=np.concatenate([np.zeros(0, np.float32), *(part[1] for part in parts)]),
-        technique_K=np.maximum(best_TK, _LEAST).mean(axis=0),
+        tamper_N=tamper_N,
+        technique_K=np.maximum(-np.sort(-best_TK, axis=0)[:_BEST], _LEAST).mean(axis=0),
         risk_T=risk_numbers(attack_N),
+        look_N=look_N,
     )
 
 

@@ -5,6 +5,7 @@ rules by which techniques are named. What does not belong here: figures of a tes
 """
 
 # E episodes, N rows, K techniques, T numbers of an episode
+# ruff: noqa: N802 - names of methods carry the shapes that they give
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlstir_core.arrays import Floats
-from rlstir_core.investigator.answers import TOP, EpisodeAnswers
+from rlstir_core.investigator.answers import TOP, EpisodeAnswers, risk_numbers
 from rlstir_core.investigator.taught import Taught
 from rlstir_core.investigator.techniques.decide import NOTHING, Naming, choose_naming
 
@@ -24,12 +25,15 @@ _TEMPERATURES = np.geomspace(0.25, 8.0, 61)
 _STRENGTH = 0.1
 
 
-class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+class AnswerCalibration(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers of the calibration; `None` thresholds name nothing."""
 
     attack: tuple[float, float] = (1.0, 0.0)  # slope and offset of a row's log-odds
     tamper: tuple[float, float] = (1.0, 0.0)
     risk: tuple[float, ...] = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)  # of the means of `TOP`, and an offset
+    look_attack: tuple[float, float] = (1.0, 0.0)  # the same of the first look alone
+    look_risk: tuple[float, ...] = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+    files_by: str = "encoder"  # what names a file's techniques: the encoder, or public texts and labelled logs: `texts`
     temperature: float = 1.0
     name_file: tuple[float | None, float | None] = (None, None)  # threshold and margin
     name_rows: tuple[float | None, float | None] = (None, None)
@@ -44,10 +48,18 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         """How likely an attack is in the episode."""
         return float(_sigmoid(np.dot(self.risk[:-1], answers.risk_T) + self.risk[-1]))
 
+    def p_look_N(self, answers: EpisodeAnswers) -> Floats:
+        """How much rows look like an attack by the first look alone."""
+        return _sigmoid(self.look_attack[0] * answers.look_N.astype(np.float64) + self.look_attack[1])
+
+    def p_look(self, answers: EpisodeAnswers) -> float:
+        """How likely an attack is in the episode by the first look alone: the second of two linear stages."""
+        return float(_sigmoid(np.dot(self.look_risk[:-1], risk_numbers(answers.look_N)) + self.look_risk[-1]))
+
     def score_K(self, answers: EpisodeAnswers, *, rows: bool) -> Floats:
         """Scores of techniques between 0 and 1: probabilities of a file's, how much the best rows show each."""
         if rows:
-            return np.exp(np.minimum(answers.technique_K, 0.0))
+            return np.asarray(np.exp(np.minimum(answers.technique_K, 0.0)))
         return _sigmoid(answers.technique_K / self.temperature)
 
     def naming(self, *, rows: bool) -> Naming:
@@ -57,10 +69,10 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def calibrate(said: Sequence[EpisodeAnswers], held: Taught) -> Calibration:
+def calibrate(said: Sequence[EpisodeAnswers], held: Taught) -> AnswerCalibration:
     """The calibration by the episodes of the fold that chose; what they cannot teach stays as it is."""
     rows_E = held.rows_E
-    found = Calibration()
+    found = AnswerCalibration()
     with_rows = [e for e in np.flatnonzero(rows_E) if len(said[e].attack_N)]
     if with_rows:
         truths = [truth for e in with_rows if (truth := held.truth[e]) is not None]
@@ -71,6 +83,8 @@ def calibrate(said: Sequence[EpisodeAnswers], held: Taught) -> Calibration:
             attack=_platt(np.concatenate([said[e].attack_N for e in with_rows]), attack_N),
             tamper=_platt(np.concatenate([said[e].tamper_N for e in with_rows]), tampered_N),
             risk=_risk(np.stack([said[e].risk_T for e in with_rows]), held.attack_E[with_rows]),
+            look_attack=_platt(np.concatenate([said[e].look_N for e in with_rows]), attack_N),
+            look_risk=_risk(np.stack([risk_numbers(said[e].look_N) for e in with_rows]), held.attack_E[with_rows]),
         )
     files = np.flatnonzero(~rows_E)
     if len(files):
@@ -102,7 +116,7 @@ def _platt(logit_N: NDArray[Any], y_N: NDArray[np.bool_]) -> tuple[float, float]
 
 def _risk(risk_ET: Floats, attack_E: NDArray[np.bool_]) -> tuple[float, ...]:
     if min(attack_E.sum(), (~attack_E).sum()) < _LEAST_EACH:
-        return Calibration().risk
+        return AnswerCalibration().risk
     mean_T, spread_T = risk_ET.mean(axis=0), risk_ET.std(axis=0) + 1e-6
     model = _logistic((risk_ET - mean_T) / spread_T, attack_E, strength=_STRENGTH)
     weight_T = model.coef_[0] / spread_T
@@ -128,8 +142,9 @@ def _numbers(naming: Naming) -> tuple[float | None, float | None]:
     return threshold, margin
 
 
-def _sigmoid(x: Any) -> Any:
-    return 1.0 / (1.0 + np.exp(-np.clip(x, -60.0, 60.0)))
+def _sigmoid(x: Floats) -> Floats:
+    found: Floats = 1.0 / (1.0 + np.exp(-np.clip(x, -60.0, 60.0)))
+    return found
 
 
-assert len(Calibration().risk) == len(TOP) + 1
+assert len(AnswerCalibration().risk) == len(TOP) + 1

@@ -17,9 +17,10 @@ from safetensors.torch import load, save
 
 from rlstir_core.atomic import canonical_sha256, file_sha256, write_bytes, write_json
 from rlstir_core.errors import CheckpointError, ConfigError, UpstreamMissing
-from rlstir_core.investigator.calibrated import Calibration
+from rlstir_core.investigator.calibrated import AnswerCalibration
 from rlstir_core.investigator.inputs import WIDTHS
 from rlstir_core.investigator.network.heads import Investigating
+from rlstir_core.investigator.network.sizes import Memory
 from rlstir_core.investigator.network.widen import NotWidenable, widen
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.learning.container import MAX_JSON_BYTES, MAX_SIDECAR_BYTES, opened, verified_sidecar
@@ -60,7 +61,8 @@ class EncoderCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
     schema_sha256: str
     knowledge_sha256: str  # of the technique texts; empty where there were none
     input_sha256: str  # of everything that decided the result
-    calibration: Calibration  # by the validation fold
+    calibration: AnswerCalibration  # by the validation fold
+    memory: Memory  # that training takes on one device, calculated
     sidecar: str
     sidecar_sha256: str
     facts: EncoderFacts

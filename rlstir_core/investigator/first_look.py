@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rlstir_core.arrays import Floats
+from rlstir_core.arrays import Array, Floats
 from rlstir_core.investigator.reading.hashing import WORDS
 from rlstir_core.investigator.reading.slots import SLOTS
 from rlstir_core.progress import Tell
@@ -47,11 +47,11 @@ class FirstLook:
         return np.asarray(np.clip(total_N, _LEAST, 2 * _MOST), np.float32)
 
 
-Episode = tuple[Any, NDArray[np.int32], NDArray[np.bool_]]  # words (U, W), slots (N, S), attack or not (N,)
+LookedAt = tuple[Any, NDArray[np.int32], NDArray[np.bool_]]  # words (U, W), slots (N, S), attack or not (N,)
 
 
 def fit_first_look(
-    episode_I: Sequence[int], opened: Callable[[int], Episode], seed: int, tell: Tell
+    episode_I: Sequence[int], opened: Callable[[int], LookedAt], seed: int, tell: Tell
 ) -> tuple[FirstLook, list[FirstLook], dict[int, int]] | None:
     """The model for episodes that were not seen; for those that were: models, and which one did not see each.
 
@@ -76,7 +76,7 @@ def fit_first_look(
     return mean, models, fold_of
 
 
-def _fit(place_E: NDArray[np.intp], opened: Callable[[int], Episode], seed: int) -> FirstLook | None:
+def _fit(place_E: NDArray[np.intp], opened: Callable[[int], LookedAt], seed: int) -> FirstLook | None:
     from scipy import sparse
     from sklearn.linear_model import SGDClassifier
 
@@ -102,7 +102,7 @@ def _fit(place_E: NDArray[np.intp], opened: Callable[[int], Episode], seed: int)
     return FirstLook(weight_SW=weight_SW, bias=float(model.intercept_[0]))
 
 
-def around(score_N: Floats, process_N: NDArray[np.int32], parent_P: NDArray[np.int32]) -> NDArray[np.float32]:
+def around(score_N: Array, process_N: NDArray[np.int32], parent_P: NDArray[np.int32]) -> NDArray[np.float32]:
     """What the first look says of a row and around it, in the order of `AROUND`. (N, F)
 
     Largest scores of a process stand for it; -8 where there is none. Rows around are means of odds, in logs.
@@ -136,4 +136,5 @@ def _rolled(odds_N: Floats, width: int) -> Floats:
     at_N = np.arange(len(odds_N))
     first_N, last_N = np.maximum(at_N - width // 2, 0), np.minimum(at_N + width // 2 + 1, len(odds_N))
     mean_N: Floats = (total_N1[last_N] - total_N1[first_N]) / width
-    return np.log(np.maximum(mean_N, np.exp(_LEAST)))
+    found: Floats = np.log(np.maximum(mean_N, np.exp(_LEAST)))
+    return found

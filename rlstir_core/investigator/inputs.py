@@ -29,7 +29,7 @@ from rlstir_core.investigator.reading.shown import Shown, shown
 from rlstir_core.investigator.reading.surroundings import FILE_KINDS, SOCKET_KINDS
 from rlstir_core.investigator.reading.tokenizer import Tokenizer
 from rlstir_core.investigator.reading.view import FEATURES, LogView, read_view
-from rlstir_core.investigator.streaming import Kept, Step, plan, prefetched
+from rlstir_core.investigator.streaming import Kept, TrainingStep, plan, prefetched
 from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.row_truth import says_rows
@@ -43,7 +43,7 @@ Priors = Callable[[Sequence[EpisodeInfo]], NDArray[np.float32]]  # (E, K)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class LogPart:
     """Rows of an episode; all of them are shown together."""
 
     episode: int  # its place
@@ -110,7 +110,7 @@ class LogInputs:
         """How many tokens each part has, (I,); reads all of them once."""
         return np.array([self[place].n_tokens for place in range(len(self))], np.int64)
 
-    def steps(self, order: Iterable[int], min_steps: int = 0) -> list[Step]:
+    def steps(self, order: Iterable[int], min_steps: int = 0) -> list[TrainingStep]:
         """These parts in steps of batches of the preset's tokens, or of fewer where they gave too few steps."""
         numbers = self._study.numbers.investigator
         budget = numbers.batch_tokens
@@ -161,7 +161,7 @@ def of_look(part: Shown, look: FirstLook | None) -> tuple[Shown, Looked]:
     return part, Looked(look_X=look_X, around_XA=around_XA.astype(np.float32), process_PC=process_PC)
 
 
-def _parts(study: InvestigatorStudy, episodes: Sequence[EpisodeInfo], most: int | None) -> list[Part]:
+def _parts(study: InvestigatorStudy, episodes: Sequence[EpisodeInfo], most: int | None) -> list[LogPart]:
     counts = {host: host_counts(study.layout, host) for host in {info.host for info in episodes}}
     size = study.numbers.investigator.part_rows
     found = []
@@ -169,10 +169,10 @@ def _parts(study: InvestigatorStudy, episodes: Sequence[EpisodeInfo], most: int 
         of = counts[info.host].get(info.own_id)
         n = sum(of.rows.values()) if of is not None else 0
         if not says_rows(info):
-            found.append(Part(episode=place, first=0, last=n, digest=True))
+            found.append(LogPart(episode=place, first=0, last=n, digest=True))
             continue
         starts = list(range(0, max(1, n), size))
         if most is not None and len(starts) > most:
             starts = [starts[k] for k in np.linspace(0, len(starts) - 1, most).round().astype(int)]
-        found += [Part(episode=place, first=start, last=min(n, start + size), digest=False) for start in starts]
+        found += [LogPart(episode=place, first=start, last=min(n, start + size), digest=False) for start in starts]
     return found

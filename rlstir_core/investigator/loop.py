@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from rlstir_core.errors import CheckpointError
 from rlstir_core.investigator.state import States, TrainingState
-from rlstir_core.investigator.streaming import Step, give_back, prefetched
+from rlstir_core.investigator.streaming import TrainingStep, give_back, prefetched
 from rlstir_core.investigator.world import ALONE, World
 from rlstir_core.learning.devices import autocast
 from rlstir_core.learning.loop import warm_cosine
@@ -46,7 +46,7 @@ B = TypeVar("B", bound=Movable)
 class Side(Generic[B]):
     """What is learnt from, or what is looked at after every epoch."""
 
-    steps: Callable[[int], Sequence[Step]]  # of an epoch, from 1, each with its batches
+    steps: Callable[[int], Sequence[TrainingStep]]  # of an epoch, from 1, each with its batches
     batch: Callable[[list[int]], B]  # of these episodes, on the host
     loss: Callable[[B, list[int]], Tensor]  # the sum over the episodes of a batch that was moved to the device
 
@@ -100,9 +100,7 @@ class Loop(Generic[B]):
             for now in range(epoch, self.blind + 1):
                 self.curve.append((self._epoch(now, first, loss_sum), math.nan))
                 first, loss_sum = 0, 0.0
-            return LoopResult(
-                epochs=self.blind, best_epoch=self.blind, best=math.nan, before=math.nan, curve=self.curve
-            )
+            return Learnt(epochs=self.blind, best_epoch=self.blind, best=math.nan, before=math.nan, curve=self.curve)
         if epoch == 1 and first == 0:
             self.before = self.best = self._look()
         for now in range(epoch, self.numbers.epochs + 1):
@@ -175,7 +173,7 @@ class Loop(Generic[B]):
                     total += float(loss)
         return self.among.total(total, self.on) / n if n else math.inf
 
-    def _batches(self, side: Side[B], steps: Sequence[Step]) -> Generator[B, None, None]:
+    def _batches(self, side: Side[B], steps: Sequence[TrainingStep]) -> Generator[B, None, None]:
         """This process's batches of these steps, on the device, made ahead."""
         pinned = self.on.type == "cuda"
 

@@ -19,7 +19,7 @@ from rlstir_core.errors import CheckpointError
 from rlstir_core.investigator.answers import EpisodeAnswers, answers_of
 from rlstir_core.investigator.checkpoint import EncoderCheckpoint, load_encoder
 from rlstir_core.investigator.first_look import FirstLook
-from rlstir_core.investigator.inputs import Part, of_look
+from rlstir_core.investigator.inputs import LogPart, of_look
 from rlstir_core.investigator.network.heads import Answers, Investigating
 from rlstir_core.investigator.reading.batches import Batch, collate
 from rlstir_core.investigator.reading.shown import shown
@@ -111,7 +111,7 @@ class _OneView:
         self._encoder, self._view = encoder, view
         size, n = encoder.part_rows, len(view)
         self.parts = [
-            Part(episode=0, first=start, last=min(n, start + size), digest=False) for start in range(0, n, size)
+            LogPart(episode=0, first=start, last=min(n, start + size), digest=False) for start in range(0, n, size)
         ]
         self._look: Callable[[int], FirstLook | None] = lambda _: None
 

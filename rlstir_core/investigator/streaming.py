@@ -23,7 +23,7 @@ from rlstir_core.arrays import Ints
 from rlstir_core.learning.examples import CacheBudget
 
 T = TypeVar("T")
-Step = list[list[int]]  # its batches: of each, the places of episodes
+TrainingStep = list[list[int]]  # its batches: of each, the places of episodes
 _BLOCK, _BLOCKS = 64, 16  # neighbours that stay together, and how many such blocks are shuffled into one another
 _AHEAD = 2  # batches that are made before they are asked for
 
@@ -73,7 +73,7 @@ def shuffled(n: int, rng: np.random.Generator) -> Ints:
     return np.concatenate([np.zeros(0, np.int64), *(rng.permutation(block) for block in blocks)])
 
 
-def plan(order: Iterable[int], tokens_E: Sequence[int] | Ints, budget: int, accumulate: int = 1) -> list[Step]:
+def plan(order: Iterable[int], tokens_E: Sequence[int] | Ints, budget: int, accumulate: int = 1) -> list[TrainingStep]:
     """The steps of an epoch: of each, `accumulate` batches of at most `budget` tokens; one episode always fits."""
     batches: list[list[int]] = []
     n = 0

@@ -17,6 +17,7 @@ from rlstir_core.datasets.store import read_split
 from rlstir_core.errors import SplitRefused
 from rlstir_core.hostlogs.store import host_counts
 from rlstir_core.investigator.techniques.labels import LABELS, episode_techniques
+from rlstir_core.investigator.techniques.row_truth import says_rows
 from rlstir_core.learning.options import StudyOptions
 from rlstir_core.learning.presets import Investigator, Preset
 from rlstir_core.results.layout import Layout
@@ -53,6 +54,15 @@ class InvestigatorStudy:
         if isinstance(found, str):
             raise SplitRefused(found)
         return found
+
+    @cached_property
+    def asks_files(self) -> bool:
+        """Whether imported logs may teach an encoder their files' techniques: only where another corpus chooses.
+
+        A fold of the same author picks what does not carry over to others (measured: docs/investigator.md).
+        """
+        learnt, chosen = ({info.corpus for info in side if not says_rows(info)} for side in self.sides)
+        return bool(learnt) and bool(chosen) and learnt.isdisjoint(chosen)
 
     @cached_property
     def tokenizer_sha256(self) -> str:
@@ -149,4 +159,7 @@ def _sides(layout: Layout, split: Split) -> tuple[list[EpisodeInfo], list[Episod
 
 def _keys(episodes: Sequence[EpisodeInfo]) -> list[tuple[str, str]]:
     """What decides the rows of episodes: tarballs, the rules they were decoded under, and the parsers' version."""
-    return [(info.episode_id, canonical_sha256([info.decoded_sha256, version("log_rows")])) for info in episodes]
+    return [
+        (info.episode_id, canonical_sha256([info.decoded_sha256, version("log_rows"), version("graph")]))
+        for info in episodes
+    ]

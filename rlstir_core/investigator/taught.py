@@ -5,6 +5,7 @@ the techniques of the file. What does not belong here: the loop (`loop.py`), and
 """
 
 # E episodes, I parts, X rows of a batch, M pairs of a row and a technique, K techniques
+# ruff: noqa: N802 - names of arrays carry their shapes
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from torch.nn import functional
 
 from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.investigator.inputs import Part
+from rlstir_core.investigator.inputs import LogPart
 from rlstir_core.investigator.network.heads import Answers
 from rlstir_core.investigator.techniques.labels import episode_techniques, label_matrix
 from rlstir_core.investigator.techniques.row_truth import RowTruth, row_truth, says_rows
@@ -39,6 +40,7 @@ class Taught:
     attack_E: NDArray[np.bool_]
     rows_E: NDArray[np.bool_]  # whether the truth speaks of single rows, and says whether it is an attack
     truth: list[RowTruth | None]  # of the rows, where it does
+    files: bool = True  # whether imported logs are asked for the techniques of the file
 
     def among(self, chosen: Sequence[int]) -> Taught:
         """What is known of some of these episodes, by their places."""
@@ -48,12 +50,12 @@ class Taught:
             attack_E=self.attack_E[at_E],
             rows_E=self.rows_E[at_E],
             truth=[self.truth[episode] for episode in chosen],
+            files=self.files,
         )
 
     @cached_property
     def carried_K(self) -> NDArray[np.bool_]:
-        found: NDArray[np.bool_] = self.technique_EK.any(axis=0)
-        return found
+        return np.asarray(self.technique_EK.any(axis=0), np.bool_)
 
 
 def taught_of(layout: Layout, episodes: Sequence[EpisodeInfo], *, rows: bool = True) -> Taught:
@@ -79,7 +81,7 @@ def base_log_odds(yes_EK: NDArray[np.bool_]) -> Floats:
 
 
 def loss_of(
-    answers: Answers, n_rows: Sequence[int], taught: Taught, parts: Sequence[Part], asked_K: NDArray[np.bool_]
+    answers: Answers, n_rows: Sequence[int], taught: Taught, parts: Sequence[LogPart], asked_K: NDArray[np.bool_]
 ) -> Tensor:
     """The sum over the parts of a batch, which stand in the answers with so many rows each.
 
@@ -116,7 +118,7 @@ def loss_of(
         said_MK = answers.technique_XK[tensor(row_M)].masked_fill(~tensor(asked_K), -torch.inf)
         which_M = functional.cross_entropy(said_MK, tensor(np.concatenate(technique)), reduction="none")
         total = total + (which_M * tensor(np.concatenate(share))).sum()
-    files = [e for e, part in enumerate(parts) if part.digest]
+    files = [e for e, part in enumerate(parts) if part.digest and taught.files]
     if files:
         y_EK = tensor(taught.technique_EK[[parts[e].episode for e in files]].astype(np.float32))
         total = total + functional.binary_cross_entropy_with_logits(

@@ -9,7 +9,7 @@ calibrates it. What does not belong here: the network (`network/`), the loss (`t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -31,16 +31,18 @@ from rlstir_core.investigator.checkpoint import (
     widened,
     write_encoder,
 )
-from rlstir_core.investigator.first_look import Episode, FirstLook, fit_first_look
+from rlstir_core.investigator.first_look import FirstLook, LookedAt, fit_first_look
 from rlstir_core.investigator.inputs import WIDTHS, LogInputs
 from rlstir_core.investigator.loop import Loop, Side
 from rlstir_core.investigator.network.heads import Investigating
+from rlstir_core.investigator.network.sizes import memory
 from rlstir_core.investigator.reading.batches import Batch
 from rlstir_core.investigator.reading.tokenizer import load_tokenizer
 from rlstir_core.investigator.state import States
-from rlstir_core.investigator.streaming import Step, shuffled
+from rlstir_core.investigator.streaming import TrainingStep, shuffled
 from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.taught import Taught, base_log_odds, loss_of, taught_of
+from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.priors import priors
 from rlstir_core.investigator.together import train_together
 from rlstir_core.investigator.world import world
@@ -48,6 +50,7 @@ from rlstir_core.learning.devices import device, half_precision
 from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.learning.presets import Preset
 from rlstir_core.progress import Tell
+from rlstir_core.provenance.sampler import MAX_NODES
 from rlstir_core.results.lock import holding
 
 _MIB = 1 << 20
@@ -100,7 +103,8 @@ def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
     shown = LogInputs(
         study, study.train, tokenizer, told, hosts=study.train_hosts, budget=budget, most_parts=numbers.parts
     )
-    whole = Lesson(shown=shown, taught=taught_of(study.layout, study.train))
+    asks_files = study.asks_files or told is None
+    whole = Lesson(shown=shown, taught=replace(taught_of(study.layout, study.train), files=asks_files))
     place = {info.episode_id: at for at, info in enumerate(study.train)}
     train, held = (whole.among([place[info.episode_id] for info in side]) for side in study.sides)
     on = device(study.numbers.train.device)
@@ -109,6 +113,7 @@ def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
     states = States(path=path.with_name("encoder.state.safetensors"), key=study.encoder_sha256, every_s=numbers.state_s)
     network, facts = fit(train, held, study.numbers, tokenizer.size, on, tell, states=states, start=start)
     calibration = calibrate(list(answers_of(network, held.shown, on)), held.taught)
+    calibration = msgspec.structs.replace(calibration, files_by="encoder" if asks_files else "texts")
     tell(f"learning from all {len(study.train)} episodes of the train side, {facts.best_epoch} epochs")
     states = States(path=states.path, key=f"{states.key} whole", every_s=numbers.state_s)
     network, _ = fit(
@@ -128,6 +133,13 @@ def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
         knowledge_sha256=study.knowledge_sha256,
         input_sha256=study.encoder_sha256,
         calibration=calibration,
+        memory=memory(
+            network,
+            numbers,
+            half=half_precision(study.numbers.train.precision, on) is not None,
+            nodes=MAX_NODES,
+            outputs=len(LABELS),
+        ),
         facts=facts,
     )
     states.remove()
@@ -163,11 +175,13 @@ def fit(
         network.start_from(look)
     network = network.to(on)
 
-    def steps(epoch: int) -> list[Step]:
+    def steps(epoch: int) -> list[TrainingStep]:
         order = shuffled(len(train.shown), np.random.default_rng([preset.seed, epoch]))
         return train.shown.steps(order.tolist(), numbers.min_epoch_steps)
 
     looked_at = held or train
+    if not (train.taught.rows_E.any() or train.taught.files):
+        epochs, held = 0, None  # nothing is asked that could teach
     result = Loop(
         network,
         Side(steps=steps, batch=train.shown.batch, loss=_loss(network, train, asked_K)),
@@ -206,11 +220,11 @@ def _loss(network: Investigating, lesson: Lesson, asked_K: NDArray[np.bool_]) ->
 
 
 def _look(train: Lesson, held: Lesson | None, seed: int, tell: Tell) -> FirstLook | None:
-    """Fits the first look, and has every part of the train side be looked at by a model that did not see its episode."""
+    """Fits the first look; every part of the train side is looked at by a model that did not see its episode."""
     taught, parts = train.taught, train.shown.parts
     own = [place for place, part in enumerate(parts) if taught.truth[part.episode] is not None]
 
-    def opened(at: int) -> Episode:
+    def opened(at: int) -> LookedAt:
         part, shown = parts[own[at]], train.shown[own[at]]
         truth = taught.truth[part.episode]
         assert truth is not None

@@ -120,6 +120,14 @@ class Layout:
         """The figures of the encoder and of what stands beside it."""
         return self.evaluation(recipe) / "encoder_eval.json"
 
+    def episode_sums(self, recipe: str, of: str) -> Path:
+        """Of every test episode, the counts that macro F1 of `phases` or micro F1 of `techniques` is made from."""
+        return self.evaluation(recipe) / f"{of}_by_episode.parquet"
+
+    def honesty(self, recipe: str) -> Path:
+        """The figures of this recipe beside those of the other recipes that were made."""
+        return self.evaluation(recipe) / "honesty.json"
+
     def report_inputs(self, recipe: str) -> Path:
         """Everything that the report is made of."""
         return self.evaluation(recipe) / "comparison_inputs.json"

@@ -16,17 +16,17 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "schema": 1,
         "tensors": 1,
         "features": 1,
-        "log_rows": 5,
+        "log_rows": 6,
         "graph": 1,
         "lab_checks": 1,
         "split": 3,
         "weights": 2,
         "baselines": 4,
-        "tokenizer": 1,  # and the texts of log rows
+        "tokenizer": 2,  # and the texts of log rows
         "encoder": 2,
-        "evaluation": 6,
+        "evaluation": 7,
         "encoder_eval": 2,
-        "report": 6,
+        "report": 7,
     }
 )
 

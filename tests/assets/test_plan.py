@@ -57,6 +57,20 @@ def test_a_dry_run_refuses_what_the_run_would_refuse(own_driven: Any, invoke: An
         assert refused.exit_code == 2 and "are gone from" in refused.stderr and "--prune" in refused.stderr
 
 
+def test_a_report_that_shows_a_recipe_that_was_evaluated_since_is_made_again_with_any_recipe(
+    own_driven: Any, invoke: Any
+) -> None:
+    layout = own_driven.layout
+    other = json.loads(layout.report_inputs("host").read_text()) | {"recipe": "random"}
+    layout.evaluation("random").mkdir(parents=True)
+    layout.report_inputs("random").write_text(json.dumps(other))
+    here = ("materialize", "--store", own_driven.store, "--data", own_driven.data, "--dry-run")
+    for recipe, words in (("host", "is of an earlier version, or shows other recipes"), ("random", "its report shows")):
+        done = invoke(*here, "--recipe", recipe, home=own_driven.home)
+        assert done.exit_code == 0, done.output
+        assert done.stdout.count("recipe host: making comparison_v2\n") == 1 and words in done.stdout
+
+
 def test_logs_alone_are_told_by_a_usable_episode_of_every_host(tmp_path: Path, small_store: Any) -> None:
     store = small_store(tmp_path / "store", episodes=2)
     recorded = {"benign": True, "profile": "io-walk", "sample_name": "a"}

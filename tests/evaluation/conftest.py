@@ -12,14 +12,18 @@ from rlstir_core.evaluation.report.inputs import (
     Coverage,
     DataQuality,
     Excluded,
+    Honesty,
+    HonestyRow,
     HostQuality,
     IndexFault,
     LeakProbe,
+    LeftOut,
     LogQuality,
     LowDiversity,
     Manifest,
     Rejected,
     ReportInputs,
+    SplitColumn,
     SplitDescription,
     SplitSide,
 )
@@ -320,7 +324,41 @@ def sample_inputs(clock: float = 0.24) -> ReportInputs:
             "forest": "plots/forest.png",
             "confusion": "plots/confusion.png",
             "early": "plots/early.png",
+            "honesty": "plots/honesty.png",
         },
+        honesty=sample_honesty(),
+    )
+
+
+def sample_honesty() -> Honesty:
+    """Four splits of six: detectors lose what the easier one flatters, techniques do not, knowledge cannot be told."""
+
+    def row(model: str, figure: str, cells: dict[str, Estimate], gap: Estimate, **more: object) -> HonestyRow:
+        return HonestyRow(model=model, figure=figure, cells=cells, inflation=gap, **more)  # type: ignore[arg-type]
+
+    noted = Estimate(value=0.3, note="n = 18 test episodes, no interval below 20")
+    gbt = {"random": _estimate(0.86), "time": _estimate(0.74), "host": _estimate(0.61), "loho": _estimate(0.59)}
+    gru = {"random": _estimate(0.62), "time": _estimate(0.6), "host": _estimate(0.57), "loho": _estimate(0.55)}
+    return Honesty(
+        columns=(
+            SplitColumn(recipe="random", n_test_episodes=54, n_log_episodes=50, prevalence=0.6),
+            SplitColumn(recipe="time", n_test_episodes=50, n_log_episodes=50, prevalence=0.6),
+            SplitColumn(recipe="host", n_test_episodes=60, n_log_episodes=58, prevalence=0.64),
+            SplitColumn(recipe="loho", n_test_episodes=180),
+        ),
+        rows=(
+            row("gbt", "macro F1", gbt, _estimate(0.25, 0.07), mode="realistic", chosen=True, shared=18),
+            row("gru", "macro F1", gru, _estimate(0.05, 0.07), mode="realistic", shared=18),
+            row("encoder", "technique micro F1", {"random": _estimate(0.4), "host": _estimate(0.34)}, _estimate(0.06)),
+            row("knowledge", "technique micro F1", {"random": noted, "host": noted}, Estimate(value=0.0)),
+            row("encoder", "risk, average precision", {"random": _share(0.9), "host": _share(0.8)}, _estimate(0.1)),
+        ),
+        easy="random",
+        strict="host",
+        partly=("dormant",),
+        left_out=(LeftOut(recipe="sample", reason="preset is rtx4060 there and smoke here"),),
+        missing=("corpus",),
+        remedy=("--set", "train.batch=64"),
     )
 
 

@@ -22,11 +22,13 @@ from rlstir_core.detectors.training import train_checkpoint
 from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe
 from rlstir_core.evaluation.detectors.pairs import ScoreReader
 from rlstir_core.evaluation.detectors.scoring import Scorer
-from rlstir_core.evaluation.report.comparison import Written, write_comparison
+from rlstir_core.evaluation.report.comparison import Written, outdated_pages, write_comparison
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
+from rlstir_core.evaluation.stats.across import read_sums
 from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.learning.options import StudyOptions
+from rlstir_core.learning.scores import macro_f1
 from rlstir_core.staleness import stale_recipe_assets
 
 pytestmark = pytest.mark.slow
@@ -163,6 +165,36 @@ def test_the_random_recipe_says_that_it_is_no_result(drawn: Any) -> None:
     head = written.markdown.read_text().split("## Models")[0]
     assert "**These figures are no result.** Recipe `random` lets hosts, samples and days stand on both sides" in head
     assert "These figures are no result." in written.html.read_text()
+
+
+def test_another_recipe_stands_in_the_same_table_and_puts_only_the_page_of_the_first_behind(
+    tiny: Tiny, loho: Any, drawn: Any
+) -> None:
+    layout = tiny.layout
+    of_random, of_loho = layout.report_inputs("random"), layout.report_inputs("loho").read_bytes()
+    made = of_random.read_bytes()
+    of_random.unlink()
+    alone = write_comparison(layout, "loho").inputs.honesty
+    of_random.write_bytes(made)
+    assert alone is not None and [column.recipe for column in alone.columns] == ["loho"]
+    stale = stale_recipe_assets(layout, options("loho"), tiny.hosts, tiny.registry)
+    assert {name for name, is_stale in stale.items() if is_stale} == {"comparison_v2"}
+    assert "loho" in outdated_pages(layout)
+    tables = [write_comparison(layout, recipe).inputs.honesty for recipe in ("loho", "random")]
+    assert outdated_pages(layout) == [] and layout.report_inputs("loho").read_bytes() == of_loho
+    evaluations = {model.name: model for model in loho[1].models}
+    sums = read_sums(layout.episode_sums("loho", "phases"))
+    for found in tables:
+        assert found is not None and (found.easy, found.strict, found.left_out) == ("random", "loho", ())
+        assert [column.recipe for column in found.columns] == ["random", "loho"]
+        for row in found.rows:
+            model = evaluations[f"{row.model}_{row.mode}"]
+            assert row.cells["loho"] == model.metrics.macro_f1 and row.inflation.value is not None
+            tested_K = np.array([phase in model.metrics.per_phase for phase in model.confusion.phases])
+            value = float(macro_f1(sums[model.name].sums_ES.sum(axis=0), tested_K))
+            assert value == pytest.approx(model.metrics.macro_f1.value)
+    one, other = ({row.model: row.inflation for row in found.rows} for found in tables if found)
+    assert one == other  # one table, in whichever report
 
 
 def test_nothing_names_where_it_was_made(loho: Any, tiny: Tiny) -> None:

@@ -41,18 +41,23 @@ from rlstir_core.evaluation.investigation.encoder_eval import read_encoder_evalu
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.history import Essentials, History, continued, made_lines
+from rlstir_core.evaluation.report.honesty import make_honesty
 from rlstir_core.evaluation.report.html import convert, render_html
 from rlstir_core.evaluation.report.inputs import (
     BadRows,
     Coverage,
     Excluded,
+    Honesty,
+    HonestyRow,
     HostQuality,
     IndexFault,
     LeakProbe,
+    LeftOut,
     LowDiversity,
     Manifest,
     Rejected,
     ReportInputs,
+    SplitColumn,
 )
 from rlstir_core.evaluation.report.markdown import link
 from rlstir_core.evaluation.report.model_card import render_model_card
@@ -110,6 +115,7 @@ def test_a_run_over_a_hostile_store_says_everything_as_plain_text(
     markdown, html = report.read_text(), report.with_suffix(".html").read_text()
     assert_tables_hold(markdown, "comparison_v2.md")
     calm = msgspec.structs.replace(calm, costs=read_costs(driven.layout, "host"), investigation=calm_encoder)
+    calm = msgspec.structs.replace(calm, honesty=make_honesty(driven.layout, calm))
     known = rendered(render_markdown(calm)), Page(render_html(calm, {}))
     assert MARK in markdown and MARK in html
     pictures = {("img", name) for name in ("", "src", "alt")} | {("ul", "class")}
@@ -163,7 +169,24 @@ def poisoned(inputs: ReportInputs, text: str) -> ReportInputs:
             notes=(text,),
         ),
         chosen=None if inputs.chosen is None else poisoned_look(inputs.chosen, text),
+        honesty=poisoned_honesty(text),
         seeds=tuple(replace(each, deviation=Estimate(value=0.5, note=text)) for each in inputs.seeds),
+    )
+
+
+def poisoned_honesty(text: str) -> Honesty:
+    """A table of splits in which everything that has a name is called `text`."""
+    noted = Estimate(value=0.5, note=text)
+    row = HonestyRow(model=text, mode=text, figure=text, cells={text: noted, "host": noted}, inflation=noted)
+    return Honesty(
+        columns=tuple(SplitColumn(recipe=name, n_test_episodes=3, n_log_episodes=4) for name in (text, "host")),
+        rows=(row, msgspec.structs.replace(row, mode="", drawn_windows=True)),
+        easy=text,
+        strict="host",
+        partly=(text,),
+        left_out=(LeftOut(recipe=text, reason=text),),
+        missing=(text, text),
+        remedy=("--set", text),
     )
 
 
@@ -281,14 +304,15 @@ def test_a_report_written_from_a_hostile_context_leaves_nothing_hostile_on_disk(
     path = layout.report_inputs("host")
     path.write_bytes(msgspec.json.encode(poisoned(inputs, "".join(PAYLOADS[:-1]))))
     written = write_comparison(layout, "host")
+    mild = msgspec.structs.replace(
+        poisoned(inputs, MILD),
+        costs=read_costs(layout, "host"),
+        investigation=read_encoder_evaluation(layout, "host", read_split(layout, "host")),
+    )
     assert_report_is_safe(
         re.sub(r"!\[[^]]*\]\(plots/\w+\.png\)", "", written.markdown.read_text()),
         re.sub(r'<img src="data:image/[a-z+]+;base64,[^"]*"[^>]*>', "", written.html.read_text()),
-        msgspec.structs.replace(
-            poisoned(inputs, MILD),
-            costs=read_costs(layout, "host"),
-            investigation=read_encoder_evaluation(layout, "host", read_split(layout, "host")),
-        ),
+        msgspec.structs.replace(mild, honesty=make_honesty(layout, mild)),
         "comparison_v2",
     )
     for file in (*layout.artifacts("host").glob("*.md"), *path.parent.rglob("*.md"), *path.parent.rglob("*.html")):

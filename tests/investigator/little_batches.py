@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from rlstir_core.investigator.network.encoder import InputWidths
-from rlstir_core.investigator.network.packing import spans
+from rlstir_core.investigator.network.packing import sequences
 from rlstir_core.investigator.network.sage import Edges, batch_graphs
 from rlstir_core.investigator.reading.batches import Batch
 from rlstir_core.provenance.tables import EDGE_TYPES
@@ -29,10 +29,10 @@ def little_batch(episodes: int, rows: int, pieces: int, longest: int, nodes: int
     x = [rng.normal(size=(n, width)).astype(np.float32) for n, width in zip(counts, WIDTHS.nodes, strict=True)]
     return Batch(
         tokens_N=torch.from_numpy(rng.integers(3, pieces, sum(lengths))),
-        texts=spans(lengths),
+        texts=sequences(lengths),
         text_X=torch.from_numpy(rng.permutation(n_X)),
         text_P=torch.from_numpy(rng.integers(0, n_X, counts[0])),
-        episodes=spans([rows] * episodes),
+        episodes=sequences([rows] * episodes),
         aux_XA=torch.from_numpy(rng.normal(size=(n_X, WIDTHS.row)).astype(np.float32)),
         look_X=torch.from_numpy(rng.normal(size=n_X).astype(np.float32)),
         process_X=torch.from_numpy(rng.integers(-1, counts[0], n_X)),

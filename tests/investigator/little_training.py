@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from rlstir_core.investigator.loop import Loop, Side
-from rlstir_core.investigator.streaming import Step, plan
+from rlstir_core.investigator.streaming import TrainingStep, plan
 from rlstir_core.learning.presets import Investigator
 
 N, WIDTH = 14, 3
@@ -39,7 +39,7 @@ def little_loop(*, batch: int = 2, accumulate: int = 2, dropout: float = 0.3, wi
     y = x.sum(dim=1)
     network = nn.Sequential(nn.Linear(WIDTH, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, 1))
 
-    def steps(epoch: int) -> list[Step]:
+    def steps(epoch: int) -> list[TrainingStep]:
         generator = torch.Generator().manual_seed(epoch)
         return plan(torch.randperm(N, generator=generator).tolist(), [1] * N, batch, accumulate)
 

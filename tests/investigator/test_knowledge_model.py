@@ -12,7 +12,7 @@ import pytest
 from rlstir_core.importers.knowledge import import_knowledge
 from rlstir_core.investigator.reading.text import HiddenNames
 from rlstir_core.investigator.techniques.decide import NOTHING, Naming, choose_naming, margins, micro_f1
-from rlstir_core.investigator.techniques.documents import Document, RowReader, rows_document, text_document
+from rlstir_core.investigator.techniques.documents import Document, RowWordsReader, rows_document, text_document
 from rlstir_core.investigator.techniques.knowledge import Knowledge, fitted
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.tactics import (
@@ -83,7 +83,7 @@ def test_every_field_is_read_but_no_name_time_place_or_label() -> None:
     nested = {"Event": {"System": {"Computer": CANARY, "Channel": "canarychannel"}, "EventData": FIELDS}}
     flat = {"Hostname": CANARY, "SourceName": "canarysource", "@timestamp": "canarytime", **FIELDS}
     named = {"Event": {"EventData": {"Data": [{"Name": name, "#text": value} for name, value in FIELDS.items()]}}}
-    reader = RowReader(HiddenNames([CANARY], ["eve"]))
+    reader = RowWordsReader(HiddenNames([CANARY], ["eve"]))
     read = [reader(row(fields)) for fields in (nested, flat, named)]
     assert read[0].words == read[1].words == read[2].words and all(each.telling for each in read)
     assert set(read[0].words) >= {"rundll32", "comsvcs", "minidump", "-full", "0x1410"}
@@ -94,12 +94,14 @@ def test_every_field_is_read_but_no_name_time_place_or_label() -> None:
 def test_the_lines_that_every_powershell_event_has_are_left_out() -> None:
     lines = ("Severity = Informational", "Host Application = powershell.exe -nop", "Host ID = x")
     said = "\r\n".join(f"        {line}" for line in lines)
-    read = RowReader(HiddenNames())(row({"ContextInfo": said, "Payload": "x"}, "4103", "Microsoft-Windows-PowerShell"))
+    read = RowWordsReader(HiddenNames())(
+        row({"ContextInfo": said, "Payload": "x"}, "4103", "Microsoft-Windows-PowerShell")
+    )
     assert read.words == ("powershell", "-nop") and read.telling
 
 
 def test_a_row_with_a_command_outweighs_rows_that_repeat_themselves() -> None:
-    reader = RowReader(HiddenNames())
+    reader = RowWordsReader(HiddenNames())
     background = [reader(row({"ImageLoaded": f"lib{'abcdefghij'[n % 10]}.dll system"}, "7")) for n in range(50)]
     command = reader(row({"CommandLine": "certutil -decode"}))
     document = rows_document([*background, command])
@@ -111,13 +113,13 @@ def test_a_row_with_a_command_outweighs_rows_that_repeat_themselves() -> None:
     "raw", ["", "[1]", '{"a":', '{"a":' * 60 + "1" + "}" * 60, '{"a": "\\ud800"}', '{"EventID": 1e999}']
 )
 def test_a_record_that_is_no_event_says_nothing_but_its_kind(raw: str) -> None:
-    read = RowReader(HiddenNames())(row({}) | {"fields_json": raw})
+    read = RowWordsReader(HiddenNames())(row({}) | {"fields_json": raw})
     assert (read.kind, read.words) == ("@sysmon|1", ())
 
 
 def test_a_row_of_another_log_is_read_from_its_columns() -> None:
     given = row({}) | {"channel": "auditd", "event_id": "EXECVE", "cmdline": "crontab -e", "message": "cron edit"}
-    read = RowReader(HiddenNames())(given)
+    read = RowWordsReader(HiddenNames())(given)
     assert (read.kind, read.telling, read.words) == ("auditd", True, ("crontab", "-e", "cron", "edit"))
 
 

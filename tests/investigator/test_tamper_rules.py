@@ -277,6 +277,20 @@ def test_what_ships_is_quiet_on_an_honest_file_and_flags_one_with_a_gap() -> Non
     assert cut.spans[0].reasons[0].startswith("event ids 1000 to 1029 missing")
 
 
+def test_marks_of_one_deed_are_one_span_with_all_their_reasons() -> None:
+    records = export([3.5 * k for k in range(60)])
+    for k in range(20, 32, 2):
+        records[k] = event(900 + k, 3.5 * k + 40, header=(k + 1, 3.5 * k + 43.5))
+    (span,) = tamper_of(table(sysmon_jsonl=lines(records))).spans
+    assert 18 <= span.after_seq <= 20 and 30 <= span.before_seq <= 32 and not span.gap
+    assert len(span.reasons) >= 2
+    cleared = [event(0, 100, 1102, provider=EVENTLOG, header=(6, 105)), *export([3.5 * k for k in range(60)])[6:]]
+    spans = tamper_of(table(sysmon_jsonl=lines(cleared))).spans
+    assert [each.kind for each in spans].count("clear_log_event") + [each.kind for each in spans].count(
+        "clear_log"
+    ) == 1
+
+
 def test_lengths_are_said_in_the_largest_unit_that_tells_them() -> None:
     assert [spelled_ns(s * 10**9) for s in (1, 200, 8000, 200_000)] == ["1 seconds", "3 minutes", "2 hours", "2 days"]
     assert counted(1, "row") == "1 row" and counted(2, "row") == "2 rows"

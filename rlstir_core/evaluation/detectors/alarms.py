@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlstir_core.arrays import Floats
+from rlstir_core.arrays import Bools, Floats
 from rlstir_core.evaluation.detectors.detection import Threshold
 from rlstir_core.evaluation.stats import counts
 from rlstir_core.evaluation.stats.counts import MIN_PHASE_EPISODES
@@ -16,7 +16,7 @@ from rlstir_core.evaluation.stats.details import BenignWork, FlaggedWork
 from rlstir_core.evaluation.stats.intervals import DRAWS, Statistic, estimate, rate_estimate, refused
 from rlstir_core.evaluation.stats.metrics import too_few_episodes
 from rlstir_core.evaluation.stats.records import AlarmRate, Untested
-from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth
+from rlstir_core.evaluation.stats.scored import Scores, Truth
 from rlstir_core.learning.scores import ratio
 
 _HOUR_S = 3600.0

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
+from rlstir_core.atomic import file_sha256
 from rlstir_core.contract.reasons import ReasonCode
 from rlstir_core.contract.registry import PRIMARY_MODE, Registry
 from rlstir_core.datasets.episodes import EpisodeInfo
@@ -38,6 +39,7 @@ from rlstir_core.evaluation.stats.details import Cause
 from rlstir_core.evaluation.stats.records import Untested
 from rlstir_core.hostlogs.store import host_counts
 from rlstir_core.results.layout import Layout
+from rlstir_core.results.versions import version as stage_version
 
 _LOW_DIVERSITY = 2  # samples of a profile, below which its score speaks of them alone
 REJECTED_NAMED = 40  # episodes that the report names; a command lists all
@@ -263,7 +265,11 @@ def make_manifest(
         "min_shared_channels": "half" if settings.min_shared_channels is None else settings.min_shared_channels,
     }
     return Manifest(
-        versions={"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        versions={
+            "python": platform.python_version(),
+            **{name: _version(name) for name in _PACKAGES},
+            "evaluation": str(stage_version("evaluation")),
+        },
         config={
             "recipe": options.recipe,
             "preset": options.preset,
@@ -275,6 +281,7 @@ def make_manifest(
         },
         hashes={
             "evaluation_inputs": key,
+            "index": file_sha256(study.layout.index),
             "registry": registry.sha256,
             "feature_schema": study.schema_sha256,
             "split": study.split.sha256,

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from rlstir_core.arrays import Floats
+from rlstir_core.arrays import Bools, Floats
 from rlstir_core.evaluation.stats import counts, metrics
 from rlstir_core.evaluation.stats.intervals import DRAWS, Estimate, Statistic, estimate, refused
 from rlstir_core.evaluation.stats.records import EarlyCurve, EarlyPoint, RecallAtFpr, TimeToDetect
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
-from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth, check_pair
+from rlstir_core.evaluation.stats.scored import Scores, Truth, check_pair
 from rlstir_core.learning.scores import ratio
 
 EDGES_S = (5.0, 10.0, 20.0, 30.0, 60.0)

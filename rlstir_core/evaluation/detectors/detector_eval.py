@@ -43,17 +43,16 @@ from rlstir_core.evaluation.detectors.context import (
     never_shown,
 )
 from rlstir_core.evaluation.detectors.cost import write_costs
-from rlstir_core.evaluation.detectors.evaluate import ModelEvaluation, evaluate_scores, to_json
+from rlstir_core.evaluation.detectors.evaluate import ModelEvaluation, evaluate_scores, split_gap, to_json
 from rlstir_core.evaluation.detectors.pairs import ScoredPair, ScoreReader, read_random_split
 from rlstir_core.evaluation.detectors.probes import leak_probes
 from rlstir_core.evaluation.detectors.spread import learning_points, member_spread, seed_spread
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
+from rlstir_core.evaluation.stats.across import write_sums
 from rlstir_core.evaluation.stats.details import CloserLook, LearningPoint, MemberSpread, SeedSpread
-from rlstir_core.evaluation.stats.intervals import Estimate, independent_gap
-from rlstir_core.evaluation.stats.metrics import chance_macro_f1, macro_f1, untested
+from rlstir_core.evaluation.stats.metrics import chance_macro_f1, untested
 from rlstir_core.evaluation.stats.paired import Contender, contender, default_family, paired_differences
-from rlstir_core.evaluation.stats.records import SplitGap
 from rlstir_core.evaluation.stats.scored import Truth
 from rlstir_core.learning.options import StudyOptions
 from rlstir_core.progress import Tell
@@ -123,6 +122,7 @@ def _still_tells(layout: Layout, recipe: str, kept: ReportInputs, key: str) -> b
     """Whether what was kept was made from the same inputs and all its files are there."""
     files = [layout.evaluation(recipe) / f"{each.name}_eval.json" for each in (*kept.models, *kept.baselines)]
     files += [layout.predictions(recipe, each.model, each.mode) for each in kept.models]
+    files.append(layout.episode_sums(recipe, "phases"))
     return kept.manifest.hashes.get("evaluation_inputs") == key and all(path.exists() for path in files)
 
 
@@ -258,15 +258,22 @@ class _Evaluation:
                     first_members[model] = np.concatenate(firsts).astype(np.int64)
             tell(f"{name} scored")
         assert truth is not None  # there are twelve checkpoints
+        realistic = {f"{m}_{mode}": found[f"{m}_{mode}"].contender for m, mode in own if mode == PRIMARY_MODE}
+        write_sums(
+            self.layout.episode_sums(self.recipe, "phases"),
+            truth.episodes.episode_id[truth.scored_E],
+            {name: each.confusion_ES for name, each in realistic.items()},
+        )
         models = tuple(self._evaluation(found, model, mode) for model, mode in self.checkpoints)
         beside = tuple(found[name].evaluation for name in self.baselines.files)
         apart = [found[f"{model}_{mode}"].contender for model, mode in own]
         family = default_family(apart, [found[b.name].contender for b in beside])
-        gaps = [
-            self._gap(mode, found[f"gbt_{mode}"].evaluation.metrics.macro_f1, draws)
-            for mode in self.baselines.random_split
-            if f"gbt_{mode}" in found
-        ]
+        gaps = []
+        for mode in self.baselines.random_split:
+            if f"gbt_{mode}" in found:
+                path = self.layout.predictions(self.recipe, "gbt-random-split", mode)
+                held_out = found[f"gbt_{mode}"].evaluation.metrics.macro_f1
+                gaps.append(split_gap(read_random_split(path, self.episodes, mode), held_out, draws=draws))
         chance = chance_macro_f1(_train_frequencies(study), truth)
         held = {name: each.evaluation.metrics.macro_f1 for name, each in found.items()}
         inputs = ReportInputs(
@@ -384,12 +391,6 @@ class _Evaluation:
             stride_s=schema.windowing.length_s if schema.windowing.whole else schema.windowing.stride_s,
             draws=draws,
         )
-
-    def _gap(self, mode: str, held_out: Estimate, draws: int) -> SplitGap:
-        """`gbt` on a random split of the same store, beside its score on what was held out."""
-        path = self.layout.predictions(self.recipe, "gbt-random-split", mode)
-        random = macro_f1(*read_random_split(path, self.episodes, mode), draws=draws)
-        return SplitGap(model=f"gbt_{mode}", random=random, held_out=held_out, gap=independent_gap(random, held_out))
 
 
 def _train_frequencies(study: Study) -> list[float]:

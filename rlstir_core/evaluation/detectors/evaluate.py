@@ -9,16 +9,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rlstir_core.arrays import Bools
 from rlstir_core.evaluation.detectors import detection
 from rlstir_core.evaluation.detectors.alarms import alarm_rate
 from rlstir_core.evaluation.stats import metrics
 from rlstir_core.evaluation.stats.curves import curves
-from rlstir_core.evaluation.stats.intervals import DRAWS, refused
-from rlstir_core.evaluation.stats.records import ModelEvaluation, Stratum, evaluation_from_json, to_json
+from rlstir_core.evaluation.stats.intervals import DRAWS, Estimate, independent_gap, refused
+from rlstir_core.evaluation.stats.records import ModelEvaluation, SplitGap, Stratum, evaluation_from_json, to_json
 from rlstir_core.evaluation.stats.rules import ALARM_FPR, FPRS
-from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth, check_pair
+from rlstir_core.evaluation.stats.scored import Scores, Truth, check_pair
 
-__all__ = ["ModelEvaluation", "evaluate_scores", "evaluation_from_json", "to_json"]
+__all__ = ["ModelEvaluation", "evaluate_scores", "evaluation_from_json", "split_gap", "to_json"]
 
 
 def evaluate_scores(
@@ -99,6 +100,12 @@ def evaluate_scores(
             seed=seed,
         ),
     )
+
+
+def split_gap(drawn: tuple[Truth, Scores], held_out: Estimate, *, draws: int = DRAWS) -> SplitGap:
+    """A model on windows drawn at random, beside its score on what was held out."""
+    random = metrics.macro_f1(*drawn, draws=draws)
+    return SplitGap(model=drawn[1].name, random=random, held_out=held_out, gap=independent_gap(random, held_out))
 
 
 def _part(truth: Truth, scores: Scores, mask_E: Bools, draws: int, seed: int) -> Stratum | None:

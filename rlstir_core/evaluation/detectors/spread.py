@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rlstir_core.arrays import Floats, Ints
+from rlstir_core.arrays import Bools, Floats, Ints
 from rlstir_core.evaluation.stats import counts
 from rlstir_core.evaluation.stats.details import LearningPoint, MemberSpread, SeedSpread
 from rlstir_core.evaluation.stats.intervals import DRAWS, Statistic, deviation_estimate, estimate
-from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth
+from rlstir_core.evaluation.stats.scored import Scores, Truth
 from rlstir_core.learning.scores import macro_f1
 
 

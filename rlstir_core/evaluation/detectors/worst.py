@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlstir_core.arrays import Floats, Ints
+from rlstir_core.arrays import Bools, Floats, Ints
 from rlstir_core.detectors.episode_set import Recording
 from rlstir_core.evaluation.detectors.alarms import onset_windows
 from rlstir_core.evaluation.detectors.detection import Threshold
 from rlstir_core.evaluation.stats.details import BadEpisode, Cause, Confused, PhaseSpan
-from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth
+from rlstir_core.evaluation.stats.scored import Scores, Truth
 from rlstir_core.telemetry.schema import FeatureSchema
 
 MOST_EPISODES = 10

@@ -1,92 +1,154 @@
-"""What stands beside the encoder in the same table: base rates, a bag of words, and the public technique texts alone.
+"""What stands beside the encoder in the same table: base rates, words, and the public technique texts alone.
 
-All are fitted on what the encoder was trained on, and their thresholds are set on the fold that chose it. What does
-not belong here: figures.
+All are fitted on the train side; the rules by which they name techniques are chosen on the fold that chose the encoder,
+by models that did not see it. What does not belong here: figures.
 """
 
-# E episodes, V words, K outputs: the techniques, then an attack
+# E episodes, V words, K techniques
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.investigator.inputs import N_OUTPUTS
+from rlstir_core.evaluation.investigation.predictions import Spoken
+from rlstir_core.evaluation.investigation.technique_baselines import KNOWLEDGE, SVM, knowledge_spoken, svm_scores
 from rlstir_core.investigator.reading.rows import episode_texts
 from rlstir_core.investigator.study import InvestigatorStudy
+from rlstir_core.investigator.taught import Taught, base_log_odds
+from rlstir_core.investigator.techniques.decide import choose_naming
+from rlstir_core.investigator.techniques.documents import Document, episode_document
 from rlstir_core.investigator.techniques.knowledge import Knowledge
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.wording import words
-from rlstir_core.investigator.training import Taught, base_logits
 from rlstir_core.progress import Tell
 
-MAJORITY, BAG, KNOWLEDGE = "majority", "bag-of-words", "knowledge"
-BothScores = tuple[Floats, Floats]  # scores of validation and of the test side, (E, K); NaN where a model says nothing
-_TEXTS = 2_048  # of an episode: more than the encoder reads
+MAJORITY, BAG = "majority", "bag-of-words"
+_TEXTS = 2_048  # of an episode: more than the encoder reads of a file
 _STRENGTH = 10.0  # of the fit against its regularisation
 _PASSES = 500
 
 
-def baseline_scores(
+@dataclass(frozen=True, kw_only=True)
+class BesideEncoder:
+    """What baselines say of the test side."""
+
+    techniques: dict[str, Spoken]
+    risk: dict[str, Floats]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainAndTest:
+    """The train side, which of it the fold that chooses is, and the test side."""
+
+    train: Sequence[EpisodeInfo]
+    taught: Taught  # of the train side
+    chosen: NDArray[np.bool_]
+    test: Sequence[EpisodeInfo]
+
+
+def beside_encoder(
     study: InvestigatorStudy,
-    taught: Taught,
-    sides: Sequence[Sequence[EpisodeInfo]],
+    sides: TrainAndTest,
+    test_documents: Sequence[Document],
     knowledge: Knowledge | None,
     tell: Tell,
-) -> dict[str, BothScores]:
-    """Scores by baseline; `sides` are the episodes of `taught`, the fold that chooses, and the test side."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
+) -> BesideEncoder:
+    """Everything that stands beside the encoder."""
+    y_EK, chosen = sides.taught.technique_EK, sides.chosen
+    said = BesideEncoder(techniques={}, risk={})
 
-    learnt, chosen, test = sides
-    said_K = 1 / (1 + np.exp(-base_logits(taught)))
-    found = {MAJORITY: (_repeated(said_K, len(chosen)), _repeated(said_K, len(test)))}
-    tell("bag of words: reading the train side")
-    vectoriser = TfidfVectorizer(analyzer=words, sublinear_tf=True)
-    try:
-        x_EV = vectoriser.fit_transform(_documents(study, learnt, study.train_hosts))
-    except ValueError:  # no word at all
-        return found
-    tell("bag of words: reading the other sides")
-    texts = [list(_documents(study, side, study.split.hosts)) for side in (chosen, test)]
-    others = [vectoriser.transform(each) for each in texts]
-    bag = [np.zeros((len(each), N_OUTPUTS)) for each in (chosen, test)]
-    for k in range(N_OUTPUTS):
-        for scores, column in zip(bag, _linear(x_EV, taught, k, others), strict=True):
-            scores[:, k] = column
-    found[BAG] = (bag[0], bag[1])
+    def name(model: str, of_chosen_EK: Floats, test_EK: Floats) -> None:
+        said.techniques[model] = Spoken(LABELS, test_EK, choose_naming(of_chosen_EK, y_EK[chosen]))
+
+    base = [
+        np.repeat(_sigmoid(base_log_odds(y_EK[of]))[None], n, axis=0)
+        for of, n in (
+            (~chosen, int(chosen.sum())),
+            (np.ones(len(chosen), np.bool_), len(sides.test)),
+        )
+    ]
+    name(MAJORITY, base[0], base[1])
+    if sides.taught.rows_E.any():
+        said.risk[MAJORITY] = np.full(len(sides.test), float(sides.taught.attack_E[sides.taught.rows_E].mean()))
+    tell("words: reading both sides")
+    texts = list(_texts(study, sides.train, study.train_hosts))
+    bag = _Bag(texts, list(_texts(study, sides.test, study.split.hosts)), chosen)
+    if bag.has_words:
+        name(BAG, *bag.techniques(y_EK))
+        risk_E = bag.risk(sides.taught)
+        if risk_E is not None:
+            said.risk[BAG] = risk_E
+    documents = [episode_document(study.layout, info, study.train_hosts) for info in sides.train]
+    learnt = [document for document, held in zip(documents, chosen.tolist(), strict=True) if not held]
+    held = [document for document, held in zip(documents, chosen.tolist(), strict=True) if held]
+    name(SVM, svm_scores(learnt, y_EK[~chosen], [held])[0], svm_scores(documents, y_EK, [test_documents])[0])
     if knowledge is not None:
-        said = [np.full((len(each), N_OUTPUTS), np.nan) for each in (chosen, test)]
-        for scores, each in zip(said, texts, strict=True):
-            scores[:, : len(LABELS)] = knowledge.scores(each) if each else 0.0
-        found[KNOWLEDGE] = (said[0], said[1])
-    return found
+        said.techniques[KNOWLEDGE] = knowledge_spoken(knowledge, test_documents)
+    return said
 
 
-def _linear(x_EV: object, taught: Taught, k: int, others: Sequence[object]) -> list[NDArray[np.float64]]:
-    """Probabilities of answer `k` on the other sides, by logistic regression; the base rate where all say the same."""
+class _Bag:
+    """TF-IDF of words and logistic regressions, fitted twice: without the fold that chooses, and on all."""
+
+    def __init__(self, train: list[str], test: list[str], chosen: NDArray[np.bool_]) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        self.chosen, self.has_words = chosen, True
+        learnt = [text for text, held in zip(train, chosen.tolist(), strict=True) if not held]
+        held = [text for text, held in zip(train, chosen.tolist(), strict=True) if held]
+        try:
+            first, second = (TfidfVectorizer(analyzer=words, sublinear_tf=True) for _ in range(2))
+            self.without = (first.fit_transform(learnt), first.transform(held) if held else None)
+            self.whole = (second.fit_transform(train), second.transform(test) if test else None)
+        except ValueError:  # no word at all
+            self.has_words = False
+
+    def techniques(self, y_EK: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """Probabilities of the fold that chooses, and of the test side. (E, K) each"""
+        found = []
+        for (x_EV, other), of in ((self.without, ~self.chosen), (self.whole, np.ones(len(self.chosen), np.bool_))):
+            n = 0 if other is None else other.shape[0]
+            columns = [_linear(x_EV, y_EK[of, k], other) for k in range(y_EK.shape[1])]
+            found.append(np.stack(columns, axis=1) if n else np.zeros((0, y_EK.shape[1])))
+        return found[0], found[1]
+
+    def risk(self, taught: Taught) -> Floats | None:
+        """Probabilities of an attack, by the episodes of which somebody says what they are."""
+        asked = np.flatnonzero(taught.rows_E)
+        y_E = taught.attack_E[asked]
+        if self.whole[1] is None or not len(asked) or y_E.all() or not y_E.any():
+            return None
+        return _linear(self.whole[0][asked], y_E, self.whole[1])
+
+
+def _linear(x_EV: Any, y_E: NDArray[np.bool_], other: Any) -> Floats:
+    """Probabilities on the other side; the base rate where all say the same."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    asked_E = np.flatnonzero(taught.asked_EK[:, k])
-    y_E = taught.y_EK[asked_E, k]
-    if not len(y_E) or y_E.all() or not y_E.any():
-        base = float(y_E.mean()) if len(y_E) else float("nan")
-        return [np.full(each.shape[0], base) for each in others]  # type: ignore[attr-defined]
+    if other is None:
+        return np.zeros(0)
+    if y_E.all() or not y_E.any():
+        return np.full(other.shape[0], float(y_E.mean()))
     model = LogisticRegression(C=_STRENGTH, max_iter=_PASSES)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # nearly there is as good
-        model.fit(x_EV[asked_E], y_E)  # type: ignore[index]
-    return [np.asarray(model.predict_proba(each)[:, 1]) for each in others]
+        model.fit(x_EV, y_E)
+    return np.asarray(model.predict_proba(other)[:, 1])
 
 
-def _repeated(said_K: Floats, n: int) -> Floats:
-    return np.repeat(said_K[None], n, axis=0)
+def _sigmoid(x: Floats) -> Floats:
+    found: Floats = 1 / (1 + np.exp(-x))
+    return found
 
 
-def _documents(study: InvestigatorStudy, episodes: Sequence[EpisodeInfo], hosts: Sequence[str]) -> Iterator[str]:
+def _texts(study: InvestigatorStudy, episodes: Sequence[EpisodeInfo], hosts: Sequence[str]) -> Iterator[str]:
     for info in episodes:
         yield "\n".join(episode_texts(study.layout, info, _TEXTS, hosts))

@@ -1,9 +1,10 @@
-"""What models say of the test side, as files that are written before any of its labels is read.
+"""What models say of techniques, tactics and risks, over whatever ids each can say: written before a label is read.
 
 What does not belong here: labels and figures.
 """
 
-# E episodes, K outputs: the techniques, then an attack
+# E episodes, C ids that a model can say, T tactics
+# ruff: noqa: N802 - names of arrays carry their shapes
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -13,27 +14,30 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rlstir_core.arrays import Floats
 from rlstir_core.atomic import replacing
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.investigator.techniques.labels import LABELS
+from rlstir_core.investigator.techniques.decide import Naming, margins
 
 RANKS = 10
+_WHOSE = {"episode_id": pa.string(), "host": pa.string(), "corpus": pa.string(), "member": pa.string()}
 _TECHNIQUES = pa.schema(
     {
-        "episode_id": pa.string(),
-        "host": pa.string(),
-        "corpus": pa.string(),
-        "member": pa.string(),  # the log file; empty where an episode has several, which are read together
+        **_WHOSE,
         "model": pa.string(),
         "rank": pa.int32(),
         "technique": pa.string(),
         "score": pa.float64(),
+        "margin": pa.float64(),  # of the first technique over the second; null where there is no second
         "abstained": pa.bool_(),  # nothing is named in this episode
         "named": pa.bool_(),
     }
 )
+_TACTICS = pa.schema({**_WHOSE, "model": pa.string(), "rank": pa.int32(), "tactic": pa.string(), "score": pa.float64()})
+
+
 _RISK = pa.schema(
     {
         "episode_id": pa.string(),
@@ -52,31 +56,60 @@ class NamedTechniques(NamedTuple):
     named: frozenset[str]
 
 
-def write_techniques(path: Path, episodes: Sequence[EpisodeInfo], scores: Mapping[str, tuple[Floats, float]]) -> None:
-    """The first ten techniques of every episode by every model, and all that are named.
+class Spoken(NamedTuple):
+    """What one model says of episodes."""
 
-    `scores` are (scores, threshold) by model.
-    """
+    ids: Sequence[str]
+    score_EC: Floats
+    naming: Naming
+    named_EC: NDArray[np.bool_] | None = None  # where episodes are named by several rules
+
+    @property
+    def says_EC(self) -> NDArray[np.bool_]:
+        """What is named."""
+        return self.naming.named(self.score_EC) if self.named_EC is None else self.named_EC
+
+
+class Read(NamedTuple):
+    """What the table of techniques holds of one model: what is ranked and named, and how sure it is of the first."""
+
+    said: dict[str, NamedTechniques]
+    score: dict[str, float]  # of the first technique
+    margin: dict[str, float]
+
+
+def write_techniques(path: Path, episodes: Sequence[EpisodeInfo], spoken: Mapping[str, Spoken]) -> None:
+    """The first ten techniques of every episode by every model, and all that are named."""
     with replacing(path) as temporary, pq.ParquetWriter(temporary, _TECHNIQUES, compression="zstd") as writer:
-        for model, (score_EK, threshold) in scores.items():
-            for info, score_K in zip(episodes, score_EK[:, : len(LABELS)], strict=True):
-                order = np.argsort(-score_K, kind="stable")
-                kept = order[: max(RANKS, int((score_K >= threshold).sum()))]
-                named = score_K[kept] >= threshold
-                n = len(kept)
-                columns = {
-                    "episode_id": [info.episode_id] * n,
-                    "host": [info.host] * n,
-                    "corpus": [info.corpus] * n,
-                    "member": [info.logs[0] if len(info.logs) == 1 else ""] * n,
-                    "model": [model] * n,
-                    "rank": np.arange(1, n + 1, dtype=np.int32),
-                    "technique": [LABELS[k] for k in kept],
-                    "score": score_K[kept],
-                    "abstained": [not named.any()] * n,
-                    "named": named,
+        for model, of in spoken.items():
+            ids, score_EC, named_EC, margin_E = of.ids, of.score_EC, of.says_EC, margins(of.score_EC)
+            for info, score_C, named_C, margin in zip(episodes, score_EC, named_EC, margin_E, strict=True):
+                order = np.argsort(-score_C, kind="stable")
+                last_named = int(np.flatnonzero(named_C[order]).max(initial=-1)) + 1
+                kept = order[: max(RANKS, last_named)]
+                columns = _whose(info, model, len(kept)) | {
+                    "technique": [ids[c] for c in kept],
+                    "score": score_C[kept],
+                    "margin": [float(margin) if np.isfinite(margin) else None] * len(kept),
+                    "abstained": [not named_C.any()] * len(kept),
+                    "named": named_C[kept],
                 }
                 writer.write_table(pa.table(columns, schema=_TECHNIQUES))
+
+
+def write_tactics(
+    path: Path, episodes: Sequence[EpisodeInfo], tactics: Sequence[str], scores: Mapping[str, Floats]
+) -> None:
+    """Every tactic of every episode by every model that says them, the likeliest first; scores are (E, T)."""
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, _TACTICS, compression="zstd") as writer:
+        for model, score_ET in scores.items():
+            for info, score_T in zip(episodes, score_ET, strict=True):
+                order = np.argsort(-score_T, kind="stable")
+                columns = _whose(info, model, len(order)) | {
+                    "tactic": [tactics[t] for t in order],
+                    "score": score_T[order],
+                }
+                writer.write_table(pa.table(columns, schema=_TACTICS))
 
 
 def write_risk(path: Path, episodes: Sequence[EpisodeInfo], risks: Mapping[str, Floats]) -> None:
@@ -93,16 +126,42 @@ def write_risk(path: Path, episodes: Sequence[EpisodeInfo], risks: Mapping[str, 
             writer.write_table(pa.table(columns, schema=_RISK))
 
 
-def read_techniques(path: Path) -> dict[str, dict[str, NamedTechniques]]:
-    """{model: {episode: what it says}}"""
-    found: dict[str, dict[str, NamedTechniques]] = {}
-    columns = ("model", "episode_id", "technique", "named")
-    table = pq.ParquetFile(path).read(columns=list(columns), use_threads=False)
-    for model, episode, technique, named in zip(*(table[name].to_pylist() for name in columns), strict=True):
-        before = found.setdefault(model, {}).get(episode, NamedTechniques((), frozenset()))
-        more = frozenset([technique]) if named else frozenset()
-        found[model][episode] = NamedTechniques((*before.ranked, technique), before.named | more)
+def read_techniques(path: Path) -> dict[str, Read]:
+    """{model: what it says}"""
+    found: dict[str, Read] = {}
+    columns = ["model", "episode_id", "rank", "technique", "score", "margin", "named"]
+    for batch in pq.ParquetFile(path).iter_batches(columns=columns, use_threads=False):
+        for row in batch.to_pylist():
+            read = found.setdefault(row["model"], Read({}, {}, {}))
+            episode = row["episode_id"]
+            if row["rank"] == 1:
+                read.score[episode] = row["score"]
+                read.margin[episode] = float("inf") if row["margin"] is None else row["margin"]
+            before = read.said.get(episode, NamedTechniques((), frozenset()))
+            named = before.named | {row["technique"]} if row["named"] else before.named
+            read.said[episode] = NamedTechniques((*before.ranked, row["technique"]), named)
     return found
+
+
+def read_tactics(path: Path) -> dict[str, dict[str, tuple[str, ...]]]:
+    """{model: {episode: tactics, the likeliest first}}"""
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for batch in pq.ParquetFile(path).iter_batches(columns=["model", "episode_id", "tactic"], use_threads=False):
+        for row in batch.to_pylist():
+            of = found.setdefault(row["model"], {})
+            of[row["episode_id"]] = (*of.get(row["episode_id"], ()), row["tactic"])
+    return found
+
+
+def _whose(info: EpisodeInfo, model: str, n: int) -> dict[str, object]:
+    return {
+        "episode_id": [info.episode_id] * n,
+        "host": [info.host] * n,
+        "corpus": [info.corpus] * n,
+        "member": [info.logs[0] if len(info.logs) == 1 else ""] * n,
+        "model": [model] * n,
+        "rank": np.arange(1, n + 1, dtype=np.int32),
+    }
 
 
 def read_risk(path: Path) -> dict[str, dict[str, float]]:

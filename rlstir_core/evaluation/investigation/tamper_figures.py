@@ -23,6 +23,7 @@ from rlstir_core.learning.scores import ratio
 
 LONGEST = 3  # times as long as the true span
 ROWS = 10_000
+_NOWHERE = -2
 
 
 class TrueSpan(Record, frozen=True, kw_only=True):
@@ -71,7 +72,7 @@ class TamperScores(Record, frozen=True, kw_only=True):
 
 
 def true_spans(table: pa.Table, spans: Sequence[TamperSpan]) -> tuple[TrueSpan, ...]:
-    """The truth as rows of log files; a span of which no row is left is not there to be found, and left out."""
+    """The truth as rows of log files; a span of which no row is left stands at no row, and counts as missed."""
     found: list[TrueSpan] = []
     members = np.array(table["member"].to_pylist(), object)
     channels = np.array(table["channel"].to_pylist(), object)
@@ -84,6 +85,8 @@ def true_spans(table: pa.Table, spans: Sequence[TamperSpan]) -> tuple[TrueSpan, 
             here = of_file & inside
         else:
             here = of_file & np.isin(seq_N, np.array(places, np.int64))
+        if not here.any():
+            found.append(TrueSpan(member=span.member, kind=span.kind, first=_NOWHERE, last=_NOWHERE))
         for member in sorted(set(members[here])):
             seqs = seq_N[here & (members == member)]
             found.append(TrueSpan(member=member, kind=span.kind, first=int(seqs.min()), last=int(seqs.max())))

@@ -6,7 +6,7 @@ truth and figures (`tamper_figures.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -50,6 +50,9 @@ _SPANS = pa.schema(
         "reason": pa.string(),
     }
 )
+
+
+_FILES = pa.schema({"episode_id": pa.string(), "member": pa.string(), "model": pa.string(), "flagged": pa.bool_()})
 
 
 class SaidSpan(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,17 +128,17 @@ def _baseline(table: pa.Table, flag: Flag) -> SaidTampering:
 
 
 class TamperWriter:
-    """Writes `rows.parquet` and `spans.parquet`, an episode after the other; either appears whole or not at all."""
+    """Writes `rows.parquet`, `spans.parquet` and `files.parquet`, an episode after the other: whole or not at all."""
 
-    def __init__(self, rows: Path, spans: Path) -> None:
-        self._paths, self._held = (rows, spans), ExitStack()
+    def __init__(self, rows: Path, spans: Path, files: Path) -> None:
+        self._paths, self._held = (rows, spans, files), ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
             files = [opened.enter_context(replacing(path)) for path in self._paths]
-            self._rows, self._spans = (
+            self._rows, self._spans, self._files = (
                 opened.enter_context(pq.ParquetWriter(file, schema, compression="zstd"))
-                for file, schema in zip(files, (_ROWS, _SPANS), strict=True)
+                for file, schema in zip(files, (_ROWS, _SPANS, _FILES), strict=True)
             )
             self._held = opened.pop_all()
         return self
@@ -159,9 +162,37 @@ class TamperWriter:
                     "p_tamper": pa.array(each.p_N[there]),
                 }
                 self._rows.write_table(pa.table(columns, schema=_ROWS))
+            if each.flagged:
+                flags = [{"episode_id": episode_id, "member": m, "model": model} for m in sorted(each.flagged)]
+                self._files.write_table(pa.Table.from_pylist([{**f, "flagged": True} for f in flags], schema=_FILES))
             if each.spans:
                 lines = [{"episode_id": episode_id, "model": model, **msgspec.to_builtins(span)} for span in each.spans]
                 self._spans.write_table(pa.Table.from_pylist(lines, schema=_SPANS))
+
+
+def rows_by_episode(path: Path) -> Iterator[tuple[str, dict[str, dict[tuple[str, int], float]]]]:
+    """(episode, {model: {(member, seq): likelihood}}) of every episode of which anything is said, in their order."""
+    episode, held = "", {}  # type: ignore[var-annotated]
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            part = file.read_row_group(group, use_threads=False).to_pydict()
+            for of, member, seq, model, p in zip(*(part[name] for name in _ROWS.names), strict=True):
+                if of != episode:
+                    if held:
+                        yield episode, held
+                    episode, held = of, {}
+                held.setdefault(model, {})[member, seq] = p
+    if held:
+        yield episode, held
+
+
+def read_flags(path: Path) -> dict[tuple[str, str], frozenset[str]]:
+    """{(episode, model): log files that it flags}"""
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for line in pq.read_table(path, use_threads=False).to_pylist():
+        key = line["episode_id"], line["model"]
+        found[key] = found.get(key, frozenset()) | {line["member"]}
+    return found
 
 
 def read_rows(path: Path, episode_id: str, model: str) -> dict[tuple[str, int], float]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlstir_core.arrays import Floats
-from rlstir_core.evaluation.investigation.spoken import Spoken
+from rlstir_core.evaluation.investigation.predictions import Spoken
 from rlstir_core.investigator.techniques.decide import KNOWLEDGE_NAMING
 from rlstir_core.investigator.techniques.documents import Document
 from rlstir_core.investigator.techniques.knowledge import Knowledge

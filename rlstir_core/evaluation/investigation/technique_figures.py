@@ -11,13 +11,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
-from rlstir_core.arrays import Floats
+from rlstir_core.arrays import Bools, Floats
 from rlstir_core.evaluation.investigation.predictions import NamedTechniques
 from rlstir_core.evaluation.stats.counts import ECE_BINS, binned_calibration
 from rlstir_core.evaluation.stats.intervals import Estimate, Statistic, estimate, new_host_estimate, refused
 from rlstir_core.evaluation.stats.metrics import calibration_estimate
 from rlstir_core.evaluation.stats.records import Record
-from rlstir_core.evaluation.stats.scored import Bools
 from rlstir_core.investigator.techniques.tactics import TACTICS, TacticTable, official
 from rlstir_core.learning.scores import ratio
 

@@ -1,8 +1,8 @@
 """The files of the report: markdown, one offline HTML file, pictures, manifest, model cards.
 
-All are a function of the evaluation, but for the lines on the page that say when it was made and what changed since the
-last one (`history.py`). What does not belong here: the words (`sections/`) and the figures
-(`detectors/detector_eval.py`).
+All are a function of the evaluation and, for what is set beside it, of those of other recipes, but for the lines on the
+page that say when it was made and what changed since the last one (`history.py`). What does not belong here: the words
+(`sections/`) and the figures (`detectors/detector_eval.py`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from pathlib import Path
 import msgspec
 
 from rlstir_core.atomic import canonical_sha256, sweep, write_bytes, write_json, write_text
+from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.datasets.store import read_split
 from rlstir_core.detectors.checkpoint import Checkpoint, read_checkpoint
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.detectors.cost import read_costs
 from rlstir_core.evaluation.detectors.detector_eval import held_for, read_inputs
 from rlstir_core.evaluation.investigation.encoder_eval import read_encoder_evaluation
+from rlstir_core.evaluation.report.beside import beside_sha256
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.history import continued, history_path, made_lines, read_history, write_history
+from rlstir_core.evaluation.report.honesty import make_honesty
 from rlstir_core.evaluation.report.html import render_html
 from rlstir_core.evaluation.report.inputs import Manifest, ReportInputs
 from rlstir_core.evaluation.report.model_card import render_model_card
@@ -38,6 +41,7 @@ from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.versions import version
 
+_OTHERS = "other_recipes"
 _PICTURE = re.compile(r"\((plots/[a-z0-9_-]+\.png)\)")
 
 
@@ -68,6 +72,8 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
     path = layout.report(recipe)
     _manifest_path(layout, recipe).unlink(missing_ok=True)
     sweep(path.parent, deep=True)
+    beside = beside_sha256(layout, recipe)
+    inputs = msgspec.structs.replace(inputs, honesty=make_honesty(layout, inputs))
     plots = draw_all(inputs) | draw_curves(inputs) | draw_episodes(inputs)
     for old in (path.parent / "plots").glob("*.png"):
         if old.stem not in plots:
@@ -87,7 +93,8 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
     write_text(html, render_html(inputs, plots, made_lines(history)))
     write_text(path, render_markdown(inputs))
     write_history(path, history)
-    write_json(_manifest_path(layout, recipe), _manifest(inputs))
+    write_json(layout.honesty(recipe), msgspec.to_builtins(inputs.honesty))
+    write_json(_manifest_path(layout, recipe), _manifest(inputs, beside))
     chosen = chosen_model(inputs)
     return Written(
         markdown=path,
@@ -100,13 +107,9 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
 
 
 def report_is_current(layout: Layout, recipe: str) -> bool:
-    """Whether the report that lies there is whole and tells of the evaluation that lies there."""
-    inputs = _read(layout, recipe)
-    try:
-        told = msgspec.json.decode(_manifest_path(layout, recipe).read_bytes(), type=Manifest)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return False
-    if inputs is None or told != _manifest(inputs):
+    """Whether the report that lies there is whole and tells of the evaluations that lie there."""
+    inputs, told = _read(layout, recipe), _told(layout, recipe)
+    if inputs is None or told is None or told != _manifest(inputs, beside_sha256(layout, recipe)):
         return False
     path = layout.report(recipe)
     if not path.exists():
@@ -114,10 +117,36 @@ def report_is_current(layout: Layout, recipe: str) -> bool:
     files = [
         path.with_suffix(".html"),
         history_path(path),
+        layout.honesty(recipe),
         *(_card_path(layout, recipe, each.name) for each in inputs.models),
     ]
     files += [path.parent / name for name in _PICTURE.findall(path.read_text())]
     return all(each.exists() for each in files)
+
+
+def outdated_pages(layout: Layout) -> list[str]:
+    """The recipes whose report tells of its own evaluation, but not of those of other recipes as they are now."""
+    found = []
+    for recipe in RECIPES:
+        inputs, told = _read(layout, recipe), _told(layout, recipe)
+        if inputs is None or told is None:
+            continue
+        now = _manifest(inputs, beside_sha256(layout, recipe))
+        trained = all(layout.checkpoint(recipe, each.model, each.mode).exists() for each in inputs.models)
+        if trained and told != now and _but_for_others(told) == _but_for_others(now):
+            found.append(recipe)
+    return found
+
+
+def _but_for_others(told: Manifest) -> Manifest:
+    return msgspec.structs.replace(told, hashes={k: sha for k, sha in told.hashes.items() if k != _OTHERS})
+
+
+def _told(layout: Layout, recipe: str) -> Manifest | None:
+    try:
+        return msgspec.json.decode(_manifest_path(layout, recipe).read_bytes(), type=Manifest)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
 
 
 def _read(layout: Layout, recipe: str) -> ReportInputs | None:
@@ -132,14 +161,17 @@ def _read(layout: Layout, recipe: str) -> ReportInputs | None:
     return msgspec.structs.replace(inputs, investigation=read_encoder_evaluation(layout, recipe, split))
 
 
-def _manifest(inputs: ReportInputs) -> Manifest:
-    """The evaluation's manifest, the version of the report's own code, and which evaluation of the encoder it tells."""
+def _manifest(inputs: ReportInputs, others: str) -> Manifest:
+    """The evaluation's manifest, the version of the report's own code, and which other evaluations it tells of.
+
+    `others` is the hash of those of other recipes: it asks for another report, and never for another evaluation.
+    """
     found = inputs.manifest
     beside = {} if inputs.investigation is None else {"encoder_eval": canonical_sha256(inputs.investigation)}
     return msgspec.structs.replace(
         found,
         versions=found.versions | {"report": str(version("report"))},
-        hashes=found.hashes | beside,
+        hashes=found.hashes | beside | ({_OTHERS: others} if others else {}),
     )
 
 

@@ -20,8 +20,9 @@ from rlstir_core.evaluation.report.sections.cost import cost_section
 from rlstir_core.evaluation.report.sections.curves import curves_section, reliability_section
 from rlstir_core.evaluation.report.sections.episodes import episodes_section
 from rlstir_core.evaluation.report.sections.files import files_section
+from rlstir_core.evaluation.report.sections.honesty import honesty_section
 from rlstir_core.evaluation.report.sections.investigation import investigation_section
-from rlstir_core.evaluation.report.sections.models import gap_section, models_section, paired_section
+from rlstir_core.evaluation.report.sections.models import models_section, paired_section
 from rlstir_core.evaluation.report.sections.opening import opening
 from rlstir_core.evaluation.report.sections.provenance import (
     manifest_section,
@@ -41,12 +42,12 @@ def render_markdown(inputs: ReportInputs, *, page: bool = False) -> str:
     sections = [
         opening(inputs, page=page),
         "## Verdict\n\n" + "\n\n".join(verdict_paragraphs(inputs)),
+        honesty_section(inputs),
         models_section(inputs),
         paired_section(inputs),
         spread_section(inputs),
         seeds_section(inputs),
         learning_section(inputs),
-        gap_section(inputs),
         phases_section(inputs),
         strata_section(inputs, "profile", "Per profile", lambda m: m.per_profile),
         strata_section(inputs, "host", "Per host", lambda m: m.per_host),

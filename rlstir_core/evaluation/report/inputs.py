@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from rlstir_core.evaluation.investigation.records import EncoderEvaluation
 from rlstir_core.evaluation.stats.details import Cause, CloserLook, LearningPoint, MemberSpread, ModelCost, SeedSpread
+from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation, PairedDifference, Record, SplitGap, Untested
 
 
@@ -138,6 +139,48 @@ class Manifest(Record, frozen=True, kw_only=True):
     counts: dict[str, int] = {}  # read, parsed, dropped
 
 
+class SplitColumn(Record, frozen=True, kw_only=True):
+    """A recipe whose evaluation is set beside the others."""
+
+    recipe: str
+    n_test_episodes: int  # of detectors
+    n_log_episodes: int | None = None  # of the encoder; None where none was evaluated
+    prevalence: float | None = None  # of attacks among them
+
+
+class HonestyRow(Record, frozen=True, kw_only=True):
+    """One model and one figure of it under every recipe that gives one."""
+
+    model: str
+    mode: str = ""  # of a detector
+    figure: str
+    chosen: bool = False  # by validation, in the recipe that the report is of
+    drawn_windows: bool = False  # the random side is of windows, not of episodes
+    cells: dict[str, Estimate]  # by recipe
+    inflation: Estimate
+    shared: int | None = None  # episodes on both of the two test sides that were resampled as one; None: as two
+
+
+class LeftOut(Record, frozen=True, kw_only=True):
+    """An evaluation that lies there and may not stand beside the others."""
+
+    recipe: str
+    reason: str
+
+
+class Honesty(Record, frozen=True, kw_only=True):
+    """The same models under every recipe that was made, and what the easier split flatters."""
+
+    columns: tuple[SplitColumn, ...]  # what stands on both sides most comes first
+    rows: tuple[HonestyRow, ...]
+    easy: str = ""  # inflation is what is said under this recipe,
+    strict: str = ""  # minus what is said under this one; both empty where there are no two such
+    partly: tuple[str, ...] = ()  # phases that only one of the two tests: in no inflation
+    left_out: tuple[LeftOut, ...] = ()
+    missing: tuple[str, ...] = ()  # recipes that were not made
+    remedy: tuple[str, ...] = ()  # what a command must say besides the recipe
+
+
 class ReportInputs(Record, frozen=True, kw_only=True):
     """Everything in `comparison_v2.md`."""
 
@@ -163,4 +206,5 @@ class ReportInputs(Record, frozen=True, kw_only=True):
     seeds: tuple[SeedSpread, ...] = ()
     learning: tuple[LearningPoint, ...] = ()  # one member of `gbt` on growing shares of the train episodes
     investigation: EncoderEvaluation | None = None  # read from beside the evaluation; a result, and in the hash
+    honesty: Honesty | None = None  # read from other recipes' evaluations too; a result, and in the hash
     costs: tuple[ModelCost, ...] = ()  # read from beside the evaluation: never part of it, nor of any hash

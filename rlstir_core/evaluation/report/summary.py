@@ -10,13 +10,17 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from rlstir_core.episodes.store.index import load_index
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.report.history import made_lines, read_history
+from rlstir_core.evaluation.report.honesty import read_honesty
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import figure, listed, number, plural
 from rlstir_core.evaluation.report.rows import causes
+from rlstir_core.evaluation.report.sections.honesty import closing_line
 from rlstir_core.evaluation.report.sections.verdict import chosen_model, is_void
 from rlstir_core.evaluation.stats.rules import VOID_MARGIN
 from rlstir_core.results.layout import Layout
@@ -27,7 +31,11 @@ _MOST = 25
 def closing_summary(data: Path, reports: Mapping[str, Path], next_step: str) -> list[str]:
     """At most 25 lines about the reports that lie in `data`; `next_step` is a whole command, or a whole sentence."""
     layout = Layout(data)
-    found = {recipe: (inputs, path) for recipe, path in reports.items() if (inputs := read_inputs(layout, recipe))}
+    found = {}
+    for recipe, path in reports.items():
+        inputs = read_inputs(layout, recipe)
+        if inputs is not None:
+            found[recipe] = (msgspec.structs.replace(inputs, honesty=read_honesty(layout, recipe)), path)
     try:
         stored: Mapping[str, int] = Counter(entry.host_id for entry in load_index(layout.index).entries)
     except UpstreamMissing:
@@ -73,8 +81,8 @@ def _of_recipe(inputs: ReportInputs, path: Path) -> list[str]:
         lines.append(made_lines(history)[-1])
     for baseline in inputs.baselines:
         lines.append(f"  baseline {baseline.name}: macro F1 {figure(baseline.metrics.macro_f1)}")
-    for gap in inputs.gaps[:1]:
-        lines.append(f"random split of {gap.model}: macro F1 {figure(gap.random)}, gap {figure(gap.gap)}")
+    if inputs.honesty is not None and (line := closing_line(inputs.honesty)):
+        lines.append(line)
     if inputs.untested:
         lines.append(f"untested: {listed([f'{u.kind} {u.name}' for u in inputs.untested[:8]])}")
     for fault in inputs.quality.index_faults[:3]:

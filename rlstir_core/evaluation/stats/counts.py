@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlstir_core.arrays import Floats, Ints
+from rlstir_core.arrays import Bools, Floats, Ints
 from rlstir_core.evaluation.stats.intervals import Statistic
-from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth
+from rlstir_core.evaluation.stats.scored import Scores, Truth
 from rlstir_core.learning.scores import macro_f1, phase_f1, ratio
 
 MIN_PHASE_EPISODES = 5  # a phase in fewer test episodes is untested

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlstir_core.arrays import Floats, Ints
+from rlstir_core.arrays import Bools, Floats, Ints
 from rlstir_core.evaluation.stats import counts
 from rlstir_core.evaluation.stats.counts import MIN_PHASE_EPISODES
 from rlstir_core.evaluation.stats.intervals import DRAWS, Estimate, estimate, refused
 from rlstir_core.evaluation.stats.records import CurvePoint, Curves, OperatingPoint, ReliabilityBin
-from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth
+from rlstir_core.evaluation.stats.scored import Scores, Truth
 
 MOST_POINTS = 60
 RELIABILITY_BINS = 10

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
+from rlstir_core.arrays import Bools
 from rlstir_core.evaluation.stats import counts
 from rlstir_core.evaluation.stats.counts import MIN_PHASE_EPISODES
 from rlstir_core.evaluation.stats.intervals import (
@@ -30,7 +31,7 @@ from rlstir_core.evaluation.stats.records import (
     Stratum,
     Untested,
 )
-from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth
+from rlstir_core.evaluation.stats.scored import Scores, Truth
 from rlstir_core.learning.scores import ratio
 
 NO_PHASE = f"no phase stands in {MIN_PHASE_EPISODES} or more of these episodes"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from rlstir_core.arrays import Floats
+from rlstir_core.arrays import Bools, Floats
 from rlstir_core.evaluation.stats import counts
 from rlstir_core.evaluation.stats.intervals import (
     MIN_BOOTSTRAP,
@@ -25,7 +25,7 @@ from rlstir_core.evaluation.stats.intervals import (
 )
 from rlstir_core.evaluation.stats.metrics import NO_PHASE
 from rlstir_core.evaluation.stats.records import PairedDifference
-from rlstir_core.evaluation.stats.scored import Bools, Scores, Truth, check_pair
+from rlstir_core.evaluation.stats.scored import Scores, Truth, check_pair
 from rlstir_core.learning.scores import macro_f1
 
 PAIRED_DRAWS = 10_000  # the smallest p is 2 / (draws + 1), and Holm multiplies it by the family's size

@@ -191,7 +191,7 @@ class PairedDifference(Record, frozen=True, kw_only=True):
 
 
 class SplitGap(Record, frozen=True, kw_only=True):
-    """What holding hosts out costs: the random split's macro F1 minus the held-out one's."""
+    """What holding out costs: macro F1 on windows drawn at random minus that on what was held out."""
 
     model: str
     random: Estimate

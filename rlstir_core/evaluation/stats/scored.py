@@ -14,10 +14,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rlstir_core.arrays import Floats, Ints
+from rlstir_core.arrays import Bools, Floats, Ints
 from rlstir_core.contract.registry import one_sided
 
-Bools = NDArray[np.bool_]
 Texts = NDArray[np.str_]
 
 

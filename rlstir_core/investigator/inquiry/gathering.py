@@ -17,6 +17,7 @@ from typing import IO, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rlstir_core.atomic import passing
 from rlstir_core.contract.members import META
 from rlstir_core.contract.reasons import EpisodeRejected
 from rlstir_core.contract.registry import Registry, default_registry
@@ -47,7 +48,7 @@ class LogRows:
 
     def as_parquet(self) -> Path:
         """The rows as a file, as graphs and views are made of."""
-        pq.write_table(self.table, self.private, compression="none")
+        pq.write_table(self.table, self.private, compression="none", use_dictionary=False, write_statistics=False)
         return self.private
 
     def shown(self, member: str) -> str:
@@ -93,7 +94,8 @@ def gathered(
         found._sources = [(path, True) for path in episodes]
         if others:
             store = Path(private) / "store"
-            made = import_logs(others, store, zone=zone, zones=zones, progress=progress)
+            with passing():
+                made = import_logs(others, store, zone=zone, zones=zones, progress=progress)
             found.warnings = made.warnings()
             for what, names in (("no logs", made.not_logs), ("passed over", made.passed)):
                 if names:

@@ -19,7 +19,7 @@ from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.errors import CheckpointError, ConfigError, StoreError, UpstreamMissing
 from rlstir_core.hostlogs.record_ids import IDS
 from rlstir_core.investigator.answers import EpisodeAnswers, risk_numbers
-from rlstir_core.investigator.calibrated import Calibration
+from rlstir_core.investigator.calibrated import AnswerCalibration
 from rlstir_core.investigator.inquiry.gathering import Gathered, gathered
 from rlstir_core.investigator.inquiry.judging import BY_TEXTS, Judges, judged, known_names
 from rlstir_core.investigator.inquiry.records import Inquiry, LogSaid, Risk, SpanSaid, TechniqueFound
@@ -110,7 +110,7 @@ def _risk(encoder: OpenEncoder | None, answers: Sequence[EpisodeAnswers], why_no
         return Risk(p=None, why=why_none)
     checkpoint = encoder.checkpoint
     risk_T = risk_numbers(np.concatenate([each.attack_N for each in answers]))
-    if checkpoint.calibration.risk == Calibration().risk:
+    if checkpoint.calibration.risk == AnswerCalibration().risk:
         return Risk(
             p=None, why=f"the encoder of recipe {checkpoint.recipe} had too few episodes to calibrate a risk on"
         )

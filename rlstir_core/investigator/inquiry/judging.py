@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -19,19 +20,20 @@ from rlstir_core.arrays import Floats
 from rlstir_core.hostlogs.attack.techniques import techniques
 from rlstir_core.investigator.inquiry.gathering import LogRows
 from rlstir_core.investigator.inquiry.records import LogSaid, RowSaid, SpanSaid, TechniqueSaid
-from rlstir_core.investigator.reading.text import HiddenNames
+from rlstir_core.investigator.reading.names import names_in
 from rlstir_core.investigator.reading.view import view_of
 from rlstir_core.investigator.single import OpenEncoder, SingleAnswers, answers_of_view, technique_scores
 from rlstir_core.investigator.tamper.finding import clock
-from rlstir_core.investigator.tamper.spans import tamper_of
-from rlstir_core.investigator.techniques.documents import COLUMNS, RowReader, RowWords, rows_document
+from rlstir_core.investigator.tamper.spans import Tampering, tamper_of
+from rlstir_core.investigator.techniques.documents import COLUMNS, RowWords, RowWordsReader, rows_document
 from rlstir_core.investigator.techniques.knowledge import Knowledge
 from rlstir_core.investigator.techniques.labels import LABELS
-from rlstir_core.investigator.techniques.tactics import TACTICS, TacticTable, official, tactic_posteriors
+from rlstir_core.investigator.techniques.tactics import TACTICS, TacticTable, official, shared_posteriors, tactic_shares
 from rlstir_core.provenance.store import graph_of
 from rlstir_core.text import one_line
 
 _RANKS: Final = 10  # techniques of a log, besides those that are named
+_WITH_ROWS: Final = 6  # techniques of these that come with rows, besides those that are named
 _SHOWN_ROWS: Final = 3  # that speak for a technique
 _ASKED: Final = 24  # rows whose words are weighed one by one
 _ATTACK_ROWS: Final = 10
@@ -49,14 +51,19 @@ class Judges:
     tactics: TacticTable
     encoder: OpenEncoder | None
 
+    @cached_property
+    def share_CT(self) -> Floats:  # noqa: N802
+        """How a technique's probability is shared by its tactics."""
+        return tactic_shares(self.knowledge.ids if self.knowledge is not None else (), self.tactics)
+
 
 def judged(rows: LogRows, judges: Judges) -> tuple[LogSaid, SingleAnswers | None]:
     """Everything that is said of one log, and the encoder's own answers where there is one."""
     table = rows.table
-    said = _encoder_answers(rows, judges.encoder) if judges.encoder is not None else None
+    tampering = tamper_of(table)
+    said = _encoder_answers(rows, judges.encoder, tampering) if judges.encoder is not None else None
     by_texts, tactics = _by_texts(rows, judges)
     by_encoder = _by_encoder(rows, judges, said) if said is not None and rows.recording else ()
-    tampering = tamper_of(table)
     spans = tuple(
         SpanSaid(
             log=rows.shown(span.member),
@@ -98,7 +105,7 @@ def _by_texts(rows: LogRows, judges: Judges) -> tuple[tuple[TechniqueSaid, ...],
     knowledge = judges.knowledge
     if knowledge is None:
         return (), {}
-    reader = RowReader(_names_in(rows.table))
+    reader = RowWordsReader(names_in(rows.table))
     words = [reader(row) for row in _rows(rows.table)]
     document = rows_document(words)
     if not any(word in knowledge.place for word in document):
@@ -110,7 +117,8 @@ def _by_texts(rows: LogRows, judges: Judges) -> tuple[tuple[TechniqueSaid, ...],
         for rank, (own, log_p) in enumerate(zip(ranked.techniques, ranked.log_p, strict=True))
         if rank < _RANKS or own in ranked.named
     ]
-    speak = _speakers(words, knowledge, [own for own, _ in kept])
+    shown = [own for rank, (own, _) in enumerate(kept) if rank < _WITH_ROWS or own in ranked.named]
+    speak = _speakers(words, knowledge, shown)
     found = tuple(
         TechniqueSaid(
             technique=own,
@@ -119,11 +127,11 @@ def _by_texts(rows: LogRows, judges: Judges) -> tuple[tuple[TechniqueSaid, ...],
             score=score,
             named=own in ranked.named,
             by=BY_TEXTS,
-            rows=tuple(_row(rows, place, words=said) for place, said in speak[own]),
+            rows=tuple(_row(rows, place, words=said) for place, said in speak.get(own, ())),
         )
         for own, score in kept
     )
-    tactic_T = np.exp(tactic_posteriors(posterior_1C, knowledge.ids, judges.tactics)[0])
+    tactic_T = np.exp(shared_posteriors(posterior_1C, judges.share_CT)[0])
     order = np.argsort(-tactic_T, kind="stable")
     return found, {TACTICS[t]: float(tactic_T[t]) for t in order}
 
@@ -147,11 +155,11 @@ def _speakers(
     return found
 
 
-def _encoder_answers(rows: LogRows, encoder: OpenEncoder) -> SingleAnswers:
+def _encoder_answers(rows: LogRows, encoder: OpenEncoder, tampering: Tampering) -> SingleAnswers:
     path = rows.as_parquet()
     graph, _ = graph_of(path)
     with pq.ParquetFile(path) as file:
-        return answers_of_view(encoder, view_of(file, graph, ()))
+        return answers_of_view(encoder, view_of(file, graph, (), tampering.p_tamper_N))
 
 
 def _by_encoder(rows: LogRows, judges: Judges, said: SingleAnswers) -> tuple[TechniqueSaid, ...]:
@@ -183,23 +191,18 @@ def _attack_rows(rows: LogRows, encoder: OpenEncoder, said: SingleAnswers) -> tu
 
 
 def _row(rows: LogRows, place: int, *, words: tuple[str, ...] = (), p_attack: float | None = None) -> RowSaid:
-    of = rows.table.slice(place, 1).select(["member", "seq", "ts_ns", "cmdline", "message", "exe"]).to_pylist()[0]
+    member, seq, ts_ns, *texts = (
+        rows.table[name][place].as_py() for name in ("member", "seq", "ts_ns", "cmdline", "message", "exe")
+    )
     return RowSaid(
-        log=rows.shown(of["member"]),
-        seq=of["seq"],
-        t_wall_ns=of["ts_ns"],
-        time=clock(of["ts_ns"]),
-        text=one_line(of["cmdline"] or of["message"] or of["exe"], _TEXT),
+        log=rows.shown(member),
+        seq=seq,
+        t_wall_ns=ts_ns,
+        time=clock(ts_ns),
+        text=one_line(next((text for text in texts if text), ""), _TEXT),
         words=words,
         p_attack=p_attack,
     )
-
-
-def _names_in(table: pa.Table) -> HiddenNames:
-    """Every host and user that the rows name."""
-    said = [pc.unique(table[name]).to_pylist() for name in ("host", "host_said", "user")]
-    host, host_said, user = ({each for each in names if each} for names in said)
-    return HiddenNames(sorted(host | host_said), sorted(user))
 
 
 def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:

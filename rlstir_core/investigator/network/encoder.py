@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from rlstir_core.investigator.network.fuse import Fuse
 from rlstir_core.investigator.network.norm import Norm
-from rlstir_core.investigator.network.packing import Spans, attend, means, places
+from rlstir_core.investigator.network.packing import Sequences, attend, means, places
 from rlstir_core.investigator.network.sage import TypedSage
 from rlstir_core.investigator.reading.batches import Batch
 from rlstir_core.learning.presets import Investigator
@@ -41,7 +41,7 @@ class Layer(nn.Module):
             nn.Dropout(dropout),
         )
 
-    def forward(self, x_ND: Tensor, of: Spans) -> Tensor:
+    def forward(self, x_ND: Tensor, of: Sequences) -> Tensor:
         """(N, D) -> (N, D); a token sees its own sequence."""
         N, D = x_ND.shape
         qkv_N3Hd = self.qkv(self.norm_attention(x_ND)).view(N, 3, self.heads, D // self.heads)
@@ -95,7 +95,7 @@ class LogEncoder(nn.Module):
         fused_XD: Tensor = self.fuse(x_XD, self.sage(graph)[0], batch.process_X)
         return fused_XD
 
-    def _through(self, layers: Iterable[nn.Module], x_ND: Tensor, of: Spans) -> Tensor:
+    def _through(self, layers: Iterable[nn.Module], x_ND: Tensor, of: Sequences) -> Tensor:
         for layer in layers:
             if self.checkpointing and torch.is_grad_enabled():
                 x_ND = cast(Tensor, checkpoint(layer, x_ND, of, use_reentrant=False))

@@ -1,9 +1,9 @@
 """The heads: what a row says of an attack, of techniques and of tampering, and what its episode carries.
 
-A row's log-odds of an attack start as the first look's, those of tampering as the rules', an episode's techniques as what is known without the log rows
-(the train side's base rates, and what the knowledge model says), each plus a residual that begins at zero. Of
+A row's log-odds of an attack start as the first look's, those of tampering as the rules', a file's techniques as what
+is known without its log rows (base rates, and what public texts say), each plus a residual that begins at zero. Of
 techniques every piece of a row has a short way besides, which is what few episodes can teach. What does not belong
-here: the knowledge and the first look themselves.
+here: the texts and the first look themselves.
 """
 
 # X rows of a batch, R distinct texts, E episodes, D width, K techniques
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rlstir_core.investigator.first_look import FirstLook
 from rlstir_core.investigator.network.encoder import InputWidths, LogEncoder
-from rlstir_core.investigator.network.packing import Spans
+from rlstir_core.investigator.network.packing import Sequences
 from rlstir_core.investigator.reading.batches import Batch
 from rlstir_core.investigator.reading.hashing import WORDS
 from rlstir_core.investigator.reading.slots import SLOTS
@@ -66,7 +66,7 @@ class Heads(nn.Module):
         )
 
 
-def smooth_maximum(said_XK: Tensor, of: Spans) -> Tensor:
+def smooth_maximum(said_XK: Tensor, of: Sequences) -> Tensor:
     """The log of the mean of exp: 0 where every row says 0, near the largest where one row speaks. (X, K) -> (E, K)"""
     lengths_E = of.offsets_S1.diff()
     E, K = len(lengths_E), said_XK.shape[1]

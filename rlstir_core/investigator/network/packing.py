@@ -18,7 +18,7 @@ from torch.nn import functional
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spans:
+class Sequences:
     """Where sequences lie: one after the other, none of them empty."""
 
     groups: tuple[tuple[int, int], ...]  # (how many, of which length) of neighbours of equal length
@@ -43,10 +43,10 @@ class Spans:
     def longest(self) -> int:
         return max(length for _, length in self.groups)
 
-    def to(self, device: torch.device) -> Spans:
+    def to(self, device: torch.device) -> Sequences:
         return replace(self, offsets_S1=self.offsets_S1.to(device, non_blocking=True))
 
-    def pin(self) -> Spans:
+    def pin(self) -> Sequences:
         """The same in memory that a device can copy from while this process goes on."""
         return replace(self, offsets_S1=self.offsets_S1.pin_memory())
 
@@ -56,21 +56,21 @@ class Spans:
         return [part.view(n, length, *x_N.shape[1:]) for part, (n, length) in zip(split, self.groups, strict=True)]
 
 
-def spans(lengths: Sequence[int]) -> Spans:
+def sequences(lengths: Sequence[int]) -> Sequences:
     """Sequences of these lengths. Neighbours of equal length are worked on together, so sorted ones are fastest."""
     if not lengths or min(lengths) < 1:
         raise ValueError("a packed batch holds one sequence or more, none of them empty")
     offsets_S1 = torch.zeros(len(lengths) + 1, dtype=torch.int64)
     torch.cumsum(torch.as_tensor(lengths, dtype=torch.int64), 0, out=offsets_S1[1:])
-    return Spans(groups=tuple((len(list(of)), length) for length, of in groupby(lengths)), offsets_S1=offsets_S1)
+    return Sequences(groups=tuple((len(list(of)), length) for length, of in groupby(lengths)), offsets_S1=offsets_S1)
 
 
-def attend(qkv_N3Hd: Tensor, of: Spans, dropout: float = 0.0) -> Tensor:
+def attend(qkv_N3Hd: Tensor, of: Sequences, dropout: float = 0.0) -> Tensor:
     """What each token takes from its sequence. (N, 3, H, d) -> (N, D)"""
     return attend_jagged(qkv_N3Hd, of, dropout) if qkv_N3Hd.is_cuda else attend_groups(qkv_N3Hd, of, dropout)
 
 
-def attend_groups(qkv_N3Hd: Tensor, of: Spans, dropout: float = 0.0) -> Tensor:
+def attend_groups(qkv_N3Hd: Tensor, of: Sequences, dropout: float = 0.0) -> Tensor:
     """The same by a call for each group of equal length."""
     H, d = qkv_N3Hd.shape[2:]
     said = []
@@ -81,7 +81,7 @@ def attend_groups(qkv_N3Hd: Tensor, of: Spans, dropout: float = 0.0) -> Tensor:
     return torch.cat(said)
 
 
-def attend_jagged(qkv_N3Hd: Tensor, of: Spans, dropout: float = 0.0) -> Tensor:
+def attend_jagged(qkv_N3Hd: Tensor, of: Sequences, dropout: float = 0.0) -> Tensor:
     """The same by one call for all sequences."""
     N, _, H, d = qkv_N3Hd.shape
 
@@ -96,7 +96,7 @@ def attend_jagged(qkv_N3Hd: Tensor, of: Spans, dropout: float = 0.0) -> Tensor:
     return said_SHjd.transpose(1, 2).values().reshape(N, H * d)
 
 
-def means(x_ND: Tensor, of: Spans) -> Tensor:
+def means(x_ND: Tensor, of: Sequences) -> Tensor:
     """The mean of each sequence. (N, D) -> (S, D)"""
     if not x_ND.is_cuda:
         return torch.cat([part_STD.mean(dim=1) for part_STD in of.parts(x_ND)])
@@ -105,7 +105,7 @@ def means(x_ND: Tensor, of: Spans) -> Tensor:
     return torch.segment_reduce(x_ND.float(), "mean", lengths=lengths_S, axis=0, unsafe=True)
 
 
-def places(of: Spans) -> Tensor:
+def places(of: Sequences) -> Tensor:
     """The place of every token in its sequence. (N,)"""
     lengths_S = of.offsets_S1.diff()
     start_N = of.offsets_S1[:-1].repeat_interleave(lengths_S, output_size=of.n_tokens)

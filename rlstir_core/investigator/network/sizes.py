@@ -1,7 +1,7 @@
 """What a network takes: memory of weights, gradients, optimiser and kept activations, and operations of a batch.
 
 Weights are counted on the network itself, which may lie on the meta device; activations are calculated from what each
-operation keeps for the way back. What does not belong here: measuring (`benchmarks/encoder.py`).
+operation keeps for the way back. What does not belong here: measuring (`benchmarks/network/encoder.py`).
 """
 
 # N tokens of a batch, X rows of its episodes, D width, F width of the feed-forward net, H heads

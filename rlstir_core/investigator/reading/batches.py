@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from rlstir_core.arrays import Array
-from rlstir_core.investigator.network.packing import Spans, spans
+from rlstir_core.investigator.network.packing import Sequences, sequences
 from rlstir_core.investigator.network.sage import GraphBatch, batch_graphs
 from rlstir_core.investigator.reading.shown import Shown, packed
 from rlstir_core.investigator.reading.tokenizer import PAD
@@ -30,10 +30,10 @@ class Batch:
     """Some episodes on a device."""
 
     tokens_N: Tensor  # of the distinct texts
-    texts: Spans  # where these begin
+    texts: Sequences  # where these begin
     text_X: Tensor  # which of them each row says, episode after episode
     text_P: Tensor  # and each process
-    episodes: Spans  # where the rows of each episode begin
+    episodes: Sequences  # where the rows of each episode begin
     aux_XA: Tensor  # numbers of each row
     look_X: Tensor  # the first look's log-odds of an attack
     process_X: Tensor  # behind each row, -1 for none
@@ -87,10 +87,10 @@ def collate(episodes: Sequence[tuple[Shown, Looked]]) -> Batch:
     ]
     return Batch(
         tokens_N=torch.from_numpy(np.frombuffer(b"".join(distinct), np.int32).astype(np.int64)),
-        texts=spans([len(text) // _ITEM for text in distinct]),
+        texts=sequences([len(text) // _ITEM for text in distinct]),
         text_X=torch.from_numpy(np.concatenate(text_X)),
         text_P=torch.from_numpy(np.concatenate(text_P)),
-        episodes=spans(n_E),
+        episodes=sequences(n_E),
         aux_XA=torch.from_numpy(np.concatenate(aux_XA).astype(np.float32)),
         look_X=torch.from_numpy(np.concatenate(look_X).astype(np.float32)),
         process_X=torch.from_numpy(np.concatenate(process_X)),

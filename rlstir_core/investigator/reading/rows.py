@@ -9,19 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.errors import UpstreamMissing
+from rlstir_core.hostlogs.store import opened_rows
+from rlstir_core.investigator.reading.names import hidden_names
 from rlstir_core.investigator.reading.text import COLUMNS, HiddenNames, record_text
-from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
-from rlstir_core.results.lock import holding
 
 _BLOCK = 4_096  # rows at a time
 _KINDS_AT_MOST = 4_096  # of one episode; rows of further ones count as one kind
-_NAMING = ("host", "host_said", "user")
 
 
 def episode_texts(layout: Layout, info: EpisodeInfo, most: int, hosts: Iterable[str]) -> list[str]:
@@ -29,25 +26,8 @@ def episode_texts(layout: Layout, info: EpisodeInfo, most: int, hosts: Iterable[
 
     `hosts` are names that are hidden beside the episode's own. UpstreamMissing where the episode's rows were not made.
     """
-    path = layout.log_events(info.host) / f"{info.own_id}.parquet"
-    try:
-        with holding(layout.host_lock(info.host), shared=True), pq.ParquetFile(path) as file:
-            names = _names(file, hosts)
-            return _spread(_texts(file, names), most)
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise UpstreamMissing(
-            f"{path} cannot be read ({str(error).splitlines()[0][:120]}); make it again with: "
-            f"{how_to_make('log_events')}"
-        ) from None
-
-
-def _names(file: pq.ParquetFile, hosts: Iterable[str]) -> HiddenNames:
-    """Every host and user that the rows name."""
-    found: dict[str, set[str]] = {name: set() for name in _NAMING}
-    for batch in file.iter_batches(_BLOCK, columns=list(_NAMING), use_threads=False):
-        for name, values in found.items():
-            values.update(each for each in batch.column(name).unique().to_pylist() if each)
-    return HiddenNames(sorted({*hosts, *found["host"], *found["host_said"]}), sorted(found["user"]))
+    with opened_rows(layout, info.host, info.own_id) as file:
+        return _spread(_texts(file, hidden_names(file, hosts)), most)
 
 
 def _texts(file: pq.ParquetFile, names: HiddenNames) -> Iterator[tuple[str, str]]:

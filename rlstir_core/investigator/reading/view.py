@@ -17,24 +17,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.errors import UpstreamMissing
+from rlstir_core.hostlogs.store import opened_rows
+from rlstir_core.investigator.reading.names import hidden_names
 from rlstir_core.investigator.reading.surroundings import Surroundings, surroundings
-from rlstir_core.investigator.reading.text import COLUMNS, HiddenNames, process_text, record_text
+from rlstir_core.investigator.reading.text import COLUMNS, process_text, record_text
 from rlstir_core.investigator.tamper.row_features import NAMES, row_features
 from rlstir_core.investigator.tamper.spans import tamper_of
 from rlstir_core.provenance.behind import parents, processes_behind
 from rlstir_core.provenance.store import read_graph
 from rlstir_core.provenance.tables import Graph
-from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
-from rlstir_core.results.lock import holding
 
 _BLOCK = 4_096  # rows at a time
 _NUMBERED = 200_000  # rows whose numbers are made together
 _SURELY = 0.002  # no rule is surer than that
 FEATURES: Final = (*NAMES, "rules")
-_NAMING = ("host", "host_said", "user")
 _PLAIN = ("member", "seq", "ts_ns", "pid", "duplicate")
 
 
@@ -115,21 +114,16 @@ def read_view(layout: Layout, info: EpisodeInfo, hosts: Iterable[str]) -> LogVie
 
     UpstreamMissing where its rows or its graph were not made.
     """
-    path = layout.log_events(info.host) / f"{info.own_id}.parquet"
-    with holding(layout.host_lock(info.host), shared=True):
-        graph = read_graph(layout, info.host, info.own_id)
-        try:
-            with pq.ParquetFile(path) as file:
-                return view_of(file, graph, hosts)
-        except (OSError, KeyError, pa.ArrowException) as error:
-            raise UpstreamMissing(
-                f"{path} cannot be read ({str(error).splitlines()[0][:120]}); make it again with: "
-                f"{how_to_make('log_events')}"
-            ) from None
+    graph = read_graph(layout, info.host, info.own_id)
+    with opened_rows(layout, info.host, info.own_id) as file:
+        return view_of(file, graph, hosts)
 
 
-def view_of(file: pq.ParquetFile, graph: Graph, hosts: Iterable[str]) -> LogView:
-    """The view of the rows of one file and of the graph that was made from it."""
+def view_of(file: pq.ParquetFile, graph: Graph, hosts: Iterable[str], p_tamper_N: Floats | None = None) -> LogView:
+    """The view of the rows of one file and of the graph that was made from it.
+
+    `p_tamper_N` is what the rules say of its rows, where they were asked before.
+    """
     names = hidden_names(file, hosts)
     place: dict[str, int] = {}  # of every distinct text
     kinds: dict[tuple[str, str, str], int] = {}
@@ -161,27 +155,21 @@ def view_of(file: pq.ParquetFile, graph: Graph, hosts: Iterable[str]) -> LogView
         member_N=member.indices.to_numpy(),
         seq_N=rows["seq"].to_numpy(),
         ts_N=ts_N,
-        features_NF=_features(file),
+        features_NF=_features(file, p_tamper_N),
     )
 
 
-def _features(file: pq.ParquetFile) -> NDArray[np.float32]:
+def _features(file: pq.ParquetFile, p_tamper_N: Floats | None) -> NDArray[np.float32]:
     """Numbers of every row, and what the rules say of tampering there, in the order of `FEATURES`. (N, F)"""
     parts = []
+    n = 0
     for batch in file.iter_batches(_NUMBERED, use_threads=False):
         table = pa.Table.from_batches([batch])
-        p_N = np.clip(tamper_of(table).p_tamper_N, _SURELY, 1 - _SURELY)
+        said_N = tamper_of(table).p_tamper_N if p_tamper_N is None else p_tamper_N[n : n + len(table)]
+        n += len(table)
+        p_N = np.clip(said_N, _SURELY, 1 - _SURELY)
         parts.append(np.column_stack([row_features(table).values_NF, np.log(p_N) - np.log1p(-p_N)]))
-    return np.concatenate([np.zeros((0, len(FEATURES))), *parts]).astype(np.float32)
-
-
-def hidden_names(file: pq.ParquetFile, hosts: Iterable[str]) -> HiddenNames:
-    """Every host and user that the rows of a file name, and `hosts`."""
-    found: dict[str, set[str]] = {name: set() for name in _NAMING}
-    for batch in file.iter_batches(_BLOCK, columns=list(_NAMING), use_threads=False):
-        for name, values in found.items():
-            values.update(each for each in batch.column(name).unique().to_pylist() if each)
-    return HiddenNames(sorted({*hosts, *found["host"], *found["host_said"]}), sorted(found["user"]))
+    return np.asarray(np.concatenate([np.zeros((0, len(FEATURES))), *parts]), np.float32)
 
 
 def _before(process_N: NDArray[np.int32], duplicate_N: NDArray[np.bool_]) -> NDArray[np.int32]:

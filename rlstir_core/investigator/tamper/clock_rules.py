@@ -2,7 +2,7 @@
 
 When Windows exports a log, the header of a record carries the time of the record that followed it in the log that was
 exported; in a log on its host, the time of the record itself. Which of the two holds is seen from the log. What does
-not belong here: numbers (`number_rules.py`) and silence (`silence_rules.py`).
+not belong here: numbers (`number_rules.py`).
 """
 
 # M rows of a log
@@ -13,14 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlstir_core.arrays import Ints
+from rlstir_core.arrays import Bools, Ints
 from rlstir_core.investigator.tamper.finding import SECOND_NS, Finding, clock, counted, spelled_ns
-from rlstir_core.investigator.tamper.log_file import Bools, Log, LogFile
+from rlstir_core.investigator.tamper.log_file import Log, LogFile
 
 _SAME_NS = 2_000  # an export copies the time of the next event to the microsecond
 _OWN_NS = 2_000_000
 _FIRST_NS, _LAST_NS = 0, 4_102_444_800 * SECOND_NS
 _HABIT = 0.4  # of the pairs of a file that must show how its headers are written
+_MIXED = 10  # files of several logs mix their records, so that more must fit
 _FEW = 4  # pairs of events that came one after the other tell nothing yet
 _LIVE, _LIVE_LEAST = 0.8, 20  # of so many rows, with the same time in header and event
 _WILD = 0.2  # from this share of steps back on a log is in no order of time
@@ -43,7 +44,7 @@ def header_clocks(file: LogFile) -> Iterator[Finding]:
     exactly = sum(int((np.abs(log.written_M - log.ts_M) <= _SAME_NS).sum()) for log in logs)
     if shown and kept >= max(1.0, _HABIT * (kept + broken)) and exactly < 0.9 * rows:
         for log, pair in zip(logs, pairs, strict=True):
-            yield from _exported(log, pair, kept, broken, alone=len(logs) == 1)
+            yield from _exported(file, log, pair, kept, broken, alone=len(logs) == 1)
     elif rows >= _LIVE_LEAST and own >= _LIVE * rows:
         for log in logs:
             if (log.header_M == log.number_M).mean() > 0.5:
@@ -75,10 +76,13 @@ class _Pairs(NamedTuple):
         return cls(following, between, kept, clear & ~np.where(following, at_next, between))
 
 
-def _exported(log: Log, pairs: _Pairs, kept: int, broken: int, *, alone: bool) -> Iterator[Finding]:
+def _exported(file: LogFile, log: Log, pairs: _Pairs, kept: int, broken: int, *, alone: bool) -> Iterator[Finding]:
     for place in np.flatnonzero(pairs.broken):
         written, following = clock(int(log.written_M[place])), clock(int(log.ts_M[place + 1]))
         outside = not bool(pairs.between[place])
+        set_here = any(file.told_near(file.clock_set_ns, int(ts), _TOLD_NS) for ts in log.ts_M[place : place + 2])
+        if set_here or not (outside or alone or kept + 1 > _MIXED * (broken + 0.5)):
+            continue
         if outside:
             rule, kind = "header-clock", "clock_step"
             why = f"the record's header says {written}, which does not lie between its own time and that of the next, "

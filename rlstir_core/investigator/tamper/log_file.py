@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from rlstir_core.arrays import Ints
 from rlstir_core.hostlogs.record_ids import IDS, Ids
@@ -27,8 +26,6 @@ _LOST = r"audit_lost=[1-9]|backlog limit exceeded|^Suppressed [0-9]+ messages|im
 _KERNEL_GENERAL = "Microsoft-Windows-Kernel-General"
 _COLUMNS = ("host", "channel", "provider", "event_id", "parsed", "timed", "fields_json")
 _TEXTS = ("exe", "cmdline", "user", "message")
-
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

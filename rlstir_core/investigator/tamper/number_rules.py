@@ -20,6 +20,8 @@ _LEAST = 3  # records, for a habit to be seen
 _FILTERED = 0.2  # of the steps of a log being gaps, it was filtered
 # one in so many rows, as a power of ten: what comes oftener is a habit of whoever collected the log
 _RARE = {"id-gap": 1.3, "id-gap-one": 1.7, "id-gap-one-security": 3.2}
+# gaps like it: a collector that falls behind leaves several; only creations, which Sysmon tells, go one by one
+_ALONE = 2
 _TOLD_NS = 60 * SECOND_NS
 _SMALL = 3  # missing records that a filter on a kind of event may leave out one by one
 
@@ -105,7 +107,8 @@ def _id_gaps(file: LogFile, log: Log, order_M: Ints, missing_M: Ints, sizes: Int
         said = f"event id {first} missing" if size == 1 else f"event ids {first} to {second} missing"
         strength = float(np.log10(n / (others + 0.5)))
         rule = _rule(log, size)
-        if strength < _RARE[rule] or _explained(file, low, high):
+        often = others > _ALONE and not file.is_sysmon(int(log.at_M[0]))
+        if strength < _RARE[rule] or often or _explained(file, low, high):
             continue
         few = counted(others, "other gap")
         yield Finding(

@@ -16,17 +16,14 @@ from math import log
 from typing import Any
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.errors import UpstreamMissing
+from rlstir_core.hostlogs.store import opened_rows
 from rlstir_core.hostlogs.windows.event import flatten
+from rlstir_core.investigator.reading.names import hidden_names
 from rlstir_core.investigator.reading.text import HiddenNames, cleaned
 from rlstir_core.investigator.techniques.wording import event_key, words
-from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
-from rlstir_core.results.lock import holding
 
 Document = dict[str, float]  # {word: how much of it is said}
 COLUMNS = ("channel", "provider", "event_id", "exe", "cmdline", "message", "fields_json")
@@ -65,6 +62,7 @@ _COMMAND = _names_of(
 )
 _SAYS_COMMANDS = frozenset(("@powershell|800", "@powershell|4103", "@powershell|4104"))
 _CODE = re.compile(r"(?<![a-z0-9])0x[0-9a-f]{1,8}(?![a-z0-9])", re.ASCII)
+_SPELLED = frozenset(("Name", "@Name", "#text", "text"))  # a field whose name is a value
 _NUMBERED = re.compile(r"[.#]\d{1,6}$")
 _RENDERED = ("Message", "message")
 # Lines that every PowerShell event has beside its command.
@@ -89,20 +87,13 @@ def episode_document(layout: Layout, info: EpisodeInfo, hosts: Iterable[str]) ->
 
     UpstreamMissing where the episode's rows were not made.
     """
-    path = layout.log_events(info.host) / f"{info.own_id}.parquet"
-    try:
-        with holding(layout.host_lock(info.host), shared=True), pq.ParquetFile(path) as file:
-            reader = RowReader(_names(file, hosts))
-            return rows_document(
-                reader(row)
-                for batch in file.iter_batches(_BLOCK, columns=list(COLUMNS), use_threads=False)
-                for row in batch.to_pylist()
-            )
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise UpstreamMissing(
-            f"{path} cannot be read ({str(error).splitlines()[0][:120]}); make it again with: "
-            f"{how_to_make('log_events')}"
-        ) from None
+    with opened_rows(layout, info.host, info.own_id) as file:
+        reader = RowWordsReader(hidden_names(file, hosts))
+        return rows_document(
+            reader(row)
+            for batch in file.iter_batches(_BLOCK, columns=list(COLUMNS), use_threads=False)
+            for row in batch.to_pylist()
+        )
 
 
 class RowWords(msgspec.Struct, frozen=True):
@@ -139,7 +130,7 @@ def rows_document(rows: Iterable[RowWords]) -> Document:
     return found
 
 
-class RowReader:
+class RowWordsReader:
     """Rows of Parquet to their words; a value that comes again is read once."""
 
     def __init__(self, names: HiddenNames) -> None:
@@ -187,7 +178,7 @@ def _fields(raw: str) -> Iterator[tuple[str, str]]:
     data = {name: value for name, value in own.items() if name.lower() not in _ENVELOPE}
     found = [
         (name, value)
-        for key, value in islice(flatten([data]).items(), _FIELDS_AT_MOST)
+        for key, value in islice(_level(data), _FIELDS_AT_MOST)
         if isinstance(value, str) and len(value) > 1 and (name := _field_name(key))
     ]
     if not found:  # some shippers keep the rendered text alone
@@ -195,20 +186,24 @@ def _fields(raw: str) -> Iterator[tuple[str, str]]:
     yield from found
 
 
+def _level(data: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """All fields in one level; what holds plain values needs none of the care that other forms ask for."""
+    for name, value in data.items():
+        if not isinstance(value, (dict, list)):
+            yield name, value
+        elif isinstance(value, dict) and not any(
+            isinstance(inner, (dict, list)) or key in _SPELLED for key, inner in value.items()
+        ):
+            yield from value.items()
+        else:
+            yield from flatten([{name: value}]).items()
+
+
 @functools.lru_cache(maxsize=4_096)
 def _field_name(key: str) -> str:
     """The field's name in lower case, without its parents and its number; empty where it says nothing that counts."""
     name = _NUMBERED.sub("", key).rpartition(".")[2].lower()
     return "" if name in _ENVELOPE or _SKIPPED.search(name) is not None else name
-
-
-def _names(file: pq.ParquetFile, hosts: Iterable[str]) -> HiddenNames:
-    """Every host and user that the rows name."""
-    found: dict[str, set[str]] = {name: set() for name in _NAMING}
-    for batch in file.iter_batches(4 * _BLOCK, columns=list(_NAMING), use_threads=False):
-        for name, values in found.items():
-            values.update(each for each in batch.column(name).unique().to_pylist() if each)
-    return HiddenNames(sorted({*hosts, *found["host"], *found["host_said"]}), sorted(found["user"]))
 
 
 _NOBODY = HiddenNames()

@@ -51,7 +51,7 @@ class Ranked(NamedTuple):
         return not self.named
 
 
-class Said(NamedTuple):
+class SpeakingRow(NamedTuple):
     """What one row says of a technique."""
 
     place: int  # of the row among those that were asked
@@ -141,7 +141,9 @@ class Knowledge:
         x_RV.data *= self.idf_V[x_RV.indices]
         return np.asarray(x_RV @ self.weight_VC[:, [self.ids.index(each) for each in techniques]], np.float64)
 
-    def speaks_for(self, rows: Sequence[Document], technique: str, most: int = 3, telling: int = 5) -> list[Said]:
+    def speaks_for(
+        self, rows: Sequence[Document], technique: str, most: int = 3, telling: int = 5
+    ) -> list[SpeakingRow]:
         """The rows that speak loudest for a technique, each with the words that weigh most; none where none does.
 
         Of rows that say the same the first.
@@ -149,7 +151,7 @@ class Knowledge:
         if technique not in self.ids:
             return []
         weight_V = self.weight_VC[:, self.ids.index(technique)]
-        found: dict[tuple[float, tuple[str, ...]], Said] = {}
+        found: dict[tuple[float, tuple[str, ...]], SpeakingRow] = {}
         for place, row in enumerate(rows):
             weighed = {
                 word: much * float(self.idf_V[v] * weight_V[v])
@@ -158,7 +160,7 @@ class Knowledge:
             }
             best = sorted((word for word in weighed if weighed[word] > 0), key=lambda word: (-weighed[word], word))
             if best and (score := sum(weighed.values())) > 0:
-                said = Said(place, score, tuple(best[:telling]))
+                said = SpeakingRow(place, score, tuple(best[:telling]))
                 found.setdefault((round(score, 6), said.words), said)
         return sorted(found.values(), key=lambda said: (-said.score, said.place))[:most]
 

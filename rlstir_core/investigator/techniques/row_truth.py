@@ -10,17 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.errors import UpstreamMissing
 from rlstir_core.hostlogs.attack.techniques import in_space
+from rlstir_core.hostlogs.store import opened_rows
 from rlstir_core.investigator.techniques.labels import LABELS
-from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
-from rlstir_core.results.lock import holding
 
 IMPORTED = "imported-logs"  # the profile of logs of which nobody says whether they are benign
 _PLACE = {label: k for k, label in enumerate(LABELS)}
@@ -43,15 +39,8 @@ def says_rows(info: EpisodeInfo) -> bool:
 
 def row_truth(layout: Layout, info: EpisodeInfo) -> RowTruth:
     """The truth of an episode's rows; UpstreamMissing where they were not made."""
-    path = layout.log_events(info.host) / f"{info.own_id}.parquet"
-    try:
-        with holding(layout.host_lock(info.host), shared=True), pq.ParquetFile(path) as file:
-            table = file.read(columns=["label_ttp", "tamper_tag"], use_threads=False)
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise UpstreamMissing(
-            f"{path} cannot be read ({str(error).splitlines()[0][:120]}); make it again with: "
-            f"{how_to_make('log_events')}"
-        ) from None
+    with opened_rows(layout, info.host, info.own_id) as file:
+        table = file.read(columns=["label_ttp", "tamper_tag"], use_threads=False)
     labels = table["label_ttp"].combine_chunks()
     n_N = np.nan_to_num(labels.value_lengths().to_numpy(zero_copy_only=False)).astype(np.int64)
     said = labels.flatten().dictionary_encode()

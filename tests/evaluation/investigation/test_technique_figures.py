@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.evaluation.investigation.predictions import NamedTechniques
-from rlstir_core.evaluation.investigation.spoken import (
+from rlstir_core.evaluation.investigation.predictions import (
+    NamedTechniques,
     Spoken,
     read_tactics,
     read_techniques,

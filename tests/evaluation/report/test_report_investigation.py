@@ -37,6 +37,7 @@ def found() -> EncoderEvaluation:
         recipe="host",
         input_sha256="a",
         split_sha256="b",
+        made_with={"preset": "smoke"},
         synthetic=True,
         n_train_episodes=40,
         n_validation_episodes=20,

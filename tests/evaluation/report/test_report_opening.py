@@ -217,7 +217,8 @@ def test_a_store_without_an_attack_class_has_no_figure_of_attacks_and_one_senten
     sentence = "No figure of attacks or alarms is given: the registry names no attack phase."
     assert answer(inputs)[1] == sentence
     told = render_markdown(inputs).partition("## How to read this")[0]
-    verdict, models = told.partition("## Verdict")[2].partition("## Models")[::2]
+    verdict, models = told.partition("## Verdict")[2].partition("## Honesty gap")[::2]
+    models = models.partition("## Models")[2]
     assert sentence in models and "attack" not in verdict
     table = models.partition("## ")[0].splitlines()
     assert table[2].count("|") == 6 and "ttack" not in table[2] and "detect" not in table[2]

@@ -14,6 +14,7 @@ import numpy as np
 from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.drawing import FAINT, GRID, INK, PAPER, Drawn, canvas, png
 from rlstir_core.evaluation.report.inputs import ReportInputs
+from rlstir_core.evaluation.report.pictures.splits import splits
 from rlstir_core.evaluation.report.rows import ordered
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.text import drawable
@@ -28,7 +29,8 @@ STRONGEST = 0.57  # how much of a cell's paper its shade covers at most: its num
 
 def draw_all(inputs: ReportInputs) -> dict[str, Drawn]:
     """Every picture that the inputs have figures for, by the name that the report uses."""
-    drawn = {"forest": forest(inputs), "confusion": confusion(inputs), "early": early(inputs)}
+    drawn = {"forest": forest(inputs), "honesty": splits(inputs), "confusion": confusion(inputs)}
+    drawn["early"] = early(inputs)
     return {name: picture for name, picture in drawn.items() if picture}
 
 

@@ -1,6 +1,7 @@
-"""The report's main table: every model beside the baselines, their differences, and what a random split hides.
+"""The report's main table: every model beside the baselines, and their differences.
 
-What does not belong here: the strata of the test side (`breakdowns.py`) and the verdict (`verdict.py`).
+What does not belong here: the strata of the test side (`breakdowns.py`), other splits (`honesty.py`) and the verdict
+(`verdict.py`).
 """
 
 from __future__ import annotations
@@ -108,15 +109,4 @@ def paired_section(inputs: ReportInputs) -> str:
         "## Paired differences\n\nMacro F1 of the first minus the second, on the same resamples of the same "
         f"episodes. Holm's correction covers all {plural(len(rows), 'comparison')}.\n\n"
         + table(["difference", "macro F1 [95 %]", "p", "p, Holm"], rows)
-    )
-
-
-def gap_section(inputs: ReportInputs) -> str:
-    if not inputs.gaps:
-        return ""
-    rows = [[escape_md(g.model), figure(g.random), figure(g.held_out), signed(g.gap)] for g in inputs.gaps]
-    return (
-        f"## Random split beside the {escape_md(inputs.recipe)} split\n\nThe same models on the same "
-        "store, with test episodes drawn at random: hosts and samples then stand on both sides. The gap is "
-        "what that hides.\n\n" + table(["model", "random split", f"{escape_md(inputs.recipe)} split", "gap"], rows)
     )

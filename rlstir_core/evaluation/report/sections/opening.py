@@ -26,7 +26,7 @@ from rlstir_core.text import escape_md
 
 _ELSEWHERE = (
     "When this was made, and what changed since the last report of this recipe, stands in `comparison_v2.html`: this "
-    "text is the same whenever it is made of the same evaluation."
+    "text is the same whenever it is made of the same evaluations."
 )
 
 

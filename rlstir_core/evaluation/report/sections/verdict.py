@@ -19,6 +19,7 @@ from rlstir_core.evaluation.report.markdown import (
     signed,
 )
 from rlstir_core.evaluation.report.rows import causes, coded
+from rlstir_core.evaluation.report.sections.honesty import honesty_sentence
 from rlstir_core.evaluation.stats.counts import MIN_PHASE_EPISODES
 from rlstir_core.evaluation.stats.intervals import MIN_HOSTS, Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation, PairedDifference
@@ -82,7 +83,9 @@ def verdict_paragraphs(inputs: ReportInputs) -> list[str]:
     else:
         model, side = chosen
         paragraphs.append(" ".join([*_best(inputs, model, side), *_against(inputs, model)]))
-        paragraphs.append(" ".join([*([] if inputs.one_sided else _alarms(model)), *_gap(inputs, model)]))
+        paragraphs.append(
+            " ".join(filter(None, [*([] if inputs.one_sided else _alarms(model)), honesty_sentence(inputs, model)]))
+        )
         paragraphs += [_reach(inputs, model), _degraded(inputs, model)]
     paragraphs.append(_leaks(inputs))
     if inputs.synthetic:
@@ -202,17 +205,6 @@ def _alarms(model: ModelEvaluation) -> list[str]:
         if low is not None and low > 2 * at.fpr:
             text.append("**That is more than twice the rate asked for: the threshold does not carry over.**")
     return text
-
-
-def _gap(inputs: ReportInputs, model: ModelEvaluation) -> list[str]:
-    for gap in inputs.gaps:
-        if gap.model in (model.name, model.model) and gap.random.value is not None and gap.gap.value is not None:
-            hidden = ": that is what the easier split hides" if gap.gap.value > 0 else ""
-            return [
-                f"On a random split of the same store it shows {figure(gap.random)}, "
-                f"a gap of {signed(gap.gap)}{hidden}."
-            ]
-    return []
 
 
 def _reach(inputs: ReportInputs, model: ModelEvaluation) -> str:

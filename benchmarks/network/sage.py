@@ -1,7 +1,8 @@
 """Typed GraphSAGE: ours against PyTorch Geometric's HeteroConv of SAGEConv, forward and backward.
 
 One run, CPU time, median of interleaved rounds, the same weights; both must give the same numbers for all nodes.
-How long our arrays take is shown beside it: they are made once a graph. Usage: python -m benchmarks.sage [--quick]
+How long our arrays take is shown beside it: they are made once a graph.
+Usage: python -m benchmarks.network.sage [--quick]
 """
 
 from __future__ import annotations

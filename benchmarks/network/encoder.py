@@ -4,7 +4,7 @@ One run, the same weights and rows, forward and backward, CPU time, median of in
 same numbers. Padded means what is usual: all rows to the longest of the batch, all episodes to the longest, with a
 mask. Lengths are drawn from what was measured on the rows of generated episodes (72 episodes, 8,000 pieces).
 `--device cuda` measures on a GPU, with wall time, peak memory, and the share of what a large matrix product reaches
-there. Usage: python -m benchmarks.encoder [--quick] [--device cuda]
+there. Usage: python -m benchmarks.network.encoder [--quick] [--device cuda]
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 from torch.nn import functional
 
 from rlstir_core.investigator.network.encoder import InputWidths, Layer, LogEncoder
-from rlstir_core.investigator.network.packing import Spans, spans
+from rlstir_core.investigator.network.packing import Sequences, sequences
 from rlstir_core.investigator.network.sage import Edges, batch_graphs
 from rlstir_core.investigator.network.sizes import flops
 from rlstir_core.investigator.reading.batches import Batch
@@ -75,9 +75,9 @@ _LENGTHS = (
 _EPISODE_ROWS = (211, 256)
 _PIECES = 8_000
 _WIDTHS = InputWidths(row=8, nodes=(3, 5, 4))
-_CPU = {
-    "smoke, rows of 64 tokens": Investigator(row_tokens=64, dropout=0.0),
-    "width 256, 2 + 1 layers": Investigator(row_tokens=64, width=256, row_layers=2, heads=4, dropout=0.0),
+_CPU = {  # sizes, and episodes of a batch
+    "smoke, rows of 64 tokens": (Investigator(row_tokens=64, dropout=0.0), 2),
+    "width 256, 2 + 1 layers": (Investigator(row_tokens=64, width=256, row_layers=2, heads=4, dropout=0.0), 1),
 }
 
 
@@ -89,10 +89,10 @@ def make_batch(episodes: int, seed: int = 0) -> Batch:
     lengths = np.sort(np.interp(rng.random(n_X), np.linspace(0, 1, len(_LENGTHS)), _LENGTHS).round().astype(int))
     return Batch(
         tokens_N=torch.from_numpy(rng.integers(3, _PIECES, lengths.sum())),
-        texts=spans(lengths.tolist()),
+        texts=sequences(lengths.tolist()),
         text_X=torch.from_numpy(rng.permutation(n_X)),
         text_P=torch.zeros(1, dtype=torch.int64),
-        episodes=spans(rows),
+        episodes=sequences(rows),
         aux_XA=torch.zeros(n_X, _WIDTHS.row),
         look_X=torch.zeros(n_X),
         process_X=torch.full((n_X,), -1),
@@ -121,7 +121,7 @@ class Padded:
         self.place_X = self.mask_EM.flatten().nonzero()[:, 0]
 
     @staticmethod
-    def _mask(of: Spans) -> torch.Tensor:
+    def _mask(of: Sequences) -> torch.Tensor:
         lengths = of.offsets_S1.diff()
         return torch.arange(of.longest, device=lengths.device) < lengths[:, None]
 
@@ -221,7 +221,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         sizes = {name: preset(name, ["investigator.dropout=0"]).investigator for name in ("rtx4060", "rtx3090x2")}
         found = [measure(name, numbers, 4, 6, device) for name, numbers in sizes.items()]
     else:
-        found = [measure(name, numbers, 1, 4 if args.quick else 9, device) for name, numbers in _CPU.items()]
+        found = [measure(name, *size, 4 if args.quick else 9, device) for name, size in _CPU.items()]
     result = {
         "benchmark": "encoder",
         "networks": found,

@@ -2,7 +2,8 @@
 
 Rows are read from Parquet, an episode a file, turned to tokens, kept in memory as far as a small budget goes and in a
 file beyond it, ordered, read ahead, and a small network takes steps over them. The bar: the peak of the second store
-is at most a tenth above that of the first. What is synthetic is the text. Usage: python -m benchmarks.stream [--quick]
+is at most a tenth above that of the first. What is synthetic is the text.
+Usage: python -m benchmarks.network.stream [--quick]
 """
 
 from __future__ import annotations
@@ -47,10 +48,10 @@ def train(folder: Path) -> dict[str, Any]:
     from rlstir_core.investigator.loop import Loop, Side
     from rlstir_core.investigator.network.encoder import InputWidths
     from rlstir_core.investigator.network.heads import Investigating
-    from rlstir_core.investigator.network.packing import spans
+    from rlstir_core.investigator.network.packing import sequences
     from rlstir_core.investigator.network.sage import Edges, batch_graphs
     from rlstir_core.investigator.reading.batches import Batch
-    from rlstir_core.investigator.streaming import Kept, Step, plan, shuffled
+    from rlstir_core.investigator.streaming import Kept, TrainingStep, plan, shuffled
     from rlstir_core.learning.examples import CacheBudget
     from rlstir_core.learning.presets import Investigator
 
@@ -70,7 +71,7 @@ def train(folder: Path) -> dict[str, Any]:
     widths = InputWidths(row=8, nodes=(3, 5, 4))
     network = Investigating(numbers, _WORDS, torch.zeros(2), widths)
 
-    def steps(epoch: int) -> list[Step]:
+    def steps(epoch: int) -> list[TrainingStep]:
         return plan(shuffled(n, np.random.default_rng(epoch)).tolist(), lengths, numbers.batch_tokens)
 
     def batch(places: list[int]) -> Batch:
@@ -80,10 +81,10 @@ def train(folder: Path) -> dict[str, Any]:
         text_X = torch.tensor([at[text] for own in held for text in own])
         return Batch(
             tokens_N=torch.from_numpy(np.frombuffer(b"".join(texts), np.int32).astype(np.int64)),
-            texts=spans([len(text) // 4 for text in texts]),
+            texts=sequences([len(text) // 4 for text in texts]),
             text_X=text_X,
             text_P=torch.zeros(1, dtype=torch.int64),
-            episodes=spans([len(own) for own in held]),
+            episodes=sequences([len(own) for own in held]),
             aux_XA=torch.zeros(len(text_X), widths.row),
             look_X=torch.zeros(len(text_X)),
             process_X=torch.full((len(text_X),), -1),
@@ -124,7 +125,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     for rows in _QUICK if args.quick else _SIZES:
         with tempfile.TemporaryDirectory() as folder:
             write(Path(folder), rows)
-            command = [sys.executable, "-m", "benchmarks.stream", "--train", folder]
+            command = [sys.executable, "-m", "benchmarks.network.stream", "--train", folder]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             runs.append(json.loads(done.stdout))
     growth = runs[-1]["peak_mib"] / runs[0]["peak_mib"]

@@ -16,14 +16,16 @@ from little_batches import WIDTHS, little_batch
 from little_training import Few, little_loop, weights_of
 
 from rlstir_core.errors import CheckpointError
+from rlstir_core.investigator import world as world_module
 from rlstir_core.investigator.loop import Loop
 from rlstir_core.investigator.network.encoder import LogEncoder
 from rlstir_core.investigator.state import States
 from rlstir_core.investigator.streaming import Kept, plan, prefetched, shuffled
+from rlstir_core.investigator.world import World
 from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.learning.presets import Investigator
 
-LITTLE = Path(__file__).with_name("little_training.py")
+LITTLE = Path(__file__).parents[1] / "little_training.py"
 
 
 class Stopped(Exception):
@@ -61,6 +63,19 @@ def test_a_training_that_was_stopped_anywhere_ends_with_the_same_weights(
     assert all(torch.equal(a, b) for a, b in zip(weights_of(whole), weights_of(second), strict=True))
     states.remove()
     assert states.read() is None
+
+
+def test_a_training_that_looks_at_no_validation_side_goes_on_as_well(tmp_path: Path) -> None:
+    whole = little_loop(blind=3)
+    whole.run()
+    states = States(path=tmp_path / "state.safetensors", key="a", every_s=0)
+    first = little_loop(blind=3, states=states)
+    stopping(first, 9)
+    with pytest.raises(Stopped):
+        first.run()
+    second = little_loop(blind=3, states=states)
+    assert [trained for trained, _ in second.run().curve] == [trained for trained, _ in whole.curve]
+    assert all(torch.equal(a, b) for a, b in zip(weights_of(whole), weights_of(second), strict=True))
 
 
 def test_a_state_of_other_inputs_or_a_damaged_one_is_refused_and_training_begins_anew(tmp_path: Path) -> None:
@@ -103,6 +118,29 @@ def test_a_step_whose_gradients_are_no_numbers_is_left_out_and_the_scale_falls()
     loop._step()
     assert all(torch.equal(a, b) for a, b in zip(before, weights_of(loop), strict=True))
     assert loop.scaler.get_scale() == scale / 2 and loop.done == 1
+
+
+def test_gradients_of_all_processes_are_summed_and_what_none_has_used_stays_without_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other process has the same gradients, and one more that this one lacks."""
+
+    def all_reduce(tensor: torch.Tensor, op: object = None) -> None:
+        if tensor.dtype == torch.uint8:
+            tensor[1] = 1
+        else:
+            tensor *= 2
+
+    monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
+    monkeypatch.setattr(world_module, "_BUCKET", 10)
+    parameters = [torch.nn.Parameter(torch.zeros(3)) for _ in range(3)]
+    parameters[0].grad = torch.tensor([1.0, 2.0, 3.0])
+    two = World(rank=1, size=2)
+    two.sum_gradients(parameters, torch.device("cpu"))
+    assert parameters[0].grad.tolist() == [2.0, 4.0, 6.0] and parameters[2].grad is None
+    assert parameters[1].grad is not None and parameters[1].grad.tolist() == [0.0, 0.0, 0.0]
+    assert two.total(1.5, torch.device("cpu")) == 3.0 and not two.first
+    assert two.share([[5], [6], [7], [8]]) == [(1, [6]), (3, [8])]
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from rlstir_core.investigator.network.encoder import Layer
 from rlstir_core.investigator.network.norm import Norm
-from rlstir_core.investigator.network.packing import attend_groups, attend_jagged, means, places, spans
+from rlstir_core.investigator.network.packing import attend_groups, attend_jagged, means, places, sequences
 
 LENGTHS = (1, 3, 3, 7, 2, 2, 5)
 H, D = 2, 8
@@ -30,7 +30,7 @@ def attend_padded(qkv_N3Hd: torch.Tensor) -> torch.Tensor:
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_groups_jagged_and_padded_sequences_give_the_same_numbers_there_and_back() -> None:
     torch.manual_seed(0)
-    of = spans(LENGTHS)
+    of = sequences(LENGTHS)
     start, weight = torch.randn(of.n_tokens, 3, H, D // H), torch.randn(of.n_tokens, D)
     found = []
     for way in (attend_padded, lambda x: attend_groups(x, of), lambda x: attend_jagged(x, of)):
@@ -46,12 +46,12 @@ def test_groups_jagged_and_padded_sequences_give_the_same_numbers_there_and_back
 def test_means_and_places_are_those_of_each_sequence() -> None:
     x_ND = torch.randn(sum(LENGTHS), D)
     parts = x_ND.split(LENGTHS)
-    assert torch.allclose(means(x_ND, spans(LENGTHS)), torch.stack([part.mean(dim=0) for part in parts]), atol=1e-6)
-    assert places(spans(LENGTHS)).tolist() == [t for length in LENGTHS for t in range(length)]
+    assert torch.allclose(means(x_ND, sequences(LENGTHS)), torch.stack([part.mean(dim=0) for part in parts]), atol=1e-6)
+    assert places(sequences(LENGTHS)).tolist() == [t for length in LENGTHS for t in range(length)]
 
 
 def test_no_token_is_computed_that_is_of_no_use() -> None:
-    of, seen = spans(LENGTHS), []
+    of, seen = sequences(LENGTHS), []
     layer = Layer(D, H, 4 * D, 0.0)
     for module in layer.modules():
         if isinstance(module, (torch.nn.Linear, Norm)):
@@ -62,7 +62,7 @@ def test_no_token_is_computed_that_is_of_no_use() -> None:
 
 def test_a_sequence_without_tokens_is_refused() -> None:
     with pytest.raises(ValueError, match="none of them empty"):
-        spans([3, 0])
+        sequences([3, 0])
 
 
 def test_a_norm_of_some_channels_says_what_it_said_before_the_others_came() -> None:

@@ -1,0 +1,1 @@
+"""The investigator's networks: speed and memory of their training."""
