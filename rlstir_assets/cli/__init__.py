@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from rlstir_assets.cli.imports import import_group
+from rlstir_assets.cli.investigate import investigate
 from rlstir_assets.cli.lab import lab
 from rlstir_assets.cli.logs import export, templates
 from rlstir_assets.cli.pipeline import materialize, validate
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for _command in (lab, add, import_group, validate, materialize, list_, show, score, export, ui, templates):
+for _command in (lab, add, import_group, validate, materialize, list_, show, score, investigate, export, ui, templates):
     cli.add_command(_command)
 
 

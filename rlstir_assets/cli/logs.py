@@ -9,6 +9,7 @@ import click
 
 from rlstir_assets.cli.common import READ_HELP, as_text, folder, refusing, work_on
 from rlstir_assets.console import Console, plain
+from rlstir_core.errors import ConfigError
 from rlstir_core.remedies import DEFAULT_DATA, Workplace, command
 
 
@@ -54,14 +55,25 @@ def templates(file: Path, header: str | None, out: Path, as_json: bool) -> None:
 @click.argument("what", type=click.Choice(["ecs", "timesketch", "navigator"]))
 @click.option("--data", default=None, help=READ_HELP)
 @click.option("--host", "hosts", multiple=True, help="Only this host; may be given more than once.")
+@click.option(
+    "--found",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Paint what was found: the JSON of `rlstir investigate`, or a techniques.parquet of predictions.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @refusing
-def export(what: str, data: str | None, hosts: tuple[str, ...], out: Path, as_json: bool) -> None:
-    """Log rows with ECS names or as a Timesketch timeline (JSON lines), or labels as an ATT&CK Navigator layer.
+def export(what: str, data: str | None, hosts: tuple[str, ...], found: Path | None, out: Path, as_json: bool) -> None:
+    """Log rows with ECS names or as a Timesketch timeline (JSON lines), or an ATT&CK Navigator layer.
+
+    A layer shows the labels of a data folder, or with --found the techniques that were found, with their scores.
 
     Example: rlstir export timesketch --data /tmp/data --out timeline.jsonl
     """
+    if found is not None:
+        _export_found(what, data, hosts, found, out, as_json)
+        return
     source = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
     with Console(quiet=as_json) as console:
         console.say(f"exporting {what} from {source}")
@@ -82,6 +94,22 @@ def export(what: str, data: str | None, hosts: tuple[str, ...], out: Path, as_js
         return
     click.echo(plain(f"{n:,} {unit} in {out}"))
     click.echo(plain(f"next: {_OPENS[what]}; {command('list', 'episodes', place=place)}"))
+
+
+def _export_found(what: str, data: str | None, hosts: tuple[str, ...], found: Path, out: Path, as_json: bool) -> None:
+    other = ["--data"] * (data is not None) + ["--host"] * bool(hosts)
+    if what != "navigator" or other:
+        raise ConfigError(f"--found goes with navigator alone, not with {other[0] if other else what}; leave one out")
+    with Console(quiet=as_json) as console:
+        console.say(f"exporting {what} from {found}")
+        from rlstir_core.hostlogs.exports.found_layer import export_found
+
+        n = export_found(found.absolute(), out.absolute())
+    if as_json:
+        click.echo(as_text({"what": what, "file": str(out), "techniques": n}))
+        return
+    click.echo(plain(f"{n:,} techniques in {out}"))
+    click.echo(f"next: {_OPENS[what]}")
 
 
 _OPENS = {

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -176,32 +177,50 @@ def _write(store: Path, path: Path, row: ValidationRow) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, RowTally]:
-    """Streams the tarball's logs through their parsers."""
-    builder = TableBuilder(row.host, row.episode_id, ROWS_AT_MOST)
+class Parsed(NamedTuple):
+    """The logs of one tarball as they were parsed."""
+
+    builder: TableBuilder
+    truth: dict[str, bytes]  # the members that hold it, as they are
+    tally: RowTally
+    sha256: str  # of the tarball
+
+
+def parse_tarball(path: Path, host: str, episode: str, near_ns: int | None) -> Parsed:
+    """Streams a tarball's logs through their parsers; EpisodeRejected where it cannot be trusted.
+
+    `near_ns` is a time of the episode, where rows lie that say none.
+    """
+    builder = TableBuilder(host, episode, ROWS_AT_MOST)
     tally = RowTally()
     reading = LogReading()
     truth: dict[str, bytes] = {}
+    with open_plain(path) as handle:
+        frames = FrameReader(handle, Limits())
+        for name, size, chunks in members(frames, Limits()):
+            if spec := spec_of_member(name):
+                context = LogContext(name=name, host=host, near_ns=near_ns, reading=reading)
+                builder.add(name, tally.counted(name, spec.read(chunks, context)))
+            elif name == META:
+                reading = reading_in(b"".join(chunks))  # the first member of an episode that an import wrote
+            elif name in (TECHNIQUES, TAMPER_SPANS) and size <= MAX_BYTES:
+                truth[name] = b"".join(chunks)
+    return Parsed(builder, truth, tally, frames.sha256)
+
+
+def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, RowTally]:
+    """The logs of the tarball that was validated."""
     try:
-        with open_plain(store / row.path) as handle:
-            frames = FrameReader(handle, Limits())
-            for name, size, chunks in members(frames, Limits()):
-                if spec := spec_of_member(name):
-                    context = LogContext(name=name, host=row.host, near_ns=row.t_start_wall_ns, reading=reading)
-                    builder.add(name, tally.counted(name, spec.read(chunks, context)))
-                elif name == META:
-                    reading = reading_in(b"".join(chunks))  # the first member of an episode that an import wrote
-                elif name in (TECHNIQUES, TAMPER_SPANS) and size <= MAX_BYTES:
-                    truth[name] = b"".join(chunks)
-            same = frames.sha256 == row.sha256
+        found = parse_tarball(store / row.path, row.host, row.episode_id, row.t_start_wall_ns)
+        same = found.sha256 == row.sha256
     except EpisodeRejected:
         same = False
     if not same:
         raise UpstreamMissing(
             f"{row.path} is not the tarball that was validated; make it again with: {how_to_make('validation')}"
         )
-    known = read_truth(truth.get(TECHNIQUES), truth.get(TAMPER_SPANS))
-    return builder, known, tally
+    known = read_truth(found.truth.get(TECHNIQUES), found.truth.get(TAMPER_SPANS))
+    return found.builder, known, found.tally
 
 
 def _all_counts(folder: Path, wanted: Ledger, todo: Changes) -> dict[str, LogCounts]:

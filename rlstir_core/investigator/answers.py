@@ -6,9 +6,9 @@ What does not belong here: the network, and calibration against the truth (`cali
 # E episodes, I parts, X rows of a batch, N rows of an episode, K techniques, T best rows
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -17,8 +17,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from rlstir_core.arrays import Floats
-from rlstir_core.investigator.inputs import LogInputs
+from rlstir_core.investigator.first_look import FirstLook
+from rlstir_core.investigator.inputs import LogPart
 from rlstir_core.investigator.network.heads import Answers, Investigating
+from rlstir_core.investigator.reading.batches import Batch
 
 _BEST: Final = 3  # rows that speak for a technique
 TOP: Final = (1, 3, 10, 30, 100)  # of an episode's rows, whose mean says how much it is an attack
@@ -38,8 +40,22 @@ class EpisodeAnswers:
     look_N: NDArray[np.float32]  # the first look's log-odds of its rows
 
 
+class AnyInputs(Protocol):
+    """Parts of episodes, whether a study knows these or not."""
+
+    @property
+    def parts(self) -> Sequence[LogPart]: ...
+
+    @property
+    def n_episodes(self) -> int: ...
+
+    def look_by(self, ask: Callable[[int], FirstLook | None]) -> None: ...
+
+    def batches(self, device: torch.device) -> Iterator[tuple[list[int], Batch]]: ...
+
+
 @torch.no_grad()
-def answers_of(network: Investigating, shown: LogInputs, on: torch.device) -> Iterator[EpisodeAnswers]:
+def answers_of(network: Investigating, shown: AnyInputs, on: torch.device) -> Iterator[EpisodeAnswers]:
     """What is said of every episode, in their order."""
     network.eval()
     look = network.first_look
@@ -57,7 +73,7 @@ def answers_of(network: Investigating, shown: LogInputs, on: torch.device) -> It
             rows = slice(first, first + n)
             held.append(_of_part(answers, batch.look_X, e, rows, digest=part.digest, empty=part.last <= part.first))
             first += n
-    for _ in range(episode, len(shown.episodes)):
+    for _ in range(episode, shown.n_episodes):
         yield _joined(held)
         held = []
 

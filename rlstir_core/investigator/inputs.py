@@ -83,6 +83,10 @@ class LogInputs:
     def __len__(self) -> int:
         return len(self.parts)
 
+    @property
+    def n_episodes(self) -> int:
+        return len(self.episodes)
+
     def __getitem__(self, place: int) -> Shown:
         return self._shown[self._at[place]]
 

@@ -1,12 +1,13 @@
 """The techniques of a store as an ATT&CK Navigator layer (format 4.5): what its episodes are labelled with.
 
-What does not belong here: scores of models.
+The parts of the format are here for other layers too. What does not belong here: what models found
+(`found_layer.py`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,39 +47,52 @@ def export_layer(layout: Layout, out: Path, *, hosts: Iterable[str] = ()) -> dic
 
 def _layer(counts: dict[str, int], rows: dict[str, int], n_files: int) -> dict[str, Any]:
     cells = [
-        {
-            "techniqueID": technique,
-            "score": n,
-            "enabled": True,
-            "comment": f"label of {n} of {n_files} episodes"
+        cell(
+            technique,
+            n,
+            f"label of {n} of {n_files} episodes"
             + ("" if in_space(technique) == technique else "; outside the label space"),
-            "metadata": [{"name": "log rows", "value": str(rows[technique])}],
-        }
+            {"log rows": str(rows[technique])},
+        )
         for technique, n in counts.items()
     ]
     cells += [
-        {
-            "techniqueID": technique,
-            "enabled": False,
-            "color": _GREY,
-            "comment": "no episode carries this label",
-            "metadata": [],
-        }
-        for technique in techniques()
-        if technique not in counts
+        grey_cell(technique, "no episode carries this label") for technique in techniques() if technique not in counts
     ]
-    return {
-        "name": "RL-STIR labels",
-        "versions": {"attack": _ATTACK, "navigator": _NAVIGATOR, "layer": LAYER_VERSION},
-        "domain": "enterprise-attack",
-        "description": f"Techniques that {n_files} episodes with logs are labelled with (ATT&CK {ATTACK_VERSION}). "
+    return layer(
+        "RL-STIR labels",
+        f"Techniques that {n_files} episodes with logs are labelled with (ATT&CK {ATTACK_VERSION}). "
         "A label speaks of a whole file or a stretch of time, not of single events. Grey: in the label space, but not "
         "labelled.",
+        cells,
+        most=max(counts.values(), default=1),
+        grey="in the label space, not labelled",
+    )
+
+
+def cell(technique: str, score: float, comment: str, more: Mapping[str, str]) -> dict[str, Any]:
+    """A technique with a colour."""
+    metadata = [{"name": name, "value": value} for name, value in more.items()]
+    return {"techniqueID": technique, "score": score, "enabled": True, "comment": comment, "metadata": metadata}
+
+
+def grey_cell(technique: str, comment: str) -> dict[str, Any]:
+    """A technique of which nothing is said."""
+    return {"techniqueID": technique, "enabled": False, "color": _GREY, "comment": comment, "metadata": []}
+
+
+def layer(name: str, description: str, cells: list[dict[str, Any]], *, most: float, grey: str) -> dict[str, Any]:
+    """A layer of the format; `most` is the score of the darkest cell, `grey` says what grey means."""
+    return {
+        "name": name,
+        "versions": {"attack": _ATTACK, "navigator": _NAVIGATOR, "layer": LAYER_VERSION},
+        "domain": "enterprise-attack",
+        "description": description,
         "sorting": 3,
         "hideDisabled": False,
         "techniques": sorted(cells, key=lambda cell: str(cell["techniqueID"])),
-        "gradient": {"colors": list(_COLOURS), "minValue": 0, "maxValue": max(counts.values(), default=1)},
-        "legendItems": [{"label": "in the label space, not labelled", "color": _GREY}],
+        "gradient": {"colors": list(_COLOURS), "minValue": 0, "maxValue": most},
+        "legendItems": [{"label": grey, "color": _GREY}],
         "showTacticRowBackground": False,
         "selectTechniquesAcrossTactics": True,
     }

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rlstir_core.investigator.reading.text import HiddenNames
@@ -22,3 +24,9 @@ def hidden_names(file: pq.ParquetFile, hosts: Iterable[str]) -> HiddenNames:
         for name, values in found.items():
             values.update(each for each in batch.column(name).unique().to_pylist() if each)
     return HiddenNames(sorted({*hosts, *found["host"], *found["host_said"]}), sorted(found["user"]))
+
+
+def names_in(table: pa.Table) -> HiddenNames:
+    """Every host and user that the rows of a table name."""
+    host, said, user = ({each for each in pc.unique(table[name]).to_pylist() if each} for name in _NAMING)
+    return HiddenNames(sorted(host | said), sorted(user))

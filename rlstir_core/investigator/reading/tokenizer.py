@@ -147,8 +147,13 @@ def load_tokenizer(study: InvestigatorStudy) -> tuple[Tokenizer, TokenizerManife
             f"{study.layout.tokenizer(manifest.recipe)} was trained on other rows, another split or other numbers than "
             f"today's; make it again with: {how_to_make('tokenizer', manifest.recipe)}"
         )
-    with opened(_model_path(study.layout, manifest), MAX_JSON_BYTES) as handle:
-        return Tokenizer(handle.read()), manifest
+    return open_tokenizer(study.layout, manifest), manifest
+
+
+def open_tokenizer(layout: Layout, manifest: TokenizerManifest) -> Tokenizer:
+    """The tokenizer of a manifest, whatever it was trained on."""
+    with opened(_model_path(layout, manifest), MAX_JSON_BYTES) as handle:
+        return Tokenizer(handle.read())
 
 
 def read_manifest(layout: Layout, recipe: str) -> TokenizerManifest:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.hostlogs.store import opened_rows
 from rlstir_core.investigator.reading.names import hidden_names
@@ -118,8 +119,11 @@ def read_view(layout: Layout, info: EpisodeInfo, hosts: Iterable[str]) -> LogVie
         return view_of(file, graph, hosts)
 
 
-def view_of(file: pq.ParquetFile, graph: Graph, hosts: Iterable[str]) -> LogView:
-    """The view of the rows of one file and of the graph that was made from it."""
+def view_of(file: pq.ParquetFile, graph: Graph, hosts: Iterable[str], p_tamper_N: Floats | None = None) -> LogView:
+    """The view of the rows of one file and of the graph that was made from it.
+
+    `p_tamper_N` is what the rules say of its rows, where they were asked before.
+    """
     names = hidden_names(file, hosts)
     place: dict[str, int] = {}  # of every distinct text
     kinds: dict[tuple[str, str, str], int] = {}
@@ -151,16 +155,19 @@ def view_of(file: pq.ParquetFile, graph: Graph, hosts: Iterable[str]) -> LogView
         member_N=member.indices.to_numpy(),
         seq_N=rows["seq"].to_numpy(),
         ts_N=ts_N,
-        features_NF=_features(file),
+        features_NF=_features(file, p_tamper_N),
     )
 
 
-def _features(file: pq.ParquetFile) -> NDArray[np.float32]:
+def _features(file: pq.ParquetFile, p_tamper_N: Floats | None) -> NDArray[np.float32]:
     """Numbers of every row, and what the rules say of tampering there, in the order of `FEATURES`. (N, F)"""
     parts = []
+    n = 0
     for batch in file.iter_batches(_NUMBERED, use_threads=False):
         table = pa.Table.from_batches([batch])
-        p_N = np.clip(tamper_of(table).p_tamper_N, _SURELY, 1 - _SURELY)
+        said_N = tamper_of(table).p_tamper_N if p_tamper_N is None else p_tamper_N[n : n + len(table)]
+        n += len(table)
+        p_N = np.clip(said_N, _SURELY, 1 - _SURELY)
         parts.append(np.column_stack([row_features(table).values_NF, np.log(p_N) - np.log1p(-p_N)]))
     return np.asarray(np.concatenate([np.zeros((0, len(FEATURES))), *parts]), np.float32)
 

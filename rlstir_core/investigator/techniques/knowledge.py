@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,11 +82,19 @@ class Knowledge:
 
     def _nearest(self, x_EV: Any) -> Floats:
         """(E, C): the cosine of the most similar document of every technique."""
+        of_P, share_P, start_C = self._by_technique
         found = np.zeros((x_EV.shape[0], len(self.ids)))
         for e in range(len(found)):
-            cosine_D = np.asarray((self.text_DV @ x_EV[e].T).todense(), np.float32).reshape(-1)
-            np.maximum.at(found[e], self.of_text[:, 1], cosine_D[self.of_text[:, 0]] * self.share_P)
+            cosine_D = np.asarray(self.text_DV @ x_EV[e].toarray()[0], np.float32)
+            found[e] = np.maximum(np.maximum.reduceat(cosine_D[of_P] * share_P, start_C), 0.0)
         return found
+
+    @cached_property
+    def _by_technique(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """The document and the share of every pair, technique after technique, and where each begins."""
+        order_P = np.argsort(self.of_text[:, 1], kind="stable")
+        start_C = np.searchsorted(self.of_text[order_P, 1], np.arange(len(self.ids)))
+        return self.of_text[order_P, 0], self.share_P[order_P], start_C
 
     def prior(self, documents: Iterable[Document]) -> Floats:
         """(E, K): by how much a document raises the log-probability of every technique of the label space.
@@ -104,7 +113,10 @@ class Knowledge:
 
     def ranked(self, documents: Iterable[Document], naming: Naming = KNOWLEDGE_NAMING, most: int = 10) -> list[Ranked]:
         """Of each document the first techniques of all, and those that are named."""
-        said_EC = self.log_posteriors(documents)
+        return self.ranked_by(self.log_posteriors(documents), naming, most)
+
+    def ranked_by(self, said_EC: Floats, naming: Naming = KNOWLEDGE_NAMING, most: int = 10) -> list[Ranked]:
+        """The same of log-posteriors."""
         named_EC, margin_E = naming.named(said_EC), margins(said_EC)
         found = []
         for said_C, named_C, margin in zip(said_EC, named_EC, margin_E, strict=True):
@@ -122,6 +134,12 @@ class Knowledge:
     def scores(self, texts: Iterable[str]) -> Floats:
         """`prior` of plain texts."""
         return self.prior([text_document(text) for text in texts])
+
+    def loudness(self, rows: Sequence[Document], techniques: Sequence[str]) -> Floats:
+        """How loudly each row speaks for each of these techniques, all of which texts speak of. (rows, techniques)"""
+        x_RV = _counts(map(_expanded, rows), self.place)
+        x_RV.data *= self.idf_V[x_RV.indices]
+        return np.asarray(x_RV @ self.weight_VC[:, [self.ids.index(each) for each in techniques]], np.float64)
 
     def speaks_for(
         self, rows: Sequence[Document], technique: str, most: int = 3, telling: int = 5

@@ -60,10 +60,20 @@ def official(table: TacticTable, technique: str) -> tuple[str, ...]:
 
 def tactic_posteriors(posterior_EC: Floats, ids: Sequence[str], table: TacticTable) -> Floats:
     """(E, C) log-probabilities of techniques -> (E, T) of tactics: a technique's is shared by its tactics."""
+    return shared_posteriors(posterior_EC, tactic_shares(ids, table))
+
+
+def tactic_shares(ids: Sequence[str], table: TacticTable) -> Floats:
+    """(C, T): how a technique's probability is shared by its tactics."""
     share_CT = np.zeros((len(ids), len(TACTICS)))
     for c, own in enumerate(ids):
         said = [TACTICS.index(tactic) for tactic in official(table, own) if tactic in TACTICS]
         share_CT[c, said] = 1 / max(1, len(said))
+    return share_CT
+
+
+def shared_posteriors(posterior_EC: Floats, share_CT: Floats) -> Floats:
+    """The same as `tactic_posteriors` with shares that are known."""
     return _normal(np.log(np.exp(posterior_EC) @ share_CT + _FLOOR))
 
 

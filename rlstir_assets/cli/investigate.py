@@ -1,0 +1,248 @@
+"""`rlstir investigate`: what happened in these logs, as people read it.
+
+What does not belong here: opening logs, and what is said of them (`rlstir_core/investigator/inquiry`).
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rlstir_assets.cli.common import READ_HELP, STORE_HELP, as_text, folder, refusing
+from rlstir_assets.console import Console, plain
+from rlstir_assets.places import store_of
+from rlstir_core.errors import StoreError
+from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command, work_at
+
+if TYPE_CHECKING:
+    from rlstir_core.investigator.inquiry.records import Inquiry, RowSaid, SpanSaid, TechniqueFound, TechniqueSaid
+
+_TECHNIQUES, _SPANS, _ATTACK_ROWS, _LISTED = 6, 4, 3, 4
+_WIDTH = 79
+
+
+@click.command(short_help="What happened in any logs, with the rows that say so.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--data", default=None, help=READ_HELP)
+@click.option("--store", default=None, help=STORE_HELP)
+@click.option("--recipe", default="", help="Whose encoder: host, corpus, time ... [the first that there is]")
+@click.option("--host", default="", help="The host that recorded it, where an id of the store is not enough.")
+@click.option(
+    "--timezone",
+    "zones",
+    multiple=True,
+    metavar="ZONE|HOST=ZONE",
+    help="The zone of times that name none, such as Europe/Berlin or +08:00; may be given again for a host.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON document.")
+@refusing
+def investigate(
+    paths: tuple[str, ...],
+    data: str | None,
+    store: str | None,
+    recipe: str,
+    host: str,
+    zones: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """What happened here: ATT&CK techniques, stretches that look tampered with, and how likely an attack is.
+
+    PATH is a log or a folder, zip or tar of logs (EVTX, Windows event JSON, auditd, syslog, journald), an episode's
+    tarball, or the id of an episode of the store. Labels are not read, and nothing is kept.
+
+    Example: rlstir investigate /media/usb/evtx.zip
+    """
+    target = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
+    if data is not None and not target.is_dir():
+        raise StoreError(f"{target} is not a folder; name the data folder of a `rlstir materialize` with --data")
+    known = None if store or os.environ.get("RLSTIR_STORE") else store_of(target)
+    source = known or folder(store, "RLSTIR_STORE", DEFAULT_STORE)
+    work_at(source, target)
+    with Console(quiet=as_json) as console:
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        console.say(f"investigating {paths[0]}{more}")
+        named = [_path(each, source, host) for each in paths]
+        from rlstir_core.contract.registry import load_registry
+        from rlstir_core.hostlogs.times.evidence import zones_given
+        from rlstir_core.investigator.inquiry.inquire import investigate as run
+        from rlstir_core.results.layout import Layout
+
+        zone, by_host = zones_given(zones)
+        found = run(
+            named,
+            Layout(target),
+            registry=load_registry(source),
+            recipe=recipe,
+            zone=zone,
+            zones=by_host,
+            progress=console.count,
+        )
+    if as_json:
+        click.echo(as_text(found))
+        return
+    for line in _lines(found):
+        click.echo(plain(line))
+    place = Workplace(data=target)
+    if not found.sayable:
+        following = command("import", "knowledge", "PATH", place=place)
+    else:
+        following = f"{command('investigate', *paths, '--json', place=place)} > found.json"
+    click.echo(plain(f"next: {following}"))
+
+
+def _path(name: str, store: Path, host: str) -> Path:
+    """The path that is meant, or the tarball of the episode that is."""
+    from rlstir_core.episodes.store.index import named_entries
+    from rlstir_core.episodes.store.lookup import find_entry
+    from rlstir_core.episodes.store.writer import INDEX_NAME
+
+    path = Path(name)
+    if os.path.lexists(path) or len(path.parts) > 1:
+        return path.absolute()
+    if not (store / INDEX_NAME).exists():
+        raise StoreError(
+            f"{name} is no file or folder, and there is no store {store} that has an episode of that name; name logs"
+        )
+    return store / find_entry(named_entries(store), name, host, f"store {store}").path
+
+
+def _lines(found: Inquiry) -> Iterator[str]:
+    yield f"{found.n_rows:,} rows of {_logs(found.n_logs)}, {_span(found)}"
+    yield from _wrapped(f"rows: {_counts(found.rows)}; hosts: {_counts(found.hosts)}", 2)
+    for sentence in found.read[:_LISTED]:
+        yield from _wrapped(f"warning: {sentence}", 2)
+    yield from _more(len(found.read) - _LISTED, "warnings")
+    yield ""
+    yield from _one_log(found) if found.n_logs == 1 else _many_logs(found)
+    yield ""
+    yield from _tampering(found)
+    yield ""
+    if found.risk.p is None:
+        yield "risk: not judged"
+    else:
+        yield from _wrapped(f"risk: an attack with p {found.risk.p:.2f}, says {found.risk.why}", 0)
+    for row in found.attack_rows[:_ATTACK_ROWS]:
+        yield from _row_lines(row, f"p {row.p_attack or 0.0:.2f}")
+    if found.lacks:
+        yield "not judged, or not wholly:"
+        for sentence in found.lacks:
+            yield from _wrapped(sentence, 2)
+
+
+def _one_log(found: Inquiry) -> Iterator[str]:
+    """The techniques of the only log, likeliest first, those that are not named among them."""
+    (log,) = found.logs
+    if not log.techniques:
+        yield "techniques: not judged"
+        return
+    named = {each.technique for each in log.techniques if each.named}
+    yield f"techniques: {_named(len(named))}" + (f"; tactics: {_shares(log.tactics)}" if log.tactics else "")
+    speaking = [each for each in log.techniques if each.by == log.techniques[0].by]
+    for each in speaking[:_TECHNIQUES]:
+        yield _technique(each, "" if each.named else "not named")
+        for row in each.rows[:1]:
+            yield from _row_lines(row, "")
+    if others := [each for each in log.techniques if each.by != log.techniques[0].by]:
+        said = ", ".join(f"{each.technique}{'' if each.named else ' (not named)'}" for each in others[:_TECHNIQUES])
+        yield from _wrapped(f"by public texts alone: {said}", 2)
+
+
+def _many_logs(found: Inquiry) -> Iterator[str]:
+    if not found.sayable:
+        yield "techniques: not judged"
+        return
+    yield f"techniques: {_named(len(found.techniques))}, in {found.n_named:,} of {_logs(found.n_logs)}"
+    for each in found.techniques[:_TECHNIQUES]:
+        yield _technique(each, _logs(each.logs))
+        if each.row is not None:
+            yield from _row_lines(each.row, "")
+    yield from _more(len(found.techniques) - _TECHNIQUES, "techniques")
+
+
+def _technique(each: TechniqueSaid | TechniqueFound, note: str) -> str:
+    name = f"{each.technique} {each.name or ', '.join(each.tactics)}"
+    return f"  {each.score:4.2f}  {name[:52]:<52}  {note}".rstrip()
+
+
+def _row_lines(row: RowSaid, note: str) -> Iterator[str]:
+    """Where a row stands and when, the words that weigh most or its text; two lines."""
+    words = " | ".join(part for part in (", ".join(row.words), row.text) if part)
+    place = f"{_short(row.log, 44)} row {row.seq}"
+    yield f"        {plain(place)}, {row.time[:19]}" + (f", {note}" if note else "")
+    if words:
+        yield f"        {_short(plain(words, 300), _WIDTH - 8, keep_end=False)}"
+
+
+def _tampering(found: Inquiry) -> Iterator[str]:
+    """The likeliest stretch of every kind."""
+    flagged = f"{found.n_flagged:,} of {found.n_judged:,} log files look tampered with as a whole"
+    if not found.spans:
+        yield f"tampering: no stretch looks like it; {flagged}"
+        return
+    yield f"tampering: {len(found.spans):,} stretches look like it; {flagged}"
+    kinds: dict[str, list[SpanSaid]] = {}
+    for span in found.spans:
+        kinds.setdefault(span.kind, []).append(span)
+    for kind, spans in list(kinds.items())[:_SPANS]:
+        span = spans[0]
+        more = f" (and {len(spans) - 1:,} more)" if len(spans) > 1 else ""
+        yield f"  {span.score:4.2f}  {kind}{more}: {span.channel}"
+        yield f"        {_short(plain(span.log), 30)} {_rows(span)}, {span.time[:19]}"
+        yield from _wrapped("; ".join(span.reasons[:2]), 8)[:2]
+    yield from _more(len(kinds) - _SPANS, "kinds")
+
+
+def _rows(span: SpanSaid) -> str:
+    if span.gap and span.after_seq < 0:
+        return f"before row {span.before_seq}"
+    if span.gap and span.before_seq < 0:
+        return f"after row {span.after_seq}"
+    if span.after_seq == span.before_seq:
+        return f"row {span.after_seq}"
+    return f"{'between rows' if span.gap else 'rows'} {span.after_seq} {'and' if span.gap else 'to'} {span.before_seq}"
+
+
+def _span(found: Inquiry) -> str:
+    from rlstir_core.investigator.tamper.finding import clock
+
+    if found.t_first_wall_ns is None or found.t_last_wall_ns is None:
+        return "no time"
+    return f"{clock(found.t_first_wall_ns)[:16]} to {clock(found.t_last_wall_ns)[:16]}"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    said = ", ".join(f"{name} {n:,}" for name, n in list(counts.items())[:_LISTED])
+    return said + (f" and {len(counts) - _LISTED} more" if len(counts) > _LISTED else "")
+
+
+def _shares(shares: dict[str, float]) -> str:
+    return ", ".join(f"{name} {share:.2f}" for name, share in list(shares.items())[:2])
+
+
+def _named(n: int) -> str:
+    return "none is sure enough to be named" if not n else "1 named" if n == 1 else f"{n:,} named"
+
+
+def _logs(n: int) -> str:
+    return "1 log" if n == 1 else f"{n:,} logs"
+
+
+def _more(n: int, what: str) -> Sequence[str]:
+    return [f"        and {n:,} {what} more; --json has them all"] if n > 0 else []
+
+
+def _short(text: str, most: int, *, keep_end: bool = True) -> str:
+    """The text on at most so many columns; of a path the end tells more."""
+    if len(text) <= most:
+        return text
+    return f"..{text[2 - most :]}" if keep_end else f"{text[: most - 2]}.."
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    """Lines that fit a terminal of 80 columns."""
+    return textwrap.wrap(plain(text), _WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))

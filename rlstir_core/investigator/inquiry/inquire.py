@@ -1,0 +1,238 @@
+"""All logs together: what was read, the techniques and stretches of all of them, one risk, and what is missing.
+
+What does not belong here: what is said of one log (`judging.py`), and how it is shown.
+"""
+
+# C techniques
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from rlstir_core.contract.registry import Registry
+from rlstir_core.datasets.recipes import RECIPES
+from rlstir_core.errors import CheckpointError, ConfigError, StoreError, UpstreamMissing
+from rlstir_core.hostlogs.record_ids import IDS
+from rlstir_core.investigator.answers import EpisodeAnswers, risk_numbers
+from rlstir_core.investigator.calibrated import AnswerCalibration
+from rlstir_core.investigator.inquiry.gathering import Gathered, gathered
+from rlstir_core.investigator.inquiry.judging import BY_TEXTS, Judges, judged, known_names
+from rlstir_core.investigator.inquiry.records import Inquiry, LogSaid, Risk, SpanSaid, TechniqueFound
+from rlstir_core.investigator.single import OpenEncoder, SingleAnswers, open_encoder
+from rlstir_core.investigator.techniques.knowledge import NO_KNOWLEDGE, fit_knowledge
+from rlstir_core.investigator.techniques.labels import LABELS
+from rlstir_core.investigator.techniques.tactics import tactic_table
+from rlstir_core.progress import Progress
+from rlstir_core.remedies import materialize
+from rlstir_core.results.layout import Layout
+
+_ROWS_KEPT = 100  # that look most like an attack: as many as the risk is made of
+_NAME_CHARS = 60
+
+
+def investigate(
+    paths: Sequence[Path],
+    layout: Layout,
+    *,
+    registry: Registry,
+    recipe: str = "",
+    zone: str = "",
+    zones: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Inquiry:
+    """What happened in these logs.
+
+    StoreError where there is nothing to read; UpstreamMissing or CheckpointError where the encoder of the `recipe` that
+    is asked for cannot be used.
+    """
+    tell: Progress = progress or (lambda done, total, what: None)
+    encoder, no_encoder = _encoder(layout, recipe, tell)
+    tell(0, 0, "reading what public texts say of techniques")
+    knowledge = fit_knowledge(layout)
+    judges = Judges(
+        knowledge=knowledge, names=known_names(_names(layout)), tactics=tactic_table(layout), encoder=encoder
+    )
+    with gathered(
+        paths,
+        registry=registry,
+        zone=zone,
+        zones=zones,
+        progress=lambda n, _, what: tell(0, 0, f"{n} logs read; {what}"),
+    ) as found:
+        said: list[LogSaid] = []
+        answers: list[EpisodeAnswers] = []
+        for rows in found.logs():
+            tell(len(said), found.n_logs, rows.name)
+            log, by_rows = judged(rows, judges)
+            said.append(log)
+            if by_rows is not None:
+                answers.append(_kept(by_rows))
+        if not said:
+            raise StoreError(f"no log row in {', '.join(map(str, paths))}; name logs, or an episode that has some")
+        sayable = set(LABELS if encoder is not None and any(log.recording for log in said) else ())
+        sayable.update(knowledge.ids if knowledge is not None else ())
+        risk = _risk(encoder, answers, no_encoder)
+        return _together(paths, said, found, encoder, sorted(sayable), risk)
+
+
+def _encoder(layout: Layout, recipe: str, tell: Progress) -> tuple[OpenEncoder | None, str]:
+    """The encoder, or why there is none."""
+    if recipe and recipe not in RECIPES:
+        raise ConfigError(f"recipe {recipe!r} is unknown; choose one of {', '.join(RECIPES)}")
+    there = [recipe] if recipe else [each for each in RECIPES if layout.encoder(each).exists()]
+    if not there:
+        return None, f"no encoder is under {layout.data}; train one with: {materialize()}"
+    tell(0, 0, f"opening the encoder of recipe {there[0]}")
+    try:
+        encoder = open_encoder(layout, there[0])
+    except (CheckpointError, UpstreamMissing) as error:
+        if recipe:
+            raise
+        return None, str(error)
+    if encoder.network.first_look is None:
+        return None, f"the encoder of recipe {there[0]} was trained on logs whose labels do not say what is benign"
+    return encoder, ""
+
+
+def _kept(said: SingleAnswers) -> EpisodeAnswers:
+    """What the risk of all logs needs of one."""
+    attack_N = said.answers.attack_N
+    return replace(said.answers, attack_N=-np.sort(-attack_N)[:_ROWS_KEPT])
+
+
+def _risk(encoder: OpenEncoder | None, answers: Sequence[EpisodeAnswers], why_none: str) -> Risk:
+    if encoder is None or not answers:
+        return Risk(p=None, why=why_none)
+    checkpoint = encoder.checkpoint
+    risk_T = risk_numbers(np.concatenate([each.attack_N for each in answers]))
+    if checkpoint.calibration.risk == AnswerCalibration().risk:
+        return Risk(
+            p=None, why=f"the encoder of recipe {checkpoint.recipe} had too few episodes to calibrate a risk on"
+        )
+    p = checkpoint.calibration.p_risk(replace(answers[0], risk_T=risk_T))
+    return Risk(
+        p=p, why=f"the encoder of recipe {checkpoint.recipe}, trained on {checkpoint.facts.n_train_episodes} episodes"
+    )
+
+
+def _together(
+    paths: Sequence[Path],
+    said: list[LogSaid],
+    found: Gathered,
+    encoder: OpenEncoder | None,
+    sayable: list[str],
+    risk: Risk,
+) -> Inquiry:
+    rows, hosts = (_summed([getattr(log, name) for log in said]) for name in ("rows", "hosts"))
+    firsts = [log.t_first_wall_ns for log in said if log.t_first_wall_ns is not None]
+    lasts = [log.t_last_wall_ns for log in said if log.t_last_wall_ns is not None]
+    spans = sorted((span for log in said for span in log.spans), key=_order)
+    attack_rows = sorted((row for log in said for row in log.attack_rows), key=lambda row: -(row.p_attack or 0.0))
+    return Inquiry(
+        paths=tuple(map(str, paths)),
+        recipe=encoder.checkpoint.recipe if encoder is not None else "",
+        n_logs=len(said),
+        n_rows=sum(rows.values()),
+        rows=rows,
+        hosts=hosts,
+        t_first_wall_ns=min(firsts, default=None),
+        t_last_wall_ns=max(lasts, default=None),
+        read=(*found.warnings, *_lost(said)),
+        techniques=_found(said),
+        n_named=sum(any(each.named for each in log.techniques) for log in said),
+        sayable=tuple(sayable),
+        spans=tuple(spans),
+        n_flagged=sum(len(log.flagged) for log in said),
+        n_judged=sum(log.n_files for log in said),
+        risk=risk,
+        attack_rows=tuple(attack_rows[:_ROWS_KEPT]),
+        lacks=tuple(_lacks(said, encoder, risk, bool(sayable))),
+        logs=tuple(said),
+    )
+
+
+def _found(said: Sequence[LogSaid]) -> tuple[TechniqueFound, ...]:
+    """The techniques that are named, in most logs first."""
+    named = {each.technique for log in said for each in log.techniques if each.named}
+    found = []
+    for technique in named:
+        places = [(each, log) for log in said for each in log.techniques if each.named and each.technique == technique]
+        best, log = max(places, key=lambda place: place[0].score)
+        found.append(
+            TechniqueFound(
+                technique=technique,
+                name=best.name,
+                tactics=best.tactics,
+                logs=len({id(each) for _, each in places}),
+                score=best.score,
+                by=best.by,
+                log=log.name,
+                row=best.rows[0] if best.rows else None,
+            )
+        )
+    return tuple(sorted(found, key=lambda each: (-each.logs, -each.score, each.technique)))
+
+
+def _lost(said: Sequence[LogSaid]) -> list[str]:
+    """What of recordings was not read; an import tells it of its own logs."""
+    found = []
+    for log in said:
+        if log.recording and log.unparsed:
+            found.append(f"{log.name}: {log.unparsed:,} of {log.n_rows:,} rows could not be parsed")
+        if log.left_out:
+            found.append(f"{log.name}: {log.left_out:,} rows over the bound of one log were left out; split it")
+    return found
+
+
+def _lacks(said: Sequence[LogSaid], encoder: OpenEncoder | None, risk: Risk, texts: bool) -> list[str]:
+    """What could not be judged, and why."""
+    found = []
+    by_texts = sum(any(each.by == BY_TEXTS for each in log.techniques) for log in said)
+    if not texts:
+        found.append(f"techniques: nothing to know them by: {NO_KNOWLEDGE}")
+    elif by_texts < len(said):
+        found.append(f"techniques by texts: {len(said) - by_texts} of {len(said)} logs hold no word that texts know")
+    if risk.p is None:
+        found.append(f"risk: {risk.why}")
+    elif not all(log.recording for log in said) or len(said) > 1:
+        found.append("risk: calibrated on single recordings of hosts; of other logs it is a rank, no probability")
+    bare = {channel: n for channel, n in _summed([log.rows for log in said]).items() if channel not in IDS}
+    if bare:
+        found.append(
+            f"tampering: {sum(bare.values()):,} rows ({', '.join(sorted(bare))}) have no number of their own, so rows "
+            "that were taken out leave no gap"
+        )
+    untimed = [log for log in said if log.t_first_wall_ns is None]
+    if untimed:
+        found.append(f"time: {len(untimed)} logs have no row with a time, the first {untimed[0].name}")
+    return found
+
+
+def _names(layout: Layout) -> dict[str, str]:
+    """What ATT&CK's own texts call techniques: a text of one technique begins with its name."""
+    found: dict[str, str] = {}
+    if layout.knowledge.exists():
+        with pq.ParquetFile(layout.knowledge) as file:
+            columns = ["id", "text", "techniques", "kind"]
+            for batch in file.iter_batches(columns=columns, use_threads=False):
+                for row in batch.to_pylist():
+                    name, dot, _ = row["text"].partition(". ")
+                    if [row["id"]] == row["techniques"] and dot and len(name) <= _NAME_CHARS:
+                        found.setdefault(row["id"], name)
+    return found
+
+
+def _summed(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(sorted(total.items(), key=lambda each: (-each[1], each[0])))
+
+
+def _order(span: SpanSaid) -> tuple[float, str, int]:
+    return -span.score, span.log, span.after_seq

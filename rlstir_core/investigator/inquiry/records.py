@@ -1,0 +1,117 @@
+"""The shapes of what is said of logs: the content of `rlstir investigate --json`.
+
+What does not belong here: how any of it is found, and how it is shown.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class RowSaid(msgspec.Struct, frozen=True, kw_only=True):
+    """One log row that speaks for something."""
+
+    log: str  # the log file
+    seq: int  # its place there, from 0
+    t_wall_ns: int
+    time: str  # the same in UTC
+    text: str  # its command, or its message
+    words: tuple[str, ...] = ()  # that weigh most
+    p_attack: float | None = None
+
+
+class TechniqueSaid(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of one technique in one log."""
+
+    technique: str
+    name: str  # empty where nobody tells it
+    tactics: tuple[str, ...]
+    score: float
+    named: bool
+    by: str  # `knowledge` or `encoder`
+    rows: tuple[RowSaid, ...]
+
+
+class SpanSaid(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch that looks tampered with: from one row to another, or what is missing between them."""
+
+    log: str
+    channel: str
+    kind: str
+    gap: bool
+    after_seq: int  # -1: the file begins there
+    before_seq: int  # -1: the file ends there
+    t_start_wall_ns: int
+    t_end_wall_ns: int
+    time: str  # of its start, in UTC
+    score: float
+    reasons: tuple[str, ...]
+
+
+class LogSaid(msgspec.Struct, frozen=True, kw_only=True):
+    """One log file, or the logs of one recorded episode, which are read together."""
+
+    name: str
+    recording: bool
+    n_files: int
+    rows: dict[str, int]  # by channel
+    hosts: dict[str, int]  # rows by host
+    t_first_wall_ns: int | None
+    t_last_wall_ns: int | None
+    unparsed: int
+    unparsed_at: tuple[str, ...]
+    left_out: int  # rows over the bound of one episode
+    techniques: tuple[TechniqueSaid, ...]  # the likeliest first; those of the encoder before those of the knowledge
+    tactics: dict[str, float]  # the likeliest first
+    spans: tuple[SpanSaid, ...]
+    flagged: tuple[str, ...]  # log files that look tampered with as a whole
+    attack_rows: tuple[RowSaid, ...]  # that look most like an attack
+
+    @property
+    def n_rows(self) -> int:
+        return sum(self.rows.values())
+
+
+class TechniqueFound(msgspec.Struct, frozen=True, kw_only=True):
+    """One technique in all logs that it is named in."""
+
+    technique: str
+    name: str
+    tactics: tuple[str, ...]
+    logs: int  # in which it is named
+    score: float  # the highest
+    by: str  # who gave that
+    log: str  # where
+    row: RowSaid | None  # the one that speaks loudest there
+
+
+class Risk(msgspec.Struct, frozen=True, kw_only=True):
+    """How likely there is an attack in all of it together; `p` is None where that cannot be told."""
+
+    p: float | None
+    why: str  # who says so, or why nobody can
+
+
+class Inquiry(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is said."""
+
+    format: str = "rlstir-inquiry-1"
+    paths: tuple[str, ...]
+    recipe: str  # whose encoder spoke; empty where none did
+    n_logs: int
+    n_rows: int
+    rows: dict[str, int]
+    hosts: dict[str, int]
+    t_first_wall_ns: int | None
+    t_last_wall_ns: int | None
+    read: tuple[str, ...]  # what was not read, or not wholly, a sentence each
+    techniques: tuple[TechniqueFound, ...]  # those that are named, in most logs first
+    n_named: int  # logs in which any is
+    sayable: tuple[str, ...]  # every technique that could have been named
+    spans: tuple[SpanSaid, ...]  # of all logs, the highest scores first
+    n_flagged: int  # log files
+    n_judged: int  # of so many
+    risk: Risk
+    attack_rows: tuple[RowSaid, ...]
+    lacks: tuple[str, ...]  # what could not be judged, and why
+    logs: tuple[LogSaid, ...]
