@@ -2,7 +2,7 @@
 
 When Windows exports a log, the header of a record carries the time of the record that followed it in the log that was
 exported; in a log on its host, the time of the record itself. Which of the two holds is seen from the log. What does
-not belong here: numbers (`number_rules.py`) and silence (`silence_rules.py`).
+not belong here: numbers (`number_rules.py`).
 """
 
 # M rows of a log
@@ -15,7 +15,7 @@ import numpy as np
 
 from rlstir_core.arrays import Ints
 from rlstir_core.investigator.tamper.finding import SECOND_NS, Finding, clock, counted, spelled_ns
-from rlstir_core.investigator.tamper.log_file import Bools, Log, LogFile
+from rlstir_core.investigator.tamper.log_file import Log, LogFile, Marks
 
 _SAME_NS = 2_000  # an export copies the time of the next event to the microsecond
 _OWN_NS = 2_000_000
@@ -51,19 +51,19 @@ def header_clocks(file: LogFile) -> Iterator[Finding]:
                 yield from _live(log)
 
 
-def _has_clock(log: Log) -> Bools:
+def _has_clock(log: Log) -> Marks:
     """Which headers say a time: one that was never written is of 1601, and the last of a file may hold anything."""
-    found: Bools = (log.written_M > _FIRST_NS) & (log.written_M < _LAST_NS)
+    found: Marks = (log.written_M > _FIRST_NS) & (log.written_M < _LAST_NS)
     return found
 
 
 class _Pairs(NamedTuple):
     """Each row of a log but the last, and the row behind it."""
 
-    next: Bools  # the event behind it came next, by their numbers
-    between: Bools  # the header's time lies between the two events'
-    kept: Bools  # the header is as an export leaves it
-    broken: Bools
+    next: Marks  # the event behind it came next, by their numbers
+    between: Marks  # the header's time lies between the two events'
+    kept: Marks  # the header is as an export leaves it
+    broken: Marks
 
     @classmethod
     def of(cls, log: Log) -> _Pairs:
@@ -192,7 +192,7 @@ def _stepped(ts_M: Ints, at: int) -> tuple[int, int]:
     return (other + 1, at) if other < at else (at + 1, other)
 
 
-def _runs(mark_M: Bools, near: int) -> list[tuple[int, int]]:
+def _runs(mark_M: Marks, near: int) -> list[tuple[int, int]]:
     """[start, end) of the stretches of marks, with up to `near` unmarked places within."""
     at_M = np.flatnonzero(mark_M)
     if not len(at_M):

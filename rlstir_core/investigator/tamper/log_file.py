@@ -28,7 +28,7 @@ _KERNEL_GENERAL = "Microsoft-Windows-Kernel-General"
 _COLUMNS = ("host", "channel", "provider", "event_id", "parsed", "timed", "fields_json")
 _TEXTS = ("exe", "cmdline", "user", "message")
 
-Bools = NDArray[np.bool_]
+Marks = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
