@@ -36,7 +36,7 @@ class _Head(msgspec.Struct):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SplitColumn:
+class RecipeSide:
     """One recipe's evaluation, and what of it is read only where it is set against another."""
 
     inputs: ReportInputs
@@ -63,10 +63,10 @@ class SplitColumn:
         return len(self.inputs.models[0].confusion.phases) if self.inputs.models else 0
 
 
-def other_sides(layout: Layout, recipe: str) -> list[SplitColumn]:
+def other_sides(layout: Layout, recipe: str) -> list[RecipeSide]:
     """The evaluations of all other recipes that lie there."""
     return [
-        SplitColumn(inputs=_with_encoder(layout, found), layout=layout)
+        RecipeSide(inputs=_with_encoder(layout, found), layout=layout)
         for other in RECIPES
         if other != recipe and (found := read_inputs(layout, other)) is not None
     ]
@@ -103,7 +103,7 @@ def _other_config(own: Mapping[str, object], other: Mapping[str, object], names:
 
 
 def comparable_encoders(
-    own: SplitColumn, sides: Mapping[str, SplitColumn], left_out: list[LeftOut]
+    own: RecipeSide, sides: Mapping[str, RecipeSide], left_out: list[LeftOut]
 ) -> dict[str, EncoderEvaluation]:
     """Those that were made with the same numbers as this recipe's, or as the first that there is; names the others."""
     found = {recipe: side.encoder for recipe, side in sides.items() if side.encoder is not None}
