@@ -39,7 +39,7 @@ class AnswerCalibration(msgspec.Struct, frozen=True, kw_only=True):
         1.0,
         0.0,
         0.0,
-    )  # of how much a recording's best rows show, of base rates, offset
+    )  # of what best rows show, of base rates, offset
     base: tuple[float, ...] = ()  # log-odds of every technique in recordings of the train side
     name_file: tuple[float | None, float | None] = (None, None)  # threshold and margin
     name_rows: tuple[float | None, float | None] = (None, None)
