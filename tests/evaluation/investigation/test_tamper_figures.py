@@ -23,8 +23,10 @@ from rlstir_core.evaluation.investigation.tamper_predictions import (
     SaidSpan,
     SaidTampering,
     TamperWriter,
+    read_flags,
     read_rows,
     read_spans,
+    rows_by_episode,
     said_of,
 )
 from rlstir_core.hostlogs.attack.truth import LogTruth, TamperSpan
@@ -95,7 +97,7 @@ def test_the_truth_is_rows_of_files_or_a_channel_s_rows_in_its_time() -> None:
 def test_rules_and_baselines_are_counted_and_written_and_read_again(tmp_path: Path) -> None:
     counts: dict[str, list[EpisodeCounts]] = {model: [] for model in MODELS}
     tables = {"whole": rows(False), "cut": rows(True, GAP)}
-    with TamperWriter(tmp_path / "rows.parquet", tmp_path / "spans.parquet") as writer:
+    with TamperWriter(*(tmp_path / f"{what}.parquet" for what in ("rows", "spans", "files"))) as writer:
         for episode, table in tables.items():
             said = said_of(table)
             writer.add(episode, table, said)
@@ -110,6 +112,9 @@ def test_rules_and_baselines_are_counted_and_written_and_read_again(tmp_path: Pa
         assert (scores.span_f1.value, scores.row_f1.value, scores.recall_by_kind["drop_rows"].value) == (1, 1, 1)
         assert (scores.false_spans.value, scores.honest_flagged.value, scores.tampered_flagged.value) == (0, 0, 1)
         assert "no interval below" in scores.span_f1.note and (scores.n_honest, scores.n_tampered) == (1, 1)
+    assert read_flags(tmp_path / "files.parquet") == {("cut", model): frozenset([MEMBER]) for model in MODELS}
+    ((episode, of),) = rows_by_episode(tmp_path / "rows.parquet")
+    assert episode == "cut" and of.keys() == set(MODELS) and of["rules"].keys() == {(MEMBER, 39), (MEMBER, 40)}
     assert "event ids 140 to 149 missing" in read_spans(tmp_path / "spans.parquet", "rules")["cut"][0].reason
 
 
