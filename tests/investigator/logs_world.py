@@ -27,6 +27,7 @@ TELLS = {"T1003.001": "dump lsass memory", "T1053.003": "crontab -e schedule", "
 WORK = ("ls -la", "vim notes.txt", "git pull", "make all", "cat report.csv", "ssh build", "df -h", "top", "less todo")
 FIRST_PID = 900
 BACK = (11, 12)  # lines of a tampered log
+EMPTY = ("south", 0)
 CANARY_RULE, CANARY_HOST = "technique_id=T1059,canaryrule", "canaryhost"
 NUMBERS = (
     "investigator.vocabulary=400",
@@ -64,15 +65,13 @@ class LogsWorld:
         return open_investigator(self.layout, options)
 
 
-def auth_log(
-    rng: random.Random, host: str, tells: list[str], *, tampered: bool
-) -> tuple[bytes, dict[str, list[int]]]:
+def auth_log(rng: random.Random, host: str, tells: list[str], *, tampered: bool) -> tuple[bytes, dict[str, list[int]]]:
     """A log of commands, and the processes that ran each technique; a tampered one has lines with an earlier time."""
     said = [("", rng.choice(WORK)) for _ in range(20)] + [(each, TELLS[each]) for each in tells for _ in range(2)]
     rng.shuffle(said)
     lines = [
-        f"May  1 01:{k - 9 * (tampered and k in BACK):02}:07 {host} sudo[{FIRST_PID + k}]: maria : TTY=pts/0 ; PWD=/home/maria ; "
-        f"USER=root ; COMMAND=/usr/bin/{words} {rng.randrange(10**6)}"
+        f"May  1 01:{k - 9 * (tampered and k in BACK):02}:07 {host} sudo[{FIRST_PID + k}]: maria : TTY=pts/0 ; "
+        f"PWD=/home/maria ; USER=root ; COMMAND=/usr/bin/{words} {rng.randrange(10**6)}"
         for k, (_, words) in enumerate(said)
     ]
     ran = {each: [FIRST_PID + k for k, (shown, _) in enumerate(said) if shown == each] for each in tells}
@@ -98,7 +97,7 @@ def sysmon_event(host: str) -> bytes:
 def write_world(store: Path, *, labelled: bool = True, imported: Sequence[int] = (), seed: int = 3) -> None:
     """Four hosts with eight episodes each; every other episode carries one or two techniques.
 
-    The first one of each host has a log without a line, the last one was tampered with; those `imported` are logs that are labelled by the file.
+    One has a log without a line, and the last of each host was tampered with; `imported` are labelled by the file.
     """
     rng = random.Random(seed)
     records = []
@@ -111,7 +110,9 @@ def write_world(store: Path, *, labelled: bool = True, imported: Sequence[int] =
             always = {"t_start_wall_ns": START_NS - 10**17, "t_end_wall_ns": 2 * 10**18}
             truth = [{"technique": each, "pids": [] if by_file else pids, **always} for each, pids in ran.items()]
             span = {"channel": "auth", "kind": "clock_step", "member": "logs/auth.log", "seqs": BACK, **always}
-            extra = {"logs/auth.log": log, "logs/sysmon.jsonl": sysmon_event(host)} if k else {"logs/auth.log": b""}
+            extra = {"logs/auth.log": log, "logs/sysmon.jsonl": sysmon_event(host)}
+            if (host, k) == EMPTY:
+                extra = {"logs/auth.log": b""}
             if labelled:
                 extra["gt_ttp_sequence.json"] = json.dumps(truth).encode()
                 extra["gt_tamper_spans.json"] = json.dumps([span] if tampered else []).encode()

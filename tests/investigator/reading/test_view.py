@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from little_batches import little_view
+from logs_world import LogsWorld
 
 from rlstir_core.investigator.reading.hashing import WORDS, hashed
 from rlstir_core.investigator.reading.slots import SLOTS, slots
 from rlstir_core.investigator.reading.surroundings import FILE_KINDS, SOCKET_KINDS, surroundings
-from rlstir_core.investigator.reading.view import LogView, _before
+from rlstir_core.investigator.reading.view import LogView, _before, read_view, view_of
 from rlstir_core.provenance.processes import ProcessNode
+from rlstir_core.provenance.store import read_graph
 from rlstir_core.provenance.tables import (
     PROC_CHILD,
     PROC_FILE_RW,
@@ -123,3 +129,21 @@ def test_files_and_sockets_are_told_by_kind_and_only_what_chosen_processes_touch
         [[1], [0]],
         [[1], [0]],
     ]
+
+
+def test_what_is_seen_of_rows_does_not_depend_on_their_labels(world: LogsWorld, tmp_path: Path) -> None:
+    layout, info = world.layout, next(info for info in world.study().train if info.episode_id == "ep-west-7")
+    table = pq.read_table(layout.log_events(info.host) / f"{info.own_id}.parquet")
+    assert any(table["label_ttp"].to_pylist()) and any(table["tamper_tag"].to_pylist())
+    for name in ("label_ttp", "tamper_tag"):
+        place, field = table.schema.get_field_index(name), table.schema.field(name)
+        table = table.set_column(place, field, pa.nulls(len(table), field.type))
+    pq.write_table(table, tmp_path / "rows.parquet")
+    with pq.ParquetFile(tmp_path / "rows.parquet") as file:
+        bare = view_of(file, read_graph(layout, info.host, info.own_id), ["west"])
+    view = read_view(layout, info, ["west"])
+    assert len(view) == len(table) and bare.texts == view.texts
+    for name, value in vars(view).items():
+        if isinstance(value, np.ndarray):
+            assert np.array_equal(value, getattr(bare, name)), name
+    assert view.features_NF[:, -1].max() > view.features_NF[:, -1].min()  # the rules see that the clock went back
