@@ -174,11 +174,10 @@ def _technique(each: TechniqueSaid | TechniqueFound, note: str) -> str:
 
 
 def _row_lines(found: Inquiry, row: RowSaid, note: str) -> Iterator[str]:
-    """Where a row stands and when, the words that weigh most or its text; two lines."""
-    words = " | ".join(part for part in (", ".join(row.words), row.text) if part)
-    place = f"{_place(found, row.log, 44)} row {row.seq}"
-    yield f"        {place}, {row.time[:19]}" + (f", {note}" if note else "")
-    if words:
+    """Where a row stands and when, the words that weigh most and its text; two lines."""
+    rest = f" row {row.seq}, {row.time[:19]}" + (f", {note}" if note else "")
+    yield f"        {_place(found, row.log, _WIDTH - 8 - len(rest))}{rest}"
+    if words := " | ".join(part for part in (", ".join(row.words), row.text) if part):
         yield f"        {_short(plain(words, 300), _WIDTH - 8, keep_end=False)}"
 
 
@@ -186,17 +185,19 @@ def _tampering(found: Inquiry) -> Iterator[str]:
     """The likeliest stretch of every kind."""
     flagged = f"of {found.n_judged:,} log files {found.n_flagged:,} look tampered with as a whole"
     if not found.spans:
-        yield f"tampering: no stretch looks like it; {flagged}"
+        yield from _wrapped(f"tampering: no stretch looks like it; {flagged}", 0)
         return
-    yield f"tampering: {len(found.spans):,} stretch{'es look' if len(found.spans) > 1 else ' looks'} like it; {flagged}"
+    looks = "1 stretch looks" if len(found.spans) == 1 else f"{len(found.spans):,} stretches look"
+    yield from _wrapped(f"tampering: {looks} like it; {flagged}", 0)
     kinds: dict[str, list[SpanSaid]] = {}
     for span in found.spans:
         kinds.setdefault(span.kind, []).append(span)
     for kind, spans in list(kinds.items())[:_SPANS]:
         span = spans[0]
         more = f" (and {len(spans) - 1:,} more)" if len(spans) > 1 else ""
-        yield f"  {span.score:4.2f}  {kind}{more}: {span.channel}"
-        yield f"        {_place(found, span.log, 30)} {_rows(span)}, {span.time[:19]}"
+        yield f"  {span.score:4.2f}  {kind}{more}: {_short(plain(span.channel), 40)}"
+        rest = f" {_rows(span)}, {span.time[:19]}"
+        yield f"        {_place(found, span.log, _WIDTH - 8 - len(rest))}{rest}"
         yield from _wrapped("; ".join(span.reasons[:2]), 8)[:2]
     yield from _more(len(kinds) - _SPANS, "kinds")
 
