@@ -126,8 +126,10 @@ def _lines(found: Inquiry) -> Iterator[str]:
         yield "risk: not judged"
     else:
         yield from _wrapped(f"risk: an attack with p {found.risk.p:.2f}, says {found.risk.why}", 0)
+    if found.attack_rows:
+        yield "  rows that look most like an attack:"
     for row in found.attack_rows[:_ATTACK_ROWS]:
-        yield from _row_lines(row, f"p {row.p_attack or 0.0:.2f}")
+        yield from _row_lines(found, row, f"p {row.p_attack or 0.0:.2f}")
     if found.lacks:
         yield "not judged, or not wholly:"
         for sentence in found.lacks:
@@ -135,21 +137,23 @@ def _lines(found: Inquiry) -> Iterator[str]:
 
 
 def _one_log(found: Inquiry) -> Iterator[str]:
-    """The techniques of the only log, likeliest first, those that are not named among them."""
+    """The techniques of the only log: those that are named with their rows, the next ones by their ids."""
     (log,) = found.logs
     if not log.techniques:
         yield "techniques: not judged"
         return
-    named = {each.technique for each in log.techniques if each.named}
-    yield f"techniques: {_named(len(named))}" + (f"; tactics: {_shares(log.tactics)}" if log.tactics else "")
-    speaking = [each for each in log.techniques if each.by == log.techniques[0].by]
-    for each in speaking[:_TECHNIQUES]:
-        yield _technique(each, "" if each.named else "not named")
+    named = [each for each in log.techniques if each.named]
+    tactics = f"; likeliest tactics: {_shares(log.tactics)}" if log.tactics else ""
+    yield from _wrapped(f"techniques: {_named(len({each.technique for each in named}))}{tactics}", 0)
+    for each in (named or list(log.techniques[:1]))[:_TECHNIQUES]:
+        yield _technique(each, f"by {each.by}" if each.named else "not named")
         for row in each.rows[:1]:
-            yield from _row_lines(row, "")
-    if others := [each for each in log.techniques if each.by != log.techniques[0].by]:
-        said = ", ".join(f"{each.technique}{'' if each.named else ' (not named)'}" for each in others[:_TECHNIQUES])
-        yield from _wrapped(f"by public texts alone: {said}", 2)
+            yield from _row_lines(found, row, "")
+    yield from _more(len(named) - _TECHNIQUES, "techniques")
+    for by in dict.fromkeys(each.by for each in log.techniques):
+        rest = [f"{each.technique} {each.score:.2f}" for each in log.techniques if each.by == by and not each.named]
+        if rest:
+            yield from _wrapped(f"next by {by}, not sure enough to be named: {', '.join(rest[:_LISTED])}", 2)
 
 
 def _many_logs(found: Inquiry) -> Iterator[str]:
@@ -160,7 +164,7 @@ def _many_logs(found: Inquiry) -> Iterator[str]:
     for each in found.techniques[:_TECHNIQUES]:
         yield _technique(each, _logs(each.logs))
         if each.row is not None:
-            yield from _row_lines(each.row, "")
+            yield from _row_lines(found, each.row, "")
     yield from _more(len(found.techniques) - _TECHNIQUES, "techniques")
 
 
@@ -169,30 +173,31 @@ def _technique(each: TechniqueSaid | TechniqueFound, note: str) -> str:
     return f"  {each.score:4.2f}  {name[:52]:<52}  {note}".rstrip()
 
 
-def _row_lines(row: RowSaid, note: str) -> Iterator[str]:
-    """Where a row stands and when, the words that weigh most or its text; two lines."""
-    words = " | ".join(part for part in (", ".join(row.words), row.text) if part)
-    place = f"{_short(row.log, 44)} row {row.seq}"
-    yield f"        {plain(place)}, {row.time[:19]}" + (f", {note}" if note else "")
-    if words:
+def _row_lines(found: Inquiry, row: RowSaid, note: str) -> Iterator[str]:
+    """Where a row stands and when, the words that weigh most and its text; two lines."""
+    rest = f" row {row.seq}, {row.time[:19]}" + (f", {note}" if note else "")
+    yield f"        {_place(found, row.log, _WIDTH - 8 - len(rest))}{rest}"
+    if words := " | ".join(part for part in (", ".join(row.words), row.text) if part):
         yield f"        {_short(plain(words, 300), _WIDTH - 8, keep_end=False)}"
 
 
 def _tampering(found: Inquiry) -> Iterator[str]:
     """The likeliest stretch of every kind."""
-    flagged = f"{found.n_flagged:,} of {found.n_judged:,} log files look tampered with as a whole"
+    flagged = f"of {found.n_judged:,} log files {found.n_flagged:,} look tampered with as a whole"
     if not found.spans:
-        yield f"tampering: no stretch looks like it; {flagged}"
+        yield from _wrapped(f"tampering: no stretch looks like it; {flagged}", 0)
         return
-    yield f"tampering: {len(found.spans):,} stretches look like it; {flagged}"
+    looks = "1 stretch looks" if len(found.spans) == 1 else f"{len(found.spans):,} stretches look"
+    yield from _wrapped(f"tampering: {looks} like it; {flagged}", 0)
     kinds: dict[str, list[SpanSaid]] = {}
     for span in found.spans:
         kinds.setdefault(span.kind, []).append(span)
     for kind, spans in list(kinds.items())[:_SPANS]:
         span = spans[0]
         more = f" (and {len(spans) - 1:,} more)" if len(spans) > 1 else ""
-        yield f"  {span.score:4.2f}  {kind}{more}: {span.channel}"
-        yield f"        {_short(plain(span.log), 30)} {_rows(span)}, {span.time[:19]}"
+        yield f"  {span.score:4.2f}  {kind}{more}: {_short(plain(span.channel), 40)}"
+        rest = f" {_rows(span)}, {span.time[:19]}"
+        yield f"        {_place(found, span.log, _WIDTH - 8 - len(rest))}{rest}"
         yield from _wrapped("; ".join(span.reasons[:2]), 8)[:2]
     yield from _more(len(kinds) - _SPANS, "kinds")
 
@@ -226,6 +231,13 @@ def _shares(shares: dict[str, float]) -> str:
 
 def _named(n: int) -> str:
     return "none is sure enough to be named" if not n else "1 named" if n == 1 else f"{n:,} named"
+
+
+def _place(found: Inquiry, log: str, most: int) -> str:
+    """A log's name; where there is one episode alone, without that."""
+    if found.n_logs == 1 and found.logs[0].recording:
+        log = log.removeprefix(f"{found.logs[0].name}: ")
+    return _short(plain(log), most)
 
 
 def _logs(n: int) -> str:

@@ -17,7 +17,7 @@ from torch.nn import functional
 from rlstir_core.arrays import Floats
 from rlstir_core.errors import CheckpointError
 from rlstir_core.investigator.answers import EpisodeAnswers, answers_of
-from rlstir_core.investigator.checkpoint import EncoderCheckpoint, load_encoder
+from rlstir_core.investigator.checkpoint import EncoderCheckpoint, load_encoder, read_encoder
 from rlstir_core.investigator.first_look import FirstLook
 from rlstir_core.investigator.inputs import LogPart, of_look
 from rlstir_core.investigator.network.heads import Answers, Investigating
@@ -63,6 +63,7 @@ class SingleAnswers:
 def open_encoder(layout: Layout, recipe: str) -> OpenEncoder:
     """The recipe's encoder; UpstreamMissing or CheckpointError in one sentence where it cannot be used."""
     with holding(layout.lock("encoder", recipe), shared=True):
+        read_encoder(layout, recipe)  # what is missing altogether is told as such
         manifest = read_manifest(layout, recipe)
         checkpoint, network = load_encoder(layout, recipe, manifest.model_sha256)
         tokenizer = open_tokenizer(layout, manifest)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from rlstir_core.atomic import passing
 from rlstir_core.contract.members import META
@@ -41,15 +40,10 @@ class LogRows:
 
     name: str
     recording: bool
+    host: str  # whose log it is, or most of it
     table: pa.Table
-    private: Path  # where the rows may lie as Parquet, until the next log is asked for
     tally: RowTally
     left_out: int
-
-    def as_parquet(self) -> Path:
-        """The rows as a file, as graphs and views are made of."""
-        pq.write_table(self.table, self.private, compression="none", use_dictionary=False, write_statistics=False)
-        return self.private
 
     def shown(self, member: str) -> str:
         """A log file's name as the user knows it."""
@@ -63,12 +57,12 @@ class Gathered:
     n_logs: int = 0  # that will be opened
     warnings: list[str] = field(default_factory=list)
     _sources: list[tuple[Path, bool]] = field(default_factory=list)  # tarballs; recorded, or of an import
-    _folder: Path = Path()
+    private: Path = Path()  # the folder
     _registry: Registry = field(default_factory=default_registry)
 
     def logs(self) -> Iterator[LogRows]:
         for path, recording in self._sources:
-            rows = _opened(path, recording, self._registry, self._folder / "rows.parquet")
+            rows = _opened(path, recording, self._registry)
             if rows is not None:
                 yield rows
             elif recording:
@@ -90,7 +84,7 @@ def gathered(
     episodes = [path for path in paths if _is_episode(path)]
     others = [path for path in paths if path not in episodes]
     with tempfile.TemporaryDirectory(prefix="rlstir-", ignore_cleanup_errors=True) as private:
-        found = Gathered(_folder=Path(private), _registry=registry)
+        found = Gathered(private=Path(private), _registry=registry)
         found._sources = [(path, True) for path in episodes]
         if others:
             store = Path(private) / "store"
@@ -127,7 +121,7 @@ def _is_episode(path: Path) -> bool:
     return False
 
 
-def _opened(path: Path, recording: bool, registry: Registry, rows: Path) -> LogRows | None:
+def _opened(path: Path, recording: bool, registry: Registry) -> LogRows | None:
     """The rows of a tarball; None where it holds no log. StoreError where it cannot be trusted."""
     reading = read_episode(path, registry=registry if recording else default_registry(), truth=False)
     episode, verdict = reading.episode, reading.verdict
@@ -147,8 +141,8 @@ def _opened(path: Path, recording: bool, registry: Registry, rows: Path) -> LogR
     return LogRows(
         name=meta.episode_id if recording else meta.origin or meta.episode_id,
         recording=recording,
+        host=meta.host_id,
         table=table,
-        private=rows,
         tally=parsed.tally,
         left_out=parsed.builder.n_left_out,
     )

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 
 from rlstir_core.contract.registry import Registry
 from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.errors import CheckpointError, ConfigError, StoreError, UpstreamMissing
 from rlstir_core.hostlogs.record_ids import IDS
-from rlstir_core.investigator.answers import EpisodeAnswers, risk_numbers
-from rlstir_core.investigator.calibrated import AnswerCalibration
 from rlstir_core.investigator.inquiry.gathering import Gathered, gathered
 from rlstir_core.investigator.inquiry.judging import BY_TEXTS, Judges, judged, known_names
 from rlstir_core.investigator.inquiry.records import Inquiry, LogSaid, Risk, SpanSaid, TechniqueFound
-from rlstir_core.investigator.single import OpenEncoder, SingleAnswers, open_encoder
+from rlstir_core.investigator.inquiry.together import AttackReader
+from rlstir_core.investigator.single import OpenEncoder, open_encoder
+from rlstir_core.investigator.tamper.spans import tamper_of
 from rlstir_core.investigator.techniques.knowledge import NO_KNOWLEDGE, fit_knowledge
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.tactics import tactic_table
@@ -31,7 +29,6 @@ from rlstir_core.progress import Progress
 from rlstir_core.remedies import materialize
 from rlstir_core.results.layout import Layout
 
-_ROWS_KEPT = 100  # that look most like an attack: as many as the risk is made of
 _NAME_CHARS = 60
 
 
@@ -64,20 +61,25 @@ def investigate(
         zones=zones,
         progress=lambda n, _, what: tell(0, 0, f"{n} logs read; {what}"),
     ) as found:
+        reader = AttackReader(encoder=encoder, private=found.private / "rows.parquet") if encoder is not None else None
         said: list[LogSaid] = []
-        answers: list[EpisodeAnswers] = []
         for rows in found.logs():
             tell(len(said), found.n_logs, rows.name)
-            log, by_rows = judged(rows, judges)
-            said.append(log)
-            if by_rows is not None:
-                answers.append(_kept(by_rows))
+            tampering = tamper_of(rows.table)
+            by_rows = None
+            if reader is not None and rows.recording:
+                by_rows = reader.recording(rows, tampering.p_tamper_N)
+            elif reader is not None:
+                reader.log(rows, tampering.p_tamper_N)
+            said.append(judged(rows, judges, tampering, by_rows))
         if not said:
             raise StoreError(f"no log row in {', '.join(map(str, paths))}; name logs, or an episode that has some")
-        sayable = set(LABELS if encoder is not None and any(log.recording for log in said) else ())
+        if reader is not None:
+            tell(0, 0, "reading what stands together")
+            reader.finish()
+        sayable = set(LABELS if reader is not None and any(log.recording for log in said) else ())
         sayable.update(knowledge.ids if knowledge is not None else ())
-        risk = _risk(encoder, answers, no_encoder)
-        return _together(paths, said, found, encoder, sorted(sayable), risk)
+        return _together(paths, said, found, reader, sorted(sayable), _risk(reader, no_encoder))
 
 
 def _encoder(layout: Layout, recipe: str, tell: Progress) -> tuple[OpenEncoder | None, str]:
@@ -99,32 +101,21 @@ def _encoder(layout: Layout, recipe: str, tell: Progress) -> tuple[OpenEncoder |
     return encoder, ""
 
 
-def _kept(said: SingleAnswers) -> EpisodeAnswers:
-    """What the risk of all logs needs of one."""
-    attack_N = said.answers.attack_N
-    return replace(said.answers, attack_N=-np.sort(-attack_N)[:_ROWS_KEPT])
-
-
-def _risk(encoder: OpenEncoder | None, answers: Sequence[EpisodeAnswers], why_none: str) -> Risk:
-    if encoder is None or not answers:
+def _risk(reader: AttackReader | None, why_none: str) -> Risk:
+    if reader is None:
         return Risk(p=None, why=why_none)
-    checkpoint = encoder.checkpoint
-    risk_T = risk_numbers(np.concatenate([each.attack_N for each in answers]))
-    if checkpoint.calibration.risk == AnswerCalibration().risk:
-        return Risk(
-            p=None, why=f"the encoder of recipe {checkpoint.recipe} had too few episodes to calibrate a risk on"
-        )
-    p = checkpoint.calibration.p_risk(replace(answers[0], risk_T=risk_T))
-    return Risk(
-        p=p, why=f"the encoder of recipe {checkpoint.recipe}, trained on {checkpoint.facts.n_train_episodes} episodes"
-    )
+    checkpoint, p = reader.encoder.checkpoint, reader.risk
+    if p is None:
+        return Risk(p=None, why=f"the encoder of recipe {checkpoint.recipe} had too few episodes to calibrate it on")
+    learnt = checkpoint.facts.n_train_episodes
+    return Risk(p=p, why=f"the encoder of recipe {checkpoint.recipe}, trained on {learnt} episodes")
 
 
 def _together(
     paths: Sequence[Path],
     said: list[LogSaid],
     found: Gathered,
-    encoder: OpenEncoder | None,
+    reader: AttackReader | None,
     sayable: list[str],
     risk: Risk,
 ) -> Inquiry:
@@ -132,10 +123,9 @@ def _together(
     firsts = [log.t_first_wall_ns for log in said if log.t_first_wall_ns is not None]
     lasts = [log.t_last_wall_ns for log in said if log.t_last_wall_ns is not None]
     spans = sorted((span for log in said for span in log.spans), key=_order)
-    attack_rows = sorted((row for log in said for row in log.attack_rows), key=lambda row: -(row.p_attack or 0.0))
     return Inquiry(
         paths=tuple(map(str, paths)),
-        recipe=encoder.checkpoint.recipe if encoder is not None else "",
+        recipe=reader.encoder.checkpoint.recipe if reader is not None else "",
         n_logs=len(said),
         n_rows=sum(rows.values()),
         rows=rows,
@@ -150,8 +140,8 @@ def _together(
         n_flagged=sum(len(log.flagged) for log in said),
         n_judged=sum(log.n_files for log in said),
         risk=risk,
-        attack_rows=tuple(attack_rows[:_ROWS_KEPT]),
-        lacks=tuple(_lacks(said, encoder, risk, bool(sayable))),
+        attack_rows=tuple(reader.rows) if reader is not None else (),
+        lacks=tuple(_lacks(said, risk, bool(sayable))),
         logs=tuple(said),
     )
 
@@ -189,7 +179,7 @@ def _lost(said: Sequence[LogSaid]) -> list[str]:
     return found
 
 
-def _lacks(said: Sequence[LogSaid], encoder: OpenEncoder | None, risk: Risk, texts: bool) -> list[str]:
+def _lacks(said: Sequence[LogSaid], risk: Risk, texts: bool) -> list[str]:
     """What could not be judged, and why."""
     found = []
     by_texts = sum(any(each.by == BY_TEXTS for each in log.techniques) for log in said)

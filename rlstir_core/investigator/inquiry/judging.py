@@ -14,23 +14,20 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from rlstir_core.arrays import Floats
 from rlstir_core.hostlogs.attack.techniques import techniques
 from rlstir_core.investigator.inquiry.gathering import LogRows
-from rlstir_core.investigator.inquiry.records import LogSaid, RowSaid, SpanSaid, TechniqueSaid
+from rlstir_core.investigator.inquiry.records import LogSaid, SpanSaid, TechniqueSaid
+from rlstir_core.investigator.inquiry.rows import row_said
 from rlstir_core.investigator.reading.names import names_in
-from rlstir_core.investigator.reading.view import view_of
-from rlstir_core.investigator.single import OpenEncoder, SingleAnswers, answers_of_view, technique_scores
+from rlstir_core.investigator.single import OpenEncoder, SingleAnswers, technique_scores
 from rlstir_core.investigator.tamper.finding import clock
-from rlstir_core.investigator.tamper.spans import Tampering, tamper_of
+from rlstir_core.investigator.tamper.spans import Tampering
 from rlstir_core.investigator.techniques.documents import COLUMNS, RowWords, RowWordsReader, rows_document
 from rlstir_core.investigator.techniques.knowledge import Knowledge
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.tactics import TACTICS, TacticTable, official, shared_posteriors, tactic_shares
-from rlstir_core.provenance.store import graph_of
-from rlstir_core.text import one_line
 
 _RANKS: Final = 10  # techniques of a log, besides those that are named
 _WITH_ROWS: Final = 6  # techniques of these that come with rows, besides those that are named
@@ -57,13 +54,11 @@ class Judges:
         return tactic_shares(self.knowledge.ids if self.knowledge is not None else (), self.tactics)
 
 
-def judged(rows: LogRows, judges: Judges) -> tuple[LogSaid, SingleAnswers | None]:
-    """Everything that is said of one log, and the encoder's own answers where there is one."""
+def judged(rows: LogRows, judges: Judges, tampering: Tampering, said: SingleAnswers | None) -> LogSaid:
+    """Everything that is said of one log; `said` is what the encoder says of a recording."""
     table = rows.table
-    tampering = tamper_of(table)
-    said = _encoder_answers(rows, judges.encoder, tampering) if judges.encoder is not None else None
     by_texts, tactics = _by_texts(rows, judges)
-    by_encoder = _by_encoder(rows, judges, said) if said is not None and rows.recording else ()
+    by_encoder = _by_encoder(rows, judges, said) if said is not None else ()
     spans = tuple(
         SpanSaid(
             log=rows.shown(span.member),
@@ -96,8 +91,7 @@ def judged(rows: LogRows, judges: Judges) -> tuple[LogSaid, SingleAnswers | None
         tactics=tactics,
         spans=spans,
         flagged=tuple(rows.shown(flag.member) for flag in tampering.files if flag.flagged),
-        attack_rows=_attack_rows(rows, judges.encoder, said) if judges.encoder is not None and said else (),
-    ), said
+    )
 
 
 def _by_texts(rows: LogRows, judges: Judges) -> tuple[tuple[TechniqueSaid, ...], dict[str, float]]:
@@ -127,7 +121,7 @@ def _by_texts(rows: LogRows, judges: Judges) -> tuple[tuple[TechniqueSaid, ...],
             score=score,
             named=own in ranked.named,
             by=BY_TEXTS,
-            rows=tuple(_row(rows, place, words=said) for place, said in speak.get(own, ())),
+            rows=tuple(row_said(rows.table, place, rows.shown, words=said) for place, said in speak.get(own, ())),
         )
         for own, score in kept
     )
@@ -155,13 +149,6 @@ def _speakers(
     return found
 
 
-def _encoder_answers(rows: LogRows, encoder: OpenEncoder, tampering: Tampering) -> SingleAnswers:
-    path = rows.as_parquet()
-    graph, _ = graph_of(path)
-    with pq.ParquetFile(path) as file:
-        return answers_of_view(encoder, view_of(file, graph, (), tampering.p_tamper_N))
-
-
 def _by_encoder(rows: LogRows, judges: Judges, said: SingleAnswers) -> tuple[TechniqueSaid, ...]:
     """The techniques by what the encoder says of single rows, which is what recordings taught it."""
     assert judges.encoder is not None
@@ -176,32 +163,11 @@ def _by_encoder(rows: LogRows, judges: Judges, said: SingleAnswers) -> tuple[Tec
             score=float(score_K[k]),
             named=bool(named_K[k]),
             by=BY_ENCODER,
-            rows=tuple(_row(rows, place, p_attack=float(p_N[place])) for place in said.speak_KB[k]),
+            rows=tuple(
+                row_said(rows.table, place, rows.shown, p_attack=float(p_N[place])) for place in said.speak_KB[k]
+            ),
         )
         for k in order
-    )
-
-
-def _attack_rows(rows: LogRows, encoder: OpenEncoder, said: SingleAnswers) -> tuple[RowSaid, ...]:
-    """The rows that look most like an attack, those that repeat another left out."""
-    p_N: Floats = encoder.checkpoint.calibration.p_attack_N(said.answers)
-    repeats_N = rows.table["duplicate"].to_numpy()
-    order = np.argsort(-np.where(repeats_N, -1.0, p_N), kind="stable")[:_ATTACK_ROWS]
-    return tuple(_row(rows, int(place), p_attack=float(p_N[place])) for place in order)
-
-
-def _row(rows: LogRows, place: int, *, words: tuple[str, ...] = (), p_attack: float | None = None) -> RowSaid:
-    member, seq, ts_ns, *texts = (
-        rows.table[name][place].as_py() for name in ("member", "seq", "ts_ns", "cmdline", "message", "exe")
-    )
-    return RowSaid(
-        log=rows.shown(member),
-        seq=seq,
-        t_wall_ns=ts_ns,
-        time=clock(ts_ns),
-        text=one_line(next((text for text in texts if text), ""), _TEXT),
-        words=words,
-        p_attack=p_attack,
     )
 
 

@@ -65,7 +65,6 @@ class LogSaid(msgspec.Struct, frozen=True, kw_only=True):
     tactics: dict[str, float]  # the likeliest first
     spans: tuple[SpanSaid, ...]
     flagged: tuple[str, ...]  # log files that look tampered with as a whole
-    attack_rows: tuple[RowSaid, ...]  # that look most like an attack
 
     @property
     def n_rows(self) -> int:
@@ -112,6 +111,6 @@ class Inquiry(msgspec.Struct, frozen=True, kw_only=True):
     n_flagged: int  # log files
     n_judged: int  # of so many
     risk: Risk
-    attack_rows: tuple[RowSaid, ...]
+    attack_rows: tuple[RowSaid, ...]  # that look most like an attack
     lacks: tuple[str, ...]  # what could not be judged, and why
     logs: tuple[LogSaid, ...]

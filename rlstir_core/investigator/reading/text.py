@@ -29,6 +29,7 @@ _CMDLINE_CHARS = 300
 _MESSAGE_CHARS = 2_000
 _VALUE_CHARS = 120
 _SAYS_KIND_FIRST = ("sysmon", "evtx")
+_KEPT_AT_MOST = 20_000
 _NAMES_AT_MOST = 4_096  # of hosts and users of one episode
 
 _SYSTEM = frozenset(
@@ -89,6 +90,7 @@ _TYPES = re.compile(
     """,
     re.VERBOSE,
 )
+_MAY_HOLD_TYPES = re.compile(r"[0-9:-]|rulename|[a-z+/]{24}")  # every type has one of these
 _HOME = re.compile(r"((?:[\\/]users|[\\/]home|documents and settings)[\\/]+)([^\\/\s,;\"']{1,64})")
 _NOBODYS_HOME = frozenset(("public", "default", "all users", "default user"))
 _WORD = re.compile(r"[^\W_](?:[\w.$-]*[\w$])?")
@@ -100,6 +102,7 @@ class HiddenNames:
     """The names that must not be said of one episode: hosts by whatever spelling, and users by their class."""
 
     def __init__(self, hosts: Iterable[str] = (), users: Iterable[str] = ()) -> None:
+        self.kept: dict[str, str] = {}  # short texts that were cleaned by these names
         self._says: dict[str, str] = {}
         self._domains: set[str] = set()  # what else stands in them is a host of the lab as well
         for user in users:
@@ -217,7 +220,16 @@ def _value(key: str, value: str, names: HiddenNames) -> str:
 
 def cleaned(text: str, names: HiddenNames) -> str:
     """Text in lower case with its names hidden and its identifiers typed."""
-    return _TYPES.sub(_type, _HOME.sub(_home, names.hidden(text)))
+    said = names.kept.get(text)
+    if said is None:
+        said = names.hidden(text)
+        if "\\" in said or "/" in said:
+            said = _HOME.sub(_home, said)
+        if _MAY_HOLD_TYPES.search(said) is not None:
+            said = _TYPES.sub(_type, said)
+        if len(text) <= _VALUE_CHARS and len(names.kept) < _KEPT_AT_MOST:
+            names.kept[text] = said
+    return said
 
 
 def _home(found: re.Match[str]) -> str:
