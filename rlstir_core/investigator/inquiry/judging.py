@@ -30,9 +30,9 @@ from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.tactics import TACTICS, TacticTable, official, shared_posteriors, tactic_shares
 
 _RANKS: Final = 10  # techniques of a log, besides those that are named
-_WITH_ROWS: Final = 6  # techniques of these that come with rows, besides those that are named
+_WITH_ROWS: Final = 3  # techniques of these that come with rows, besides those that are named
 _SHOWN_ROWS: Final = 3  # that speak for a technique
-_ASKED: Final = 24  # rows whose words are weighed one by one
+_ASKED: Final = 8  # rows whose words are weighed one by one
 _ATTACK_ROWS: Final = 10
 _TEXT: Final = 300
 _BLOCK = 4_096
