@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rlstir_core.arrays import Floats
 from rlstir_core.investigator.answers import TOP, EpisodeAnswers, risk_numbers
-from rlstir_core.investigator.taught import Taught
+from rlstir_core.investigator.taught import Taught, base_log_odds
 from rlstir_core.investigator.techniques.decide import NOTHING, Naming, choose_naming
 
 _LEAST_EACH = 5  # episodes of each kind that a regression needs
@@ -35,6 +35,12 @@ class AnswerCalibration(msgspec.Struct, frozen=True, kw_only=True):
     look_risk: tuple[float, ...] = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
     files_by: str = "encoder"  # what names a file's techniques: the encoder, or public texts and labelled logs: `texts`
     temperature: float = 1.0
+    shows: tuple[float, float, float] = (
+        1.0,
+        0.0,
+        0.0,
+    )  # of what best rows show, of base rates, offset
+    base: tuple[float, ...] = ()  # log-odds of every technique in recordings of the train side
     name_file: tuple[float | None, float | None] = (None, None)  # threshold and margin
     name_rows: tuple[float | None, float | None] = (None, None)
 
@@ -57,9 +63,10 @@ class AnswerCalibration(msgspec.Struct, frozen=True, kw_only=True):
         return float(_sigmoid(np.dot(self.look_risk[:-1], risk_numbers(answers.look_N)) + self.look_risk[-1]))
 
     def score_K(self, answers: EpisodeAnswers, *, rows: bool) -> Floats:
-        """Scores of techniques between 0 and 1: probabilities of a file's, how much the best rows show each."""
+        """Probabilities of techniques: by the file as a whole, or by the rows of a recording that show each best."""
         if rows:
-            return np.asarray(np.exp(np.minimum(answers.technique_K, 0.0)))
+            base_K = np.asarray(self.base) if self.base else np.zeros(len(answers.technique_K))
+            return _sigmoid(self.shows[0] * answers.technique_K + self.shows[1] * base_K + self.shows[2])
         return _sigmoid(answers.technique_K / self.temperature)
 
     def naming(self, *, rows: bool) -> Naming:
@@ -69,7 +76,7 @@ class AnswerCalibration(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def calibrate(said: Sequence[EpisodeAnswers], held: Taught) -> AnswerCalibration:
+def calibrate(said: Sequence[EpisodeAnswers], held: Taught, learnt: Taught) -> AnswerCalibration:
     """The calibration by the episodes of the fold that chose; what they cannot teach stays as it is."""
     rows_E = held.rows_E
     found = AnswerCalibration()
@@ -97,6 +104,13 @@ def calibrate(said: Sequence[EpisodeAnswers], held: Taught) -> AnswerCalibration
         )
     whole = np.flatnonzero(rows_E)
     if len(whole):
+        base_K = base_log_odds(learnt.technique_EK[learnt.rows_E])
+        shown_EK = np.stack([said[e].technique_K for e in whole])
+        found = msgspec.structs.replace(
+            found,
+            base=tuple(float(each) for each in base_K),
+            shows=_shows(shown_EK, base_K, held.technique_EK[whole]),
+        )
         score_EK = np.stack([found.score_K(said[e], rows=True) for e in whole])
         found = msgspec.structs.replace(found, name_rows=_numbers(choose_naming(score_EK, held.technique_EK[whole])))
     if not len(whole):  # better another kind's rule than none
@@ -112,6 +126,16 @@ def _platt(logit_N: NDArray[Any], y_N: NDArray[np.bool_]) -> tuple[float, float]
     model = _logistic(logit_N.astype(np.float64)[:, None], y_N, strength=1.0)
     slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
     return (slope, offset) if slope > 0 else (1.0, 0.0)  # a fold that is too small turns ranks around
+
+
+def _shows(shown_EK: Floats, base_K: Floats, y_EK: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """How a technique's log-odds follow from what the best rows show and from its base rate, the same for all."""
+    if not y_EK.any():
+        return 1.0, 0.0, 0.0
+    x = np.stack([shown_EK.ravel(), np.broadcast_to(base_K, shown_EK.shape).ravel()], axis=1)
+    model = _logistic(x, y_EK.ravel(), strength=1.0)
+    shown, base = (float(each) for each in model.coef_[0])
+    return (shown, base, float(model.intercept_[0])) if shown > 0 else (1.0, 0.0, 0.0)
 
 
 def _risk(risk_ET: Floats, attack_E: NDArray[np.bool_]) -> tuple[float, ...]:

@@ -29,6 +29,7 @@ _PASSES = 6
 _PENALTY = 1e-6
 _FOLDS = 4
 _BLOCK = 16  # episodes that are shuffled together
+_FARTHEST = 100.0  # of log-odds
 _LEAST = -8.0
 _MOST = 5.0
 
@@ -44,7 +45,7 @@ class FirstLook:
         """The log-odds of an attack, by row. (N,)"""
         said_US = np.vstack([words_UW @ self.weight_SW.T, np.zeros((1, len(SLOTS)), np.float32)])
         total_N = self.bias + sum(said_US[slots_NS[:, s], s] for s in range(len(SLOTS)))
-        return np.asarray(np.clip(total_N, _LEAST, 2 * _MOST), np.float32)
+        return np.asarray(np.clip(total_N, -_FARTHEST, _FARTHEST), np.float32)
 
 
 LookedAt = tuple[Any, NDArray[np.int32], NDArray[np.bool_]]  # words (U, W), slots (N, S), attack or not (N,)
@@ -69,11 +70,34 @@ def fit_first_look(
         if model is None:
             return None
         models.append(model)
+    models = _scaled(models, fold_I, opened)
     mean = FirstLook(
         weight_SW=np.mean([model.weight_SW for model in models], axis=0),
         bias=float(np.mean([model.bias for model in models])),
     )
     return mean, models, fold_of
+
+
+def _scaled(models: list[FirstLook], fold_I: NDArray[np.int64], opened: Callable[[int], LookedAt]) -> list[FirstLook]:
+    """The models with log-odds that mean what they say of episodes that they did not see (Platt 1999)."""
+    from sklearn.linear_model import LogisticRegression
+
+    said, answers = [], []
+    for place, fold in enumerate(fold_I.tolist()):
+        words_UW, slots_NS, attack_N = opened(place)
+        said.append(models[fold].scores(words_UW, slots_NS))
+        answers.append(attack_N)
+    y_N = np.concatenate(answers)
+    if y_N.all() or not y_N.any():
+        return models
+    fitted = LogisticRegression(C=1.0, max_iter=1_000).fit(np.concatenate(said)[:, None], y_N)
+    slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    if slope <= 0:
+        return models
+    return [
+        FirstLook(weight_SW=(slope * model.weight_SW).astype(np.float32), bias=slope * model.bias + offset)
+        for model in models
+    ]
 
 
 def _fit(place_E: NDArray[np.intp], opened: Callable[[int], LookedAt], seed: int) -> FirstLook | None:
@@ -107,6 +131,7 @@ def around(score_N: Array, process_N: NDArray[np.int32], parent_P: NDArray[np.in
 
     Largest scores of a process stand for it; -8 where there is none. Rows around are means of odds, in logs.
     """
+    score_N = np.maximum(score_N, _LEAST)
     nobody = len(parent_P)
     process_N = np.where(process_N >= 0, process_N, nobody)
     parent_P = np.append(np.where(parent_P >= 0, parent_P, nobody), nobody)

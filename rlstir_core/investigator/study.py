@@ -148,13 +148,20 @@ def _sides(layout: Layout, split: Split) -> tuple[list[EpisodeInfo], list[Episod
     carried = episode_techniques(layout, train)
     if not any(carried.values()):
         return "no log row of the train side carries a technique, so there is nothing for an encoder to learn"
-    for fold in split.rounds[0].folds:  # the first that can choose, and leaves something to learn
+    possible = []
+    for fold in split.rounds[0].folds:
         held = set(fold)
         learnt = [info for info in train if info.episode_id not in held]
         chosen = [info for info in train if info.episode_id in held]
         if any(carried[info.episode_id] for info in learnt) and any(carried[info.episode_id] for info in chosen):
-            return learnt, chosen
+            possible.append((learnt, chosen))
+    if possible:  # what nothing was learnt of cannot choose well: the first fold with the fewest unseen kinds of log
+        return min(possible, key=lambda sides: len(_kinds(sides[1]) - _kinds(sides[0])))
     return "log rows that carry techniques stand in one fold of the train side only, so nothing could choose an encoder"
+
+
+def _kinds(episodes: Sequence[EpisodeInfo]) -> set[str]:
+    return {log for info in episodes for log in info.logs}
 
 
 def _keys(episodes: Sequence[EpisodeInfo]) -> list[tuple[str, str]]:

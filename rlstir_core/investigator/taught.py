@@ -26,10 +26,8 @@ from rlstir_core.investigator.techniques.labels import episode_techniques, label
 from rlstir_core.investigator.techniques.row_truth import RowTruth, row_truth, says_rows
 from rlstir_core.results.layout import Layout
 
-_ROWS, _WHICH = (
-    4.0,
-    0.3,
-)  # weights of the losses of rows, and of which technique a row shows, beside a file's techniques
+# Weights of the losses of rows beside that of a file's techniques.
+_ATTACK, _TAMPER, _WHICH = 4.0, 0.5, 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +100,7 @@ def loss_of(
             own = slice(first, first + n)
             attack_X[own] = truth.attack_N[part.first : part.last]
             tampered_X[own] = truth.tampered_N[part.first : part.last]
-            weight_X[own] = _ROWS / n
+            weight_X[own] = 1.0 / n
             inside_M = (truth.row_M >= part.first) & (truth.row_M < part.last) & asked_K[truth.technique_M]
             row.append(truth.row_M[inside_M] - part.first + first)
             technique.append(truth.technique_M[inside_M])
@@ -111,7 +109,7 @@ def loss_of(
     total = functional.binary_cross_entropy_with_logits(
         torch.stack([answers.attack_X, answers.tamper_X]),
         tensor(np.stack([attack_X, tampered_X])),
-        weight=tensor(weight_X),
+        weight=tensor(np.stack([_ATTACK * weight_X, _TAMPER * weight_X])),
         reduction="sum",
     )
     if len(row_M := np.concatenate(row)):

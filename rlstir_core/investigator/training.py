@@ -112,10 +112,11 @@ def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
         sweep(path.parent, "encoder.")
     states = States(path=path.with_name("encoder.state.safetensors"), key=study.encoder_sha256, every_s=numbers.state_s)
     network, facts = fit(train, held, study.numbers, tokenizer.size, on, tell, states=states, start=start)
-    calibration = calibrate(list(answers_of(network, held.shown, on)), held.taught)
+    calibration = calibrate(list(answers_of(network, held.shown, on)), held.taught, train.taught)
     calibration = msgspec.structs.replace(calibration, files_by="encoder" if asks_files else "texts")
     tell(f"learning from all {len(study.train)} episodes of the train side, {facts.best_epoch} epochs")
-    states = States(path=states.path, key=f"{states.key} whole", every_s=numbers.state_s)
+    states.remove()
+    states = States(path=path.with_name("encoder.whole.state.safetensors"), key=states.key, every_s=numbers.state_s)
     network, _ = fit(
         whole, None, study.numbers, tokenizer.size, on, tell, states=states, start=start, epochs=facts.best_epoch
     )

@@ -106,7 +106,7 @@ class Investigator:
     parts: int = 4  # of an episode that are learnt from
     row_tokens: int = 24
     width: int = 48
-    row_layers: int = 1  # over the tokens of a row
+    row_layers: int = 0  # over the tokens of a text; without any, the mean of its pieces is taken
     episode_layers: int = 1  # over the rows of an episode
     heads: int = 4
     feed_forward: int = 4  # times the width
@@ -119,7 +119,7 @@ class Investigator:
     checkpointing: bool = False  # makes activations again on the way back instead of keeping them
     state_s: int = 300  # seconds between two states of a training from which it can go on
     start: str = ""  # a checkpoint, narrower or not as deep, to begin with
-    epochs: int = 8
+    epochs: int = 6
     min_epoch_steps: int = 24  # with fewer tokens a batch where the train side is small
     patience: int = 3
     learning_rate: float = 2e-3
@@ -135,7 +135,7 @@ class Investigator:
         _between("Investigator.parts", self.parts, 1, 1 << 16)
         _between("Investigator.row_tokens", self.row_tokens, 8, 1 << 12)
         _between("Investigator.width", self.width, 8, 4096)
-        _between("Investigator.row_layers", self.row_layers, 1, 64)
+        _between("Investigator.row_layers", self.row_layers, 0, 64)
         _between("Investigator.episode_layers", self.episode_layers, 1, 64)
         _between("Investigator.heads", self.heads, 1, 64)
         if self.width % self.heads:

@@ -63,7 +63,7 @@ def test_logs_alone_go_from_the_split_to_figures_and_nothing_is_made_twice(world
     assert shown["tokenizer"]["episodes"] == 24 and shown["tokenizer"]["trained now"]
     assert shown["encoder"]["techniques"] == 3 and shown["encoder"]["knowledge"] == "none was imported"
     scores = [record.data for record in shown["encoder_eval"]["scores"].records]
-    assert [row["model"] for row in scores] == ["encoder", "majority", "bag-of-words"]
+    assert [row["model"] for row in scores] == ["encoder", "majority", "bag-of-words", "svm"]
     assert "rlstir import knowledge" in shown["encoder_eval"]["lacks"]
     assert plan.plan_logs(settings, "host") is None
     (line, place) = encoder_lines(world.layout, ["host", "time"])

@@ -293,7 +293,7 @@ def test_the_closing_summary_fits_on_a_screen_and_says_what_comes_next(driven: A
 def test_every_link_of_the_report_leads_to_a_file(driven: Any) -> None:
     report = driven.layout.report("host")
     links = re.findall(r"\[[^]]+\]\(([^)]+)\)", report.read_text())
-    assert sum(not link.startswith("plots/") for link in links) == 12 * 3 + 3 * 2 + 3 + 3
+    assert sum(not link.startswith("plots/") for link in links) == 12 * 3 + 3 * 2 + 3 + 7 + 2
     for link in links:
         assert (report.parent / link).is_file(), link
     page = report.with_suffix(".html").read_text()

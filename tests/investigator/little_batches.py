@@ -1,14 +1,21 @@
-"""Batches of random rows with a random graph, made without a store."""
+"""Batches of random rows with a random graph, and views of a few rows, made without a store."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from zlib import crc32
 
 import numpy as np
 import torch
 
+from rlstir_core.arrays import Ints
 from rlstir_core.investigator.network.encoder import InputWidths
 from rlstir_core.investigator.network.packing import sequences
 from rlstir_core.investigator.network.sage import Edges, batch_graphs
 from rlstir_core.investigator.reading.batches import Batch
+from rlstir_core.investigator.reading.shown import Shown, shown
+from rlstir_core.investigator.reading.surroundings import FILE_KINDS, SOCKET_KINDS, Surroundings
+from rlstir_core.investigator.reading.view import FEATURES, LogView
 from rlstir_core.provenance.tables import EDGE_TYPES
 
 WIDTHS = InputWidths(row=9, nodes=(3, 5, 4))
@@ -39,3 +46,51 @@ def little_batch(episodes: int, rows: int, pieces: int, longest: int, nodes: int
         graph=batch_graphs([Edges(counts, of)], [(x[0], x[1], x[2])]),
         prior_EK=torch.zeros(episodes, TECHNIQUES),
     )
+
+
+class Words:
+    """A tokenizer that learnt nothing: a piece for every word."""
+
+    size = 200
+
+    def rows(self, texts: Sequence[str], most: int) -> list[list[int]]:
+        return [[2, *(3 + crc32(word.encode()) % (self.size - 3) for word in text.split())][:most] for text in texts]
+
+
+def little_view(
+    rows: Sequence[tuple[str, int]], processes: Sequence[tuple[str, int]] = (), kinds: Sequence[int] | None = None
+) -> LogView:
+    """Rows of (text, process) and processes of (text, parent); the event before is that of the same process."""
+    texts = list(dict.fromkeys([text for text, _ in [*rows, *processes]]))
+    place = {text: at for at, text in enumerate(texts)}
+    process_N = np.array([process for _, process in rows], np.int32)
+    parent_P = np.array([parent for _, parent in processes], np.int32)
+    before = [max((k for k in range(n) if process_N[k] == process_N[n] >= 0), default=-1) for n in range(len(rows))]
+    child_E = np.flatnonzero(parent_P >= 0)
+    none = (np.zeros(0, np.int64), np.zeros(0, np.int64))
+    edges: dict[str, tuple[Ints, Ints]] = dict.fromkeys(EDGE_TYPES, none)
+    edges["PROC_CHILD"] = (parent_P[child_E].astype(np.int64), child_E)
+    return LogView(
+        texts=texts,
+        text_N=np.array([place[text] for text, _ in rows], np.int32),
+        kind_N=np.zeros(len(rows), np.int32) if kinds is None else np.array(kinds, np.int32),
+        process_N=process_N,
+        before_N=np.array(before, np.int32),
+        text_P=np.array([place[text] for text, _ in processes], np.int32),
+        parent_P=parent_P,
+        around=Surroundings(
+            edges=Edges((len(processes), 0, 0), edges),
+            file_FC=np.zeros((0, len(FILE_KINDS)), np.float32),
+            socket_SC=np.zeros((0, len(SOCKET_KINDS)), np.float32),
+        ),
+        members=["logs/auth.log"],
+        member_N=np.zeros(len(rows), np.int32),
+        seq_N=np.arange(len(rows)),
+        ts_N=np.arange(len(rows)),
+        features_NF=np.zeros((len(rows), len(FEATURES)), np.float32),
+    )
+
+
+def little_shown(view: LogView, prior: float = 0.0) -> Shown:
+    """All rows of a view as a model takes them."""
+    return shown(view, Words(), 12, np.full(TECHNIQUES, prior, np.float32))  # type: ignore[arg-type]

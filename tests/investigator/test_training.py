@@ -14,10 +14,11 @@ import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from logs_world import TELLS, LogsWorld, build_world
+from logs_world import CANARY_HOST, CANARY_RULE, TELLS, LogsWorld, build_world
 
+from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.errors import CheckpointError, RlstirError, UpstreamMissing
-from rlstir_core.evaluation.investigation import encoder_eval
+from rlstir_core.evaluation.investigation import baselines, encoder_eval, judging, saying
 from rlstir_core.evaluation.investigation.encoder_eval import (
     encoder_evaluation_is_current,
     evaluate_encoder,
@@ -25,17 +26,22 @@ from rlstir_core.evaluation.investigation.encoder_eval import (
     read_encoder_evaluation,
 )
 from rlstir_core.evaluation.investigation.records import EncoderEvaluation
+from rlstir_core.evaluation.investigation.saying import PREDICTIONS
 from rlstir_core.importers.knowledge import import_knowledge
-from rlstir_core.investigator import training
+from rlstir_core.investigator import taught
 from rlstir_core.investigator.checkpoint import load_encoder, load_start, read_encoder
+from rlstir_core.investigator.inputs import LogInputs
 from rlstir_core.investigator.loop import Loop
-from rlstir_core.investigator.reading.tokenizer import build_tokenizer, read_manifest
+from rlstir_core.investigator.reading.hashing import hashed
+from rlstir_core.investigator.reading.tokenizer import build_tokenizer, load_tokenizer, read_manifest
 from rlstir_core.investigator.state import States
 from rlstir_core.investigator.study import InvestigatorStudy, nothing_labelled, why_not
+from rlstir_core.investigator.techniques import labels, row_truth
 from rlstir_core.investigator.techniques.knowledge import fit_knowledge
-from rlstir_core.investigator.techniques.labels import LABELS, episode_techniques
+from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.together import TrainingFailed
 from rlstir_core.investigator.training import kept_encoder, train_encoder
+from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.results.layout import Layout
 
 
@@ -72,27 +78,58 @@ def test_an_encoder_learns_what_tells_the_techniques_and_is_judged_beside_what_k
     found = read_encoder_evaluation(trained.layout, "host", trained.split)
     assert found is not None and encoder_evaluation_is_current(trained)
     f1 = scores(found)
-    assert set(f1) == {"encoder", "majority", "bag-of-words"}
-    assert f1["encoder"] > 0.7 > 0.5 > f1["majority"]  # type: ignore[operator]
-    assert set(found.paired) == {"majority", "bag-of-words"}
-    assert found.lacks and "rlstir import knowledge" in found.lacks[0]
+    assert set(f1) == {"encoder", "majority", "bag-of-words", "svm"}
+    assert f1["encoder"] > 0.6 > 0.5 > f1["majority"]  # type: ignore[operator]
+    assert set(found.paired) == {"majority", "bag-of-words", "svm"}
+    assert found.lacks and "rlstir import knowledge" in found.lacks[0] and found.files_by == "encoder"
     assert (found.n_test_episodes, found.n_with_technique, found.prevalence) == (8, 4, 0.5)
     assert all("no interval below 20" in each.micro_f1.note for each in found.models)
     assert evaluate_encoder(trained, silent)[1] is False and train_encoder(trained, silent)[1] is False
 
 
-def test_predictions_are_ranked_and_tell_which_are_named(trained: InvestigatorStudy) -> None:
+def test_rows_risks_and_tampering_of_the_test_side_are_judged_beside_what_knows_less(
+    trained: InvestigatorStudy,
+) -> None:
     found = read_encoder_evaluation(trained.layout, "host")
-    assert found is not None
-    rows = pq.read_table(trained.layout.encoder_predictions("host", "techniques")).to_pylist()
-    assert {row["episode_id"] for row in rows} == {info.episode_id for info in trained.test}
+    assert found is not None and found.row_prevalence is not None
+    of = {each.name: each for each in found.risks}
+    assert set(of) == {"encoder", "two-linear-stages", "majority", "bag-of-words"}
+    for name in ("encoder", "two-linear-stages"):
+        row_ap = of[name].row_ap
+        assert row_ap is not None and row_ap.value is not None and row_ap.value > 0.9 > 0.2 > found.row_prevalence
+        assert of[name].risk_auroc.value == 1.0
+    assert of["majority"].risk_auroc.value == 0.5 and of["majority"].row_ap is None
+    assert set(found.paired_risk) == {"two-linear-stages", "majority", "bag-of-words"}
+    assert set(found.paired_rows) == {"two-linear-stages"}
+    assert {each.name for each in found.tamper} == {"rules", "gap-rules", "chainsaw"}
+    assert all((each.n_tampered, each.n_honest) == (1, 7) for each in found.tamper)
+    rows = {each.name: each.row_ap.value for each in found.tamper_rows}
+    assert rows["rules"] is not None and found.tamper_prevalence is not None
+    assert rows["rules"] > 3 * found.tamper_prevalence > 0 and "encoder" in rows
+
+
+def test_predictions_are_ranked_and_tell_which_are_named(trained: InvestigatorStudy) -> None:
+    def read(what: str) -> list[dict[str, Any]]:
+        return list(pq.read_table(trained.layout.encoder_predictions("host", what)).to_pylist())
+
+    rows, tested = read("techniques"), {info.episode_id: info for info in trained.test}
+    assert {row["episode_id"] for row in rows} == set(tested)
     of_one = [row for row in rows if row["model"] == "encoder" and row["episode_id"] == rows[0]["episode_id"]]
-    assert [row["rank"] for row in of_one] == list(range(1, 11))
+    assert [row["rank"] for row in of_one] == list(range(1, len(of_one) + 1)) and len(of_one) >= 10
     assert [row["score"] for row in of_one] == sorted((row["score"] for row in of_one), reverse=True)
-    threshold = next(each.threshold for each in found.models if each.name == "encoder")
+    threshold, margin = read_encoder(trained.layout, "host").calibration.name_rows
+    assert threshold is not None and margin is None
     assert all(row["named"] == (row["score"] >= threshold) for row in rows if row["model"] == "encoder")
-    risks = pq.read_table(trained.layout.encoder_predictions("host", "risk")).to_pylist()
-    assert {row["model"] for row in risks} == {"encoder", "majority", "bag-of-words"}
+    assert {row["model"] for row in read("risk")} == {"encoder", "two-linear-stages", "majority", "bag-of-words"}
+    attacks = read("row_attacks")
+    assert {row["model"] for row in attacks} == {"encoder", "two-linear-stages"}
+    for episode, info in tested.items():  # one likelihood a row, in the order of the table
+        table = pq.read_table(trained.layout.log_events(info.host) / f"{info.own_id}.parquet")
+        of_one = [row for row in attacks if row["episode_id"] == episode and row["model"] == "encoder"]
+        assert [(row["member"], row["seq"]) for row in of_one] == list(
+            zip(table["member"].to_pylist(), table["seq"].to_pylist(), strict=True)
+        )
+        assert all(0 < row["p_attack"] < 1 for row in of_one)
 
 
 def test_predictions_are_written_before_a_label_of_the_test_side_is_read(
@@ -101,33 +138,73 @@ def test_predictions_are_written_before_a_label_of_the_test_side_is_read(
     shutil.copytree(trained.layout.data, tmp_path, dirs_exist_ok=True)
     study = dataclasses.replace(trained, layout=Layout(tmp_path))
     tested = {info.episode_id for info in study.test}
-    paths = [study.layout.encoder_predictions("host", what) for what in ("techniques", "risk")]
+    paths = [study.layout.encoder_predictions("host", what) for what in PREDICTIONS]
     forget_evaluation(study.layout, "host")
-    seen = []
+    assert not any(path.exists() for path in paths)
+    seen: list[str] = []
 
-    def watched(layout: Layout, episodes: list[object]) -> object:
-        if tested & {info.episode_id for info in episodes}:  # type: ignore[attr-defined]
-            seen.append([path.exists() for path in paths])
-        return episode_techniques(layout, episodes)  # type: ignore[arg-type]
+    def watch(module: Any, name: str) -> None:
+        read = getattr(module, name)
 
-    for module in (encoder_eval, training):
-        monkeypatch.setattr(module, "episode_techniques", watched)
+        def watched(layout: Layout, of: Any, **more: Any) -> Any:
+            infos = [of] if isinstance(of, EpisodeInfo) else of
+            if tested & {info.episode_id for info in infos}:
+                assert all(path.exists() for path in paths), f"{name} reads labels before the predictions are written"
+                seen.append(name)
+            return read(layout, of, **more)
+
+        monkeypatch.setattr(module, name, watched)
+
+    for module in (encoder_eval, judging, saying, taught, baselines, labels, row_truth):
+        for name in ("exact_techniques", "episode_techniques", "row_truth", "taught_of"):
+            if callable(getattr(module, name, None)):
+                watch(module, name)
     assert evaluate_encoder(study, silent)[1] is True
-    assert seen == [[True, True]]
+    assert set(seen) == {"exact_techniques", "row_truth"}
+
+
+def test_no_canary_reaches_a_token_or_a_hashed_word_of_what_a_model_is_shown(trained: InvestigatorStudy) -> None:
+    tokenizer, _ = load_tokenizer(trained)
+    raw = [f"{CANARY_HOST} {CANARY_HOST}.lab.example {CANARY_HOST}$ lab.example maria", CANARY_RULE, *TELLS]
+    forbidden = set(hashed([*raw, *map(str.lower, raw), *map(str.upper, raw)]).indices.tolist())
+    shown = LogInputs(
+        trained, trained.split.episodes, tokenizer, None, hosts=trained.split.hosts, budget=CacheBudget(1 << 26)
+    )
+    assert len(shown) == 32
+    known, decoded = set[int](), []
+    for place in range(len(shown)):
+        part = shown[place]
+        known |= set(part.words_UW.indices.tolist())
+        decoded += [tokenizer.decode(np.frombuffer(row, np.int32).tolist()) for row in part.tokens]
+    assert not known & forbidden
+    assert not any(word in text for text in decoded for word in ("canary", "maria", "lab.example", "t1059"))
+    assert set(hashed(["crontab"]).indices.tolist()) <= known and any("crontab" in text for text in decoded)
 
 
 def test_permuted_labels_teach_nothing(world: LogsWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study = own_study(world, tmp_path, "investigator.epochs=8")
+    """Rows of the train side are attacks and techniques by lot; those of the test side are what they are."""
+    study = own_study(world, tmp_path, "investigator.epochs=2")
+    trained_on = {info.episode_id for info in study.train}
     rng = np.random.default_rng(0)
 
-    def shuffled(layout: Layout, episodes: list[object]) -> dict[str, tuple[str, ...]]:
-        found = episode_techniques(layout, episodes)  # type: ignore[arg-type]
-        values = list(found.values())
-        return {name: values[k] for name, k in zip(found, rng.permutation(len(values)), strict=True)}
+    def shuffled(layout: Layout, info: EpisodeInfo) -> row_truth.RowTruth:
+        found = row_truth.row_truth(layout, info)
+        assert info.episode_id in trained_on
+        order_N = rng.permutation(len(found.attack_N))
+        return dataclasses.replace(
+            found,
+            attack_N=found.attack_N[np.argsort(order_N)],
+            row_M=order_N[found.row_M],
+            technique_M=rng.permutation(found.technique_M),
+        )
 
-    monkeypatch.setattr(training, "episode_techniques", shuffled)
-    f1 = scores(made(study))
-    assert f1["encoder"] < 0.5 and f1["bag-of-words"] < 0.5  # type: ignore[operator]
+    monkeypatch.setattr(taught, "row_truth", shuffled)
+    found = made(study)
+    risks = {each.name: each for each in found.risks}
+    for name in ("encoder", "two-linear-stages"):
+        auroc = risks[name].row_auroc
+        assert auroc is not None and auroc.value is not None and 0.2 < auroc.value < 0.8
+    assert scores(found)["encoder"] < 0.4  # type: ignore[operator]
 
 
 def test_equal_inputs_give_equal_weights_and_a_training_that_was_stopped_goes_on(
@@ -146,7 +223,8 @@ def test_equal_inputs_give_equal_weights_and_a_training_that_was_stopped_goes_on
             assert state_of(study).exists()
         told: list[str] = []
         hashes.add(train_encoder(study, told.append)[0].sidecar_sha256)
-        assert told[0].startswith("epoch 1" if run == "whole" else "training goes on from epoch 1, step")
+        first = next(line for line in told if not line.startswith("first look"))
+        assert first.startswith("epoch 1" if run == "whole" else "training goes on from epoch 1, step")
         assert not state_of(study).exists()
     assert len(hashes) == 1
 
@@ -181,7 +259,7 @@ def test_a_training_may_begin_with_a_smaller_encoder_and_says_what_that_one_said
     study = own_study(world, tmp_path, *larger, f"investigator.start={path}")
     assert study.encoder_sha256 != own_study(world, tmp_path, *larger).encoder_sha256
     made, anew = train_encoder(study, silent)
-    assert anew and made.facts.loss_before == pytest.approx(small.facts.loss, abs=1e-5)
+    assert anew and made.facts.loss_before < small.facts.loss < small.facts.loss_before
     assert kept_encoder(study) is not None
     for start, words_of_it in (
         (tmp_path / "none.json", "cannot start from .*no such file; name an encoder.ckpt.json"),
@@ -211,10 +289,10 @@ def test_processes_that_train_together_write_what_one_writes(world: LogsWorld, t
         train_encoder(lost, silent)
 
 
-def test_knowledge_stands_in_the_table_and_names_techniques_without_a_labelled_row(
-    world: LogsWorld, tmp_path: Path
-) -> None:
-    study = own_study(world, tmp_path / "data", "investigator.epochs=1")
+def test_knowledge_stands_in_the_table_and_names_the_techniques_of_imported_logs(tmp_path: Path) -> None:
+    """Files of the one author must not teach an encoder what files carry, so public texts and these files name it."""
+    world = build_world(tmp_path, imported=(3, 4, 5))
+    study = world.study("investigator.epochs=1")
     texts = [
         {"source": "s", "id": f"{t}{k}", "techniques": [t], "kind": "command", "text": f"{said} {k}"}
         for t, said in {**TELLS, "T1105": "curl download tool"}.items()
@@ -227,10 +305,22 @@ def test_knowledge_stands_in_the_table_and_names_techniques_without_a_labelled_r
     best = knowledge.scores([f"auth: <person> {said}" for said in TELLS.values()]).argmax(axis=1)
     assert [LABELS[k] for k in best] == list(TELLS)
     found = made(study)
-    assert not found.lacks and found.knowledge_sha256 == study.knowledge_sha256 != ""
+    assert not found.lacks and found.knowledge_sha256 == study.knowledge_sha256 != "" and found.files_by == "texts"
     of = {each.name: each for each in found.models}
-    assert of["knowledge"].hit_at["3"].value == 1.0 and of["knowledge"].risk_aupr.value is None
-    assert of["encoder"].hit_at["3"].value == 1.0
+    assert {"knowledge", "knowledge+logs", "encoder"} <= set(of)
+    assert of["knowledge"].hit_at["3"].value == 1.0 and of["encoder"].hit_at["3"].value == 1.0
+    assert all(of[name].tactics is not None for name in ("encoder", "knowledge", "knowledge+logs"))
+    assert of["svm"].tactics is None and {each.name for each in found.risks} >= {"encoder", "majority"}
+    assert found.prevalence is not None and found.n_test_episodes == 8
+    rows = pq.read_table(study.layout.encoder_predictions("host", "techniques")).to_pylist()
+    files = {info.episode_id for info in study.test if info.profile == "imported-logs"}
+    first = {
+        model: {row["episode_id"]: row["technique"] for row in rows if row["model"] == model and row["rank"] == 1}
+        for model in ("encoder", "knowledge+logs")
+    }
+    assert len(files) == 3 and all(first["encoder"][name] == first["knowledge+logs"][name] for name in files)
+    said = pq.read_table(study.layout.encoder_predictions("host", "row_attacks"))["episode_id"].to_pylist()
+    assert not set(said) & files  # nobody says which rows of a file are an attack
     study.layout.knowledge.write_bytes(b"half")
     with pytest.raises(UpstreamMissing, match=r"import the texts again with: .*import knowledge"):
         fit_knowledge(study.layout)

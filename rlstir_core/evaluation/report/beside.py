@@ -36,7 +36,7 @@ class _Head(msgspec.Struct):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Side:
+class Evaluated:
     """One recipe's evaluation, and what of it is read only where it is set against another."""
 
     inputs: ReportInputs
@@ -63,10 +63,10 @@ class Side:
         return len(self.inputs.models[0].confusion.phases) if self.inputs.models else 0
 
 
-def other_sides(layout: Layout, recipe: str) -> list[Side]:
+def other_sides(layout: Layout, recipe: str) -> list[Evaluated]:
     """The evaluations of all other recipes that lie there."""
     return [
-        Side(inputs=_with_encoder(layout, found), layout=layout)
+        Evaluated(inputs=_with_encoder(layout, found), layout=layout)
         for other in RECIPES
         if other != recipe and (found := read_inputs(layout, other)) is not None
     ]
@@ -102,7 +102,9 @@ def _other_config(own: Mapping[str, object], other: Mapping[str, object], names:
     return ", ".join(said)
 
 
-def comparable_encoders(own: Side, sides: Mapping[str, Side], left_out: list[LeftOut]) -> dict[str, EncoderEvaluation]:
+def comparable_encoders(
+    own: Evaluated, sides: Mapping[str, Evaluated], left_out: list[LeftOut]
+) -> dict[str, EncoderEvaluation]:
     """Those that were made with the same numbers as this recipe's, or as the first that there is; names the others."""
     found = {recipe: side.encoder for recipe, side in sides.items() if side.encoder is not None}
     first = found.get(own.recipe) or next(iter(found.values()), None)

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from rlstir_core.arrays import Bools
 from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.datasets.store import read_split
@@ -22,14 +23,13 @@ from rlstir_core.evaluation.investigation.predictions import read_risk
 from rlstir_core.evaluation.investigation.records import ENCODER, EncoderEvaluation
 from rlstir_core.evaluation.investigation.technique_baselines import KNOWLEDGE
 from rlstir_core.evaluation.investigation.two_class import ranking_statistics
-from rlstir_core.evaluation.report.beside import Side, comparable_encoders, other_sides, remedy, why_not
+from rlstir_core.evaluation.report.beside import Evaluated, comparable_encoders, other_sides, remedy, why_not
 from rlstir_core.evaluation.report.inputs import Honesty, HonestyRow, LeftOut, ReportInputs, SplitColumn
 from rlstir_core.evaluation.report.rows import ordered
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.stats.across import Gap, Tested, gap_across, is_what_was_said, tested_in
 from rlstir_core.evaluation.stats.intervals import Estimate, Statistic, estimate, refused
 from rlstir_core.evaluation.stats.records import ModelEvaluation
-from rlstir_core.evaluation.stats.scored import Bools
 from rlstir_core.investigator.techniques.row_truth import says_rows
 from rlstir_core.learning.scores import macro_f1
 from rlstir_core.results.layout import Layout
@@ -47,7 +47,7 @@ _AGAINST = {
 
 def make_honesty(layout: Layout, inputs: ReportInputs) -> Honesty:
     """The table for the report of `inputs`; everything else is read from where other recipes' evaluations lie."""
-    return compare(Side(inputs=inputs, layout=layout), other_sides(layout, inputs.recipe))
+    return compare(Evaluated(inputs=inputs, layout=layout), other_sides(layout, inputs.recipe))
 
 
 def read_honesty(layout: Layout, recipe: str) -> Honesty | None:
@@ -58,7 +58,7 @@ def read_honesty(layout: Layout, recipe: str) -> Honesty | None:
         return None
 
 
-def compare(own: Side, others: Iterable[Side]) -> Honesty:
+def compare(own: Evaluated, others: Iterable[Evaluated]) -> Honesty:
     """The table for the report of `own`."""
     sides, left_out = {own.recipe: own}, []
     found = {other.recipe: other for other in others}
@@ -111,7 +111,7 @@ def _poles(recipes: Iterable[str]) -> tuple[str, str]:
     return "", ""
 
 
-def _column(side: Side, readers: Mapping[str, EncoderEvaluation]) -> SplitColumn:
+def _column(side: Evaluated, readers: Mapping[str, EncoderEvaluation]) -> SplitColumn:
     encoder = readers.get(side.recipe)
     return SplitColumn(
         recipe=side.recipe,
@@ -126,8 +126,8 @@ def _column(side: Side, readers: Mapping[str, EncoderEvaluation]) -> SplitColumn
 
 def _detector_row(
     model: ModelEvaluation,
-    sides: Mapping[str, Side],
-    pair: tuple[Side, Side] | None,
+    sides: Mapping[str, Evaluated],
+    pair: tuple[Evaluated, Evaluated] | None,
     common_K: Bools | None,
     best: bool,
 ) -> HonestyRow:
@@ -150,11 +150,11 @@ def _detector_row(
     )
 
 
-def _named(side: Side, name: str) -> ModelEvaluation | None:
+def _named(side: Evaluated, name: str) -> ModelEvaluation | None:
     return next((model for model in side.inputs.models if model.name == name), None)
 
 
-def _tested(side: Side, name: str, said: Estimate, common_K: Bools | None) -> Tested:
+def _tested(side: Evaluated, name: str, said: Estimate, common_K: Bools | None) -> Tested:
     """The figure over the phases that both sides test."""
     sums, K = side.phase_sums.get(name), side.n_phases
     if sums is None or sums.sums_ES.shape[1] != K * K:
@@ -169,19 +169,19 @@ def _tested(side: Side, name: str, said: Estimate, common_K: Bools | None) -> Te
     return Tested(estimate(statistic), sums.episode_E, statistic)
 
 
-def _tested_by_both(first: Side, second: Side) -> Bools:
+def _tested_by_both(first: Evaluated, second: Evaluated) -> Bools:
     """The phases that both test, of all that there are; both sides are of one registry. (K,)"""
     one, other = _phases(first), _phases(second)
     every = first.inputs.models[0].confusion.phases if first.inputs.models else ()
     return np.array([phase in one and phase in other for phase in every], np.bool_)
 
 
-def _tested_by_one(first: Side, second: Side) -> tuple[str, ...]:
+def _tested_by_one(first: Evaluated, second: Evaluated) -> tuple[str, ...]:
     one, other = _phases(first), _phases(second)
     return tuple(phase for phase in dict.fromkeys((*one, *other)) if (phase in one) != (phase in other))
 
 
-def _phases(side: Side) -> tuple[str, ...]:
+def _phases(side: Evaluated) -> tuple[str, ...]:
     """The phases that its macro F1 goes over."""
     return tuple(side.inputs.models[0].metrics.per_phase) if side.inputs.models else ()
 
@@ -196,7 +196,7 @@ def _drawn_row(recipe: str, name: str, random: Estimate, held_out: Estimate, gap
 # The encoder and what stands beside it
 
 
-def _encoder_rows(found: Mapping[str, EncoderEvaluation], pair: tuple[Side, Side] | None) -> list[HonestyRow]:
+def _encoder_rows(found: Mapping[str, EncoderEvaluation], pair: tuple[Evaluated, Evaluated] | None) -> list[HonestyRow]:
     rows = [
         _encoder_row(found, pair, ENCODER, MICRO_F1, _micro_f1, _techniques),
         _encoder_row(found, pair, KNOWLEDGE, MICRO_F1, _micro_f1, _techniques),
@@ -207,11 +207,11 @@ def _encoder_rows(found: Mapping[str, EncoderEvaluation], pair: tuple[Side, Side
 
 def _encoder_row(
     found: Mapping[str, EncoderEvaluation],
-    pair: tuple[Side, Side] | None,
+    pair: tuple[Evaluated, Evaluated] | None,
     model: str,
     figure: str,
     of: Callable[[EncoderEvaluation], Mapping[str, Estimate]],
-    tested: Callable[[Side, str, Estimate], Tested],
+    tested: Callable[[Evaluated, str, Estimate], Tested],
 ) -> HonestyRow:
     cells = {recipe: said[model] for recipe, each in found.items() if model in (said := of(each))}
     gap = Gap(_nothing(pair))
@@ -229,7 +229,7 @@ def _risk_aupr(of: EncoderEvaluation) -> dict[str, Estimate]:
     return {scores.name: scores.risk_aupr for scores in of.risks}
 
 
-def _techniques(side: Side, model: str, said: Estimate) -> Tested:
+def _techniques(side: Evaluated, model: str, said: Estimate) -> Tested:
     sums = side.technique_sums.get(model)
     if sums is None or sums.sums_ES.shape[1] != 3:
         return Tested(said)
@@ -237,7 +237,7 @@ def _techniques(side: Side, model: str, said: Estimate) -> Tested:
     return found if is_what_was_said(found) else Tested(said)
 
 
-def _risk(side: Side, model: str, said: Estimate) -> Tested:
+def _risk(side: Evaluated, model: str, said: Estimate) -> Tested:
     """The risks that were written, beside what the split says of their episodes."""
     if side.layout is None:
         return Tested(said)
@@ -256,7 +256,7 @@ def _risk(side: Side, model: str, said: Estimate) -> Tested:
     return found if is_what_was_said(found) else Tested(said)
 
 
-def _nothing(pair: tuple[Side, Side] | None) -> Estimate:
+def _nothing(pair: tuple[Evaluated, Evaluated] | None) -> Estimate:
     if pair is None:
         return refused("no easier split was made to set against this one")
     return refused("it was not evaluated under both")

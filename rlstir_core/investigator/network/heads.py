@@ -46,7 +46,7 @@ class Heads(nn.Module):
         self.register_buffer("base_K", base_K)
         self.attack, self.tamper = nn.Linear(width, 1), nn.Linear(width, 1)
         self.look = nn.Parameter(torch.tensor([1.0, 0.0]))  # what the first look says, and what is added to it
-        self.rules = nn.Parameter(torch.tensor([1.0, 0.0]))  # the same of the rules for tampering
+        self.rules = nn.Parameter(torch.tensor([0.5, -1.0]))  # the same of the rules for tampering
         self.trust = nn.Parameter(torch.ones(()))  # in the knowledge
         self.technique = nn.Linear(width, n)
         self.direct = nn.EmbeddingBag(pieces, n, mode="sum", padding_idx=PAD, include_last_offset=True)

@@ -16,8 +16,11 @@ WORDS: Final = 1 << 17
 
 def hashed(texts: Sequence[str]) -> Any:
     """(U, W), sparse, of ones."""
+    from scipy import sparse
     from sklearn.feature_extraction.text import HashingVectorizer
 
+    if not texts:  # which the vectoriser refuses
+        return sparse.csr_matrix((0, WORDS), dtype=np.float32)
     vectoriser = HashingVectorizer(
         token_pattern=r"[^\s\\/=|,;\"'()]+",  # noqa: S106 - no secret
         n_features=WORDS,

@@ -14,7 +14,7 @@ from report_page import Page
 from rlstir_core.atomic import write_bytes
 from rlstir_core.evaluation.investigation.records import EncoderEvaluation, RiskScores, TechniqueScores
 from rlstir_core.evaluation.investigation.technique_figures import PartedScores
-from rlstir_core.evaluation.report.beside import Side, beside_sha256, remedy, why_not
+from rlstir_core.evaluation.report.beside import Evaluated, beside_sha256, remedy, why_not
 from rlstir_core.evaluation.report.comparison import outdated_pages
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.honesty import compare, make_honesty
@@ -50,7 +50,7 @@ def of_recipe(inputs: ReportInputs, recipe: str, shift: float = 0.0, **manifest:
 
 
 def table_of(inputs: ReportInputs, *others: ReportInputs) -> Honesty:
-    return compare(Side(inputs=inputs), [Side(inputs=other) for other in others])
+    return compare(Evaluated(inputs=inputs), [Evaluated(inputs=other) for other in others])
 
 
 def test_the_same_models_stand_side_by_side_and_the_easiest_split_is_set_against_held_out_hosts(
@@ -174,7 +174,7 @@ def test_the_encoder_and_the_public_texts_have_rows_of_the_recipes_that_were_tra
         path = layout.episode_sums(recipe, "techniques")
         path.parent.mkdir(parents=True)
         write_sums(path, names, {"encoder": sums, "knowledge": sums + 1})
-    pooled = compare(Side(inputs=host, layout=layout), [Side(inputs=drawn, layout=layout)])
+    pooled = compare(Evaluated(inputs=host, layout=layout), [Evaluated(inputs=drawn, layout=layout)])
     assert {(row.model, row.shared) for row in pooled.rows if not row.mode} == {
         ("encoder", 60),
         ("encoder", None),
@@ -203,7 +203,7 @@ def test_an_inflation_goes_over_the_phases_that_both_test_or_is_refused(
         path = layout.episode_sums(recipe, "phases")
         path.parent.mkdir(parents=True)
         write_sums(path, [f"ep-{k}" for k in range(60)], {model.name: sums})
-        sides.append(Side(inputs=replace(inputs, models=(replace(model, metrics=metrics),)), layout=layout))
+        sides.append(Evaluated(inputs=replace(inputs, models=(replace(model, metrics=metrics),)), layout=layout))
     host, drawn = sides
     found = compare(host, [drawn])
     row = found.rows[0]
@@ -214,7 +214,9 @@ def test_an_inflation_goes_over_the_phases_that_both_test_or_is_refused(
     assert row.inflation.value == pytest.approx((row.cells["random"].value or 0.0) - common)
     assert "without dormant, which only one of the two tests" in honesty_section(replace(host.inputs, honesty=found))
     layout.episode_sums("random", "phases").unlink()
-    refused = compare(Side(inputs=host.inputs, layout=layout), [Side(inputs=drawn.inputs, layout=layout)]).rows[0]
+    refused = compare(
+        Evaluated(inputs=host.inputs, layout=layout), [Evaluated(inputs=drawn.inputs, layout=layout)]
+    ).rows[0]
     assert refused.inflation.value is None and "different phases" in refused.inflation.note
 
 
