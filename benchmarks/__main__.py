@@ -13,6 +13,7 @@ from benchmarks import (
     hostlogs,
     incremental,
     ingest,
+    investigate,
     lab,
     memory,
     techniques,
@@ -35,6 +36,7 @@ if __name__ == "__main__":
             ("encoder", encoder),
             ("stream", stream),
             ("techniques", techniques),
+            ("investigate", investigate),
             ("lab", lab),
             ("memory", memory),
         )

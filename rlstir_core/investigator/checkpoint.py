@@ -69,8 +69,8 @@ class EncoderCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def schema_sha256(tokenizer_sha256: str) -> str:
-    """The hash of what goes in and comes out: the texts' form, the tokens, the techniques in their order."""
-    return canonical_sha256([version("tokenizer"), tokenizer_sha256, LABELS])
+    """The hash of what goes in and comes out: how rows are read, the tokens, the techniques in their order."""
+    return canonical_sha256([version("tokenizer"), version("encoder"), tokenizer_sha256, LABELS])
 
 
 def write_encoder(layout: Layout, recipe: str, network: Investigating, **known: Any) -> EncoderCheckpoint:

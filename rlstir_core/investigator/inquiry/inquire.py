@@ -18,7 +18,7 @@ from rlstir_core.errors import CheckpointError, ConfigError, StoreError, Upstrea
 from rlstir_core.hostlogs.record_ids import IDS
 from rlstir_core.investigator.inquiry.gathering import Gathered, gathered
 from rlstir_core.investigator.inquiry.judging import BY_TEXTS, Judges, judged, known_names
-from rlstir_core.investigator.inquiry.records import Inquiry, LogSaid, Risk, SpanSaid, TechniqueFound
+from rlstir_core.investigator.inquiry.records import Inquiry, LogSaid, Risk, SpanSaid, TechniqueFound, TechniqueSaid
 from rlstir_core.investigator.inquiry.together import AttackReader
 from rlstir_core.investigator.single import OpenEncoder, open_encoder
 from rlstir_core.investigator.tamper.spans import tamper_of
@@ -148,23 +148,27 @@ def _together(
 
 def _found(said: Sequence[LogSaid]) -> tuple[TechniqueFound, ...]:
     """The techniques that are named, in most logs first."""
-    named = {each.technique for log in said for each in log.techniques if each.named}
-    found = []
-    for technique in named:
-        places = [(each, log) for log in said for each in log.techniques if each.named and each.technique == technique]
-        best, log = max(places, key=lambda place: place[0].score)
-        found.append(
-            TechniqueFound(
-                technique=technique,
-                name=best.name,
-                tactics=best.tactics,
-                logs=len({id(each) for _, each in places}),
-                score=best.score,
-                by=best.by,
-                log=log.name,
-                row=best.rows[0] if best.rows else None,
-            )
+    best: dict[str, tuple[TechniqueSaid, LogSaid]] = {}
+    logs: dict[str, set[int]] = {}
+    for place, log in enumerate(said):
+        for each in log.techniques:
+            if each.named:
+                logs.setdefault(each.technique, set()).add(place)
+                if each.technique not in best or each.score > best[each.technique][0].score:
+                    best[each.technique] = each, log
+    found = [
+        TechniqueFound(
+            technique=technique,
+            name=each.name,
+            tactics=each.tactics,
+            logs=len(logs[technique]),
+            score=each.score,
+            by=each.by,
+            log=log.name,
+            row=each.rows[0] if each.rows else None,
         )
+        for technique, (each, log) in best.items()
+    ]
     return tuple(sorted(found, key=lambda each: (-each.logs, -each.score, each.technique)))
 
 

@@ -29,10 +29,10 @@ from rlstir_core.investigator.techniques.knowledge import Knowledge
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.tactics import TACTICS, TacticTable, official, shared_posteriors, tactic_shares
 
-_RANKS: Final = 10  # techniques of a log, besides those that are named
-_WITH_ROWS: Final = 6  # techniques of these that come with rows, besides those that are named
+_RANKS: Final = 10  # techniques of a log; those that are named stand among the first twice as many
+_WITH_ROWS: Final = 3  # techniques of these that come with rows, besides those that are named
 _SHOWN_ROWS: Final = 3  # that speak for a technique
-_ASKED: Final = 24  # rows whose words are weighed one by one
+_ASKED: Final = 8  # rows whose words are weighed one by one
 _ATTACK_ROWS: Final = 10
 _TEXT: Final = 300
 _BLOCK = 4_096
@@ -105,7 +105,7 @@ def _by_texts(rows: LogRows, judges: Judges) -> tuple[tuple[TechniqueSaid, ...],
     if not any(word in knowledge.place for word in document):
         return (), {}
     posterior_1C = knowledge.log_posteriors([document])
-    (ranked,) = knowledge.ranked_by(posterior_1C, most=len(knowledge.ids))
+    (ranked,) = knowledge.ranked_by(posterior_1C, most=2 * _RANKS)
     kept = [
         (own, float(np.exp(log_p)))
         for rank, (own, log_p) in enumerate(zip(ranked.techniques, ranked.log_p, strict=True))

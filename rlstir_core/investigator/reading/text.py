@@ -8,6 +8,7 @@ tamper tag, no raw fields. What does not belong here: files of rows (`rows.py`) 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
@@ -94,7 +95,7 @@ _MAY_HOLD_TYPES = re.compile(r"[0-9:-]|rulename|[a-z+/]{24}")  # every type has 
 _HOME = re.compile(r"((?:[\\/]users|[\\/]home|documents and settings)[\\/]+)([^\\/\s,;\"']{1,64})")
 _NOBODYS_HOME = frozenset(("public", "default", "all users", "default user"))
 _WORD = re.compile(r"[^\W_](?:[\w.$-]*[\w$])?")
-_KEYED = re.compile(r"([\w.-]{1,48}?)=(.*)", re.DOTALL)
+_KEY = re.compile(r"[\w.-]{1,48}")
 _SPACES = re.compile(r"\s+")
 
 
@@ -190,28 +191,42 @@ def _message(lower: str, names: HiddenNames) -> str:
         lower = _TYPES.sub(lambda found: "" if found["rule"] is not None else found[0], lower)
     words, plain = [], []
     for word in lower.split():
-        keyed = _KEYED.fullmatch(word)
-        if keyed is None:
+        key, keyed, value = word.partition("=")
+        if not keyed or not (kind := _key_kind(key)):
             plain.append(word)
             continue
         if plain:
             words.append(cleaned(" ".join(plain), names))
             plain = []
-        words.append(_value(keyed[1], keyed[2][:_VALUE_CHARS], names))
+        words.append(_value(key, kind, value[:_VALUE_CHARS], names))
     if plain:
         words.append(cleaned(" ".join(plain), names))
     return " ".join(word for word in words if word)
 
 
-def _value(key: str, value: str, names: HiddenNames) -> str:
-    if key in _NEVER or value in ("", "-", "?", "(null)", "unset"):
+@functools.lru_cache(maxsize=8_192)
+def _key_kind(key: str) -> str:
+    """What the value of a key is: `never` said, `host`, `user`, `telling`, or `any`; empty where it is no key."""
+    if _KEY.fullmatch(key) is None:
         return ""
+    if key in _NEVER:
+        return "never"
     if _IS_HOST.search(key):
-        return f"{key} <host>"
+        return "host"
     if _IS_USER.search(key) and not key.endswith(("sid", "id")):
+        return "user"
+    return "telling" if _TELLING.search(key) else "any"
+
+
+def _value(key: str, kind: str, value: str, names: HiddenNames) -> str:
+    if kind == "never" or value in ("", "-", "?", "(null)", "unset"):
+        return ""
+    if kind == "host":
+        return f"{key} <host>"
+    if kind == "user":
         says = user_class(value.replace("_", " "))
         return f"{key} {says}" if says else ""
-    if _TELLING.search(key) and len(value) <= 16 and value.isascii() and not _EPHEMERAL.fullmatch(value):
+    if kind == "telling" and len(value) <= 16 and value.isascii() and not _EPHEMERAL.fullmatch(value):
         return f"{key} {value}"
     said = cleaned(value.replace("_", " "), names)
     # what is an identifier and nothing else tells no more than the kind of event does
