@@ -93,7 +93,7 @@ def test_the_section_says_what_was_judged_beside_what_and_what_follows(
         "of which 0.50 are attacks (the floor of average precision), and of their rows, of which 0.060 belong to one",
         "encoder minus `two-linear-stages`, AUROC of episodes: +0.060 [+0.010, +0.110]: the encoder is better",
         "average precision of rows: -0.020 [-0.030, -0.010]: the encoder is worse",
-        "is right, of the episodes it is surest of",
+        "is right among the episodes it is surest of: 25 %: 0.75",
         "encoder minus `majority`, micro F1: +0.100 [+0.050, +0.150]: the encoder is better",
         "encoder minus `knowledge`, micro F1: -0.100 [-0.150, -0.050]: the encoder is worse",
         "micro F1: +0.000 [-0.050, +0.050]: not told apart",
