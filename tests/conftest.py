@@ -40,7 +40,8 @@ TRAIN_HOST = "elliott-thinkpad"
 # Every model is trained whole, for fewer passes: what tests look at does not need the last point of macro F1.
 FEW_PASSES = (
     *("train.epochs=4", "train.views=2", "trees.rounds=30", "bootstrap_draws=500", "seeds=2"),
-    *("investigator.epochs=2", "investigator.rows=48", "investigator.vocabulary=600", "investigator.width=16"),
+    *("investigator.epochs=2", "investigator.min_epoch_steps=8", "investigator.rows=48"),
+    *("investigator.vocabulary=600", "investigator.width=16"),
 )
 os.environ["RLSTIR_SET"] = " ".join(FEW_PASSES)
 
