@@ -32,6 +32,7 @@ COMMANDS = (
     ("templates",),
     ("export",),
     ("score",),
+    ("investigate",),
     ("show",),
     ("validate",),
     ("materialize",),

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from rlstir_core.investigator import calibrated
 from rlstir_core.investigator.answers import TOP, EpisodeAnswers, answers_of, risk_numbers
-from rlstir_core.investigator.calibrated import AnswerCalibration, calibrate
+from rlstir_core.investigator.calibrated import AnswerCalibration
 from rlstir_core.investigator.inputs import LogPart
 from rlstir_core.investigator.network.heads import Answers
 from rlstir_core.investigator.network.packing import sequences
@@ -40,7 +41,7 @@ class Parts:
     """Parts of episodes in batches as given."""
 
     def __init__(self, batches: list[list[LogPart]], n_episodes: int) -> None:
-        self._batches, self.episodes = batches, range(n_episodes)
+        self._batches, self.n_episodes = batches, n_episodes
         self.parts = [part for batch in batches for part in batch]
 
     def look_by(self, ask: object) -> None:
@@ -76,6 +77,11 @@ def test_the_risk_of_an_episode_is_told_by_its_highest_rows() -> None:
     rows = np.arange(200, dtype=np.float32)
     assert risk_numbers(rows).tolist() == [199, 198, 194.5, 184.5, 149.5]
     assert risk_numbers(rows[:2]).tolist() == [1, 0.5, 0.5, 0.5, 0.5]
+
+
+def calibrate(answers: list[EpisodeAnswers], truth: Taught) -> AnswerCalibration:
+    """By a fold whose base rates are those of what was learnt from."""
+    return calibrated.calibrate(answers, truth, truth)
 
 
 def said(attack: list[float], technique: list[float] | None = None) -> EpisodeAnswers:

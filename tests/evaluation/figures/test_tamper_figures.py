@@ -95,7 +95,7 @@ def test_the_truth_is_rows_of_files_or_a_channel_s_rows_in_its_time() -> None:
 def test_rules_and_baselines_are_counted_and_written_and_read_again(tmp_path: Path) -> None:
     counts: dict[str, list[EpisodeCounts]] = {model: [] for model in MODELS}
     tables = {"whole": rows(False), "cut": rows(True, GAP)}
-    with TamperWriter(tmp_path / "rows.parquet", tmp_path / "spans.parquet") as writer:
+    with TamperWriter(*(tmp_path / f"{name}.parquet" for name in ("rows", "spans", "files"))) as writer:
         for episode, table in tables.items():
             said = said_of(table)
             writer.add(episode, table, said)

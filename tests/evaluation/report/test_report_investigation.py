@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from rlstir_core.evaluation.investigation.records import EncoderEvaluation, TechniqueScores
+from rlstir_core.evaluation.investigation.records import EncoderEvaluation, RiskScores, TechniqueScores
+from rlstir_core.evaluation.investigation.technique_figures import CoveragePoint, PartedScores
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.sections.investigation import investigation_section
 from rlstir_core.evaluation.stats.intervals import Estimate, refused
@@ -21,13 +22,25 @@ def between(value: float, half: float = 0.05) -> Estimate:
 def scores(name: str, value: float) -> TechniqueScores:
     return TechniqueScores(
         name=name,
-        threshold=0.2,
         micro_f1=between(value),
         new_host=Estimate(value=value, unit="host", note="n = 2 test hosts, no interval for new hosts"),
         parent_f1=between(value),
+        parts=PartedScores(seen=between(value), unseen=refused("no test episode carries such a technique")),
         hit_at={"1": between(0.5), "3": between(0.6), "5": between(0.7)},
         named=between(0.9),
-        risk_aupr=refused("it says nothing of the risk") if name == "knowledge" else between(0.8),
+        coverage=(CoveragePoint(coverage=0.25, n=15, precision=between(0.75)),),
+        calibration=between(0.1),
+        tactics=None,
+    )
+
+
+def risk(name: str, *, rows: bool = True) -> RiskScores:
+    return RiskScores(
+        name=name,
+        risk_aupr=between(0.9),
+        risk_auroc=between(0.8),
+        row_ap=between(0.7) if rows else None,
+        row_auroc=between(0.95) if rows else None,
     )
 
 
@@ -48,6 +61,14 @@ def found() -> EncoderEvaluation:
         n_tags_unseen=12,
         n_tags_outside=2,
         prevalence=0.5,
+        row_prevalence=0.06,
+        risks=(risk("encoder"), risk("two-linear-stages"), risk("majority", rows=False)),
+        tamper=(),
+        tamper_rows=(),
+        tamper_prevalence=None,
+        paired_risk={"two-linear-stages": between(0.06)},
+        paired_rows={"two-linear-stages": between(-0.02, 0.01)},
+        files_by="encoder",
         models=(scores("encoder", 0.3), scores("majority", 0.2), scores("knowledge", 0.35), scores("bag|words", 0.3)),
         paired={"majority": between(0.1), "knowledge": between(-0.1), "bag|words": between(0.0)},
         lacks=("public <b>texts</b>",),
@@ -65,15 +86,18 @@ def test_the_section_says_what_was_judged_beside_what_and_what_follows(
     inputs = msgspec.structs.replace(sample_inputs(), investigation=found)
     section = investigation_section(inputs)
     for words in (
-        "60 synthetic test episodes of 2 hosts, of which 30 carry 90 techniques in all",
+        "What log rows alone tell of 60 synthetic test episodes of 2 hosts",
+        "30 of the episodes carry 90 techniques in all",
         "12 of the 90 are techniques that no episode of the training carries, 2 of them outside the label space",
         "12,345 parameters, 2,000 pieces",
-        "has the share of attacks, 0.50, as its floor",
+        "of which 0.50 are attacks (the floor of average precision), and of their rows, of which 0.060 belong to one",
+        "encoder minus `two-linear-stages`, AUROC of episodes: +0.060 [+0.010, +0.110]: the encoder is better",
+        "average precision of rows: -0.020 [-0.030, -0.010]: the encoder is worse",
+        "is right, of the episodes it is surest of",
         "encoder minus `majority`, micro F1: +0.100 [+0.050, +0.150]: the encoder is better",
         "encoder minus `knowledge`, micro F1: -0.100 [-0.150, -0.050]: the encoder is worse",
         "micro F1: +0.000 [-0.050, +0.050]: not told apart",
         "n = 2 test hosts, no interval for new hosts",
-        "Generated attacks run commands that honest work runs as well",
         "[figures](encoder_eval.json)",
     ):
         assert words in section, words
@@ -86,8 +110,8 @@ def test_without_an_interval_nothing_follows_and_without_an_encoder_there_is_no_
     sample_inputs: Callable[..., Any], found: EncoderEvaluation
 ) -> None:
     alone = Estimate(value=0.1, note="n = 8 test episodes, no interval below 20")
-    few = msgspec.structs.replace(found, paired={"majority": alone}, synthetic=False, prevalence=None, n_tags_unseen=0)
+    few = msgspec.structs.replace(found, paired={"majority": alone}, synthetic=False, risks=(), n_tags_unseen=0)
     section = investigation_section(msgspec.structs.replace(sample_inputs(), investigation=few))
     assert "+0.100; nothing follows without an interval" in section
-    assert "Generated" not in section and "as its floor" not in section and "no episode of the training" not in section
+    assert "nobody says that they are benign" in section and "no episode of the training" not in section
     assert "Investigation" not in render_markdown(sample_inputs())

@@ -95,7 +95,7 @@ def test_presets_take_one_step(name: str) -> None:
 
 
 def test_operations_are_those_that_torch_counts() -> None:
-    numbers = Investigator(width=32, heads=2, row_tokens=16, dropout=0.0)
+    numbers = Investigator(width=32, heads=2, row_layers=1, row_tokens=16, dropout=0.0)
     network = LogEncoder(numbers, 50, WIDTHS)
     batch = little_batch(2, 60, 50, 16, 3)
     with FlopCounterMode(display=False) as counted, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
