@@ -16,7 +16,7 @@ import click
 from rlstir_assets.cli.common import READ_HELP, STORE_HELP, as_text, folder, refusing
 from rlstir_assets.console import Console, plain
 from rlstir_assets.places import store_of
-from rlstir_core.errors import StoreError
+from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command, work_at
 
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ def _path(name: str, store: Path, host: str) -> Path:
 
     path = Path(name)
     if os.path.lexists(path) or len(path.parts) > 1:
+        if host:
+            raise ConfigError(f"--host {host} goes with an id of the store, not with the path {name}; leave it out")
         return path.absolute()
     if not (store / INDEX_NAME).exists():
         raise StoreError(
@@ -257,4 +259,5 @@ def _short(text: str, most: int, *, keep_end: bool = True) -> str:
 
 def _wrapped(text: str, indent: int) -> list[str]:
     """Lines that fit a terminal of 80 columns."""
-    return textwrap.wrap(plain(text), _WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))
+    first, others = " " * indent, " " * (indent + 2)
+    return textwrap.wrap(plain(text), _WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)

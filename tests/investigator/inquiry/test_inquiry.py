@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 from logs_world import TELLS, sysmon_event
@@ -163,3 +165,20 @@ def test_a_layer_paints_what_was_found_and_greys_what_could_not_be_named(layout:
         (tmp_path / "bad.json").write_bytes(raw)
         with pytest.raises(StoreError, match="does not say what was found"):
             export_found(tmp_path / "bad.json", tmp_path / "layer.json")
+
+
+def test_a_layer_of_predictions_is_the_encoder_s_and_greys_what_it_never_ranks(tmp_path: Path) -> None:
+    said = [  # model, episode, technique, score, named
+        ("knowledge", "a", "T1486", 0.9, True),
+        ("encoder", "a", LSASS, 0.4, True),
+        ("encoder", "b", LSASS, 0.6, True),
+        ("encoder", "b", CRON, 0.1, False),
+    ]
+    names = ("model", "episode_id", "technique", "score", "named")
+    pq.write_table(pa.table(dict(zip(names, zip(*said, strict=True), strict=True))), tmp_path / "techniques.parquet")
+    assert export_found(tmp_path / "techniques.parquet", tmp_path / "layer.json") == 1
+    layer = json.loads((tmp_path / "layer.json").read_text())
+    cells = {cell["techniqueID"]: cell for cell in layer["techniques"]}
+    assert (cells[LSASS]["score"], cells[LSASS]["metadata"]) == (0.6, [{"name": "logs", "value": "2"}])
+    assert CRON not in cells and not cells["T1486"]["enabled"]
+    assert "by encoder in 2 logs of a test side" in layer["description"]

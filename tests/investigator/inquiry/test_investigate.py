@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from rlstir_core.episodes.store.writer import write_episode, write_index
 from rlstir_core.remedies import program
 
 LINE = "May  1 10:{:02}:07 north sudo[7]: maria : TTY=pts/0 ; USER=root ; COMMAND=/usr/bin/dump lsass \x1b[31mred {}\n"
@@ -60,6 +61,7 @@ def test_what_happened_is_read_on_a_terminal_of_80_columns_and_painted(
         (("investigate", "nowhere"), "nowhere is no file or folder, and there is no store"),
         (("investigate", "far/nowhere.evtx"), "far/nowhere.evtx is not there or is no file or folder"),
         (("investigate", "."), "no log in"),
+        (("investigate", ".", "--host", "h"), "--host h goes with an id of the store"),
         (("investigate", ".", "--data", "far"), "far is not a folder; name the data folder"),
         (("investigate", ".", "--recipe", "hosts"), "recipe 'hosts' is unknown; choose one of host, loho"),
         (("export", "navigator", "--found", "far.json", "--out", "x"), "far.json is not there; write it with"),
@@ -71,3 +73,18 @@ def test_bad_input_is_one_sentence(invoke: Callable[..., Result], arguments: tup
     result = invoke(*arguments)
     assert result.exit_code == 2
     assert sentence in result.stderr and len(result.stderr.splitlines()) == 1
+
+
+def test_an_episode_of_the_store_is_investigated_by_its_id(
+    invoke: Callable[..., Result], data: Path, tmp_path: Path
+) -> None:
+    meta = {"host_id": "north", "profile": "io-walk", "sample_name": "s", "benign": True}
+    times = {"t_start_wall_ns": 1_777_600_000_000_000_000, "t_end_wall_ns": 1_777_603_600_000_000_000}
+    logs = {"logs/auth.log": "".join(LINE.format(k, k) for k in range(5)).encode()}
+    record = write_episode(tmp_path / "store", {"episode_id": "ep-1", **meta, **times}, (), {}, logs)
+    write_index(tmp_path / "store", [record])
+    where = ("--store", tmp_path / "store", "--data", data)
+    result = invoke("investigate", "ep-1", *where)
+    assert result.exit_code == 0 and "5 rows of 1 log" in result.stdout and " logs/auth.log row " in result.stdout
+    missed = invoke("investigate", "ep-2", *where)
+    assert missed.exit_code == 2 and "episode 'ep-2' is not among the 1 of" in missed.stderr
