@@ -7,7 +7,7 @@ telemetry goes on.
 import dagster as dg
 
 from rlstir_assets.assets.datasets import split
-from rlstir_assets.assets.logs import log_events
+from rlstir_assets.assets.logs import log_events, provenance_graphs
 from rlstir_assets.declarations import recipe_asset, recipe_check
 from rlstir_assets.executor import GPU_POOL
 from rlstir_assets.reporting import refusals, teller
@@ -75,11 +75,11 @@ def tokenizer(context: dg.AssetExecutionContext, settings: Settings) -> dg.Mater
     group=GROUP,
     stage="encoder",
     kind="torch",
-    deps=[tokenizer],
+    deps=[tokenizer, dg.AssetDep(provenance_graphs, partition_mapping=dg.AllPartitionMapping())],
     pool=GPU_POOL,
     op_tags={"rlstir/device": "gpu", "dagster/priority": "2"},
-    description="A transformer over the tokens of log rows and over the rows of an episode, with a head for techniques "
-    "and one for the risk. Stopped early on a fold of the train side.",
+    description="A linear first look at log rows and what stands around them, then a transformer and GraphSAGE that start "
+    "from it: attack, techniques and tampering by row. Stopped and calibrated on a fold of the train side.",
 )
 def encoder(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
     from rlstir_core.investigator.study import why_not
