@@ -78,8 +78,8 @@ def tokenizer(context: dg.AssetExecutionContext, settings: Settings) -> dg.Mater
     deps=[tokenizer, dg.AssetDep(provenance_graphs, partition_mapping=dg.AllPartitionMapping())],
     pool=GPU_POOL,
     op_tags={"rlstir/device": "gpu", "dagster/priority": "2"},
-    description="A linear first look at log rows and what stands around them, then a transformer and GraphSAGE that start "
-    "from it: attack, techniques and tampering by row. Stopped and calibrated on a fold of the train side.",
+    description="A linear first look at log rows and what stands around them, then a transformer and GraphSAGE that "
+    "start from it: attack, techniques and tampering by row. Stopped and calibrated on a fold of the train side.",
 )
 def encoder(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
     from rlstir_core.investigator.study import why_not

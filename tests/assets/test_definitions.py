@@ -160,7 +160,7 @@ def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -
     assert all(parents(name) == {"split", "window_features", "lab_checks"} for name in (*CHECKPOINTS, "baselines"))
     assert parents("detector_eval") == {"split", *CHECKPOINTS, "baselines", "log_events"}
     assert parents("tokenizer") == {"split", "log_events", "lab_checks"}
-    assert parents("encoder") == {"tokenizer"}
+    assert parents("encoder") == {"tokenizer", "provenance_graphs"}
     assert parents("encoder_eval") == {"encoder"}
     assert parents("comparison_v2") == {"detector_eval", "encoder_eval"}
 
@@ -168,7 +168,7 @@ def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("+key:comparison_v2", set().union(*GROUPS.values()) - {"provenance_graphs"}),
+        ("+key:comparison_v2", set().union(*GROUPS.values())),
         ("+key:checkpoint/gbt_realistic", {"checkpoint/gbt_realistic", "split", *EARLY}),
         ("group:detectors", GROUPS["detectors"]),
         ("kind:xgboost", {"checkpoint/gbt_realistic", "checkpoint/gbt_oracle"}),
