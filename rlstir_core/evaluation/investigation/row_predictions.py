@@ -7,17 +7,14 @@ What does not belong here: tampering (`tamper_predictions.py`), labels and figur
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rlstir_core.arrays import Floats
-from rlstir_core.atomic import replacing
+from rlstir_core.evaluation.investigation.whole_tables import WholeTables
 
 _SCHEMA = pa.schema(
     {
@@ -30,23 +27,11 @@ _SCHEMA = pa.schema(
 )
 
 
-class RowWriter:
-    """Writes the table, an episode after the other; it appears whole or not at all."""
+class RowWriter(WholeTables):
+    """Writes the table, an episode after the other."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._held = path, ExitStack()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as opened:
-            file = opened.enter_context(replacing(self._path))
-            self._file = opened.enter_context(pq.ParquetWriter(file, _SCHEMA, compression="zstd"))
-            self._held = opened.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._held.__exit__(kind, error, trace)
+        super().__init__([(path, _SCHEMA)])
 
     def add(self, episode_id: str, table: pa.Table, said: dict[str, Floats]) -> None:
         """What every model says of the rows of one episode, in the order of its table."""
@@ -59,7 +44,7 @@ class RowWriter:
                 "model": pa.array([model] * n).dictionary_encode(),
                 "p_attack": pa.array(np.asarray(p_N, np.float32)),
             }
-            self._file.write_table(pa.table(columns).cast(_SCHEMA))
+            self.write(0, pa.table(columns).cast(_SCHEMA))
 
 
 def read_row_attacks(path: Path, model: str) -> Iterator[tuple[str, Floats]]:

@@ -7,10 +7,7 @@ truth and figures (`tamper_figures.py`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import msgspec
 import numpy as np
@@ -19,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rlstir_core.arrays import Floats
-from rlstir_core.atomic import replacing
+from rlstir_core.evaluation.investigation.whole_tables import WholeTables
 from rlstir_core.hostlogs.gap_rules import Flag, both_rules
 from rlstir_core.investigator.tamper.calibration import Calibration
 from rlstir_core.investigator.tamper.spans import tamper_of
@@ -127,26 +124,11 @@ def _baseline(table: pa.Table, flag: Flag) -> SaidTampering:
     return SaidTampering(spans=tuple(spans), p_N=p_N, flagged=frozenset(span.member for span in spans))
 
 
-class TamperWriter:
-    """Writes `rows.parquet`, `spans.parquet` and `files.parquet`, an episode after the other: whole or not at all."""
+class TamperWriter(WholeTables):
+    """Writes `rows.parquet`, `spans.parquet` and `files.parquet`, an episode after the other."""
 
     def __init__(self, rows: Path, spans: Path, files: Path) -> None:
-        self._paths, self._held = (rows, spans, files), ExitStack()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as opened:
-            files = [opened.enter_context(replacing(path)) for path in self._paths]
-            self._rows, self._spans, self._files = (
-                opened.enter_context(pq.ParquetWriter(file, schema, compression="zstd"))
-                for file, schema in zip(files, (_ROWS, _SPANS, _FILES), strict=True)
-            )
-            self._held = opened.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._held.__exit__(kind, error, trace)
+        super().__init__([(rows, _ROWS), (spans, _SPANS), (files, _FILES)])
 
     def add(self, episode_id: str, table: pa.Table, said: Mapping[str, SaidTampering]) -> None:
         """What every model says of one episode."""
@@ -161,13 +143,13 @@ class TamperWriter:
                     "model": pa.array([model] * len(there)),
                     "p_tamper": pa.array(each.p_N[there]),
                 }
-                self._rows.write_table(pa.table(columns, schema=_ROWS))
+                self.write(0, pa.table(columns, schema=_ROWS))
             if each.flagged:
                 flags = [{"episode_id": episode_id, "member": m, "model": model} for m in sorted(each.flagged)]
-                self._files.write_table(pa.Table.from_pylist([{**f, "flagged": True} for f in flags], schema=_FILES))
+                self.write(2, pa.Table.from_pylist([{**f, "flagged": True} for f in flags], schema=_FILES))
             if each.spans:
                 lines = [{"episode_id": episode_id, "model": model, **msgspec.to_builtins(span)} for span in each.spans]
-                self._spans.write_table(pa.Table.from_pylist(lines, schema=_SPANS))
+                self.write(1, pa.Table.from_pylist(lines, schema=_SPANS))
 
 
 def rows_by_episode(path: Path) -> Iterator[tuple[str, dict[str, dict[tuple[str, int], float]]]]:
