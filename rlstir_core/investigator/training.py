@@ -94,6 +94,8 @@ def kept_encoder(study: InvestigatorStudy) -> EncoderCheckpoint | None:
 def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
     """Trains and writes the checkpoint, under a lock that is held; of several processes the first one writes."""
     numbers, recipe = study.numbers.investigator, study.options.recipe
+    if not world().first:
+        tell = _silent
     tokenizer, manifest = load_tokenizer(study)
     path = study.layout.encoder(recipe)
     start = load_start(Path(numbers.start), path, manifest.model_sha256) if numbers.start else None
@@ -210,6 +212,10 @@ def fit(
         n_techniques=int(asked_K.sum()),
         n_parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
+
+
+def _silent(_: str) -> None:
+    """What all processes would say is said by the first."""
 
 
 def _loss(network: Investigating, lesson: Lesson, asked_K: NDArray[np.bool_]) -> Callable[[Batch, list[int]], Tensor]:

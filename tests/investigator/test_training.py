@@ -284,7 +284,8 @@ def test_processes_that_train_together_write_what_one_writes(world: LogsWorld, t
         build_tokenizer(study, silent)
         found.append(train_encoder(study, told.append)[0].facts)
     assert found[0].loss == pytest.approx(found[1].loss, abs=1e-5) and found[0].loss < found[0].loss_before
-    assert told[:2] == told[2:] and told[0].startswith("epoch 1")
+    half = len(told) // 2
+    assert told[:half] == told[half:] and any(line.startswith("epoch 1") for line in told)
     lost = own_study(world, tmp_path / "2", *numbers, "investigator.start=nowhere")
     with pytest.raises(TrainingFailed, match="training cannot start from nowhere: there is no such file"):
         train_encoder(lost, silent)
