@@ -274,7 +274,8 @@ def told(row: LogRow, natural: bool) -> tuple[Any, ...]:
     fields = _DERIVED.sub("", row.fields_json)
     if natural:
         fields = _NUMBER.sub("", fields)
-    return (row.ts_ns if row.parsed else 0, row.pid, row.ppid, row.exe, row.cmdline, row.user, fields, row.parsed)
+    own_ns = row.ts_ns if row.parsed and row.timed else 0  # else it is that of the row before
+    return (own_ns, row.pid, row.ppid, row.exe, row.cmdline, row.user, fields, row.parsed)
 
 
 def lines_of(member: str, data: bytes) -> list[tuple[bytes, ...]]:
