@@ -107,7 +107,8 @@ def _risk(reader: AttackReader | None, why_none: str) -> Risk:
     checkpoint, p = reader.encoder.checkpoint, reader.risk
     if p is None:
         return Risk(p=None, why=f"the encoder of recipe {checkpoint.recipe} had too few episodes to calibrate it on")
-    learnt = checkpoint.facts.n_train_episodes
+    # it learnt from both at the end
+    learnt = checkpoint.facts.n_train_episodes + checkpoint.facts.n_validation_episodes
     return Risk(p=p, why=f"the encoder of recipe {checkpoint.recipe}, trained on {learnt} episodes")
 
 

@@ -69,5 +69,6 @@ def _colours(recipes: list[str], easy: str, strict: str) -> dict[str, str]:
 
 
 def _label(row: HonestyRow) -> str:
-    what = "windows at random" if row.drawn_windows else row.mode or row.figure.partition(",")[0]
+    what = row.mode or row.figure.partition(",")[0]
+    what += ", windows" if row.drawn_windows else ""
     return drawable(f"{row.model}  {what}", 32).replace("$", r"\$")
