@@ -76,7 +76,7 @@ _EPISODE_ROWS = (211, 256)
 _PIECES = 8_000
 _WIDTHS = InputWidths(row=8, nodes=(3, 5, 4))
 _CPU = {  # sizes, and episodes of a batch
-    "smoke, rows of 64 tokens": (Investigator(row_tokens=64, dropout=0.0), 2),
+    "width 48, 1 + 1 layers": (Investigator(row_tokens=64, row_layers=1, dropout=0.0), 2),
     "width 256, 2 + 1 layers": (Investigator(row_tokens=64, width=256, row_layers=2, heads=4, dropout=0.0), 1),
 }
 
