@@ -6,11 +6,13 @@ What does not belong here: training, what is said (`saying.py`), figures (`judgi
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from rlstir_core.atomic import canonical_sha256, file_sha256, sweep, write_json
+from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.split import Split
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.investigation.judging import judge
@@ -147,6 +149,7 @@ def _evaluate(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, key: str,
         paired_risk=judged.paired_risk,
         paired_rows=judged.paired_rows,
         files_by=checkpoint.calibration.files_by,
+        unseen_logs=tuple(sorted(_logs(study.test) - _logs(study.train))),
         lacks=() if knowledge is not None else (NO_KNOWLEDGE,),
         knowledge_sha256=checkpoint.knowledge_sha256,
         tokenizer_sha256=checkpoint.tokenizer_sha256,
@@ -154,6 +157,10 @@ def _evaluate(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, key: str,
         pieces=checkpoint.pieces,
         n_parameters=checkpoint.facts.n_parameters,
     )
+
+
+def _logs(episodes: Sequence[EpisodeInfo]) -> set[str]:
+    return {log for info in episodes for log in info.logs}
 
 
 def _paths(layout: Layout, recipe: str) -> dict[str, Path]:

@@ -74,6 +74,7 @@ class EncoderEvaluation(Record, frozen=True, kw_only=True):
     paired_rows: dict[str, Estimate]  # average precision of rows
     files_by: str  # what named the techniques of imported files
     lacks: tuple[str, ...]  # what could have helped and was not there
+    unseen_logs: tuple[str, ...]  # log files of the test side of a kind that no episode of the train side has
     knowledge_sha256: str
     tokenizer_sha256: str
     checkpoint_sha256: str

@@ -29,7 +29,10 @@ def investigation_section(inputs: ReportInputs) -> str:
     if found is None:
         return ""
     parts = ["## Investigation", _setting(found), *_risk(found), *_techniques(found), *_tampering(found)]
-    lines = [f"not there, though it could help: {escape_md(what)}" for what in found.lacks]
+    lines = [
+        f"no training episode has {escape_md(log)}, so nothing was learnt of such rows" for log in found.unseen_logs
+    ]
+    lines += [f"not there, though it could help: {escape_md(what)}" for what in found.lacks]
     lines += [escape_md(reason) for reason in notes(_estimates(found))]
     lines.append(listed([link(*each) for each in _FILES]))
     return "\n\n".join([*parts, "\n".join(f"- {line}" for line in lines)])
