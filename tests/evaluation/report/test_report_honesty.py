@@ -145,7 +145,8 @@ def encoder(recipe: str, value: float, **made_with: str | int) -> EncoderEvaluat
     nothing: dict[str, Any] = {"tamper": (), "tamper_rows": (), "paired": {}, "paired_risk": {}, "paired_rows": {}}
     return EncoderEvaluation(
         recipe=recipe, input_sha256=recipe, split_sha256="s", made_with={"preset": "smoke", **made_with},
-        synthetic=True, prevalence=0.5, row_prevalence=None, tamper_prevalence=None, lacks=(), unseen_logs=(), risks=(risk,),
+        synthetic=True, prevalence=0.5, row_prevalence=None, tamper_prevalence=None, lacks=(), unseen_logs=(),
+        risks=(risk,),
         models=(of("encoder"), of("knowledge"), of("bag-of-words")), **counts, **empty, **nothing,
     )  # fmt: skip
 
