@@ -78,6 +78,11 @@ def answers_of(network: Investigating, shown: AnyInputs, on: torch.device) -> It
         held = []
 
 
+def shown_by_rows(attack_X: Tensor, technique_XK: Tensor) -> Tensor:
+    """The log of how much each row shows an attack by each technique. (X, K)"""
+    return functional.logsigmoid(attack_X)[:, None] + functional.log_softmax(technique_XK, dim=1)
+
+
 def _of_part(answers: Answers, look_X: Tensor, e: int, rows: slice, *, digest: bool, empty: bool) -> _Part:
     """Log-odds of rows (attack, tampering, first look), and (T, K) of techniques."""
     none = np.zeros(0, np.float32)
@@ -87,7 +92,7 @@ def _of_part(answers: Answers, look_X: Tensor, e: int, rows: slice, *, digest: b
     if empty:
         return (none, none, none), np.full((1, K), _LEAST)
     attack_X = answers.attack_X[rows]
-    shows_XK = functional.logsigmoid(attack_X)[:, None] + functional.log_softmax(answers.technique_XK[rows], dim=1)
+    shows_XK = shown_by_rows(attack_X, answers.technique_XK[rows])
     best_TK = shows_XK.topk(min(_BEST, len(attack_X)), dim=0).values
     of_rows = (attack_X, answers.tamper_X[rows], look_X[rows])
     attack, tamper, look = (each.cpu().numpy() for each in of_rows)

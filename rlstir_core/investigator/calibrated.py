@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from rlstir_core.arrays import Floats
-from rlstir_core.investigator.answers import TOP, EpisodeAnswers, risk_numbers
+from rlstir_core.investigator.answers import EpisodeAnswers, risk_numbers
 from rlstir_core.investigator.taught import Taught, base_log_odds
 from rlstir_core.investigator.techniques.decide import NOTHING, Naming, choose_naming
 
@@ -45,29 +46,29 @@ class AnswerCalibration(msgspec.Struct, frozen=True, kw_only=True):
     name_rows: tuple[float | None, float | None] = (None, None)
 
     def p_attack_N(self, answers: EpisodeAnswers) -> Floats:
-        return _sigmoid(self.attack[0] * answers.attack_N.astype(np.float64) + self.attack[1])
+        return np.asarray(expit(self.attack[0] * answers.attack_N.astype(np.float64) + self.attack[1]))
 
     def p_tamper_N(self, answers: EpisodeAnswers) -> Floats:
-        return _sigmoid(self.tamper[0] * answers.tamper_N.astype(np.float64) + self.tamper[1])
+        return np.asarray(expit(self.tamper[0] * answers.tamper_N.astype(np.float64) + self.tamper[1]))
 
     def p_risk(self, answers: EpisodeAnswers) -> float:
         """How likely an attack is in the episode."""
-        return float(_sigmoid(np.dot(self.risk[:-1], answers.risk_T) + self.risk[-1]))
+        return float(expit(np.dot(self.risk[:-1], answers.risk_T) + self.risk[-1]))
 
     def p_look_N(self, answers: EpisodeAnswers) -> Floats:
         """How much rows look like an attack by the first look alone."""
-        return _sigmoid(self.look_attack[0] * answers.look_N.astype(np.float64) + self.look_attack[1])
+        return np.asarray(expit(self.look_attack[0] * answers.look_N.astype(np.float64) + self.look_attack[1]))
 
     def p_look(self, answers: EpisodeAnswers) -> float:
         """How likely an attack is in the episode by the first look alone: the second of two linear stages."""
-        return float(_sigmoid(np.dot(self.look_risk[:-1], risk_numbers(answers.look_N)) + self.look_risk[-1]))
+        return float(expit(np.dot(self.look_risk[:-1], risk_numbers(answers.look_N)) + self.look_risk[-1]))
 
     def score_K(self, answers: EpisodeAnswers, *, rows: bool) -> Floats:
         """Probabilities of techniques: by the file as a whole, or by the rows of a recording that show each best."""
         if rows:
             base_K = np.asarray(self.base) if self.base else np.zeros(len(answers.technique_K))
-            return _sigmoid(self.shows[0] * answers.technique_K + self.shows[1] * base_K + self.shows[2])
-        return _sigmoid(answers.technique_K / self.temperature)
+            return np.asarray(expit(self.shows[0] * answers.technique_K + self.shows[1] * base_K + self.shows[2]))
+        return np.asarray(expit(answers.technique_K / self.temperature))
 
     def naming(self, *, rows: bool) -> Naming:
         threshold, margin = self.name_rows if rows else self.name_file
@@ -100,7 +101,7 @@ def calibrate(said: Sequence[EpisodeAnswers], held: Taught, learnt: Taught) -> A
         found = msgspec.structs.replace(
             found,
             temperature=temperature,
-            name_file=_numbers(choose_naming(_sigmoid(logit_EK / temperature), held.technique_EK[files])),
+            name_file=_numbers(choose_naming(expit(logit_EK / temperature), held.technique_EK[files])),
         )
     whole = np.flatnonzero(rows_E)
     if len(whole):
@@ -164,11 +165,3 @@ def _temperature(logit_EK: Floats, y_EK: NDArray[np.bool_]) -> float:
 def _numbers(naming: Naming) -> tuple[float | None, float | None]:
     threshold, margin = (None if each == NOTHING else float(each) for each in naming)
     return threshold, margin
-
-
-def _sigmoid(x: Floats) -> Floats:
-    found: Floats = 1.0 / (1.0 + np.exp(-np.clip(x, -60.0, 60.0)))
-    return found
-
-
-assert len(AnswerCalibration().risk) == len(TOP) + 1

@@ -39,7 +39,7 @@ _PROCESS_NUMBERS: Final = 3
 WIDTHS: Final = InputWidths(
     row=len(AROUND) + len(FEATURES), nodes=(_PROCESS_NUMBERS, len(FILE_KINDS), len(SOCKET_KINDS))
 )
-Priors = Callable[[Sequence[EpisodeInfo]], NDArray[np.float32]]  # (E, K)
+Priors = Callable[[EpisodeInfo], NDArray[np.float32]]  # (K,): what is known of a file's techniques beforehand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,6 @@ class LogInputs:
         folder = study.layout.artifacts(study.options.recipe)
         self._shown: Kept[Shown] = Kept(self._read, Shown, budget, folder)
         self._last: tuple[int, LogView] | None = None
-        self._prior: dict[int, NDArray[np.float32]] = {}
         self._looks: Callable[[int], FirstLook | None] = lambda _: None
 
     def __len__(self) -> int:
@@ -138,11 +137,11 @@ class LogInputs:
         numbers, info = self._study.numbers.investigator, self._all_episodes[part.episode]
         if self._last is None or self._last[0] != part.episode:  # parts of an episode are asked for in turn
             self._last = part.episode, read_view(self._study.layout, info, self._hosts)
-            if self._priors is not None:
-                self._prior[part.episode] = self._priors([info])[0]
         view = self._last[1]
         chosen = view.digest(numbers.rows) if part.digest else np.arange(part.first, min(part.last, len(view)))
-        prior_K = self._prior.get(part.episode, np.zeros(len(LABELS), np.float32))
+        prior_K = np.zeros(len(LABELS), np.float32)
+        if part.digest and self._priors is not None:  # of a recording it is the rows that are asked
+            prior_K = self._priors(info)
         return shown(view.of_rows(chosen), self._tokenizer, numbers.row_tokens, prior_K)
 
 

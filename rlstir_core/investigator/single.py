@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from rlstir_core.arrays import Floats
 from rlstir_core.errors import CheckpointError
-from rlstir_core.investigator.answers import EpisodeAnswers, answers_of
+from rlstir_core.investigator.answers import EpisodeAnswers, answers_of, shown_by_rows
 from rlstir_core.investigator.checkpoint import EncoderCheckpoint, load_encoder, read_encoder
 from rlstir_core.investigator.first_look import FirstLook
 from rlstir_core.investigator.inputs import LogPart, of_look
@@ -81,7 +80,7 @@ def answers_of_view(encoder: OpenEncoder, view: LogView) -> SingleAnswers:
 
     def note(_: object, __: object, answers: Answers) -> None:
         nonlocal first
-        shows_XK = functional.logsigmoid(answers.attack_X)[:, None] + functional.log_softmax(answers.technique_XK, 1)
+        shows_XK = shown_by_rows(answers.attack_X, answers.technique_XK)
         found = shows_XK.topk(min(_SPEAK, len(shows_XK)), dim=0)
         best.append((found.values.cpu().numpy(), found.indices.cpu().numpy() + first))
         first += len(shows_XK)

@@ -42,6 +42,7 @@ from rlstir_core.investigator.state import States
 from rlstir_core.investigator.streaming import TrainingStep, shuffled
 from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.taught import Taught, base_log_odds, loss_of, taught_of
+from rlstir_core.investigator.techniques.knowledge import fit_knowledge
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.priors import priors
 from rlstir_core.investigator.together import train_together
@@ -99,7 +100,7 @@ def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
     tokenizer, manifest = load_tokenizer(study)
     path = study.layout.encoder(recipe)
     start = load_start(Path(numbers.start), path, manifest.model_sha256) if numbers.start else None
-    told = priors(study)
+    told = priors(study.layout, fit_knowledge(study.layout), study.train_hosts)
     budget = CacheBudget(numbers.cache_mib * _MIB)
 
     shown = LogInputs(
@@ -117,10 +118,9 @@ def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
     calibration = calibrate(list(answers_of(network, held.shown, on)), held.taught, train.taught)
     calibration = msgspec.structs.replace(calibration, files_by="encoder" if asks_files else "texts")
     tell(f"learning from all {len(study.train)} episodes of the train side, {facts.best_epoch} epochs")
-    states.remove()
-    states = States(path=path.with_name("encoder.whole.state.safetensors"), key=states.key, every_s=numbers.state_s)
+    again = States(path=path.with_name("encoder.whole.state.safetensors"), key=states.key, every_s=numbers.state_s)
     network, _ = fit(
-        whole, None, study.numbers, tokenizer.size, on, tell, states=states, start=start, epochs=facts.best_epoch
+        whole, None, study.numbers, tokenizer.size, on, tell, states=again, start=start, epochs=facts.best_epoch
     )
     if not world().first:
         return
@@ -146,6 +146,7 @@ def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
         facts=facts,
     )
     states.remove()
+    again.remove()
 
 
 def fit(

@@ -23,9 +23,9 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "weights": 2,
         "baselines": 4,
         "tokenizer": 2,  # and the texts of log rows
-        "encoder": 2,
+        "encoder": 3,
         "evaluation": 7,
-        "encoder_eval": 2,
+        "encoder_eval": 3,
         "report": 7,
     }
 )

@@ -8,12 +8,13 @@ by models that did not see it. What does not belong here: figures.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
@@ -23,7 +24,7 @@ from rlstir_core.investigator.reading.rows import episode_texts
 from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.taught import Taught, base_log_odds
 from rlstir_core.investigator.techniques.decide import choose_naming
-from rlstir_core.investigator.techniques.documents import Document, episode_document
+from rlstir_core.investigator.techniques.documents import Document
 from rlstir_core.investigator.techniques.knowledge import Knowledge
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.wording import words
@@ -51,12 +52,13 @@ class TrainAndTest:
     taught: Taught  # of the train side
     chosen: NDArray[np.bool_]
     test: Sequence[EpisodeInfo]
+    train_documents: Sequence[Document]
+    test_documents: Sequence[Document]
 
 
 def beside_encoder(
     study: InvestigatorStudy,
     sides: TrainAndTest,
-    test_documents: Sequence[Document],
     knowledge: Knowledge | None,
     tell: Tell,
 ) -> BesideEncoder:
@@ -68,7 +70,7 @@ def beside_encoder(
         said.techniques[model] = Spoken(LABELS, test_EK, choose_naming(of_chosen_EK, y_EK[chosen]))
 
     base = [
-        np.repeat(_sigmoid(base_log_odds(y_EK[of]))[None], n, axis=0)
+        np.repeat(expit(base_log_odds(y_EK[of]))[None], n, axis=0)
         for of, n in (
             (~chosen, int(chosen.sum())),
             (np.ones(len(chosen), np.bool_), len(sides.test)),
@@ -78,37 +80,38 @@ def beside_encoder(
     if sides.taught.rows_E.any():
         said.risk[MAJORITY] = np.full(len(sides.test), float(sides.taught.attack_E[sides.taught.rows_E].mean()))
     tell("words: reading both sides")
-    texts = list(_texts(study, sides.train, study.train_hosts))
-    bag = _Bag(texts, list(_texts(study, sides.test, study.split.hosts)), chosen)
+    bag = _Bag(_texts(study, sides.train, study.train_hosts), _texts(study, sides.test, study.split.hosts), chosen)
     if bag.has_words:
         name(BAG, *bag.techniques(y_EK))
         risk_E = bag.risk(sides.taught)
         if risk_E is not None:
             said.risk[BAG] = risk_E
-    documents = [episode_document(study.layout, info, study.train_hosts) for info in sides.train]
+    documents = sides.train_documents
     learnt = [document for document, held in zip(documents, chosen.tolist(), strict=True) if not held]
     held = [document for document, held in zip(documents, chosen.tolist(), strict=True) if held]
-    name(SVM, svm_scores(learnt, y_EK[~chosen], [held])[0], svm_scores(documents, y_EK, [test_documents])[0])
+    name(SVM, svm_scores(learnt, y_EK[~chosen], [held])[0], svm_scores(documents, y_EK, [sides.test_documents])[0])
     if knowledge is not None:
-        said.techniques[KNOWLEDGE] = knowledge_spoken(knowledge, test_documents)
+        said.techniques[KNOWLEDGE] = knowledge_spoken(knowledge, sides.test_documents)
     return said
 
 
 class _Bag:
     """TF-IDF of words and logistic regressions, fitted twice: without the fold that chooses, and on all."""
 
-    def __init__(self, train: list[str], test: list[str], chosen: NDArray[np.bool_]) -> None:
-        from sklearn.feature_extraction.text import TfidfVectorizer
+    def __init__(self, train: Iterable[str], test: Iterable[str], chosen: NDArray[np.bool_]) -> None:
+        from sklearn.feature_extraction.text import CountVectorizer
 
         self.chosen, self.has_words = chosen, True
-        learnt = [text for text, held in zip(train, chosen.tolist(), strict=True) if not held]
-        held = [text for text, held in zip(train, chosen.tolist(), strict=True) if held]
+        counting = CountVectorizer(analyzer=words, dtype=np.float64)
         try:
-            first, second = (TfidfVectorizer(analyzer=words, sublinear_tf=True) for _ in range(2))
-            self.without = (first.fit_transform(learnt), first.transform(held) if held else None)
-            self.whole = (second.fit_transform(train), second.transform(test) if test else None)
+            train_EV = counting.fit_transform(train)  # read once, an episode at a time
         except ValueError:  # no word at all
             self.has_words = False
+            return
+        test_EV = counting.transform(test)
+        seen_V = np.flatnonzero(train_EV[~chosen].getnnz(axis=0))
+        self.without = _weighed(train_EV[~chosen][:, seen_V], train_EV[chosen][:, seen_V])
+        self.whole = _weighed(train_EV, test_EV)
 
     def techniques(self, y_EK: NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """Probabilities of the fold that chooses, and of the test side. (E, K) each"""
@@ -128,6 +131,14 @@ class _Bag:
         return _linear(self.whole[0][asked], y_E, self.whole[1])
 
 
+def _weighed(learnt_EV: Any, other_EV: Any) -> tuple[Any, Any]:
+    """TF-IDF by the first of two sides; None for the other where it is empty."""
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    weighing = TfidfTransformer(sublinear_tf=True)
+    return weighing.fit_transform(learnt_EV), weighing.transform(other_EV) if other_EV.shape[0] else None
+
+
 def _linear(x_EV: Any, y_E: NDArray[np.bool_], other: Any) -> Floats:
     """Probabilities on the other side; the base rate where all say the same."""
     from sklearn.exceptions import ConvergenceWarning
@@ -142,11 +153,6 @@ def _linear(x_EV: Any, y_E: NDArray[np.bool_], other: Any) -> Floats:
         warnings.simplefilter("ignore", ConvergenceWarning)  # nearly there is as good
         model.fit(x_EV, y_E)
     return np.asarray(model.predict_proba(other)[:, 1])
-
-
-def _sigmoid(x: Floats) -> Floats:
-    found: Floats = 1 / (1 + np.exp(-x))
-    return found
 
 
 def _texts(study: InvestigatorStudy, episodes: Sequence[EpisodeInfo], hosts: Sequence[str]) -> Iterator[str]:

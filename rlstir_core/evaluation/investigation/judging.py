@@ -34,6 +34,7 @@ from rlstir_core.evaluation.investigation.tamper_predictions import (
     read_spans,
     rows_by_episode,
 )
+from rlstir_core.evaluation.investigation.technique_baselines import SVM
 from rlstir_core.evaluation.investigation.technique_figures import (
     Carried,
     calibration_error,
@@ -127,7 +128,9 @@ def _techniques(
         hit_at=hits_at(read.said, carried, test, draws=draws),
         named=share([bool(read.said[info.episode_id].named) for info in test], draws),
         coverage=precision_at_coverage(read.said, read.margin, carried, draws=draws),
-        calibration=calibration_error(read.said, p_first, carried, draws=draws),
+        calibration=refused("its scores are no probabilities")
+        if name == SVM
+        else calibration_error(read.said, p_first, carried, draws=draws),
         tactics=of,
     )
 

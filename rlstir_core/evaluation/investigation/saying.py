@@ -59,8 +59,9 @@ def say(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, tell: Tell) -> 
     layout, test = study.layout, study.test
     knowledge = fit_knowledge(layout)
     documents = [episode_document(layout, info, study.split.hosts) for info in test]
+    of_train = [episode_document(layout, info, study.train_hosts) for info in study.train]
     read = _read(study, checkpoint, knowledge, tell)
-    with_logs = _knowledge_and_logs(study) if knowledge is not None else None
+    with_logs = _knowledge_and_logs(study, of_train) if knowledge is not None else None
     chosen = {info.episode_id for info in study.sides[1]}
     beside = beside_encoder(
         study,
@@ -69,8 +70,9 @@ def say(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, tell: Tell) -> 
             taught=taught_of(layout, study.train, rows=False),
             chosen=np.array([info.episode_id in chosen for info in study.train], np.bool_),
             test=test,
+            train_documents=of_train,
+            test_documents=documents,
         ),
-        documents,
         knowledge,
         tell,
     )
@@ -95,7 +97,14 @@ def _read(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, knowledge: Kn
         raise CheckpointError(f"{layout.encoder(checkpoint.recipe)} has other pieces than its tokenizer")
     on = device(study.numbers.train.device)
     network.to(on)
-    shown = LogInputs(study, test, tokenizer, priors(study, knowledge), hosts=study.split.hosts, budget=_NOTHING_KEPT)
+    shown = LogInputs(
+        study,
+        test,
+        tokenizer,
+        priors(layout, knowledge, study.split.hosts),
+        hosts=study.split.hosts,
+        budget=_NOTHING_KEPT,
+    )
     by = checkpoint.calibration
     techniques, risk, look = [], [], []
     paths = {what: layout.encoder_predictions(checkpoint.recipe, what) for what in PREDICTIONS}
@@ -121,19 +130,14 @@ def _read(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, knowledge: Kn
     return _Read(technique_EK=np.stack(techniques), risk_E=np.array(risk), look_E=np.array(look))
 
 
-def _knowledge_and_logs(study: InvestigatorStudy) -> Knowledge | None:
+def _knowledge_and_logs(study: InvestigatorStudy, documents: Sequence[Document]) -> Knowledge | None:
     """Public texts with labelled files of the train side as further documents."""
-    files = [info for info in study.train if not says_rows(info)]
+    files = [(info, document) for info, document in zip(study.train, documents, strict=True) if not says_rows(info)]
     texts = read_texts(study.layout)
     if not files or texts is None:
         return None
-    carried = exact_techniques(study.layout, files)
-    labelled = [
-        (episode_document(study.layout, info, study.train_hosts), carried[info.episode_id])
-        for info in files
-        if carried[info.episode_id]
-    ]
-    return fitted(*texts, labelled)
+    carried = exact_techniques(study.layout, [info for info, _ in files])
+    return fitted(*texts, [(document, own) for info, document in files if (own := carried[info.episode_id])])
 
 
 def _of_encoder(

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rlstir_core.arrays import Array
 from rlstir_core.investigator.network.packing import Sequences, sequences
-from rlstir_core.investigator.network.sage import GraphBatch, batch_graphs
+from rlstir_core.investigator.network.sage import GraphBatch, batch_graphs, process_offsets
 from rlstir_core.investigator.reading.shown import Shown, packed
 from rlstir_core.investigator.reading.tokenizer import PAD
 
@@ -68,20 +68,19 @@ def collate(episodes: Sequence[tuple[Shown, Looked]]) -> Batch:
     distinct = sorted({text for shown, _ in episodes for text in shown.tokens} | {_EMPTY}, key=lambda t: (len(t), t))
     place = {text: r for r, text in enumerate(distinct)}
     text_X, text_P, process_X, aux_XA, look_X, n_E = [], [], [], [], [], []
-    n_processes = 0
-    for shown, looked in episodes:
+    around = [shown.around for shown, _ in episodes]
+    offsets = process_offsets([each.edges for each in around])
+    for (shown, looked), offset in zip(episodes, offsets.tolist(), strict=True):
         own_U = np.array([place[text] for text in shown.tokens], np.int64)
         n = shown.n_rows
         aux = np.concatenate([looked.around_XA, shown.features_XF], axis=1)
         text_X.append(own_U[shown.text_X] if n else np.array([place[_EMPTY]]))
         text_P.append(own_U[shown.text_P] if len(own_U) else np.zeros(0, np.int64))
         process = shown.process_X.astype(np.int64)
-        process_X.append(np.where(process >= 0, process + n_processes, -1) if n else np.array([-1]))
+        process_X.append(np.where(process >= 0, process + offset, -1) if n else np.array([-1]))
         aux_XA.append(aux if n else np.zeros((1, aux.shape[1]), np.float32))
         look_X.append(looked.look_X if n else np.zeros(1, np.float32))
         n_E.append(max(1, n))
-        n_processes += shown.counts[0]
-    around = [shown.around for shown, _ in episodes]
     features = [
         (looked.process_PC, each.file_FC, each.socket_SC) for (_, looked), each in zip(episodes, around, strict=True)
     ]

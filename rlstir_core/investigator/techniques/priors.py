@@ -3,7 +3,7 @@
 What does not belong here: the model (`knowledge.py`), and what an episode's words are (`documents.py`).
 """
 
-# E episodes, K techniques
+# K techniques
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -12,21 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.techniques.documents import episode_document
-from rlstir_core.investigator.techniques.knowledge import Knowledge, fit_knowledge
+from rlstir_core.investigator.techniques.knowledge import Knowledge
+from rlstir_core.results.layout import Layout
 
 
 def priors(
-    study: InvestigatorStudy, knowledge: Knowledge | None = None
-) -> Callable[[Sequence[EpisodeInfo]], NDArray[np.float32]] | None:
-    """A function from episodes to (E, K); None where no public technique texts were imported."""
-    model = knowledge or fit_knowledge(study.layout)
-    if model is None:
+    layout: Layout, knowledge: Knowledge | None, hosts: Sequence[str]
+) -> Callable[[EpisodeInfo], NDArray[np.float32]] | None:
+    """A function from an episode to (K,); None without public technique texts. `hosts` are whose names are hidden."""
+    if knowledge is None:
         return None
 
-    def told(episodes: Sequence[EpisodeInfo]) -> NDArray[np.float32]:
-        documents = [episode_document(study.layout, info, study.split.hosts) for info in episodes]
-        return np.asarray(model.prior(documents), np.float32)
+    def told(info: EpisodeInfo) -> NDArray[np.float32]:
+        return np.asarray(knowledge.prior([episode_document(layout, info, hosts)])[0], np.float32)
 
     return told
