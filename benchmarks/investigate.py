@@ -23,7 +23,6 @@ from rlstir_core.atomic import file_sha256, write_bytes, write_json
 from rlstir_core.contract.registry import default_registry
 from rlstir_core.hostlogs.opening.containers import files
 from rlstir_core.importers.knowledge import import_knowledge
-from rlstir_core.investigator.calibrated import AnswerCalibration
 from rlstir_core.investigator.checkpoint import EncoderFacts, write_encoder
 from rlstir_core.investigator.first_look import FirstLook
 from rlstir_core.investigator.inputs import WIDTHS
@@ -31,6 +30,7 @@ from rlstir_core.investigator.inquiry.gathering import gathered
 from rlstir_core.investigator.inquiry.inquire import investigate
 from rlstir_core.investigator.network.heads import Investigating
 from rlstir_core.investigator.network.sizes import memory
+from rlstir_core.investigator.pretraining.calibrated import AnswerCalibration
 from rlstir_core.investigator.reading.hashing import WORDS
 from rlstir_core.investigator.reading.names import names_in
 from rlstir_core.investigator.reading.slots import SLOTS

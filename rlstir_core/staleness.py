@@ -24,9 +24,9 @@ from rlstir_core.evaluation.detectors.detector_eval import evaluation_is_current
 from rlstir_core.evaluation.investigation.encoder_eval import encoder_evaluation_is_current
 from rlstir_core.evaluation.report.comparison import report_is_current
 from rlstir_core.hostlogs.store import log_changes
+from rlstir_core.investigator.pretraining.training import kept_encoder
 from rlstir_core.investigator.reading.tokenizer import kept_tokenizer
 from rlstir_core.investigator.study import InvestigatorStudy, why_not
-from rlstir_core.investigator.training import kept_encoder
 from rlstir_core.learning.options import StudyOptions
 from rlstir_core.provenance.store import graph_changes
 from rlstir_core.results.lab_outcome import lab_inputs_sha256, read_outcome

@@ -45,13 +45,13 @@ def train(folder: Path) -> dict[str, Any]:
     import torch
     from torch.nn import functional
 
-    from rlstir_core.investigator.loop import Loop, Side
     from rlstir_core.investigator.network.encoder import InputWidths
     from rlstir_core.investigator.network.heads import Investigating
     from rlstir_core.investigator.network.packing import sequences
     from rlstir_core.investigator.network.sage import Edges, batch_graphs
+    from rlstir_core.investigator.pretraining.loop import Loop, Side
+    from rlstir_core.investigator.pretraining.streaming import Kept, TrainingStep, plan, shuffled
     from rlstir_core.investigator.reading.batches import Batch
-    from rlstir_core.investigator.streaming import Kept, TrainingStep, plan, shuffled
     from rlstir_core.learning.examples import CacheBudget
     from rlstir_core.learning.presets import Investigator
 

@@ -82,8 +82,8 @@ def tokenizer(context: dg.AssetExecutionContext, settings: Settings) -> dg.Mater
     "start from it: attack, techniques and tampering by row. Stopped and calibrated on a fold of the train side.",
 )
 def encoder(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    from rlstir_core.investigator.pretraining.training import train_encoder
     from rlstir_core.investigator.study import why_not
-    from rlstir_core.investigator.training import train_encoder
 
     with refusals():
         study = settings.investigator(context.partition_key)

@@ -1,6 +1,6 @@
 """From a network's answers, part by part, to what is said of an episode: its rows, its techniques, its risk.
 
-What does not belong here: the network, and calibration against the truth (`calibrated.py`).
+What does not belong here: the network, and calibration against the truth (`pretraining/calibrated.py`).
 """
 
 # E episodes, I parts, X rows of a batch, N rows of an episode, K techniques, T best rows

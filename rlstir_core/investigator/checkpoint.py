@@ -17,11 +17,11 @@ from safetensors.torch import load, save
 
 from rlstir_core.atomic import canonical_sha256, file_sha256, write_bytes, write_json
 from rlstir_core.errors import CheckpointError, ConfigError, UpstreamMissing
-from rlstir_core.investigator.calibrated import AnswerCalibration
 from rlstir_core.investigator.inputs import WIDTHS
 from rlstir_core.investigator.network.heads import Investigating
 from rlstir_core.investigator.network.sizes import Memory
 from rlstir_core.investigator.network.widen import NotWidenable, widen
+from rlstir_core.investigator.pretraining.calibrated import AnswerCalibration
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.learning.container import MAX_JSON_BYTES, MAX_SIDECAR_BYTES, opened, verified_sidecar
 from rlstir_core.learning.presets import Investigator

@@ -24,12 +24,12 @@ from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.hostlogs.store import host_counts
 from rlstir_core.investigator.first_look import AROUND, FirstLook, around
 from rlstir_core.investigator.network.encoder import InputWidths
+from rlstir_core.investigator.pretraining.streaming import Kept, TrainingStep, plan, prefetched
 from rlstir_core.investigator.reading.batches import Batch, Looked, collate
 from rlstir_core.investigator.reading.shown import Shown, shown
 from rlstir_core.investigator.reading.surroundings import FILE_KINDS, SOCKET_KINDS
 from rlstir_core.investigator.reading.tokenizer import Tokenizer
 from rlstir_core.investigator.reading.view import FEATURES, LogView, read_view
-from rlstir_core.investigator.streaming import Kept, TrainingStep, plan, prefetched
 from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.row_truth import says_rows

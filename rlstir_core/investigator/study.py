@@ -1,6 +1,6 @@
 """A study of logs: one split, the episodes of its sides that have logs, and the keys of what is learnt from them.
 
-What does not belong here: learning (`training.py`), and what is said of the test side (`evaluation/`).
+What does not belong here: learning (`pretraining/`), and what is said of the test side (`evaluation/`).
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe
 from rlstir_core.evaluation.investigation.encoder_eval import evaluate_encoder
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.hostlogs.store import build_log_events
+from rlstir_core.investigator.pretraining.training import train_encoder
 from rlstir_core.investigator.reading.tokenizer import build_tokenizer
-from rlstir_core.investigator.training import train_encoder
 from rlstir_core.lab.leakage.gates import gates
 from rlstir_core.provenance.store import build_graphs
 from rlstir_core.telemetry.schema import make_schema, write_schema

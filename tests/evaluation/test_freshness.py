@@ -26,8 +26,8 @@ from rlstir_core.evaluation.investigation.encoder_eval import evaluate_encoder
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.evaluation.report.history import history_path
 from rlstir_core.hostlogs.store import build_log_events
+from rlstir_core.investigator.pretraining.training import train_encoder
 from rlstir_core.investigator.study import open_investigator
-from rlstir_core.investigator.training import train_encoder
 from rlstir_core.lab.leakage.gates import gates
 from rlstir_core.learning.options import StudyOptions
 from rlstir_core.provenance.store import build_graphs

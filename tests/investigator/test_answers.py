@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from rlstir_core.investigator import calibrated
 from rlstir_core.investigator.answers import TOP, EpisodeAnswers, answers_of, risk_numbers
-from rlstir_core.investigator.calibrated import AnswerCalibration
 from rlstir_core.investigator.inputs import LogPart
 from rlstir_core.investigator.network.heads import Answers
 from rlstir_core.investigator.network.packing import sequences
-from rlstir_core.investigator.taught import Taught
+from rlstir_core.investigator.pretraining import calibrated
+from rlstir_core.investigator.pretraining.calibrated import AnswerCalibration
+from rlstir_core.investigator.pretraining.taught import Taught
 from rlstir_core.investigator.techniques.row_truth import RowTruth
 
 K = 3

@@ -20,9 +20,9 @@ from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.evaluation.investigation.predictions import Spoken
 from rlstir_core.evaluation.investigation.technique_baselines import KNOWLEDGE, SVM, knowledge_spoken, svm_scores
+from rlstir_core.investigator.pretraining.taught import Taught, base_log_odds
 from rlstir_core.investigator.reading.rows import episode_texts
 from rlstir_core.investigator.study import InvestigatorStudy
-from rlstir_core.investigator.taught import Taught, base_log_odds
 from rlstir_core.investigator.techniques.decide import choose_naming
 from rlstir_core.investigator.techniques.documents import Document
 from rlstir_core.investigator.techniques.knowledge import Knowledge

@@ -19,11 +19,11 @@ from rlstir_core.evaluation.investigation.judging import judge
 from rlstir_core.evaluation.investigation.records import EncoderEvaluation
 from rlstir_core.evaluation.investigation.saying import PREDICTIONS, say
 from rlstir_core.investigator.checkpoint import EncoderCheckpoint
+from rlstir_core.investigator.pretraining.training import kept_encoder
 from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.techniques.knowledge import NO_KNOWLEDGE
 from rlstir_core.investigator.techniques.labels import LABELS, exact_techniques
 from rlstir_core.investigator.techniques.row_truth import says_rows
-from rlstir_core.investigator.training import kept_encoder
 from rlstir_core.progress import Tell
 from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout

@@ -24,12 +24,12 @@ from rlstir_core.evaluation.investigation.tamper_predictions import SaidTamperin
 from rlstir_core.evaluation.investigation.technique_baselines import KNOWLEDGE, KNOWLEDGE_AND_LOGS, knowledge_spoken
 from rlstir_core.hostlogs.store import opened_rows
 from rlstir_core.investigator.answers import answers_of
-from rlstir_core.investigator.calibrated import AnswerCalibration
 from rlstir_core.investigator.checkpoint import EncoderCheckpoint, load_encoder
 from rlstir_core.investigator.inputs import LogInputs
+from rlstir_core.investigator.pretraining.calibrated import AnswerCalibration
+from rlstir_core.investigator.pretraining.taught import taught_of
 from rlstir_core.investigator.reading.tokenizer import load_tokenizer
 from rlstir_core.investigator.study import InvestigatorStudy
-from rlstir_core.investigator.taught import taught_of
 from rlstir_core.investigator.techniques.documents import Document, episode_document
 from rlstir_core.investigator.techniques.knowledge import Knowledge, fit_knowledge, fitted, read_texts
 from rlstir_core.investigator.techniques.labels import LABELS, exact_techniques

@@ -1,4 +1,4 @@
 """Networks over batches of rows: the encoder and its heads.
 
-What does not belong here: files, labels and training (`training.py` one folder up).
+What does not belong here: files, labels and training (`pretraining/`).
 """

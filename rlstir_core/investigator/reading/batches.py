@@ -1,7 +1,7 @@
 """Rows of episodes as a batch of tokens, every distinct text of a batch once.
 
 Texts are packed (`network/packing.py`), the shortest first. What does not belong here: what is shown of an episode
-(`shown.py`), and which episodes stand in which batch (`investigator/streaming.py`).
+(`shown.py`), and which episodes stand in which batch (`pretraining/streaming.py`).
 """
 
 # E episodes, X rows of all episodes, R distinct texts, N tokens of these, P processes, K techniques, A numbers of a row

@@ -15,7 +15,6 @@ from logs_world import LogsWorld
 from rlstir_core.contract.registry import load_registry
 from rlstir_core.errors import CheckpointError
 from rlstir_core.investigator.answers import answers_of
-from rlstir_core.investigator.calibrated import AnswerCalibration
 from rlstir_core.investigator.checkpoint import EncoderFacts, write_encoder
 from rlstir_core.investigator.first_look import FirstLook
 from rlstir_core.investigator.inputs import WIDTHS, LogInputs
@@ -23,6 +22,7 @@ from rlstir_core.investigator.inquiry.inquire import investigate
 from rlstir_core.investigator.inquiry.records import Inquiry
 from rlstir_core.investigator.network.heads import Investigating
 from rlstir_core.investigator.network.sizes import memory
+from rlstir_core.investigator.pretraining.calibrated import AnswerCalibration
 from rlstir_core.investigator.reading.hashing import WORDS
 from rlstir_core.investigator.reading.slots import SLOTS
 from rlstir_core.investigator.reading.tokenizer import build_tokenizer, load_tokenizer

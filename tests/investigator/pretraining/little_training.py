@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from rlstir_core.investigator.loop import Loop, Side
-from rlstir_core.investigator.streaming import TrainingStep, plan
+from rlstir_core.investigator.pretraining.loop import Loop, Side
+from rlstir_core.investigator.pretraining.streaming import TrainingStep, plan
 from rlstir_core.learning.presets import Investigator
 
 N, WIDTH = 14, 3
@@ -57,7 +57,7 @@ def weights_of(loop: Loop[Few]) -> list[torch.Tensor]:
 
 def shared(out: Path) -> None:
     """What one of the processes does; the first writes the curve."""
-    from rlstir_core.investigator.world import world
+    from rlstir_core.investigator.pretraining.world import world
 
     torch.distributed.init_process_group("gloo")
     result = little_loop(batch=2, accumulate=3, among=world()).run()

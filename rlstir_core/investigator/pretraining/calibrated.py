@@ -18,7 +18,7 @@ from scipy.special import expit
 
 from rlstir_core.arrays import Floats
 from rlstir_core.investigator.answers import EpisodeAnswers, risk_numbers
-from rlstir_core.investigator.taught import Taught, base_log_odds
+from rlstir_core.investigator.pretraining.taught import Taught, base_log_odds
 from rlstir_core.investigator.techniques.decide import NOTHING, Naming, choose_naming
 
 _LEAST_EACH = 5  # episodes of each kind that a regression needs

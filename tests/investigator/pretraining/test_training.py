@@ -28,19 +28,19 @@ from rlstir_core.evaluation.investigation.encoder_eval import (
 from rlstir_core.evaluation.investigation.records import EncoderEvaluation
 from rlstir_core.evaluation.investigation.saying import PREDICTIONS
 from rlstir_core.importers.knowledge import import_knowledge
-from rlstir_core.investigator import taught
 from rlstir_core.investigator.checkpoint import load_encoder, load_start, read_encoder
 from rlstir_core.investigator.inputs import LogInputs
-from rlstir_core.investigator.loop import Loop
+from rlstir_core.investigator.pretraining import taught
+from rlstir_core.investigator.pretraining.loop import Loop
+from rlstir_core.investigator.pretraining.state import States
+from rlstir_core.investigator.pretraining.together import TrainingFailed
+from rlstir_core.investigator.pretraining.training import kept_encoder, train_encoder
 from rlstir_core.investigator.reading.hashing import hashed
 from rlstir_core.investigator.reading.tokenizer import build_tokenizer, load_tokenizer, read_manifest
-from rlstir_core.investigator.state import States
 from rlstir_core.investigator.study import InvestigatorStudy, nothing_labelled, why_not
 from rlstir_core.investigator.techniques import labels, row_truth
 from rlstir_core.investigator.techniques.knowledge import fit_knowledge
 from rlstir_core.investigator.techniques.labels import LABELS
-from rlstir_core.investigator.together import TrainingFailed
-from rlstir_core.investigator.training import kept_encoder, train_encoder
 from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.results.layout import Layout
 

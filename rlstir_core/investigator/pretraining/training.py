@@ -21,7 +21,6 @@ from torch import Tensor
 from rlstir_core.atomic import sweep
 from rlstir_core.errors import CheckpointError, UpstreamMissing
 from rlstir_core.investigator.answers import answers_of
-from rlstir_core.investigator.calibrated import calibrate
 from rlstir_core.investigator.checkpoint import (
     EncoderCheckpoint,
     EncoderFacts,
@@ -33,20 +32,21 @@ from rlstir_core.investigator.checkpoint import (
 )
 from rlstir_core.investigator.first_look import FirstLook, LookedAt, fit_first_look
 from rlstir_core.investigator.inputs import WIDTHS, LogInputs
-from rlstir_core.investigator.loop import Loop, Side
 from rlstir_core.investigator.network.heads import Investigating
 from rlstir_core.investigator.network.sizes import memory
+from rlstir_core.investigator.pretraining.calibrated import calibrate
+from rlstir_core.investigator.pretraining.loop import Loop, Side
+from rlstir_core.investigator.pretraining.state import States
+from rlstir_core.investigator.pretraining.streaming import TrainingStep, shuffled
+from rlstir_core.investigator.pretraining.taught import Taught, base_log_odds, loss_of, taught_of
+from rlstir_core.investigator.pretraining.together import train_together
+from rlstir_core.investigator.pretraining.world import world
 from rlstir_core.investigator.reading.batches import Batch
 from rlstir_core.investigator.reading.tokenizer import load_tokenizer
-from rlstir_core.investigator.state import States
-from rlstir_core.investigator.streaming import TrainingStep, shuffled
 from rlstir_core.investigator.study import InvestigatorStudy
-from rlstir_core.investigator.taught import Taught, base_log_odds, loss_of, taught_of
 from rlstir_core.investigator.techniques.knowledge import fit_knowledge
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.priors import priors
-from rlstir_core.investigator.together import train_together
-from rlstir_core.investigator.world import world
 from rlstir_core.learning.devices import device, half_precision
 from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.learning.presets import Preset

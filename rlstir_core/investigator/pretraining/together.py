@@ -15,8 +15,8 @@ import torch
 import torch.distributed
 
 from rlstir_core.errors import RlstirError
+from rlstir_core.investigator.pretraining.world import world
 from rlstir_core.investigator.study import InvestigatorStudy, open_investigator
-from rlstir_core.investigator.world import world
 from rlstir_core.learning.devices import device
 from rlstir_core.learning.options import StudyOptions
 from rlstir_core.progress import Tell
@@ -40,9 +40,13 @@ def train_together(study: InvestigatorStudy, tell: Tell) -> None:
             f"train with --set investigator.devices={found}"
         )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={numbers.investigator.devices}", "-m", "rlstir_core.investigator.together"]
+    command += [
+        f"--nproc-per-node={numbers.investigator.devices}",
+        "-m",
+        "rlstir_core.investigator.pretraining.together",
+    ]
     command += [str(study.layout.data), msgspec.json.encode(study.options).decode()]
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
     environment = {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": paths}
     refused = ""
@@ -68,7 +72,7 @@ def train_together(study: InvestigatorStudy, tell: Tell) -> None:
 
 def main(data: str, options: str) -> int:
     """What each process does."""
-    from rlstir_core.investigator.training import train_alone
+    from rlstir_core.investigator.pretraining.training import train_alone
 
     study = open_investigator(Layout(Path(data)), msgspec.json.decode(options, type=StudyOptions))
     cuda = device(study.numbers.train.device).type == "cuda"

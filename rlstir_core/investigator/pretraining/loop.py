@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from rlstir_core.errors import CheckpointError
-from rlstir_core.investigator.state import States, TrainingState
-from rlstir_core.investigator.streaming import TrainingStep, give_back, prefetched
-from rlstir_core.investigator.world import ALONE, World
+from rlstir_core.investigator.pretraining.state import States, TrainingState
+from rlstir_core.investigator.pretraining.streaming import TrainingStep, give_back, prefetched
+from rlstir_core.investigator.pretraining.world import ALONE, World
 from rlstir_core.learning.devices import autocast
 from rlstir_core.learning.loop import warm_cosine
 from rlstir_core.learning.presets import Investigator

@@ -13,8 +13,8 @@ from logs_world import BACK, EMPTY, LogsWorld
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.investigator.inputs import LogPart
 from rlstir_core.investigator.network.heads import Answers
+from rlstir_core.investigator.pretraining.taught import Taught, base_log_odds, loss_of, taught_of
 from rlstir_core.investigator.study import InvestigatorStudy
-from rlstir_core.investigator.taught import Taught, base_log_odds, loss_of, taught_of
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.row_truth import RowTruth, row_truth
 

@@ -16,16 +16,16 @@ from little_batches import WIDTHS, little_batch
 from little_training import Few, little_loop, weights_of
 
 from rlstir_core.errors import CheckpointError
-from rlstir_core.investigator import world as world_module
-from rlstir_core.investigator.loop import Loop
 from rlstir_core.investigator.network.encoder import LogEncoder
-from rlstir_core.investigator.state import States
-from rlstir_core.investigator.streaming import Kept, plan, prefetched, shuffled
-from rlstir_core.investigator.world import World
+from rlstir_core.investigator.pretraining import world as world_module
+from rlstir_core.investigator.pretraining.loop import Loop
+from rlstir_core.investigator.pretraining.state import States
+from rlstir_core.investigator.pretraining.streaming import Kept, plan, prefetched, shuffled
+from rlstir_core.investigator.pretraining.world import World
 from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.learning.presets import Investigator
 
-LITTLE = Path(__file__).parents[1] / "little_training.py"
+LITTLE = Path(__file__).parent / "little_training.py"
 
 
 class Stopped(Exception):
