@@ -1,0 +1,130 @@
+"""What is believed of revealed rows: pooling step by step, fitting, and files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rlstir_core.errors import CheckpointError
+from rlstir_core.investigator.belief import fit, row_model
+from rlstir_core.investigator.belief.detector import Belief, read_belief, write_belief
+from rlstir_core.investigator.belief.fit import Glimpse, Told, calibrate, fit_head, pooled
+from rlstir_core.investigator.belief.head import N_ANSWERS, BeliefHead
+from rlstir_core.investigator.belief.row_model import RowModel, common_techniques, fit_row_models
+from rlstir_core.investigator.belief.words import BUCKETS, RowWords
+from rlstir_core.investigator.techniques.labels import LABELS
+from rlstir_core.investigator.techniques.row_truth import RowTruth
+
+K = 3
+
+
+def _head() -> BeliefHead:
+    torch.manual_seed(1)
+    head = BeliefHead(torch.tensor([4, 7, 9]), torch.full((len(LABELS),), -3.0))
+    for each in head.parameters():
+        torch.nn.init.normal_(each, std=0.3)
+    return head.eval().requires_grad_(False)
+
+
+def _case(rng: np.random.Generator, attack: bool) -> Told:
+    n = 60
+    vector_ND = rng.normal(-4, 1, (n, 2 + K)).astype(np.float16)
+    if attack:
+        vector_ND[rng.choice(n, 20, replace=False), 0] = 3.0
+    truth_A = np.zeros(N_ANSWERS, np.float32)
+    truth_A[0] = attack
+    return Told(vector_ND=vector_ND, tree_N=rng.integers(0, 5, n).astype(np.int32), truth_A=truth_A)
+
+
+def _glimpses(rng: np.random.Generator, n_cases: int) -> list[Glimpse]:
+    sizes = rng.integers(10, 60, size=8 * n_cases)
+    return [
+        Glimpse(case=k % n_cases, row_M=rng.choice(60, n, replace=False).astype(np.int32)) for k, n in enumerate(sizes)
+    ]
+
+
+def test_rows_that_come_page_by_page_are_believed_as_rows_that_come_at_once() -> None:
+    rng, head = np.random.default_rng(0), _head()
+    cases = [_case(rng, attack) for attack in (True, False, True)]
+    belief = Belief(rows=RowModel(weight_SBD=np.zeros((3, 1, 1 + K)), bias_D=np.zeros(1 + K)), head=head)
+    pool = belief.pool(3, 5)
+    pool.add(np.array([1, 1]), np.array([0, 2]), cases[0].vector_ND[:2])  # of a case that lane 1 forgets
+    pool.clear(np.array([1]))
+    for first in range(0, 60, 8):
+        rows = np.arange(first, min(60, first + 8))
+        lane_M = np.repeat(np.arange(3), len(rows))
+        tree_M = np.concatenate([case.tree_N[rows] for case in cases])
+        pool.add(lane_M, tree_M, np.concatenate([case.vector_ND[rows] for case in cases]))
+    whole = [Glimpse(case=k, row_M=np.arange(60, dtype=np.int32)) for k in range(3)]
+    expected = torch.sigmoid(head(pooled(head, cases, whole))).numpy()
+    np.testing.assert_allclose(pool.answers(), expected, atol=1e-5)
+
+
+def test_what_is_known_of_nothing_is_the_same_for_every_case() -> None:
+    pool = Belief(rows=RowModel(weight_SBD=np.zeros((3, 1, 1 + K)), bias_D=np.zeros(1 + K)), head=_head()).pool(2, 5)
+    np.testing.assert_array_equal(pool.answers()[0], pool.answers()[1])
+
+
+def test_the_head_learns_attacks_from_glimpses_and_is_calibrated_on_other_cases(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fit, "_STEPS", 60)
+    rng = np.random.default_rng(0)
+    cases = [_case(rng, attack=k % 2 == 0) for k in range(40)]
+    head = fit_head(cases, _glimpses(rng, 40), np.array([4, 7, 9]), 0, lambda _: None)
+    others = [_case(rng, attack=k % 2 == 0) for k in range(40)]
+    glimpses = _glimpses(rng, 40)
+    calibrate(head, others, glimpses)
+    with torch.no_grad():
+        p_G = torch.sigmoid(head(pooled(head, others, glimpses)))[:, 0].numpy()
+    truth_G = np.array([others[each.case].truth_A[0] for each in glimpses]) > 0
+    assert p_G[truth_G].min() > p_G[~truth_G].max()
+    assert abs(p_G.mean() - truth_G.mean()) < 0.05
+
+
+def _words(rng: np.random.Generator, attack: bool) -> tuple[RowWords, RowTruth]:
+    """Ten rows of two texts; the second text has a word that only attacks say."""
+    texts = [rng.integers(10, 200, 6), np.append(rng.integers(10, 200, 5), 5 if attack else 6)]
+    text_NS = np.stack([np.arange(10) % 2, np.full(10, -1), np.full(10, -1)], axis=1).astype(np.int32)
+    words = RowWords(
+        word_ptr=np.array([0, 6, 12], np.int32),
+        word_W=np.concatenate(texts).astype(np.uint16),
+        text_NS=text_NS,
+        rules_N=np.zeros(10, np.float32),
+    )
+    attack_N = (np.arange(10) % 2 == 1) & attack
+    row_M = np.flatnonzero(attack_N)
+    technique_M = np.full(len(row_M), 7)
+    return words, RowTruth(attack_N=attack_N, row_M=row_M, technique_M=technique_M, tampered_N=np.zeros(10, np.bool_))
+
+
+def test_the_vectors_of_training_rows_come_from_a_model_that_saw_nothing_of_their_host() -> None:
+    rng = np.random.default_rng(0)
+    made = [_words(rng, attack=k % 2 == 0) for k in range(30)]
+    words, truths = [each[0] for each in made], [each[1] for each in made]
+    hosts = [f"h{k % 6}" for k in range(30)]
+    technique_K = common_techniques(truths)
+    assert technique_K.tolist() == [7]
+    mean, models, fold_E = fit_row_models(words, truths, hosts, technique_K, 0, lambda _: None)
+    assert all(len({fold for host, fold in zip(hosts, fold_E, strict=True) if host == own}) == 1 for own in set(hosts))
+    alone = row_model._fit(
+        [each for each, fold in zip(words, fold_E, strict=True) if fold != 1],
+        [each for each, fold in zip(truths, fold_E, strict=True) if fold != 1],
+        technique_K,
+        1,
+    )
+    np.testing.assert_array_equal(models[1].weight_SBD, alone.weight_SBD)
+    assert mean.scores(words[0])[1, 0] > mean.scores(words[1])[1, 0]
+
+
+def test_a_belief_is_read_as_it_was_written_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weight_SBD = rng.normal(size=(3, BUCKETS, 1 + K)).astype(np.float32)
+    path = tmp_path / "belief.safetensors"
+    written = write_belief(path, Belief(rows=RowModel(weight_SBD=weight_SBD, bias_D=np.zeros(1 + K)), head=_head()))
+    read, words = read_belief(path), _words(rng, True)[0]
+    np.testing.assert_array_equal(read.vectors(words), written.vectors(words))
+    path.write_bytes(path.read_bytes()[:5_000])
+    with pytest.raises(CheckpointError, match="holds no belief"):
+        read_belief(path)
