@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Seen = NDArray[np.float32]  # (B, O)
+Observed = NDArray[np.float32]  # (B, O)
 Legal = NDArray[np.bool_]  # (B, A)
 Actions = NDArray[np.int64]  # (B,)
 
@@ -21,7 +21,7 @@ Actions = NDArray[np.int64]  # (B,)
 class Stepped(NamedTuple):
     """What one step of all lanes gives. A lane that is done has begun its next case: `seen_BO` is of that one."""
 
-    seen_BO: Seen
+    seen_BO: Observed
     legal_BA: Legal
     reward_B: NDArray[np.float32]
     done_B: NDArray[np.bool_]
@@ -40,7 +40,7 @@ class Lanes(Protocol):
     width: int  # of an observation
     costs_A: NDArray[np.float32]  # of each action; 0 for STOP
 
-    def reset(self, seed: int) -> tuple[Seen, Legal]:
+    def reset(self, seed: int) -> tuple[Observed, Legal]:
         """Begins every lane anew; the same seed gives the same cases and the same chances, bit for bit."""
         ...
 
@@ -62,4 +62,4 @@ class Policy(Protocol):
         """Before the first observation of a run; draws of chance follow from the seed."""
         ...
 
-    def act(self, seen_BO: Seen, legal_BA: Legal) -> Actions: ...
+    def act(self, seen_BO: Observed, legal_BA: Legal) -> Actions: ...

@@ -20,7 +20,7 @@ from rlstir_core.errors import CheckpointError
 from rlstir_core.investigator.belief.head import N_ANSWERS, BeliefHead
 from rlstir_core.investigator.belief.pool import BeliefPool
 from rlstir_core.investigator.belief.row_model import RowModel, vectors
-from rlstir_core.investigator.belief.words import RowWords
+from rlstir_core.investigator.belief.words import WordsAlone
 from rlstir_core.learning.container import MAX_SIDECAR_BYTES, opened
 
 _ROWS, _HEAD = "rows.", "head."
@@ -42,7 +42,7 @@ class Belief:
     def n_answers(self) -> int:
         return N_ANSWERS
 
-    def vectors(self, words: RowWords) -> NDArray[np.float16]:
+    def vectors(self, words: WordsAlone) -> NDArray[np.float16]:
         """(N, D), once an episode."""
         return vectors(self.rows, words)
 

@@ -46,7 +46,7 @@ class Glimpse:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class TaughtCase:
     """What is known of one case: the vectors and trees of its rows, and the answers."""
 
     vector_ND: NDArray[np.float16]
@@ -63,7 +63,7 @@ def answers(truth: RowTruth) -> NDArray[np.float32]:
 
 
 def fit_head(
-    cases: Sequence[Told], glimpses: Sequence[Glimpse], technique_K: NDArray[np.int64], seed: int, tell: Tell
+    cases: Sequence[TaughtCase], glimpses: Sequence[Glimpse], technique_K: NDArray[np.int64], seed: int, tell: Tell
 ) -> BeliefHead:
     """The head, fitted by Adam on the log loss of its answers."""
     torch.manual_seed(seed)
@@ -88,7 +88,7 @@ def fit_head(
     return head
 
 
-def calibrate(head: BeliefHead, cases: Sequence[Told], glimpses: Sequence[Glimpse]) -> None:
+def calibrate(head: BeliefHead, cases: Sequence[TaughtCase], glimpses: Sequence[Glimpse]) -> None:
     """Slopes and offsets of the answers by glimpses of cases that taught nothing (Platt 1999), in place."""
     said, truth = [], []
     with torch.no_grad():
@@ -115,7 +115,7 @@ def _platt(said_G: Tensor, truth_G: Tensor) -> Tensor:
     return torch.tensor([slope, offset] if slope > 0 else [1.0, 0.0])
 
 
-def pooled(head: BeliefHead, cases: Sequence[Told], glimpses: Sequence[Glimpse]) -> Whole:
+def pooled(head: BeliefHead, cases: Sequence[TaughtCase], glimpses: Sequence[Glimpse]) -> Whole:
     """What the trees of each glimpse say together, in an order that gradients go through."""
     lane_M = np.repeat(np.arange(len(glimpses)), [len(each.row_M) for each in glimpses])
     tree_M = np.concatenate([cases[each.case].tree_N[each.row_M] for each in glimpses]).astype(np.int64)

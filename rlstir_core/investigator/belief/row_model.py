@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rlstir_core.investigator.belief.words import BUCKETS, SLOTS_ALONE, RowWords
+from rlstir_core.investigator.belief.words import BUCKETS, SLOTS_ALONE, WordsAlone
 from rlstir_core.investigator.techniques.row_truth import RowTruth
 from rlstir_core.progress import Tell
 
@@ -40,7 +40,7 @@ class RowModel:
     weight_SBD: NDArray[np.float32]
     bias_D: NDArray[np.float32]
 
-    def scores(self, words: RowWords) -> NDArray[np.float32]:
+    def scores(self, words: WordsAlone) -> NDArray[np.float32]:
         """Log-odds of every row, (N, D)."""
         words_UB = words.sparse
         total_ND = np.tile(self.bias_D, (len(words), 1))
@@ -49,14 +49,14 @@ class RowModel:
         return np.clip(total_ND, -FARTHEST, FARTHEST)
 
 
-def vectors(model: RowModel, words: RowWords) -> NDArray[np.float16]:
+def vectors(model: RowModel, words: WordsAlone) -> NDArray[np.float16]:
     """What is kept of every row: log-odds of an attack, of tampering by the rules, of each technique. (N, 1 + D)"""
     score_ND = model.scores(words)
     rules_N1 = np.clip(words.rules_N[:, None], -FARTHEST, FARTHEST)
     found_ND: NDArray[np.float16] = np.concatenate([score_ND[:, :1], rules_N1, score_ND[:, 1:]], axis=1).astype(
         np.float16
     )
-    return found_ND
+    return np.asarray(found_ND, np.float16)
 
 
 def common_techniques(truths: Sequence[RowTruth]) -> NDArray[np.int64]:
@@ -70,7 +70,7 @@ def common_techniques(truths: Sequence[RowTruth]) -> NDArray[np.int64]:
 
 
 def fit_row_models(
-    words_E: Sequence[RowWords],
+    words_E: Sequence[WordsAlone],
     truth_E: Sequence[RowTruth],
     host_E: Sequence[str],
     technique_K: NDArray[np.int64],
@@ -99,7 +99,7 @@ def fit_row_models(
 
 
 def _fit(
-    words_E: Sequence[RowWords], truth_E: Sequence[RowTruth], technique_K: NDArray[np.int64], seed: int
+    words_E: Sequence[WordsAlone], truth_E: Sequence[RowTruth], technique_K: NDArray[np.int64], seed: int
 ) -> RowModel:
     """Logistic regressions by AdamW (Loshchilov & Hutter 2019), all of them at once."""
     torch.manual_seed(seed)
@@ -126,7 +126,7 @@ def _fit(
 def _loss(
     bags: Sequence[nn.EmbeddingBag],
     bias_D: Tensor,
-    words: RowWords,
+    words: WordsAlone,
     truth: RowTruth,
     technique_K: NDArray[np.int64],
     rng: np.random.Generator,
@@ -154,4 +154,4 @@ def answers_of(truth: RowTruth, n: int, technique_K: NDArray[np.int64]) -> NDArr
     place[technique_K] = np.arange(len(technique_K))
     at_M = place[truth.technique_M]
     found_ND[truth.row_M[at_M >= 0], 1 + at_M[at_M >= 0]] = 1.0
-    return found_ND
+    return np.asarray(found_ND, np.float16)

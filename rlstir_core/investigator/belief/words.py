@@ -23,7 +23,7 @@ _RULES: Final = len(FEATURES) - 1  # the last number of a row is what the tamper
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowWords:
+class WordsAlone:
     """The words of an episode's distinct texts, and which of them each row shows."""
 
     word_ptr: NDArray[np.int32]  # (U + 1,)
@@ -44,13 +44,13 @@ class RowWords:
         return sparse.csr_matrix((ones, self.word_W.astype(np.int32), pointer), shape=(len(pointer) - 1, BUCKETS))
 
 
-def row_words(view: LogView) -> RowWords:
+def row_words(view: LogView) -> WordsAlone:
     """What each row of a view says alone."""
     found = hashed(view.texts)
     word_W = (found.indices.astype(np.uint32) * _MIX) >> _SHIFT
     text_P, parent_P = np.append(view.text_P, -1), np.append(view.parent_P, -1)
     parent_N = parent_P[view.process_N]
-    return RowWords(
+    return WordsAlone(
         word_ptr=found.indptr.astype(np.int32),
         word_W=word_W.astype(np.uint16),
         text_NS=np.stack([view.text_N, text_P[view.process_N], text_P[parent_N]], axis=1).astype(np.int32),

@@ -9,10 +9,10 @@ import torch
 from rlstir_core.errors import CheckpointError
 from rlstir_core.investigator.belief import fit, row_model
 from rlstir_core.investigator.belief.detector import Belief, read_belief, write_belief
-from rlstir_core.investigator.belief.fit import Glimpse, Told, calibrate, fit_head, pooled
+from rlstir_core.investigator.belief.fit import Glimpse, TaughtCase, calibrate, fit_head, pooled
 from rlstir_core.investigator.belief.head import N_ANSWERS, BeliefHead
 from rlstir_core.investigator.belief.row_model import RowModel, common_techniques, fit_row_models
-from rlstir_core.investigator.belief.words import BUCKETS, RowWords
+from rlstir_core.investigator.belief.words import BUCKETS, WordsAlone
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.row_truth import RowTruth
 
@@ -27,14 +27,14 @@ def _head() -> BeliefHead:
     return head.eval().requires_grad_(False)
 
 
-def _case(rng: np.random.Generator, attack: bool) -> Told:
+def _case(rng: np.random.Generator, attack: bool) -> TaughtCase:
     n = 60
     vector_ND = rng.normal(-4, 1, (n, 2 + K)).astype(np.float16)
     if attack:
         vector_ND[rng.choice(n, 20, replace=False), 0] = 3.0
     truth_A = np.zeros(N_ANSWERS, np.float32)
     truth_A[0] = attack
-    return Told(vector_ND=vector_ND, tree_N=rng.integers(0, 5, n).astype(np.int32), truth_A=truth_A)
+    return TaughtCase(vector_ND=vector_ND, tree_N=rng.integers(0, 5, n).astype(np.int32), truth_A=truth_A)
 
 
 def _glimpses(rng: np.random.Generator, n_cases: int) -> list[Glimpse]:
@@ -83,11 +83,11 @@ def test_the_head_learns_attacks_from_glimpses_and_is_calibrated_on_other_cases(
     assert abs(p_G.mean() - truth_G.mean()) < 0.05
 
 
-def _words(rng: np.random.Generator, attack: bool) -> tuple[RowWords, RowTruth]:
+def _words(rng: np.random.Generator, attack: bool) -> tuple[WordsAlone, RowTruth]:
     """Ten rows of two texts; the second text has a word that only attacks say."""
     texts = [rng.integers(10, 200, 6), np.append(rng.integers(10, 200, 5), 5 if attack else 6)]
     text_NS = np.stack([np.arange(10) % 2, np.full(10, -1), np.full(10, -1)], axis=1).astype(np.int32)
-    words = RowWords(
+    words = WordsAlone(
         word_ptr=np.array([0, 6, 12], np.int32),
         word_W=np.concatenate(texts).astype(np.uint16),
         text_NS=text_NS,
