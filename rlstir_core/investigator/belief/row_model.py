@@ -53,9 +53,7 @@ def vectors(model: RowModel, words: WordsAlone) -> NDArray[np.float16]:
     """What is kept of every row: log-odds of an attack, of tampering by the rules, of each technique. (N, 1 + D)"""
     score_ND = model.scores(words)
     rules_N1 = np.clip(words.rules_N[:, None], -FARTHEST, FARTHEST)
-    found_ND: NDArray[np.float16] = np.concatenate([score_ND[:, :1], rules_N1, score_ND[:, 1:]], axis=1).astype(
-        np.float16
-    )
+    found_ND = np.concatenate([score_ND[:, :1], rules_N1, score_ND[:, 1:]], axis=1)
     return np.asarray(found_ND, np.float16)
 
 
@@ -154,4 +152,4 @@ def answers_of(truth: RowTruth, n: int, technique_K: NDArray[np.int64]) -> NDArr
     place[technique_K] = np.arange(len(technique_K))
     at_M = place[truth.technique_M]
     found_ND[truth.row_M[at_M >= 0], 1 + at_M[at_M >= 0]] = 1.0
-    return np.asarray(found_ND, np.float16)
+    return found_ND
