@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,9 +27,15 @@ def lab() -> None:
 )
 @click.option("--episodes", type=click.IntRange(1, 100_000), default=None, help="Episodes in all.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Same seed, same bytes.")
-@click.option("--benign", type=float, default=None, help="Share of episodes that are benign twins. [0.36]")
+@click.option("--benign", type=float, default=None, help="Share of episodes that are benign twins. [0.36, deep 0.5]")
 @click.option("--hardness", type=float, default=None, help="From 0 to 1: how much attacks look like work. [0.5]")
 @click.option("--tampered", type=float, default=None, help="Share of episodes whose logs are tampered with. [0.25]")
+@click.option(
+    "--depth",
+    default=None,
+    metavar="near|deep",
+    help="Where an attack's evidence lies: in the processes it starts, or hops away in one of four places. [near]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @refusing
 def lab_generate(
@@ -39,11 +46,14 @@ def lab_generate(
     benign: float | None,
     hardness: float | None,
     tampered: float | None,
+    depth: str | None,
     as_json: bool,
 ) -> None:
     """Writes a store of synthetic episodes: telemetry, host logs and the truth about both.
 
-    With --tampered 0 the same seed gives the honest twins of the same episodes.
+    With --tampered 0 the same seed gives the honest twins of the same episodes. With --depth deep an episode has about
+    twice the rows, half of them are benign, and what gives an attack away lies two or three hops from what alarms: in
+    a log of its own kind, up the process tree, in a logon or at a destination. So does what explains a false alarm.
 
     Example: rlstir lab generate --store /tmp/store --hosts a:linux,b:windows --episodes 60 --benign 0.5 --seed 3
     """
@@ -54,7 +64,7 @@ def lab_generate(
         from rlstir_core.lab.hosts import DEFAULT_HOSTS
         from rlstir_core.lab.plan import LabOptions
 
-        given = {"benign": benign, "hardness": hardness, "tampered": tampered}
+        given: dict[str, Any] = {"benign": benign, "hardness": hardness, "tampered": tampered, "depth": depth}
         made = generate_store(
             target,
             hosts=names(hosts) or DEFAULT_HOSTS,

@@ -113,6 +113,7 @@ def play(plan: EpisodePlan, options: LabOptions) -> EpisodeTrace:
         start_ns=plan.start_wall_ns,
         circle=plan.story,
         hardness=options.hardness,
+        deep=options.depth == "deep",
     )
 
 
@@ -120,6 +121,16 @@ def make_episode(plan: EpisodePlan, options: LabOptions) -> EpisodeParts:
     """One planned episode: what happened on the guest, and what sensors and logs make of it."""
     trace = play(plan, options)
     logs, spans = _logs(plan, options, trace)
+    played: dict[str, Any] = {
+        "story": trace.story,
+        "look_alikes": list(trace.look_alikes),
+        "quirk": plan.logs.artifact,
+    }
+    if trace.trails:
+        played["trails"] = [
+            {"trail": each.name, "place": each.place, "attack": each.attack, "odd": list(each.odd)}
+            for each in trace.trails
+        ]
     meta = {
         "episode_id": plan.episode_id,
         "host_id": plan.host.name,
@@ -130,7 +141,7 @@ def make_episode(plan: EpisodePlan, options: LabOptions) -> EpisodeParts:
         "t_start_wall_ns": plan.start_wall_ns,
         "t_end_wall_ns": plan.start_wall_ns + round(plan.duration_s * sources.NS),
         "hardness": options.hardness,
-        "lab": {"story": trace.story, "look_alikes": list(trace.look_alikes), "quirk": plan.logs.artifact},
+        "lab": played,
     }
     if plan.benign:
         labels = [(plan.start_wall_ns, STAGES[0])]

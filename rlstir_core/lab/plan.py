@@ -6,6 +6,7 @@ What does not belong here: simulating and writing it (`generate.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from rlstir_core.lab.signals import between, factor, stream
 from rlstir_core.lab.story import Circle, tell
 
 MIN_DURATION_S = 20.0
+Depth = Literal["near", "deep"]
+BENIGN: dict[Depth, float] = {"near": 0.36, "deep": 0.5}  # share of episodes that are benign twins
 _CAMPAIGN_START_NS = 1_772_438_400 * NS  # 2026-03-02 08:00 UTC
 _CAMPAIGN_S = 21 * 86_400
 
@@ -69,21 +72,30 @@ class LabOptions:
 
     `benign` is the share of twins among every profile's episodes, on every host alike: neither host nor profile tells.
     More of them make load say less, and `clean` more common. Equal seeds give the same episodes whatever `tampered`
-    is: those of a store with 0 are the honest twins.
+    is: those of a store with 0 are the honest twins. `depth` is where the evidence of an attack lies: `near`, in the
+    processes that it starts, or `deep`, two or three hops away from what alarms, with as many benign twins as attacks.
     """
 
     seed: int = 7
     duration_s: float = 120.0
     hardness: float = DEFAULT_HARDNESS
-    benign: float = 0.36
+    benign: float | None = None  # as usual at that depth
     tampered: float = 0.25
+    depth: Depth = "near"
 
     def __post_init__(self) -> None:
-        for name in ("hardness", "benign", "tampered"):
+        if self.depth not in BENIGN:
+            raise ConfigError(f"depth is {self.depth!r}; choose one of {', '.join(BENIGN)}")
+        for name in ("hardness", "benign_share", "tampered"):
             if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; keep it between 0 and 1")
+                raise ConfigError(f"{name.removesuffix('_share')} is {getattr(self, name)}; keep it between 0 and 1")
         if not MIN_DURATION_S <= self.duration_s <= 3600.0:
             raise ConfigError(f"duration_s is {self.duration_s}; keep it between {MIN_DURATION_S:.0f} and 3600 seconds")
+
+    @property
+    def benign_share(self) -> float:
+        """The share of episodes that are benign twins."""
+        return BENIGN[self.depth] if self.benign is None else self.benign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +173,7 @@ def _deck(host: Host, count: int, rng: np.random.Generator, options: LabOptions)
     owed = float(rng.random())  # carries the rounding of the benign share from profile to profile
     for place, profile in enumerate(allowed):
         n = count // len(allowed) + ((place - first) % len(allowed) < count % len(allowed))
-        owed += options.benign * n
+        owed += options.benign_share * n
         n_benign = min(n, int(owed))
         owed -= n_benign
         for benign, m in ((True, n_benign), (False, n - n_benign)):

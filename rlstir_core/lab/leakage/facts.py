@@ -88,7 +88,7 @@ def _rows(layout: Layout, host: str) -> list[ValidationRow]:
 
 
 def _facts(store: Path, layout: Layout, host: str, row: ValidationRow) -> EpisodeFacts | None:
-    meta, tampered = _meta_of(store / row.path)
+    meta, tampered = meta_of(store / row.path)
     if meta is None or meta.lab is None:
         return None
     table = pq.ParquetFile(layout.log_events(host) / f"{row.episode_id}.parquet").read(use_threads=False)
@@ -135,7 +135,7 @@ def _numbers(host: str, row: ValidationRow, table: pa.Table) -> dict[str, float]
     return found
 
 
-def _meta_of(path: Path) -> tuple[_Meta | None, bool]:
+def meta_of(path: Path) -> tuple[_Meta | None, bool]:
     """The meta of a tarball, and whether its truth names a tamper span; nothing where it cannot be read."""
     meta, tampered = None, False
     try:

@@ -179,6 +179,12 @@ def wait(player: Player, action: LifeAction, scope: Scope) -> Acts:
     yield draw(scope.rng, action.wait)
 
 
+def either(player: Player, action: LifeAction, scope: Scope) -> Acts:
+    """One of several ways."""
+    assert action.either is not None
+    yield from player.play(player.way_of(action.either, scope.rng, scope.scenario).do, scope)
+
+
 def _noted(player: Player, action: LifeAction, scope: Scope, kind: Any, **fields: Any) -> Acts:
     player.note(kind, player.actor(action, scope), **fields)
     yield draw(scope.rng, _MOMENT)

@@ -8,83 +8,37 @@ looks at the label, and the life around a busy story is quieter by as much. What
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from rlstir_core.errors import ConfigError
-from rlstir_core.hostlogs.attack.techniques import techniques
 from rlstir_core.hostlogs.attack.truth import TechniqueSpan
 from rlstir_core.lab.hosts import Host
+from rlstir_core.lab.life.amounts import KNOBS, Counts, FillerChoice, by_kind, counts, means_of, quotas
 from rlstir_core.lab.life.language import Job, Life, Step, Story, life
 from rlstir_core.lab.life.names import Names
-from rlstir_core.lab.life.play import Player, Scope, pick
+from rlstir_core.lab.life.play import Player, Scope, do_job, pick
+from rlstir_core.lab.life.trails import TrailPlan, declared, plan_trails
+from rlstir_core.lab.life.truth import exact_spans, spans
 from rlstir_core.lab.machine import events as ev
 from rlstir_core.lab.machine.agenda import NS, Agenda, Script
 from rlstir_core.lab.machine.events import Event, GuestProcess
-from rlstir_core.lab.machine.guest import Boot, Guest, Os, boot, guest
+from rlstir_core.lab.machine.guest import Boot, Guest, boot, guest
 from rlstir_core.lab.machine.machine import Machine
 from rlstir_core.lab.sensors.profiles import STAGES
 from rlstir_core.lab.signals import factor, stream
 from rlstir_core.lab.story import Circle
 
-LATE_NS = 2_000_000  # some records of an event are written later than the event is
 LEAD_S = 6.0  # before the recording, so that it begins in the middle of things
-_KINDS: dict[str, Callable[[Event], bool]] = {
-    "process": lambda event: type(event) is ev.Started,
-    "file": lambda event: type(event) is ev.OnFile,
-    "network": lambda event: type(event) is ev.Connected and not event.inbound,
-    "inbound": lambda event: type(event) is ev.Connected and event.inbound,
-    "login": lambda event: type(event) is ev.LoggedOn,
-    "memory": lambda event: type(event) in (ev.OnProcess, ev.Loaded, ev.OnPipe),
-    "registry": lambda event: type(event) is ev.OnRegistry,
-    "script": lambda event: type(event) is ev.RanScript,
-    "system": lambda event: type(event) in (ev.OnService, ev.OnTask, ev.OnAccount, ev.Sudoed, ev.Wrote, ev.Cleared),
-}
-Counts = Mapping[str, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LifeKnobs:
-    """How much happens in two minutes, by kind, and how far hosts and episodes differ in it (log deviations).
-
-    The numbers stand well above what a story does, so that it disappears in them; higher ones cost time and space.
-    `look_alike` is the chance of each of three look-alikes at hardness 0 and what hardness adds; `shy` is how many of
-    an attack's steps the hardest attacker leaves out.
-    """
-
-    linux: Counts
-    windows: Counts
-    host: float = 0.2
-    episode: float = 0.3
-    look_alike: tuple[float, float] = (0.2, 0.5)
-    slots: int = 3
-    shy: float = 0.3
-
-
-KNOBS = LifeKnobs(
-    linux={"process": 130, "file": 170, "network": 60, "inbound": 18, "login": 9, "memory": 4, "system": 34},
-    windows={
-        "process": 90,
-        "file": 150,
-        "network": 70,
-        "inbound": 12,
-        "login": 12,
-        "memory": 80,
-        "registry": 60,
-        "script": 9,
-        "system": 22,
-    },
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeTrace:
     """What happened: `events` of the recording in the order of time, and `living`, what ran when it began.
 
-    `techniques` is the truth; `story` and `look_alikes` say what the lab played.
+    `techniques` is the truth; `story`, `look_alikes` and `trails` say what the lab played.
     """
 
     guest: Guest
@@ -94,26 +48,43 @@ class EpisodeTrace:
     techniques: tuple[TechniqueSpan, ...]
     story: str
     look_alikes: tuple[str, ...]
+    trails: tuple[TrailPlan, ...] = ()
 
 
 def simulate(
-    seed: int, episode: str, host: Host, profile: str, *, benign: bool, start_ns: int, circle: Circle, hardness: float
+    seed: int,
+    episode: str,
+    host: Host,
+    profile: str,
+    *,
+    benign: bool,
+    start_ns: int,
+    circle: Circle,
+    hardness: float,
+    deep: bool = False,
 ) -> EpisodeTrace:
-    """Plays one episode; it depends on its arguments alone."""
+    """Plays one episode; it depends on its arguments alone. `deep` ones have trails (`trails.py`)."""
     its_guest = guest(host.name, host.os)
     its_boot = boot(seed, episode, start_ns, circle.duration_s)
     its_life = life(host.os)
     rng = stream(seed, episode, "life")
-    name, story = _chosen(its_life, profile, benign, float(rng.random()))
-    cast = _Cast(seed, episode, its_guest, its_boot, its_life, hardness, circle)
+    choice = float(rng.random())
+    name, story = _chosen(its_life, profile, benign, choice)
+    cast = _Cast(seed, episode, its_guest, its_boot, its_life, hardness, circle, deep)
+    trails: list[TrailPlan] = []
+    if deep:
+        scenario, _ = _chosen(its_life, profile, False, choice)
+        trails = plan_trails(its_life.trails, scenario, benign, circle, stream(seed, episode, "trails"))
 
     alone, steps = cast.fresh()
     steps = cast.add_story(alone, story, benign)
+    cast.add_trails(alone, trails, steps)
     alone.agenda.run(its_boot.end_ns)
-    told = _counts(cast.recorded(alone.machine.events))
+    told = counts(cast.recorded(alone.machine.events))
 
     player, _ = cast.fresh()
-    cast.add_story(player, story, benign)
+    steps = cast.add_story(player, story, benign)
+    cast.add_trails(player, trails, steps)
     seen = tuple(
         name
         for slot, name in enumerate(str(each) for each in rng.permutation(sorted(its_life.look_alikes))[: KNOBS.slots])
@@ -122,7 +93,7 @@ def simulate(
     if story.look_alike:
         seen = (name, *seen)
     cast.add_habits(player)
-    cast.add_fillers(player, told, _quotas(host, rng, circle.duration_s))
+    cast.add_fillers(player, told, quotas(host, rng, circle.duration_s, deep))
     player.agenda.run(its_boot.end_ns)
     events = cast.recorded(player.machine.events)
     began = {id(event.who) for event in events if type(event) is ev.Started}
@@ -136,21 +107,35 @@ def simulate(
             for key, who in living.items()
             if key not in began and who.started_ns < start_ns and not 0 <= who.ended_ns < start_ns
         ],
-        techniques=_techniques(events, steps),
+        techniques=exact_spans(events, steps, _askers(player)) if deep else spans(events, steps),
         story=name,
         look_alikes=seen,
+        trails=tuple(trails),
     )
+
+
+def _askers(player: Player) -> list[int]:
+    """Who asks for logons at the desk and for services, on Windows."""
+    return [player.kept[name].pid for name in ("winlogon", "services") if name in player.kept]
 
 
 class _Cast:
     """Everyone who acts in one episode, each from a stream of his own."""
 
     def __init__(
-        self, seed: int, episode: str, its_guest: Guest, its_boot: Boot, its_life: Life, hardness: float, circle: Circle
+        self,
+        seed: int,
+        episode: str,
+        its_guest: Guest,
+        its_boot: Boot,
+        its_life: Life,
+        hardness: float,
+        circle: Circle,
+        deep: bool,
     ) -> None:
         self._seed, self._episode = seed, episode
         self._guest, self._boot, self._life = its_guest, its_boot, its_life
-        self._hardness, self._circle = hardness, circle
+        self._hardness, self._circle, self._deep = hardness, circle, deep
 
     def fresh(self) -> tuple[Player, list[str]]:
         """A machine that has just booted, and nothing on its agenda."""
@@ -175,6 +160,16 @@ class _Cast:
         player.agenda.add(self._boot.start_ns - round(self._circle.offset_s * NS), script)
         return steps
 
+    def add_trails(self, player: Player, trails: list[TrailPlan], steps: list[str]) -> None:
+        """The trails; an attack's add their techniques to `steps`."""
+        for number, plan in enumerate(trails):
+            trail, rng = self._life.trails[plan.name], self._stream("trail", number)
+            script = Script(iter(()))
+            names = Names(self._guest, self._life.pools, declared(trail, plan.odd), rng)
+            scope = Scope(player.kept["init"], names, rng, script, steps if plan.attack else None, plan.scenario)
+            script.acts = player.play(player.way_of(trail.way, rng).do, scope)
+            player.agenda.add(self._boot.start_ns + round(plan.at_s * NS), script)
+
     def add_look_alike(self, player: Player, name: str, slot: int) -> bool:
         """Whether the look-alike happens in this episode; the harder, the more do."""
         rng = self._stream("look-alike", slot)
@@ -194,29 +189,29 @@ class _Cast:
                 own = self._stream("habit", name, number)
                 self._add_job(player, job, float(rng.random()) * length_s - LEAD_S, own)
 
-    def add_fillers(self, player: Player, told: Counts, quotas: Counts) -> None:
+    def add_fillers(self, player: Player, told: Counts, shall: Counts) -> None:
         """Everyday work until each kind of event is about as frequent as was drawn for this episode."""
         rng = self._stream("fillers")
-        means = _means(self._guest.os)
+        means = means_of(self._guest.os)
         per_minute = self._circle.duration_s / 60
-        owed = dict(quotas)
+        owed = dict(shall)
         for kind in owed:
             owed[kind] -= told.get(kind, 0.0)
             owed[kind] -= sum(
                 job.per_minute * per_minute * means[name].get(kind, 0.0) for name, job in self._life.habits.items()
             )
-        by_kind = _by_kind(self._guest.os)
+        fillers = self._favoured(by_kind(self._guest.os))
         number = 0
         while True:
-            kind = max(owed, key=lambda each: owed[each] / quotas[each])
+            kind = max(owed, key=lambda each: owed[each] / shall[each])
             place, at = float(rng.random()), float(rng.random())
-            choice = by_kind.get(kind)
+            choice = fillers.get(kind)
             if owed[kind] <= 0.5 or not choice:
                 if owed[kind] <= 0.5:
                     return
                 owed[kind] = 0.0
                 continue
-            name = pick(choice, place).title
+            name = pick(choice, place, [each.odds for each in choice]).title
             number += 1
             length_s = self._circle.duration_s + LEAD_S
             self._add_job(player, self._life.fillers[name], at * length_s - LEAD_S, self._stream("filler", number))
@@ -224,10 +219,20 @@ class _Cast:
                 if each in owed:
                     owed[each] -= mean
 
+    def _favoured(self, fillers: dict[str, list[FillerChoice]]) -> dict[str, list[FillerChoice]]:
+        """The fillers, and in depth how often this host's people turn to each."""
+        if not self._deep:
+            return fillers
+        habit = stream("favours of", self._guest.name)
+        return {
+            kind: [FillerChoice(each.title, each.odds * factor(habit, KNOBS.deep_host)) for each in choice]
+            for kind, choice in sorted(fillers.items())
+        }
+
     def _add_job(self, player: Player, job: Job, at_s: float, rng: np.random.Generator) -> None:
         script = Script(iter(()))
         names = Names(self._guest, self._life.pools, job.names, rng)
-        script.acts = _do_job(player, job, script, names, rng)
+        script.acts = do_job(player, job, script, names, rng)
         player.agenda.add(self._boot.start_ns + round(at_s * NS), script)
 
     def _tell(self, player: Player, story: Story, scope: Scope, steps: list[str], shy: float) -> Iterator[float]:
@@ -237,7 +242,8 @@ class _Cast:
             if stage == 0:
                 yield from _leave(player, story)
             for step in _in_order(story.step, STAGES[stage], scope.rng):
-                skipped = float(scope.rng.random()) >= step.chance * (1 - shy)
+                kept = KNOBS.deep_steps if self._deep else 1.0
+                skipped = float(scope.rng.random()) >= step.chance * (1 - shy) * kept
                 wait_share = float(scope.rng.random())
                 if skipped:
                     continue
@@ -255,11 +261,6 @@ class _Cast:
 
     def _stream(self, *names: object) -> np.random.Generator:
         return stream(self._seed, self._episode, "life", *names)
-
-
-def _do_job(player: Player, job: Job, script: Script, names: Names, rng: np.random.Generator) -> Iterator[float]:
-    scope = Scope(player.kept["init"], names, rng, script)
-    yield from player.play(player.way_of(job.way, rng).do, scope)
 
 
 def _leave(player: Player, story: Story) -> Iterator[float]:
@@ -285,81 +286,3 @@ def _in_order(steps: tuple[Step, ...], phase: str, rng: np.random.Generator) -> 
     here = [step for step in steps if step.phase == phase]
     shuffled = [here[at] for at in rng.permutation(len(here))]
     return sorted(shuffled, key=lambda step: step.order)
-
-
-def _techniques(events: list[Event], steps: list[str]) -> tuple[TechniqueSpan, ...]:
-    """Each step that left events, from the whole second of its first one (logs round down) to its last."""
-    found: dict[int, list[Event]] = {}
-    for event in events:
-        if event.step >= 0:
-            found.setdefault(event.step, []).append(event)
-    return tuple(
-        TechniqueSpan(
-            technique=steps[number],
-            tactic=techniques()[steps[number]].tactics[0],
-            t_start_wall_ns=its[0].t_ns // NS * NS,
-            t_end_wall_ns=its[-1].t_ns + LATE_NS,
-            pids=tuple(sorted({event.who.pid for event in its})),
-        )
-        for number, its in sorted(found.items())
-    )
-
-
-def _counts(events: list[Event]) -> dict[str, float]:
-    return {kind: float(sum(map(fits, events))) for kind, fits in _KINDS.items()}
-
-
-def _quotas(host: Host, rng: np.random.Generator, duration_s: float) -> dict[str, float]:
-    """How many events of each kind the episode shall have, whatever its label."""
-    usual = KNOBS.linux if host.os == "linux" else KNOBS.windows
-    habit = stream("life of", host.name)
-    return {
-        kind: n * duration_s / 120 * factor(habit, KNOBS.host) * factor(rng, KNOBS.episode)
-        for kind, n in sorted(usual.items())
-    }
-
-
-@functools.cache
-def _means(os: Os) -> dict[str, dict[str, float]]:
-    """How many events of each kind one run of a habit or filler makes, on average over a few."""
-    its_life = life(os)
-    some = guest("any", os)
-    start_ns = 10**18
-    found: dict[str, dict[str, float]] = {}
-    for name, job in (its_life.habits | its_life.fillers).items():
-        totals: dict[str, float] = dict.fromkeys(_KINDS, 0.0)
-        for number in range(_TRIES):
-            rng = stream("mean of", os, name, number)
-            machine = Machine(some, boot(0, "mean", start_ns, 3600.0), rng)
-            player = Player(Agenda(machine), its_life, 0.5)
-            player.boot(rng)
-            machine.now_ns, before = start_ns, len(machine.events)
-            script = Script(iter(()))
-            script.acts = _do_job(player, job, script, Names(some, its_life.pools, job.names, rng), rng)
-            player.agenda.add(start_ns, script)
-            player.agenda.run(start_ns + 3600 * NS)
-            for kind, n in _counts(machine.events[before:]).items():
-                totals[kind] += n / _TRIES
-        found[name] = totals
-    return found
-
-
-_TRIES = 5
-
-
-@dataclass(frozen=True)
-class _Choice:
-    title: str
-    odds: float
-
-
-@functools.cache
-def _by_kind(os: Os) -> dict[str, list[_Choice]]:
-    """The fillers that mostly make one kind of event."""
-    its_life, means = life(os), _means(os)
-    usual = KNOBS.linux if os == "linux" else KNOBS.windows
-    found: dict[str, list[_Choice]] = {}
-    for name, job in its_life.fillers.items():
-        kind = max(usual, key=lambda each: means[name].get(each, 0.0) / usual[each])
-        found.setdefault(kind, []).append(_Choice(name, job.odds))
-    return found

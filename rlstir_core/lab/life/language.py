@@ -21,7 +21,7 @@ from rlstir_core.lab.machine.guest import Os
 from rlstir_core.lab.sensors.profiles import BY_NAME, STAGES
 
 Pair = tuple[float, float]
-Kind = Literal["attack", "duty", "habit", "filler", "look_alike"]
+TrailPlace = Literal["source", "process", "account", "destination"]
 
 
 class LifeAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,6 +57,7 @@ class LifeAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     say: str | None = None  # a line in the journal, or a Windows event
     end: str | None = None  # a kept process exits
     wait: Pair | None = None  # seconds
+    either: tuple[Way, ...] | None = None  # one of these ways
 
     by: str = ""  # the process that acts, by the name it was kept under
     under: str = ""  # the parent of what starts here
@@ -93,6 +94,7 @@ class LifeAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     fields: dict[str, str] = {}
     unsigned: bool = False
     fetched: bool = False  # the file that is written is a program of its own
+    technique: str = ""  # in a trail: what it is a step of where the trail is an attack's
 
     @property
     def verb(self) -> str:
@@ -103,21 +105,28 @@ class LifeAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         verbs = [verb for verb in VERBS if getattr(self, verb) is not None]
         if len(verbs) != 1:
             raise ValueError(f"an action has one verb, and this one {verbs or 'none'}")
+        if self.technique and self.technique not in techniques():
+            raise ValueError(f"technique {self.technique!r} is none of the pinned ones")
 
 
 VERBS = (
     *("run", "sudo", "cron", "session", "attempt", "read", "write", "create", "delete", "chmod", "rename", "connect"),
     *("accept", "query", "registry", "unregister", "access", "trace", "signal", "inject", "load", "pipe", "script"),
     *("service", "task", "account", "clear", "say", "end", "wait"),
+    "either",
 )
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One way to take a step. `plain` ways use tools that honest people rarely touch: hardness takes them away."""
+    """One way to take a step. `plain` ways use tools that honest people rarely touch: hardness takes them away.
+
+    On trails a way is taken more often with the scenarios that it `goes_with`.
+    """
 
     do: tuple[LifeAction, ...]
     odds: float = 1.0
     plain: bool = False
+    goes_with: tuple[str, ...] = ()
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -160,6 +169,32 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     names: dict[str, tuple[str, ...]] = {}
 
 
+class TrailSide(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one of a trail's two names may be: what an attacker would choose, and what honest work mostly has there."""
+
+    odd: tuple[str, ...]
+    usual: tuple[str, ...]
+
+
+class Trail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Work that ends in something alarming, and what explains it or gives it away two or three hops before.
+
+    Neither of the two names of `pair` tells by itself: where both are odd it is an attack, where one is it is honest
+    (`trails.py`). `place` is where it can be read: in a log of its own kind, the process tree, a logon, a destination.
+    """
+
+    title: str
+    place: TrailPlace
+    goes_with: tuple[str, ...]  # the scenarios that it is most often found with
+    pair: dict[str, TrailSide]
+    way: tuple[Way, ...]
+    names: dict[str, tuple[str, ...]] = {}
+
+    def __post_init__(self) -> None:
+        if len(self.pair) != 2:
+            raise ValueError(f"`pair` names {len(self.pair)} things; a trail has two")
+
+
 class Tree(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A process that runs since boot; `name` is how actions call it."""
 
@@ -180,6 +215,7 @@ class Life(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     look_alikes: dict[str, Job]
     duties: dict[str, Story]
     attacks: dict[str, Story]
+    trails: dict[str, Trail]
     pools: dict[str, tuple[str, ...]]
     images: dict[str, str]
 
@@ -206,6 +242,7 @@ def life(os: Os) -> Life:
         look_alikes=_read(folder / "look_alikes.toml", dict[str, Job], macros),
         duties=_stories(folder / "duties", macros),
         attacks=_stories(folder / "attacks", macros),
+        trails=_joined(folder / "trails", Trail, macros),
         pools=names.pools,
         images=names.images,
     )

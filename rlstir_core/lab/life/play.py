@@ -9,18 +9,19 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from rlstir_core.errors import ConfigError
 from rlstir_core.lab.life import deeds, starts
 from rlstir_core.lab.life.draws import draw
-from rlstir_core.lab.life.language import Life, LifeAction, Step, Way
+from rlstir_core.lab.life.language import Job, Life, LifeAction, Step, Way
 from rlstir_core.lab.life.names import Names
 from rlstir_core.lab.machine.agenda import NS, Acts, Agenda, Script
 from rlstir_core.lab.machine.events import Account, GuestProcess, Session
 
+FITS: Final = 40.0  # how much more often a trail is found with the scenarios that it goes with
 _VERBS: dict[str, Callable[..., Acts]] = {
     **dict.fromkeys(("read", "write", "create", "delete", "chmod", "rename"), deeds.on_file),
     **dict.fromkeys(("access", "trace", "signal", "inject"), deeds.on_process),
@@ -39,6 +40,7 @@ _VERBS: dict[str, Callable[..., Acts]] = {
     "say": deeds.say,
     "end": deeds.end,
     "wait": deeds.wait,
+    "either": deeds.either,
     "run": starts.run,
     "sudo": starts.sudo,
     "cron": starts.cron,
@@ -55,6 +57,8 @@ class Scope:
     names: Names
     rng: np.random.Generator
     script: Script
+    steps: list[str] | None = None  # the techniques so far, where actions that name one are steps of an attack
+    scenario: str = ""  # of a trail: what it is told beside
 
 
 class Player:
@@ -87,14 +91,22 @@ class Player:
             rng = scope.rng
             if action.chance < 1.0 and float(rng.random()) >= action.chance:
                 continue
+            number = before = scope.script.step
+            if action.technique and scope.steps is not None:
+                number = len(scope.steps)
+                scope.steps.append(action.technique)
             if action.also:
-                script = Script(iter(()), scope.script.step)
+                script = Script(iter(()), number)
                 # a stream of its own: what goes on beside it does not change its draws
                 own = np.random.Generator(np.random.PCG64(int(rng.integers(2**62))))
                 script.acts = self._repeat(action, replace(scope, script=script, rng=own))
                 self.agenda.add(self.machine.now_ns + round(draw(own, action.every) * NS), script)
                 continue
+            if number != before:
+                scope.script.step = self.machine.step = number
             yield from self._repeat(action, scope)
+            if number != before:
+                scope.script.step = self.machine.step = before
 
     def step(self, step: Step, number: int, scope: Scope) -> Acts:
         """One step of a story; `number` is written on every event of it, -1 for honest work."""
@@ -102,12 +114,13 @@ class Player:
         yield from self.play(self.way_of(step.way, scope.rng).do, scope)
         scope.script.step = self.machine.step = -1
 
-    def way_of(self, ways: tuple[Way, ...], rng: np.random.Generator) -> Way:
+    def way_of(self, ways: tuple[Way, ...], rng: np.random.Generator, scenario: str = "") -> Way:
         """One of the ways. The draws do not depend on the hardness: more of it only takes plain ways away."""
         blended, place = float(rng.random()) < self.hardness, float(rng.random())
         plain = tuple(way for way in ways if way.plain)
         others = tuple(way for way in ways if not way.plain)
-        return pick((others or plain) if blended else (plain or others), place)
+        choice = (others or plain) if blended else (plain or others)
+        return pick(choice, place, [way.odds * (FITS if scenario in way.goes_with else 1.0) for way in choice])
 
     def note(self, kind: Any, who: GuestProcess, **fields: Any) -> None:
         """Adds an event of `who` now."""
@@ -123,7 +136,7 @@ class Player:
 
         `implant|explorer` is the first of them that lives.
         """
-        kept = (self.kept.get(each) for each in name.split("|"))
+        kept = (self.kept.get(each) for each in scope.names.of(name).split("|"))
         found = next((each for each in kept if each is not None and each.ended_ns < 0), scope.me)
         while found.ended_ns >= 0 and found.parent is not None:
             found = found.parent
@@ -189,22 +202,20 @@ class Player:
             yield from act(self, action, scope)
 
 
-class Odds(Protocol):
-    """Something that is chosen more often the higher its odds."""
-
-    @property
-    def odds(self) -> float: ...
-
-
-Chosen = TypeVar("Chosen", bound=Odds)
+def do_job(player: Player, job: Job, script: Script, names: Names, rng: np.random.Generator) -> Acts:
+    """A piece of everyday life."""
+    scope = Scope(player.kept["init"], names, rng, script)
+    yield from player.play(player.way_of(job.way, rng).do, scope)
 
 
-def pick(choice: Sequence[Chosen], place: float) -> Chosen:
-    """One of `choice` by its `odds`, at `place` in [0, 1)."""
-    total = sum(one.odds for one in choice)
-    at = place * total
-    for one in choice:
-        at -= one.odds
+Chosen = TypeVar("Chosen")
+
+
+def pick(choice: Sequence[Chosen], place: float, odds: Sequence[float]) -> Chosen:
+    """One of `choice`, each as often as its odds say, at `place` in [0, 1)."""
+    at = place * sum(odds)
+    for one, its in zip(choice, odds, strict=True):
+        at -= its
         if at < 0:
             return one
     return choice[-1]

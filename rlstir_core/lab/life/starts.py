@@ -78,7 +78,7 @@ def _ssh(player: Player, action: LifeAction, scope: Scope) -> Acts:
     child = machine.start(player.kept["sshd"], *_SSHD)
     machine.accept(child, source, 22, sent=n_bytes(rng, action.up_kb), received=n_bytes(rng, action.down_kb))
     yield draw(rng, (0.1, 0.8))
-    how: Any = "password" if action.how == "password" else "publickey"
+    how: Any = "password" if scope.names.of(action.how) == "password" else "publickey"
     session = machine.log_on(child, account, how, src_ip=source, tty=f"pts{child.number % 7}")
     shell = machine.start(child, "/usr/bin/bash", ("-bash",), account=account, session=session, cwd=account.home)
     yield from _inside(player, action, scope, shell)
@@ -92,7 +92,7 @@ def _windows_session(player: Player, action: LifeAction, scope: Scope) -> Acts:
     machine, rng = player.machine, scope.rng
     account = player.account(action.as_ or "user", scope.names)
     source = scope.names.of(action.from_ or "{peer}")
-    how = _HOW.get(action.session or "", "network")
+    how = _HOW.get(scope.names.of(action.session or ""), "network")
     local = how in ("console", "service")
     session = machine.log_on(player.kept["lsass"], account, how, src_ip="" if local else source)
     yield draw(rng, (0.05, 0.5))
@@ -132,7 +132,7 @@ def attempt(player: Player, action: LifeAction, scope: Scope) -> Acts:
         yield draw(rng, (0.02, 0.3))
         machine.end(child, 255)
         return
-    how = _HOW.get(action.attempt or "", "network")
+    how = _HOW.get(names.of(action.attempt or ""), "network")
     machine.log_on(
         player.kept["lsass"],
         account,

@@ -11,7 +11,8 @@ import pytest
 
 from rlstir_core.hostlogs.attack.techniques import techniques
 from rlstir_core.lab.hosts import host
-from rlstir_core.lab.life.episode import KNOBS, EpisodeTrace, _by_kind, _counts, _means, simulate
+from rlstir_core.lab.life.amounts import KNOBS, by_kind, counts, means_of
+from rlstir_core.lab.life.episode import EpisodeTrace, simulate
 from rlstir_core.lab.life.language import VERBS, LifeAction, Story, Way, life
 from rlstir_core.lab.life.names import _MAKERS, Names
 from rlstir_core.lab.life.play import Player, Scope
@@ -144,7 +145,7 @@ def test_an_episode_holds_a_few_hundred_events_whatever_its_label() -> None:
 def test_no_kind_of_event_is_much_more_frequent_under_one_label() -> None:
     totals: dict[bool, dict[str, float]] = {True: {}, False: {}}
     for benign, trace, _ in _episodes():
-        for kind, n in _counts(trace.events).items():
+        for kind, n in counts(trace.events).items():
             totals[benign][kind] = totals[benign].get(kind, 0.0) + n
     for kind in KNOBS.linux:
         assert 0.7 < totals[True][kind] / totals[False][kind] < 1.43, kind
@@ -161,11 +162,11 @@ def test_every_attack_shows_several_techniques_and_most_of_its_programs_are_comm
 
 
 def test_habits_leave_most_of_the_room_to_everyday_work_that_makes_every_kind_of_event() -> None:
-    means = _means("linux")
+    means = means_of("linux")
     for kind, usual in KNOBS.linux.items():
         told = sum(2 * job.per_minute * means[name].get(kind, 0.0) for name, job in LIFE.habits.items())
         assert told <= 0.4 * usual, kind
-        assert len(_by_kind("linux").get(kind, ())) >= 3, kind
+        assert len(by_kind("linux").get(kind, ())) >= 3, kind
 
 
 def test_someone_traces_a_process_in_honest_life_too() -> None:

@@ -132,8 +132,8 @@ def test_every_macro_is_used_at_least_twice(os: str) -> None:
     assert known and not {name for name in known if used[name] < 2}
 
 
-def test_the_whole_life_stands_within_12000_lines() -> None:
-    assert sum(len(path.read_text("utf-8").splitlines()) for path in FILES) <= 12_000
+def test_the_whole_life_stands_within_13000_lines() -> None:
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in FILES) <= 13_000
 
 
 def test_lines_stay_short_but_for_texts_that_cannot_be_broken() -> None:

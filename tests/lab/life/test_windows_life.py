@@ -11,7 +11,8 @@ import pytest
 
 from rlstir_core.hostlogs.attack.techniques import techniques
 from rlstir_core.lab.hosts import host
-from rlstir_core.lab.life.episode import KNOBS, EpisodeTrace, _by_kind, _counts, _means, simulate
+from rlstir_core.lab.life.amounts import KNOBS, by_kind, counts, means_of
+from rlstir_core.lab.life.episode import EpisodeTrace, simulate
 from rlstir_core.lab.life.language import Job, LifeAction, Story, Way, life
 from rlstir_core.lab.life.names import _MAKERS, Names
 from rlstir_core.lab.life.play import Player, Scope
@@ -127,7 +128,7 @@ def test_every_way_plays_to_its_end_and_starts_only_programs(name: str) -> None:
 
 
 def test_every_kind_of_event_has_fillers_and_habits_stay_below_their_share() -> None:
-    means, fillers = _means("windows"), _by_kind("windows")
+    means, fillers = means_of("windows"), by_kind("windows")
     for kind, usual in KNOBS.windows.items():
         assert len(fillers.get(kind, ())) >= 3, kind
         share = sum(job.per_minute * 2 * means[name][kind] for name, job in LIFE.habits.items()) / usual
@@ -155,11 +156,11 @@ def _some_episodes() -> list[tuple[bool, EpisodeTrace]]:
 
 def test_attack_and_honest_episodes_have_as_many_events_of_each_kind() -> None:
     for kind in KNOBS.windows:
-        counts = [
-            [_counts(each.events)[kind] for benign, each in _some_episodes() if benign is wanted]
+        numbers = [
+            [counts(each.events)[kind] for benign, each in _some_episodes() if benign is wanted]
             for wanted in (False, True)
         ]
-        low, high = sorted(float(np.mean(each)) for each in counts)
+        low, high = sorted(float(np.mean(each)) for each in numbers)
         assert high <= 1.5 * low + 2, kind
 
 
