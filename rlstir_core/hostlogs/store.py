@@ -63,6 +63,7 @@ class LogCounts(msgspec.Struct, frozen=True, kw_only=True):
     bad_truth: int = 0  # entries of the truth that broke their form
     aliases: dict[str, tuple[str, ...]] = {}  # {host: how events spell it}
     techniques: dict[str, int] = {}  # rows that the truth labels
+    tactics: tuple[str, ...] = ()  # that the truth names, beside techniques or alone
     tamper_spans: tuple[TamperSpan, ...] = ()  # of the truth; the first thousand
     unparsed_at: tuple[str, ...] = ()  # the first of them: file, line and why
     templates: dict[str, int] = {}  # {id: rows}
@@ -163,6 +164,7 @@ def _write(store: Path, path: Path, row: ValidationRow) -> None:
         **{name: dict(sorted((+found).items())) for name, found in tally.faults.items()},
         unparsed_at=tuple(tally.unparsed_at),
         techniques=dict(sorted((each["values"], each["counts"]) for each in labels.to_pylist())),
+        tactics=truth.tactics,
         tamper_spans=truth.spans[:_SPANS],
         duplicates=sum(table["duplicate"].to_pylist()),
         mismatches=sum(table["clock_mismatch"].to_pylist()),
@@ -181,9 +183,13 @@ class Parsed(NamedTuple):
     """The logs of one tarball as they were parsed."""
 
     builder: TableBuilder
-    truth: dict[str, bytes]  # the members that hold it, as they are
+    held: dict[str, bytes]  # the members of the truth, as they are: not everybody may look
     tally: RowTally
     sha256: str  # of the tarball
+
+    @property
+    def truth(self) -> LogTruth:
+        return read_truth(self.held.get(TECHNIQUES), self.held.get(TAMPER_SPANS))
 
 
 def parse_tarball(path: Path, host: str, episode: str, near_ns: int | None) -> Parsed:
@@ -194,7 +200,7 @@ def parse_tarball(path: Path, host: str, episode: str, near_ns: int | None) -> P
     builder = TableBuilder(host, episode, ROWS_AT_MOST)
     tally = RowTally()
     reading = LogReading()
-    truth: dict[str, bytes] = {}
+    held: dict[str, bytes] = {}
     with open_plain(path) as handle:
         frames = FrameReader(handle, Limits())
         for name, size, chunks in members(frames, Limits()):
@@ -204,8 +210,8 @@ def parse_tarball(path: Path, host: str, episode: str, near_ns: int | None) -> P
             elif name == META:
                 reading = reading_in(b"".join(chunks))  # the first member of an episode that an import wrote
             elif name in (TECHNIQUES, TAMPER_SPANS) and size <= MAX_BYTES:
-                truth[name] = b"".join(chunks)
-    return Parsed(builder, truth, tally, frames.sha256)
+                held[name] = b"".join(chunks)
+    return Parsed(builder, held, tally, frames.sha256)
 
 
 def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, RowTally]:
@@ -219,8 +225,7 @@ def _parse(store: Path, row: ValidationRow) -> tuple[TableBuilder, LogTruth, Row
         raise UpstreamMissing(
             f"{row.path} is not the tarball that was validated; make it again with: {how_to_make('validation')}"
         )
-    known = read_truth(found.truth.get(TECHNIQUES), found.truth.get(TAMPER_SPANS))
-    return found.builder, known, found.tally
+    return found.builder, found.truth, found.tally
 
 
 def _all_counts(folder: Path, wanted: Ledger, todo: Changes) -> dict[str, LogCounts]:

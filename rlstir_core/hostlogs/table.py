@@ -181,7 +181,7 @@ def _with_truth(table: pa.Table, truth: LogTruth) -> pa.Table:
         if ran.pids:
             inside_N &= np.isin(pid_N, np.array(ran.pids))
         for place in np.flatnonzero(inside_N):
-            if ran.technique not in labels[place]:
+            if ran.technique and ran.technique not in labels[place]:
                 labels[place].append(ran.technique)
     tags: list[str | None] = [None] * len(table)
     channel_N = np.array(table["channel"].to_pylist(), dtype=object)

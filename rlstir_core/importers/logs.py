@@ -189,7 +189,7 @@ class _Importer:
         made.add(kind, seen, learnt.order_assumed)
         extra = {spec.member.import_name: found.data}
         if label is not None:
-            made.labelled_files += bool(label.techniques)
+            made.labelled_files += bool(label.techniques or label.tactics)
             extra[TECHNIQUES] = _truth(label, min(start, seen.first_ns or start), max(end, seen.last_ns or end))
         identity = found.name.encode("utf-8", "backslashreplace") + found.data
         meta = {
@@ -239,11 +239,11 @@ def _host(counted: Counter[str]) -> str:
 
 def _truth(label: FileLabel, start: int, end: int) -> bytes:
     """The label of a file as ground truth: over the time of all its rows and all processes, since it says no more."""
-    entries = []
-    for technique in label.techniques:
-        known = techniques().get(technique)
-        tactic = known.tactics[0] if known else (label.tactics[0] if label.tactics else "")
-        entries.append(
+    said = [(technique, tactic) for technique in label.techniques for tactic in _tactics(technique, label.tactics)]
+    if not label.techniques:
+        said = [("", tactic) for tactic in label.tactics]
+    return msgspec.json.encode(
+        [
             {
                 "technique": technique,
                 "tactic": tactic,
@@ -251,5 +251,13 @@ def _truth(label: FileLabel, start: int, end: int) -> bytes:
                 "t_end_wall_ns": end,
                 "pids": [],
             }
-        )
-    return msgspec.json.encode(entries)
+            for technique, tactic in said
+        ]
+    )
+
+
+def _tactics(technique: str, given: tuple[str, ...]) -> tuple[str, ...]:
+    """What it was used for: of the tactics that the label gives those that are the technique's, else all of them."""
+    known = techniques().get(technique)
+    own = known.tactics if known else ()
+    return tuple(tactic for tactic in given if tactic in own) or given or own[:1] or ("",)

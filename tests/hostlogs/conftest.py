@@ -58,6 +58,7 @@ SYSMON = json.dumps(
 TTP = [
     {"technique": "T1105", "tactic": "", "t_start_wall_ns": T0, "t_end_wall_ns": T0 + 2 * SECOND, "pids": [901]},
     {"technique": "T1562.001", "tactic": "", "t_start_wall_ns": T0, "t_end_wall_ns": T0 + 9 * SECOND, "pids": []},
+    {"technique": "", "tactic": "Impact", "t_start_wall_ns": T0, "t_end_wall_ns": T0 + 9 * SECOND},
     {"technique": "nonsense", "t_start_wall_ns": T0, "t_end_wall_ns": T0},
 ]
 TAMPER = [

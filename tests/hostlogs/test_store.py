@@ -46,7 +46,7 @@ def test_the_truth_labels_rows_by_time_pid_and_channel(logs: Any) -> None:
     assert [row["tamper_tag"] for row in found] == [None, "drop-channel", "drop-channel", "drop-channel", None, None]
     counts = read_counts(logs.layout.log_events("web1") / "ep-1.parquet")
     assert counts.bad_truth == 1 and counts.aliases == {"web1": ("WEB1.lab.local",)}
-    assert counts.techniques == {"T1105": 1, "T1685": 6}
+    assert counts.techniques == {"T1105": 1, "T1685": 6} and counts.tactics == ("impact",)
 
 
 def test_where_the_first_rows_stood_that_could_not_be_parsed_is_kept(logs: Any) -> None:
@@ -120,6 +120,7 @@ def test_a_host_that_was_not_validated_is_refused_with_the_command(logs: Any) ->
         b"\xff",
         b"[" * 100_000,
         b'[{"technique": 5}]',
+        b'[{"technique":"","tactic":"gardening","t_start_wall_ns":1,"t_end_wall_ns":2}]',
         b'[{"technique":"T1","t_start_wall_ns":1e999}]',
     ],
 )

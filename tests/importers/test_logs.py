@@ -16,7 +16,7 @@ from rlstir_core.episodes.store.index import read_index
 from rlstir_core.episodes.store.writer import write_episode
 from rlstir_core.episodes.validation.validate import validate_host, validate_store
 from rlstir_core.errors import ConfigError, InvalidId, StoreError
-from rlstir_core.hostlogs.store import build_log_events, host_counts
+from rlstir_core.hostlogs.store import build_log_events, host_counts, parse_tarball
 from rlstir_core.hostlogs.times.evidence import evidence_of, zones_given
 from rlstir_core.importers.logs import import_logs
 from rlstir_core.results.layout import Layout
@@ -94,6 +94,31 @@ def test_labels_become_the_truth_of_the_whole_episode(folder: Path, tmp_path: Pa
         log = archive.extractfile("logs/audit.log")
         assert log is not None and log.read() == (folder / "a" / "x.log").read_bytes()
     assert [(span["technique"], span["tactic"]) for span in truth] == [("T1685", "defense-impairment"), ("T1557", "")]
+
+
+@pytest.mark.parametrize(
+    ("label", "truth"),
+    [
+        ("T1053.005,Persistence", [("T1053.005", "persistence")]),  # the table's first is another
+        (
+            "T1053.005|T1003,persistence|credential-access",
+            [("T1053.005", "persistence"), ("T1003", "credential-access")],
+        ),
+        ("T1053.005,Impact", [("T1053.005", "impact")]),  # none of its own: somebody must know why
+        ("T1557,collection", [("T1557", "collection")]),
+        (",Defense Evasion", [("", "stealth"), ("", "defense-impairment")]),
+    ],
+)
+def test_the_tactic_of_a_label_stays_beside_its_techniques_or_alone(
+    label: str, truth: list[tuple[str, str]], folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.csv").write_text(f"file,technique,tactic\na/x.log,{label}\n")
+    made = import_logs([folder], tmp_path / "store", labels=tmp_path / "labels.csv")
+    path = next(e.path for e in episodes(tmp_path / "store").values() if e.host_id == "imported")
+    said = parse_tarball(tmp_path / "store" / path, "imported", "e", None).truth
+    assert made.labelled_files == 1 and said.n_bad == 0
+    assert [(span.technique, span.tactic) for span in said.techniques] == truth
+    assert set(said.tactics) == {tactic for _, tactic in truth}
 
 
 def test_names_and_order_tell_nothing_and_the_same_files_give_the_same_store(folder: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 
 from rlstir_core.errors import ConfigError
-from rlstir_core.hostlogs.attack.techniques import current_id
+from rlstir_core.hostlogs.attack.techniques import current_id, tactics_of
 from rlstir_core.ids import is_safe
 
 MAX_BYTES = 4 << 20
@@ -23,7 +23,7 @@ _Border = Annotated[int, msgspec.Meta(ge=-1, le=_LAST)]
 
 
 class TechniqueSpan(msgspec.Struct, frozen=True, kw_only=True):
-    """A technique that ran; no pids means all processes."""
+    """A technique that ran; no pids means all processes. Where only a tactic is known, the technique is empty."""
 
     technique: str
     t_start_wall_ns: int
@@ -65,6 +65,12 @@ class LogTruth(msgspec.Struct, frozen=True, kw_only=True):
     spans: tuple[TamperSpan, ...] = ()
     n_bad: int = 0
 
+    @property
+    def tactics(self) -> tuple[str, ...]:
+        """The tactics that the truth names itself, by their names of now."""
+        said = {tactic for span in self.techniques for tactic in tactics_of(span.tactic)}
+        return tuple(sorted(said))
+
 
 def read_truth(ttp: bytes | None, tamper: bytes | None) -> LogTruth:
     """The truth in the members `gt_ttp_sequence.json` and `gt_tamper_spans.json`; either may be absent."""
@@ -92,6 +98,8 @@ def _read(raw: bytes | None, kind: Any, check: Any) -> tuple[list[Any], int]:
 def _technique(span: TechniqueSpan) -> TechniqueSpan:
     if span.t_end_wall_ns < span.t_start_wall_ns:
         raise ConfigError("it ends before it starts")
+    if not span.technique and tactics_of(span.tactic):
+        return span
     return msgspec.structs.replace(span, technique=current_id(span.technique))
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import yaml
 
-from rlstir_core.errors import ConfigError, RlstirError
+from rlstir_core.errors import RlstirError
 from rlstir_core.hostlogs.attack.techniques import current_id
+from rlstir_core.importers.technique_texts.safe_yaml import documents
 from rlstir_core.importers.technique_texts.text import Text, checked, read_bytes, said, short_id
 
 _MAX_BYTES = 4 << 20
-_NESTING = 40
 _ARGUMENT = re.compile(r"#\{([\w.-]{1,80})\}")
 _VALUE = re.compile(r"\"([^\"]{2,400})\"|=\s*([^\s\"(),|]{2,200})")
 _MACRO = re.compile(r"`[^`]{0,400}`")
@@ -28,7 +28,8 @@ def yaml_texts(path: Path, faults: list[str]) -> Iterator[Text]:
     """The texts of a file of one of the four projects."""
     project = ""
     try:
-        project, texts = _of(_loaded(read_bytes(path, _MAX_BYTES)))
+        (tree,) = documents(read_bytes(path, _MAX_BYTES))
+        project, texts = _of(tree)
         for text in texts:
             if text.text:
                 yield checked(text)
@@ -146,15 +147,3 @@ def _platform(names: Any) -> str:
     if "windows" in found or "endpoint" in found:
         return "windows"
     return "linux" if "linux" in found else "other"
-
-
-def _loaded(raw: bytes) -> Any:
-    """What a file holds, without aliases, of which a few can stand for billions of values, and nested as by people."""
-    depth = 0
-    for event in yaml.parse(raw, Loader=yaml.CSafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            raise ConfigError("an alias")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _NESTING:
-            raise ConfigError("nested too deep")
-    return yaml.load(raw, Loader=yaml.CSafeLoader)
