@@ -39,6 +39,12 @@ class EpisodeAnswers:
     risk_T: Floats  # the mean log-odds of an attack of its first rows, by `TOP`
     look_N: NDArray[np.float32]  # the first look's log-odds of its rows
 
+    @property
+    def evidence(self) -> Floats:
+        """What the risk follows from: the numbers of its rows, and how much they show each technique. (T + K,)"""
+        shown_K = np.exp(self.technique_K) if len(self.attack_N) else np.zeros(len(self.technique_K))
+        return np.concatenate([self.risk_T, shown_K])
+
 
 class AnyInputs(Protocol):
     """Parts of episodes, whether a study knows these or not."""

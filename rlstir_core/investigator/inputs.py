@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 import numpy as np
@@ -31,6 +31,7 @@ from rlstir_core.investigator.reading.surroundings import FILE_KINDS, SOCKET_KIN
 from rlstir_core.investigator.reading.tokenizer import Tokenizer
 from rlstir_core.investigator.reading.view import FEATURES, LogView, read_view
 from rlstir_core.investigator.study import InvestigatorStudy
+from rlstir_core.investigator.tamper.spans import Tampering
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.row_truth import says_rows
 from rlstir_core.learning.examples import CacheBudget
@@ -55,7 +56,8 @@ class LogPart:
 class LogInputs:
     """Parts of episodes, opened one after the other; `hosts` are whose names are hidden.
 
-    `most_parts` of an episode are shown, evenly over it; all where it is None.
+    `most_parts` of an episode are shown, evenly over it; all where it is None. `tampering` is told what the rules say
+    of an episode when it is opened, where they were asked about all of its rows together.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class LogInputs:
         hosts: Sequence[str],
         budget: CacheBudget,
         most_parts: int | None = None,
+        tampering: Callable[[EpisodeInfo, Tampering], None] | None = None,
     ) -> None:
         self.episodes = list(episodes)
         self._study, self._tokenizer, self._priors, self._hosts = study, tokenizer, priors, hosts
@@ -77,6 +80,7 @@ class LogInputs:
         folder = study.layout.artifacts(study.options.recipe)
         self._shown: Kept[Shown] = Kept(self._read, Shown, budget, folder)
         self._last: tuple[int, LogView] | None = None
+        self._tampering = tampering
         self._looks: Callable[[int], FirstLook | None] = lambda _: None
 
     def __len__(self) -> int:
@@ -136,13 +140,15 @@ class LogInputs:
         part = self._all_parts[place]
         numbers, info = self._study.numbers.investigator, self._all_episodes[part.episode]
         if self._last is None or self._last[0] != part.episode:  # parts of an episode are asked for in turn
-            self._last = part.episode, read_view(self._study.layout, info, self._hosts)
+            told = partial(self._tampering, info) if self._tampering is not None else None
+            self._last = part.episode, read_view(self._study.layout, info, self._hosts, told)
         view = self._last[1]
         chosen = view.digest(numbers.rows) if part.digest else np.arange(part.first, min(part.last, len(view)))
         prior_K = np.zeros(len(LABELS), np.float32)
         if part.digest and self._priors is not None:  # of a recording it is the rows that are asked
             prior_K = self._priors(info)
-        return shown(view.of_rows(chosen), self._tokenizer, numbers.row_tokens, prior_K)
+        rows = view.of_rows(chosen).without(numbers.without)
+        return shown(rows, self._tokenizer, numbers.row_tokens, prior_K)
 
 
 def of_look(part: Shown, look: FirstLook | None) -> tuple[Shown, Looked]:

@@ -18,21 +18,30 @@ Legal = NDArray[np.bool_]  # (B, A)
 Actions = NDArray[np.int64]  # (B,)
 
 
+class Cut(NamedTuple):
+    """Lanes whose case was cut off before its end, and what was last seen of it; its worth is still to come."""
+
+    lane_M: NDArray[np.int64]
+    seen_MO: Observed
+
+
 class Stepped(NamedTuple):
     """What one step of all lanes gives. A lane that is done has begun its next case: `seen_BO` is of that one."""
 
     seen_BO: Observed
     legal_BA: Legal
     reward_B: NDArray[np.float32]
-    done_B: NDArray[np.bool_]
+    done_B: NDArray[np.bool_]  # also where a case was cut off
+    cut: Cut | None = None  # None in every environment of ours
 
 
 class Lanes(Protocol):
     """Cases that run side by side, each from its beginning to a declaration.
 
-    Every end is a declaration and worth what it is worth: nothing is cut off, so nothing is bootstrapped there, and
-    with a discount of 1 the return of a case is the sum of its rewards. STOP is always legal. An action that is not
-    legal changes nothing but costs what it would have cost. Buffers that are given belong to the caller.
+    Every end of ours is a declaration and worth what it is worth: nothing is cut off, so nothing is bootstrapped there,
+    and with a discount of 1 the return of a case is the sum of its rewards (`Cut` is for other people's environments).
+    STOP is always legal. An action that is not legal changes nothing but costs what it would have cost. Buffers that
+    are given belong to the caller.
     """
 
     n_lanes: int

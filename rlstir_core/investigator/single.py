@@ -47,6 +47,10 @@ class OpenEncoder:
         return int(self.checkpoint.numbers.get("part_rows", Investigator.part_rows))
 
     @property
+    def without(self) -> str:
+        return str(self.checkpoint.numbers.get("without", Investigator.without))
+
+    @property
     def row_tokens(self) -> int:
         return int(self.checkpoint.numbers.get("row_tokens", Investigator.row_tokens))
 
@@ -66,7 +70,7 @@ def open_encoder(layout: Layout, recipe: str) -> OpenEncoder:
         manifest = read_manifest(layout, recipe)
         checkpoint, network = load_encoder(layout, recipe, manifest.model_sha256)
         tokenizer = open_tokenizer(layout, manifest)
-    if network.encoder.pieces.num_embeddings != tokenizer.size:
+    if network.pieces != tokenizer.size:
         raise CheckpointError(f"{layout.encoder(recipe)} has other pieces than its tokenizer; train it again")
     on = device("auto")
     return OpenEncoder(checkpoint=checkpoint, network=network.to(on).eval(), tokenizer=tokenizer, on=on)
@@ -121,6 +125,6 @@ class _OneView:
     def batches(self, on: torch.device) -> Iterator[tuple[list[int], Batch]]:
         prior_K = np.zeros(len(LABELS), np.float32)  # speaks of whole files alone
         for place, part in enumerate(self.parts):
-            rows = self._view.of_rows(np.arange(part.first, part.last))
+            rows = self._view.of_rows(np.arange(part.first, part.last)).without(self._encoder.without)
             made = shown(rows, self._encoder.tokenizer, self._encoder.row_tokens, prior_K)
             yield [place], collate([of_look(made, self._look(place))]).to(on)

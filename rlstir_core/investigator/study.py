@@ -18,6 +18,7 @@ from rlstir_core.errors import SplitRefused
 from rlstir_core.hostlogs.store import host_counts
 from rlstir_core.investigator.techniques.labels import LABELS, episode_techniques
 from rlstir_core.investigator.techniques.row_truth import says_rows
+from rlstir_core.learning.acting_numbers import Acting, PpoNumbers
 from rlstir_core.learning.options import StudyOptions
 from rlstir_core.learning.presets import Investigator, Preset
 from rlstir_core.results.layout import Layout
@@ -91,6 +92,15 @@ class InvestigatorStudy:
                 self.knowledge_sha256,
             ]
         )
+
+    @cached_property
+    def acting_sha256(self) -> str:
+        """The hash of everything that decides who investigates: the belief and the policies."""
+        numbers = self.numbers
+        folds = [[name for name in fold if self.split.by_name[name].logs] for fold in self.split.rounds[0].folds]
+        ppo = replace(numbers.ppo, state_s=PpoNumbers.state_s)  # when states are written decides nothing
+        deciding = [self.split.recipe, numbers.seed, replace(numbers.acting, test_cases=Acting.test_cases), ppo]
+        return canonical_sha256([version("ppo_policy"), deciding, self.train_hosts, folds, _keys(self.train), LABELS])
 
     @cached_property
     def start_sha256(self) -> str:

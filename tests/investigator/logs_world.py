@@ -30,6 +30,8 @@ BACK = (11, 12)  # lines of a tampered log
 EMPTY = ("south", 0)
 CANARY_RULE, CANARY_HOST = "technique_id=T1059,canaryrule", "canaryhost"
 NUMBERS = (
+    *("acting.cases=8", "acting.glimpses=1", "acting.belief_steps=5", "acting.walk_steps=2", "acting.tries=1"),
+    *("acting.order=1", "acting.seeds=1", "acting.lanes=4", "ppo.steps=64", "ppo.rollout=8"),
     "investigator.vocabulary=400",
     "investigator.tokenizer_texts=2000",
     "investigator.rows=32",
@@ -37,6 +39,7 @@ NUMBERS = (
     "investigator.width=16",
     "investigator.heads=2",
     "investigator.epochs=4",
+    "investigator.members=1",
     "investigator.min_epoch_steps=12",
     "investigator.learning_rate=0.01",
     "bootstrap_draws=200",
@@ -141,3 +144,18 @@ def build_world(root: Path, *, labelled: bool = True, imported: Sequence[int] = 
         build_graphs(world.layout, host)
     build_split(world.layout, "host", index.hosts, SplitSettings(folds=4))
     return world
+
+
+def sigma_rules(folder: Path) -> list[Path]:
+    """A rule for each of the techniques, as Sigma writes them."""
+    paths = [folder / f"{technique}.yml" for technique in TELLS]
+    for path, (technique, told) in zip(paths, TELLS.items(), strict=True):
+        rule = {
+            "title": told,
+            "level": "high",
+            "tags": [f"attack.{technique.lower()}"],
+            "logsource": {"product": "linux", "service": "sudo"},
+            "detection": {"keywords": [told], "condition": "keywords"},
+        }
+        path.write_text(json.dumps(rule))
+    return paths

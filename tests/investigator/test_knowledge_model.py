@@ -17,10 +17,10 @@ from rlstir_core.investigator.techniques.knowledge import Knowledge, fitted
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.tactics import (
     TACTICS,
+    averaged,
     fit_tactics,
     tactic_posteriors,
     tactic_table,
-    with_logs,
 )
 from rlstir_core.investigator.techniques.wording import event_key, event_words, words
 from rlstir_core.results.layout import Layout
@@ -186,10 +186,10 @@ def test_tactics_come_through_the_table_and_are_averaged_with_what_labelled_logs
     tactic_ET = tactic_posteriors(found.log_posteriors(asked), found.ids, table)
     assert TACTICS[int(tactic_ET[0].argmax())] == "credential-access"
     assert np.isclose(np.exp(tactic_ET).sum(), 1.0)
-    logs = fit_tactics([(asked[0], ("impact",)), (text_document("other words"), ("discovery",)), ({}, ())])
-    averaged = with_logs(tactic_ET, logs, asked)
+    logs = fit_tactics([asked[0], text_document("other words"), {}], [("impact",), ("discovery",), ("gardening",)])
+    both = averaged(tactic_ET, logs, asked)
     impact = TACTICS.index("impact")
-    assert averaged[0, impact] > tactic_ET[0, impact] and with_logs(tactic_ET, None, asked) is tactic_ET
+    assert both[0, impact] > tactic_ET[0, impact] and averaged(tactic_ET, None, asked) is tactic_ET
 
 
 def test_a_margin_is_chosen_where_scores_lie_higher_in_some_logs_and_a_threshold_where_logs_carry_several() -> None:

@@ -24,7 +24,7 @@ from rlstir_core.investigator.pretraining.taught import Taught, base_log_odds
 from rlstir_core.investigator.reading.rows import episode_texts
 from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.techniques.decide import choose_naming
-from rlstir_core.investigator.techniques.documents import Document
+from rlstir_core.investigator.techniques.kept import KeptDocuments
 from rlstir_core.investigator.techniques.knowledge import Knowledge
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.wording import words
@@ -52,8 +52,8 @@ class TrainAndTest:
     taught: Taught  # of the train side
     chosen: NDArray[np.bool_]
     test: Sequence[EpisodeInfo]
-    train_documents: Sequence[Document]
-    test_documents: Sequence[Document]
+    train_documents: KeptDocuments
+    test_documents: KeptDocuments  # over the same words
 
 
 def beside_encoder(
@@ -86,10 +86,13 @@ def beside_encoder(
         risk_E = bag.risk(sides.taught)
         if risk_E is not None:
             said.risk[BAG] = risk_E
-    documents = sides.train_documents
-    learnt = [document for document, held in zip(documents, chosen.tolist(), strict=True) if not held]
-    held = [document for document, held in zip(documents, chosen.tolist(), strict=True) if held]
-    name(SVM, svm_scores(learnt, y_EK[~chosen], [held])[0], svm_scores(documents, y_EK, [sides.test_documents])[0])
+    del bag  # its counts take as much room as those of the documents
+    train_EV, test_EV = sides.train_documents.counts_EV, sides.test_documents.counts_EV
+    name(
+        SVM,
+        svm_scores(train_EV[~chosen], y_EK[~chosen], [train_EV[chosen]])[0],
+        svm_scores(train_EV, y_EK, [test_EV])[0],
+    )
     if knowledge is not None:
         said.techniques[KNOWLEDGE] = knowledge_spoken(knowledge, sides.test_documents)
     return said
@@ -102,7 +105,7 @@ class _Bag:
         from sklearn.feature_extraction.text import CountVectorizer
 
         self.chosen, self.has_words = chosen, True
-        counting = CountVectorizer(analyzer=words, dtype=np.float64)
+        counting = CountVectorizer(analyzer=words, dtype=np.float32)
         try:
             train_EV = counting.fit_transform(train)  # read once, an episode at a time
         except ValueError:  # no word at all

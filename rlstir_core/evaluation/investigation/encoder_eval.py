@@ -11,13 +11,15 @@ from pathlib import Path
 
 import msgspec
 
-from rlstir_core.atomic import canonical_sha256, file_sha256, sweep, write_json
+from rlstir_core.atomic import canonical_sha256, file_sha256, sweep, write_json, write_text
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.split import Split
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.investigation.judging import judge
 from rlstir_core.evaluation.investigation.records import EncoderEvaluation
 from rlstir_core.evaluation.investigation.saying import PREDICTIONS, say
+from rlstir_core.evaluation.investigation.sigma_baseline import sigma_key, sigma_lacks
+from rlstir_core.evaluation.report.encoder_card import render_encoder_card
 from rlstir_core.investigator.checkpoint import EncoderCheckpoint
 from rlstir_core.investigator.pretraining.training import kept_encoder
 from rlstir_core.investigator.study import InvestigatorStudy
@@ -47,6 +49,7 @@ def evaluate_encoder(study: InvestigatorStudy, tell: Tell) -> tuple[EncoderEvalu
         for path in _paths(layout, recipe).values():
             sweep(path.parent, path.name)
         result = _evaluate(study, checkpoint, key, tell)
+        write_text(_paths(layout, recipe)["card"], render_encoder_card(result, checkpoint))
         write_json(layout.encoder_evaluation(recipe), msgspec.to_builtins(result))
         return result, True
 
@@ -103,6 +106,7 @@ def _evaluation_sha256(study: InvestigatorStudy, checkpoint: EncoderCheckpoint) 
             study.numbers.bootstrap_draws,
             [held_sha256(study.layout.log_events(host), "log_rows") for host in study.split.hosts],
             study.knowledge_sha256,
+            sigma_key(study.layout),
         ]
     )
 
@@ -110,7 +114,7 @@ def _evaluation_sha256(study: InvestigatorStudy, checkpoint: EncoderCheckpoint) 
 def _evaluate(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, key: str, tell: Tell) -> EncoderEvaluation:
     layout, recipe, draws = study.layout, study.options.recipe, study.numbers.bootstrap_draws
     learnt, chosen = study.sides
-    knowledge = say(study, checkpoint, tell)
+    knowledge, sigma = say(study, checkpoint, tell)
     # from here on labels of the test side are read, and predictions only from their files
     tell("reading the labels of the test side")
     carried = exact_techniques(layout, study.test)
@@ -148,14 +152,17 @@ def _evaluate(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, key: str,
         paired=judged.paired,
         paired_risk=judged.paired_risk,
         paired_rows=judged.paired_rows,
+        paired_spans=judged.paired_spans,
         files_by=checkpoint.calibration.files_by,
         unseen_logs=tuple(sorted(_logs(study.test) - _logs(study.train))),
-        lacks=() if knowledge is not None else (NO_KNOWLEDGE,),
+        sigma=sigma,
+        lacks=(*(() if knowledge is not None else (NO_KNOWLEDGE,)), *sigma_lacks(layout)),
         knowledge_sha256=checkpoint.knowledge_sha256,
         tokenizer_sha256=checkpoint.tokenizer_sha256,
         checkpoint_sha256=file_sha256(layout.encoder(recipe)),
         pieces=checkpoint.pieces,
         n_parameters=checkpoint.facts.n_parameters,
+        started=bool(checkpoint.numbers.get("start")),
     )
 
 
@@ -164,6 +171,7 @@ def _logs(episodes: Sequence[EpisodeInfo]) -> set[str]:
 
 
 def _paths(layout: Layout, recipe: str) -> dict[str, Path]:
-    """Predictions by what they are of, and the counts that figures are made from."""
+    """Predictions by what they are of, the counts that figures are made from, and the model card."""
     said = {what: layout.encoder_predictions(recipe, what) for what in PREDICTIONS}
-    return said | {"counts": layout.episode_sums(recipe, "techniques")}
+    beside = layout.encoder(recipe).with_name("encoder.card.md")
+    return said | {"counts": layout.episode_sums(recipe, "techniques"), "card": beside}

@@ -20,10 +20,12 @@ from rlstir_core.evaluation.investigation.figures import hits_at, micro_f1, shar
 from rlstir_core.evaluation.investigation.predictions import Read, read_risk, read_tactics, read_techniques
 from rlstir_core.evaluation.investigation.records import ENCODER, RiskScores, TamperRows, TechniqueScores
 from rlstir_core.evaluation.investigation.row_predictions import read_row_attacks
+from rlstir_core.evaluation.investigation.sigma_baseline import SIGMA
 from rlstir_core.evaluation.investigation.tamper_figures import (
     EpisodeCounts,
     TamperScores,
     episode_counts,
+    paired_span_f1,
     tamper_scores,
     true_spans,
 )
@@ -48,6 +50,7 @@ from rlstir_core.evaluation.stats.across import write_sums
 from rlstir_core.evaluation.stats.intervals import Estimate, Statistic, estimate, new_host_estimate, refused
 from rlstir_core.evaluation.stats.paired import minus
 from rlstir_core.hostlogs.store import host_counts, opened_rows
+from rlstir_core.investigator.techniques.labels import given_tactics
 from rlstir_core.investigator.techniques.row_truth import row_truth, says_rows
 from rlstir_core.investigator.techniques.tactics import tactic_table
 from rlstir_core.results.layout import Layout
@@ -68,6 +71,7 @@ class Judged:
     tamper: tuple[TamperScores, ...]
     tamper_rows: tuple[TamperRows, ...]
     tamper_prevalence: float | None
+    paired_spans: dict[str, Estimate]
 
 
 def judge(
@@ -87,7 +91,7 @@ def judge(
     f1 = {name: micro_f1(each.said, carried, test) for name, each in read.items()}
     write_sums(paths["counts"], [info.episode_id for info in test], {name: each.sums_US for name, each in f1.items()})
     risks, paired_risk, paired_rows, rows = _risks(layout, paths, test, draws)
-    tamper, tamper_rows, tampered = _tampering(layout, paths, test, draws)
+    tamper, tamper_rows, tampered, paired_spans = _tampering(layout, paths, test, draws)
     return Judged(
         models=models,
         paired=_against_encoder(f1, draws),
@@ -98,6 +102,7 @@ def judge(
         tamper=tamper,
         tamper_rows=tamper_rows,
         tamper_prevalence=tampered,
+        paired_spans=paired_spans,
     )
 
 
@@ -115,9 +120,11 @@ def _techniques(
     of = None
     if tactics is not None:
         official = official_tactics(carried, tactic_table(layout))
+        given = given_tactics(layout, test)
         hosts = {info.episode_id: info.host for info in test}
-        first = {episode: each[:1] for episode, each in official.items()}
-        of = tactic_scores(tactics, first, official, hosts, draws=draws)
+        labelled = {episode: given[episode] or each[:1] for episode, each in official.items()}
+        any_of = {episode: each or given[episode] for episode, each in official.items()}
+        of = tactic_scores(tactics, labelled, any_of, hosts, draws=draws)
     p_first = {episode: score if score >= 0 else float(np.exp(score)) for episode, score in read.score.items()}
     return TechniqueScores(
         name=name,
@@ -129,7 +136,7 @@ def _techniques(
         named=share([bool(read.said[info.episode_id].named) for info in test], draws),
         coverage=precision_at_coverage(read.said, read.margin, carried, draws=draws),
         calibration=refused("its scores are no probabilities")
-        if name == SVM
+        if name in (SVM, SIGMA)
         else calibration_error(read.said, p_first, carried, draws=draws),
         tactics=of,
     )
@@ -198,11 +205,11 @@ def _rows(
 
 def _tampering(
     layout: Layout, paths: Mapping[str, Path], test: Sequence[EpisodeInfo], draws: int
-) -> tuple[tuple[TamperScores, ...], tuple[TamperRows, ...], float | None]:
+) -> tuple[tuple[TamperScores, ...], tuple[TamperRows, ...], float | None, dict[str, Estimate]]:
     """Nothing where no test episode was tampered with: then every word on it is a false alarm of unknown worth."""
     counts_of = {host: host_counts(layout, host) for host in {info.host for info in test}}
     if not any(counts_of[info.host][info.own_id].tamper_spans for info in test if info.own_id in counts_of[info.host]):
-        return (), (), None
+        return (), (), None, {}
     spans = {model: read_spans(paths["spans"], model) for model in MODELS}
     flags = read_flags(paths["files"])
     counts: dict[str, list[EpisodeCounts]] = {model: [] for model in MODELS}
@@ -237,7 +244,9 @@ def _tampering(
             precision, _ = ranking_statistics(p_N, y_N, episode_N, test)
             found.append(TamperRows(name=model, row_ap=estimate(precision, draws=draws)))
     scores = tuple(tamper_scores(model, each, draws=draws) for model, each in counts.items())
-    return scores, tuple(found), float(y_N.mean())
+    ours, *others = MODELS
+    gaps = {model: paired_span_f1(counts[ours], counts[model], draws=draws) for model in others}
+    return scores, tuple(found), float(y_N.mean()), gaps
 
 
 def _in_order(table: pa.Table, said: Mapping[tuple[str, int], float]) -> Floats:

@@ -46,6 +46,15 @@ class TamperRows(Record, frozen=True, kw_only=True):
     row_ap: Estimate
 
 
+class SigmaUse(Record, frozen=True, kw_only=True):
+    """Which of the imported Sigma rules stand beside the encoder."""
+
+    rules: int
+    used: int
+    unused: tuple[str, ...]  # how many, and why: the first five reasons
+    pysigma: str  # its version
+
+
 class EncoderEvaluation(Record, frozen=True, kw_only=True):
     """What stands in `encoder_eval.json`."""
 
@@ -72,7 +81,9 @@ class EncoderEvaluation(Record, frozen=True, kw_only=True):
     paired: dict[str, Estimate]  # micro F1 of the encoder minus that of a baseline, on the same resamples
     paired_risk: dict[str, Estimate]  # AUROC of the risk, the same way
     paired_rows: dict[str, Estimate]  # average precision of rows
+    paired_spans: dict[str, Estimate]  # F1 of tamper spans by our rules minus that of others
     files_by: str  # what named the techniques of imported files
+    sigma: SigmaUse | None  # None where none were matched
     lacks: tuple[str, ...]  # what could have helped and was not there
     unseen_logs: tuple[str, ...]  # log files of the test side of a kind that no episode of the train side has
     knowledge_sha256: str
@@ -80,4 +91,5 @@ class EncoderEvaluation(Record, frozen=True, kw_only=True):
     checkpoint_sha256: str
     pieces: int
     n_parameters: int
+    started: bool = False  # training began with an encoder that had learnt from the fold that chooses
     selected_on: str = "validation"

@@ -18,9 +18,10 @@ from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.errors import CheckpointError
 from rlstir_core.evaluation.investigation.baselines import TrainAndTest, beside_encoder
 from rlstir_core.evaluation.investigation.predictions import Spoken, write_risk, write_tactics, write_techniques
-from rlstir_core.evaluation.investigation.records import ENCODER, TWO_STAGES
+from rlstir_core.evaluation.investigation.records import ENCODER, TWO_STAGES, SigmaUse
 from rlstir_core.evaluation.investigation.row_predictions import RowWriter
-from rlstir_core.evaluation.investigation.tamper_predictions import SaidTampering, TamperWriter, said_of
+from rlstir_core.evaluation.investigation.sigma_baseline import SIGMA, sigma_spoken
+from rlstir_core.evaluation.investigation.tamper_predictions import HeldRules, SaidTampering, TamperWriter, said_of
 from rlstir_core.evaluation.investigation.technique_baselines import KNOWLEDGE, KNOWLEDGE_AND_LOGS, knowledge_spoken
 from rlstir_core.hostlogs.store import opened_rows
 from rlstir_core.investigator.answers import answers_of
@@ -31,11 +32,12 @@ from rlstir_core.investigator.pretraining.taught import taught_of
 from rlstir_core.investigator.reading.tokenizer import load_tokenizer
 from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.techniques.documents import Document, episode_document
+from rlstir_core.investigator.techniques.kept import KeptDocuments
 from rlstir_core.investigator.techniques.knowledge import Knowledge, fit_knowledge, fitted, read_texts
-from rlstir_core.investigator.techniques.labels import LABELS, exact_techniques
+from rlstir_core.investigator.techniques.labels import LABELS, exact_techniques, given_tactics
 from rlstir_core.investigator.techniques.priors import priors
 from rlstir_core.investigator.techniques.row_truth import says_rows
-from rlstir_core.investigator.techniques.tactics import TACTICS, tactic_posteriors, tactic_table
+from rlstir_core.investigator.techniques.tactics import TACTICS, averaged, fit_tactics, tactic_posteriors, tactic_table
 from rlstir_core.learning.devices import device
 from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.progress import Tell
@@ -54,15 +56,18 @@ class _Read:
     look_E: Floats
 
 
-def say(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, tell: Tell) -> Knowledge | None:
-    """Writes every table of predictions; gives the model of public texts, None where none were imported."""
+def say(
+    study: InvestigatorStudy, checkpoint: EncoderCheckpoint, tell: Tell
+) -> tuple[Knowledge | None, SigmaUse | None]:
+    """Writes every table of predictions; gives the model of public texts and the Sigma rules, None without them."""
     layout, test = study.layout, study.test
     knowledge = fit_knowledge(layout)
-    documents = [episode_document(layout, info, study.split.hosts) for info in test]
-    of_train = [episode_document(layout, info, study.train_hosts) for info in study.train]
+    of_train = KeptDocuments(episode_document(layout, info, study.train_hosts) for info in study.train)
+    documents = KeptDocuments((episode_document(layout, info, study.split.hosts) for info in test), of_train)
     read = _read(study, checkpoint, knowledge, tell)
     with_logs = _knowledge_and_logs(study, of_train) if knowledge is not None else None
-    chosen = {info.episode_id for info in study.sides[1]}
+    choosing = study.sides[1]
+    chosen = {info.episode_id for info in choosing}
     beside = beside_encoder(
         study,
         TrainAndTest(
@@ -80,12 +85,19 @@ def say(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, tell: Tell) -> 
     techniques |= beside.techniques
     if with_logs is not None:
         techniques[KNOWLEDGE_AND_LOGS] = knowledge_spoken(with_logs, documents)
+    of_choosing = exact_techniques(layout, choosing)
+    by_rules, sigma = sigma_spoken(layout, test, choosing, [of_choosing[info.episode_id] for info in choosing], tell)
+    if by_rules is not None:
+        techniques[SIGMA] = by_rules
     paths = {what: layout.encoder_predictions(checkpoint.recipe, what) for what in PREDICTIONS}
     write_techniques(paths["techniques"], test, techniques)
-    write_tactics(paths["tactics"], test, TACTICS, _tactics(study, techniques, knowledge))
+    tactics = _tactics(study, techniques, knowledge)
+    if KNOWLEDGE_AND_LOGS in tactics:
+        tactics[KNOWLEDGE_AND_LOGS] = _by_logs_as_well(study, tactics[KNOWLEDGE_AND_LOGS], of_train, documents)
+    write_tactics(paths["tactics"], test, TACTICS, tactics)
     risks = {ENCODER: read.risk_E, TWO_STAGES: read.look_E} if any(map(says_rows, test)) else {}
     write_risk(paths["risk"], test, risks | beside.risk)
-    return knowledge
+    return knowledge, sigma
 
 
 def _read(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, knowledge: Knowledge | None, tell: Tell) -> _Read:
@@ -93,17 +105,19 @@ def _read(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, knowledge: Kn
     layout, test = study.layout, study.test
     tokenizer, manifest = load_tokenizer(study)
     _, network = load_encoder(layout, checkpoint.recipe, manifest.model_sha256)
-    if network.encoder.pieces.num_embeddings != tokenizer.size:
+    if network.pieces != tokenizer.size:
         raise CheckpointError(f"{layout.encoder(checkpoint.recipe)} has other pieces than its tokenizer")
     on = device(study.numbers.train.device)
     network.to(on)
+    rules = HeldRules()
     shown = LogInputs(
         study,
         test,
         tokenizer,
-        priors(layout, knowledge, study.split.hosts),
+        priors(layout, knowledge if study.numbers.investigator.without != "knowledge" else None, study.split.hosts),
         hosts=study.split.hosts,
         budget=_NOTHING_KEPT,
+        tampering=rules.add,
     )
     by = checkpoint.calibration
     techniques, risk, look = [], [], []
@@ -119,7 +133,7 @@ def _read(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, knowledge: Kn
             look.append(by.p_look(answers))
             with opened_rows(layout, info.host, info.own_id) as file:
                 table = file.read(use_threads=False)
-            said = said_of(table)
+            said = said_of(table, ours=rules.taken(info, len(table)))
             if rows and len(answers.attack_N) == len(table):
                 by_model = {ENCODER: by.p_attack_N(answers), TWO_STAGES: by.p_look_N(answers)}
                 attacks.add(info.episode_id, table, by_model)
@@ -132,12 +146,19 @@ def _read(study: InvestigatorStudy, checkpoint: EncoderCheckpoint, knowledge: Kn
 
 def _knowledge_and_logs(study: InvestigatorStudy, documents: Sequence[Document]) -> Knowledge | None:
     """Public texts with labelled files of the train side as further documents."""
-    files = [(info, document) for info, document in zip(study.train, documents, strict=True) if not says_rows(info)]
+    files = _files(study)
     texts = read_texts(study.layout)
     if not files or texts is None:
         return None
-    carried = exact_techniques(study.layout, [info for info, _ in files])
-    return fitted(*texts, [(document, own) for info, document in files if (own := carried[info.episode_id])])
+    carried = exact_techniques(study.layout, [study.train[place] for place in files])
+    return fitted(
+        *texts, ((documents[place], own) for place in files if (own := carried[study.train[place].episode_id]))
+    )
+
+
+def _files(study: InvestigatorStudy) -> list[int]:
+    """Which episodes of the train side are imported logs."""
+    return [place for place, info in enumerate(study.train) if not says_rows(info)]
 
 
 def _of_encoder(
@@ -183,6 +204,17 @@ def _tactics(
             said_EC = np.log(said_EC + 1e-12)
         found[model] = tactic_posteriors(_normalised(said_EC), spoken.ids, table)
     return found
+
+
+def _by_logs_as_well(
+    study: InvestigatorStudy, tactic_ET: Floats, of_train: KeptDocuments, documents: KeptDocuments
+) -> Floats:
+    """Tactics averaged with what the tactics of labelled files say of such words."""
+    files = _files(study)
+    given = given_tactics(study.layout, [study.train[place] for place in files])
+    labelled = [place for place in files if given[study.train[place].episode_id]]
+    model = fit_tactics(of_train.among(labelled), [given[study.train[place].episode_id] for place in labelled])
+    return averaged(tactic_ET, model, documents)
 
 
 def _normalised(said_EC: Floats) -> Floats:

@@ -140,10 +140,10 @@ def tamper_scores(name: str, counts: Sequence[EpisodeCounts], *, draws: int) -> 
     kinds = sorted({kind for each in tampered for kind in each.true})
     return TamperScores(
         name=name,
-        span_f1=_estimate(spans_US, _f1, draws),
+        span_f1=_estimate(spans_US, span_f1_of, draws),
         span_precision=_estimate(spans_US, lambda s: ratio(s[..., 0], s[..., 1]), draws),
         span_recall=_estimate(spans_US, lambda s: ratio(s[..., 2], s[..., 3]), draws),
-        row_f1=_estimate(rows_US, _f1, draws),
+        row_f1=_estimate(rows_US, span_f1_of, draws),
         recall_by_kind={
             kind: _share([(each.found[kind], each.true[kind]) for each in tampered if kind in each.true], draws)
             for kind in kinds
@@ -159,7 +159,7 @@ def tamper_scores(name: str, counts: Sequence[EpisodeCounts], *, draws: int) -> 
 def paired_span_f1(one: Sequence[EpisodeCounts], other: Sequence[EpisodeCounts], *, draws: int) -> Estimate:
     """Span F1 of the one minus that of the other, on the same resamples of the same episodes."""
     both = [(*_span_sums(a), *_span_sums(b)) for a, b in zip(one, other, strict=True)]
-    gap = Statistic(sums_US=_sums(both, 8), of=lambda s: _f1(s[..., :4]) - _f1(s[..., 4:]), bounded=False)
+    gap = Statistic(sums_US=_sums(both, 8), of=lambda s: span_f1_of(s[..., :4]) - span_f1_of(s[..., 4:]), bounded=False)
     return estimate(gap, draws=draws)
 
 
@@ -184,7 +184,7 @@ def _estimate(sums_US: Floats, of: Callable[[Floats], Floats], draws: int) -> Es
     return estimate(Statistic(sums_US=sums_US, of=of), draws=draws)
 
 
-def _f1(sums: Floats) -> Floats:
+def span_f1_of(sums: Floats) -> Floats:
     """(..., 4): right, said, found, true -> (...): the harmonic mean of right/said and found/true."""
     precision, recall = ratio(sums[..., 0], sums[..., 1]), ratio(sums[..., 2], sums[..., 3])
     f1 = ratio(2 * precision * recall, precision + recall)

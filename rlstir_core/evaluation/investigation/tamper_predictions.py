@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rlstir_core.arrays import Floats
+from rlstir_core.arrays import Floats, Ints
+from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.evaluation.investigation.whole_tables import WholeTables
 from rlstir_core.hostlogs.gap_rules import Flag, both_rules
 from rlstir_core.investigator.tamper.calibration import Calibration
-from rlstir_core.investigator.tamper.spans import tamper_of
+from rlstir_core.investigator.tamper.spans import Tampering, tamper_of
 
 LEAST_P = 0.01  # rows below are not written
 MODELS = ("rules", "gap-rules", "chainsaw")
@@ -74,9 +75,31 @@ class SaidTampering(msgspec.Struct, frozen=True, kw_only=True):
     flagged: frozenset[str]
 
 
-def said_of(table: pa.Table, calibration: Calibration | None = None) -> dict[str, SaidTampering]:
-    """What our rules and the two baselines say of an episode's log rows, by model."""
-    ours = tamper_of(table, calibration)
+class HeldRules:
+    """What our rules said of episodes that were opened, until somebody asks; rows above all suspicion take no room."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[Tampering, Ints]] = {}
+
+    def add(self, info: EpisodeInfo, said: Tampering) -> None:
+        rows = np.flatnonzero(said.p_tamper_N)
+        self._held[info.episode_id] = msgspec.structs.replace(said, p_tamper_N=said.p_tamper_N[rows]), rows
+
+    def taken(self, info: EpisodeInfo, n_rows: int) -> Tampering | None:
+        """What was said of the episode; None where nobody asked the rules about all of it."""
+        if info.episode_id not in self._held:
+            return None
+        said, rows = self._held.pop(info.episode_id)
+        p_N = np.zeros(n_rows)
+        p_N[rows] = said.p_tamper_N
+        return msgspec.structs.replace(said, p_tamper_N=p_N)
+
+
+def said_of(
+    table: pa.Table, calibration: Calibration | None = None, *, ours: Tampering | None = None
+) -> dict[str, SaidTampering]:
+    """What our rules and the two baselines say of an episode's log rows, by model; `ours` where they were asked."""
+    ours = ours or tamper_of(table, calibration)
     spans = tuple(
         SaidSpan(
             channel=each.channel,

@@ -37,7 +37,7 @@ class TacticScores(Record, frozen=True, kw_only=True):
     """What one model's tactics of the test episodes are worth."""
 
     accuracy: Estimate  # the first is the tactic that the episode is labelled with
-    any_of: Estimate  # the first is an official tactic of a technique that the episode carries
+    any_of: Estimate  # the first is an official tactic of a technique that the episode carries, or of its label alone
     new_host: Estimate  # any_of, with an interval for hosts like these
     macro_f1: Estimate
     tested: tuple[str, ...]  # the tactics of macro F1

@@ -25,6 +25,11 @@ from rlstir_core.investigator.reading.batches import Batch
 from rlstir_core.learning.presets import Investigator
 
 
+def attention_layers(numbers: Investigator) -> tuple[int, int]:
+    """How many layers go over the tokens of a text, and how many over the rows of an episode."""
+    return (0, 0) if numbers.without == "transformer" else (numbers.row_layers, numbers.episode_layers)
+
+
 class Layer(nn.Module):
     """Attention, then a feed-forward net, each behind a norm and beside a way around it."""
 
@@ -74,8 +79,9 @@ class LogEncoder(nn.Module):
         self.pieces = nn.Embedding(pieces, width)
         self.place_in_text = nn.Parameter(torch.zeros(numbers.row_tokens, width))
         self.numbers = nn.Linear(widths.row, width)
-        self.row_layers, self.row_norm = layers(numbers.row_layers), Norm(width)
-        self.episode_layers, self.episode_norm = layers(numbers.episode_layers), Norm(width)
+        of_rows, of_episodes = attention_layers(numbers)
+        self.row_layers, self.row_norm = layers(of_rows), Norm(width)
+        self.episode_layers, self.episode_norm = layers(of_episodes), Norm(width)
         process, file, socket = widths.nodes
         self.sage = TypedSage((width + process, file, socket), numbers.graph_width)
         self.fuse = Fuse(width, numbers.graph_width, numbers.fuse_width)

@@ -43,7 +43,7 @@ class Heads(nn.Module):
     def __init__(self, width: int, pieces: int, base_K: Tensor) -> None:
         super().__init__()
         n = len(base_K)
-        self.register_buffer("base_K", base_K)
+        self.register_buffer("base_K", base_K.clone())
         self.attack, self.tamper = nn.Linear(width, 1), nn.Linear(width, 1)
         self.look = nn.Parameter(torch.tensor([1.0, 0.0]))  # what the first look says, and what is added to it
         self.rules = nn.Parameter(torch.tensor([0.5, -1.0]))  # the same of the rules for tampering
@@ -79,8 +79,24 @@ def smooth_maximum(said_XK: Tensor, of: Sequences) -> Tensor:
     return found_EK
 
 
+class EncoderMember(nn.Module):
+    """One encoder and its heads."""
+
+    def __init__(self, numbers: Investigator, pieces: int, base_K: Tensor, widths: InputWidths) -> None:
+        super().__init__()
+        self.encoder = LogEncoder(numbers, pieces, widths)
+        self.heads = Heads(self.encoder.out_width, pieces, base_K)
+
+    def forward(self, batch: Batch) -> Answers:
+        answers: Answers = self.heads(self.encoder(batch), batch)
+        return answers
+
+
 class Investigating(nn.Module):
-    """Encoder and heads, and the first look that they start from: all zeros where there is none."""
+    """Members that differ by how they began, and the first look that all start from: zeros where there is none.
+
+    Each learns for itself; what is said is the mean of their log-odds.
+    """
 
     look_SW: Tensor
     look_bias: Tensor
@@ -89,12 +105,21 @@ class Investigating(nn.Module):
         super().__init__()
         self.register_buffer("look_SW", torch.zeros(len(SLOTS), WORDS))
         self.register_buffer("look_bias", torch.zeros(()))
-        self.encoder = LogEncoder(numbers, pieces, widths)
-        self.heads = Heads(self.encoder.out_width, pieces, base_K)
+        self.pieces = pieces  # of the tokenizer that it reads by
+        self.members = nn.ModuleList(EncoderMember(numbers, pieces, base_K, widths) for _ in range(numbers.members))
 
     def forward(self, batch: Batch) -> Answers:
-        answers: Answers = self.heads(self.encoder(batch), batch)
-        return answers
+        return Answers(*(torch.stack(said).mean(dim=0) for said in zip(*self.each(batch), strict=True)))
+
+    def each(self, batch: Batch) -> list[Answers]:
+        """What every member says."""
+        return [member(batch) for member in self.members]
+
+    def keep_encoders(self) -> None:
+        """From now on heads alone learn."""
+        for name, parameter in self.named_parameters():
+            if ".encoder." in name:
+                parameter.requires_grad = False
 
     @property
     def first_look(self) -> FirstLook | None:

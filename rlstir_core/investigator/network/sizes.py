@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import msgspec
 from torch import nn
 
+from rlstir_core.investigator.network.encoder import attention_layers
 from rlstir_core.learning.presets import Investigator
 
 _FLOAT, _HALF, _INDEX = 4, 2, 8  # bytes
@@ -76,8 +77,9 @@ def memory(
     kept_rows, kept_episodes = (
         _kept_by_layer(numbers, half, dropout, length) for length in (math.ceil(tokens / rows), min(rows, numbers.rows))
     )
-    whole = kept_rows * numbers.row_layers * tokens + kept_episodes * numbers.episode_layers * rows
-    inputs = width * _FLOAT * (numbers.row_layers * tokens + numbers.episode_layers * rows)
+    of_rows, of_episodes = attention_layers(numbers)
+    whole = kept_rows * of_rows * tokens + kept_episodes * of_episodes * rows
+    inputs = width * _FLOAT * (of_rows * tokens + of_episodes * rows)
     ends = _kept_by_ends(numbers, half, tokens, rows, nodes, outputs)
     return Memory(
         parameters=sum(each.numel() for each in network.parameters()),
@@ -87,8 +89,8 @@ def memory(
         tokens=tokens,
         rows=rows,
         half=half,
-        activations=whole + ends,
-        checkpointed=inputs + max(kept_rows * tokens, kept_episodes * rows) + ends,
+        activations=numbers.members * (whole + ends),
+        checkpointed=numbers.members * (inputs + ends) + max(kept_rows * tokens, kept_episodes * rows),
     )
 
 
@@ -121,7 +123,7 @@ def _kept_by_ends(numbers: Investigator, half: bool, tokens: int, rows: int, nod
 
 
 def flops(numbers: Investigator, rows: Iterable[tuple[int, int]], episodes: Iterable[tuple[int, int]]) -> int:
-    """Operations of one way forth, a multiplication and an addition being two; the way back takes twice that.
+    """Operations of one member's way forth, a multiplication and an addition being two; the way back takes twice that.
 
     `rows` and `episodes` are groups as in `packing.py`: (how many, of which length).
     """
@@ -132,7 +134,8 @@ def flops(numbers: Investigator, rows: Iterable[tuple[int, int]], episodes: Iter
         linear = 2 * tokens * D * D * (4 + 2 * numbers.feed_forward)
         return linear + sum(4 * n * length * length * D for n, length in of)
 
-    return numbers.row_layers * layer(rows) + numbers.episode_layers * layer(episodes)
+    of_rows, of_episodes = attention_layers(numbers)
+    return of_rows * layer(rows) + of_episodes * layer(episodes)
 
 
 def _mib(n: int) -> str:

@@ -20,10 +20,13 @@ from rlstir_core.arrays import Floats
 from rlstir_core.investigator.answers import EpisodeAnswers, risk_numbers
 from rlstir_core.investigator.pretraining.taught import Taught, base_log_odds
 from rlstir_core.investigator.techniques.decide import NOTHING, Naming, choose_naming
+from rlstir_core.investigator.techniques.labels import LABELS
 
 _LEAST_EACH = 5  # episodes of each kind that a regression needs
 _TEMPERATURES = np.geomspace(0.25, 8.0, 61)
 _STRENGTH = 0.1
+_SPREAD = 0.05  # a number that hardly varied there must not decide elsewhere
+_NO_RISK = (0.0, 0.0, 1.0, 0.0, 0.0)
 
 
 class AnswerCalibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,9 +34,9 @@ class AnswerCalibration(msgspec.Struct, frozen=True, kw_only=True):
 
     attack: tuple[float, float] = (1.0, 0.0)  # slope and offset of a row's log-odds
     tamper: tuple[float, float] = (1.0, 0.0)
-    risk: tuple[float, ...] = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)  # of the means of `TOP`, and an offset
+    risk: tuple[float, ...] = (*_NO_RISK, *[0.0] * len(LABELS), 0.0)  # of an episode's evidence, and an offset
     look_attack: tuple[float, float] = (1.0, 0.0)  # the same of the first look alone
-    look_risk: tuple[float, ...] = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+    look_risk: tuple[float, ...] = (*_NO_RISK, 0.0)
     files_by: str = "encoder"  # what names a file's techniques: the encoder, or public texts and labelled logs: `texts`
     temperature: float = 1.0
     shows: tuple[float, float, float] = (
@@ -53,7 +56,7 @@ class AnswerCalibration(msgspec.Struct, frozen=True, kw_only=True):
 
     def p_risk(self, answers: EpisodeAnswers) -> float:
         """How likely an attack is in the episode."""
-        return float(expit(np.dot(self.risk[:-1], answers.risk_T) + self.risk[-1]))
+        return float(expit(np.dot(self.risk[:-1], answers.evidence) + self.risk[-1]))
 
     def p_look_N(self, answers: EpisodeAnswers) -> Floats:
         """How much rows look like an attack by the first look alone."""
@@ -90,9 +93,11 @@ def calibrate(said: Sequence[EpisodeAnswers], held: Taught, learnt: Taught) -> A
             found,
             attack=_platt(np.concatenate([said[e].attack_N for e in with_rows]), attack_N),
             tamper=_platt(np.concatenate([said[e].tamper_N for e in with_rows]), tampered_N),
-            risk=_risk(np.stack([said[e].risk_T for e in with_rows]), held.attack_E[with_rows]),
+            risk=_risk(np.stack([said[e].evidence for e in with_rows]), held.attack_E[with_rows], found.risk),
             look_attack=_platt(np.concatenate([said[e].look_N for e in with_rows]), attack_N),
-            look_risk=_risk(np.stack([risk_numbers(said[e].look_N) for e in with_rows]), held.attack_E[with_rows]),
+            look_risk=_risk(
+                np.stack([risk_numbers(said[e].look_N) for e in with_rows]), held.attack_E[with_rows], found.look_risk
+            ),
         )
     files = np.flatnonzero(~rows_E)
     if len(files):
@@ -139,10 +144,10 @@ def _shows(shown_EK: Floats, base_K: Floats, y_EK: NDArray[np.bool_]) -> tuple[f
     return (shown, base, float(model.intercept_[0])) if shown > 0 else (1.0, 0.0, 0.0)
 
 
-def _risk(risk_ET: Floats, attack_E: NDArray[np.bool_]) -> tuple[float, ...]:
+def _risk(risk_ET: Floats, attack_E: NDArray[np.bool_], otherwise: tuple[float, ...]) -> tuple[float, ...]:
     if min(attack_E.sum(), (~attack_E).sum()) < _LEAST_EACH:
-        return AnswerCalibration().risk
-    mean_T, spread_T = risk_ET.mean(axis=0), risk_ET.std(axis=0) + 1e-6
+        return otherwise
+    mean_T, spread_T = risk_ET.mean(axis=0), risk_ET.std(axis=0) + _SPREAD
     model = _logistic((risk_ET - mean_T) / spread_T, attack_E, strength=_STRENGTH)
     weight_T = model.coef_[0] / spread_T
     return (*map(float, weight_T), float(model.intercept_[0] - weight_T @ mean_T))

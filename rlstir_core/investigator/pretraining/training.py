@@ -42,7 +42,7 @@ from rlstir_core.investigator.pretraining.taught import Taught, base_log_odds, l
 from rlstir_core.investigator.pretraining.together import train_together
 from rlstir_core.investigator.pretraining.world import world
 from rlstir_core.investigator.reading.batches import Batch
-from rlstir_core.investigator.reading.tokenizer import load_tokenizer
+from rlstir_core.investigator.reading.tokenizer import Tokenizer, load_tokenizer
 from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.techniques.knowledge import fit_knowledge
 from rlstir_core.investigator.techniques.labels import LABELS
@@ -100,16 +100,8 @@ def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
     tokenizer, manifest = load_tokenizer(study)
     path = study.layout.encoder(recipe)
     start = load_start(Path(numbers.start), path, manifest.model_sha256) if numbers.start else None
-    told = priors(study.layout, fit_knowledge(study.layout), study.train_hosts)
-    budget = CacheBudget(numbers.cache_mib * _MIB)
-
-    shown = LogInputs(
-        study, study.train, tokenizer, told, hosts=study.train_hosts, budget=budget, most_parts=numbers.parts
-    )
-    asks_files = study.asks_files or told is None
-    whole = Lesson(shown=shown, taught=replace(taught_of(study.layout, study.train), files=asks_files))
-    place = {info.episode_id: at for at, info in enumerate(study.train)}
-    train, held = (whole.among([place[info.episode_id] for info in side]) for side in study.sides)
+    whole, train, held = lessons(study, tokenizer)
+    asks_files = whole.taught.files
     on = device(study.numbers.train.device)
     if world().first:
         sweep(path.parent, "encoder.")
@@ -149,6 +141,22 @@ def train_alone(study: InvestigatorStudy, tell: Tell) -> None:
     again.remove()
 
 
+def lessons(study: InvestigatorStudy, tokenizer: Tokenizer) -> tuple[Lesson, Lesson, Lesson]:
+    """The whole train side, what is learnt from first, and the fold that chooses."""
+    numbers = study.numbers.investigator
+    knowledge = fit_knowledge(study.layout) if numbers.without != "knowledge" else None
+    told = priors(study.layout, knowledge, study.train_hosts)
+    budget = CacheBudget(numbers.cache_mib * _MIB)
+    shown = LogInputs(
+        study, study.train, tokenizer, told, hosts=study.train_hosts, budget=budget, most_parts=numbers.parts
+    )
+    taught = replace(taught_of(study.layout, study.train), files=study.asks_files or told is None)
+    whole = Lesson(shown=shown, taught=taught)
+    place = {info.episode_id: at for at, info in enumerate(study.train)}
+    train, held = (whole.among([place[info.episode_id] for info in side]) for side in study.sides)
+    return whole, train, held
+
+
 def fit(
     train: Lesson,
     held: Lesson | None,
@@ -174,9 +182,11 @@ def fit(
     network = Investigating(numbers, pieces, base_K, WIDTHS)
     if start is not None:
         widened(start, network)
-    look = _look(train, held, preset.seed, tell)
+    look = _look(train, held, preset.seed, tell) if numbers.without != "first-look" else None
     if look is not None:
         network.start_from(look)
+    if numbers.without == "pretraining":
+        network.keep_encoders()
     network = network.to(on)
 
     def steps(epoch: int) -> list[TrainingStep]:
@@ -222,7 +232,9 @@ def _silent(_: str) -> None:
 def _loss(network: Investigating, lesson: Lesson, asked_K: NDArray[np.bool_]) -> Callable[[Batch, list[int]], Tensor]:
     def loss(batch: Batch, places: list[int]) -> Tensor:
         parts = [lesson.shown.parts[place] for place in places]
-        return loss_of(network(batch), batch.episodes.lengths, lesson.taught, parts, asked_K)
+        said = network.each(batch) if network.training else [network(batch)]  # members learn each for itself
+        losses = [loss_of(each, batch.episodes.lengths, lesson.taught, parts, asked_K) for each in said]
+        return torch.stack(losses).mean()
 
     return loss
 

@@ -8,8 +8,8 @@ command means is told by who ran it. Every distinct text is kept once. What does
 # N log rows, M rows that are chosen, P processes, U distinct texts, F features
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +24,7 @@ from rlstir_core.investigator.reading.names import hidden_names
 from rlstir_core.investigator.reading.surroundings import Surroundings, surroundings
 from rlstir_core.investigator.reading.text import COLUMNS, process_text, record_text
 from rlstir_core.investigator.tamper.row_features import NAMES, row_features
-from rlstir_core.investigator.tamper.spans import tamper_of
+from rlstir_core.investigator.tamper.spans import Tampering, tamper_of
 from rlstir_core.provenance.behind import parents, processes_behind
 from rlstir_core.provenance.store import read_graph
 from rlstir_core.provenance.tables import Graph
@@ -90,6 +90,17 @@ class LogView:
             features_NF=self.features_NF[row_M],
         )
 
+    def without(self, part: str) -> LogView:
+        """The view as a model sees it that is trained without a part of `PARTS` (`learning/presets.py`)."""
+        if part == "graph":  # no process behind a row, so no ancestors, and no event before
+            nobody_N = np.full(len(self), -1, np.int32)
+            return replace(self, process_N=nobody_N, before_N=nobody_N).of_rows(np.arange(len(self)))
+        if part == "row-features":
+            features_NF = np.zeros_like(self.features_NF)
+            features_NF[:, -1] = self.features_NF[:, -1]  # the rules are no feature of a row
+            return replace(self, features_NF=features_NF)
+        return self
+
     def digest(self, most: int) -> NDArray[np.int64]:
         """At most `most` rows of distinct texts, in their order: the first of every kind, then the second …"""
         _, first = np.unique(self.text_N, return_index=True)
@@ -109,14 +120,21 @@ def _places(chosen_M: NDArray[Any], n: int) -> NDArray[np.int32]:
     return found
 
 
-def read_view(layout: Layout, info: EpisodeInfo, hosts: Iterable[str]) -> LogView:
+def read_view(
+    layout: Layout, info: EpisodeInfo, hosts: Iterable[str], tell: Callable[[Tampering], None] | None = None
+) -> LogView:
     """The view of an episode; `hosts` are names that are hidden beside the episode's own.
 
-    UpstreamMissing where its rows or its graph were not made.
+    `tell` gets what the rules say of all its rows, where they are asked about all together. UpstreamMissing where its
+    rows or its graph were not made.
     """
     graph = read_graph(layout, info.host, info.own_id)
     with opened_rows(layout, info.host, info.own_id) as file:
-        return view_of(file, graph, hosts)
+        if tell is None or file.metadata.num_rows > _NUMBERED:
+            return view_of(file, graph, hosts)
+        said = tamper_of(file.read(use_threads=False))
+        tell(said)
+        return view_of(file, graph, hosts, said.p_tamper_N)
 
 
 def view_of(file: pq.ParquetFile, graph: Graph, hosts: Iterable[str], p_tamper_N: Floats | None = None) -> LogView:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from rlstir_core.arrays import Floats
+from rlstir_core.arrays import Floats, Ints
 from rlstir_core.investigator.tamper.calibration import THRESHOLD, Calibration, default_calibration, kind_of
 from rlstir_core.investigator.tamper.clock_rules import back_steps, header_clocks
 from rlstir_core.investigator.tamper.finding import Finding
@@ -92,6 +92,19 @@ def tamper_of(table: pa.Table, calibration: Calibration | None = None, *, least:
 
 
 _Stretch = tuple[float, int, int, list[tuple[float, Finding]]]  # score, first and last place, what speaks for it
+
+
+def rows_of_spans(table: pa.Table, spans: Sequence[Suspicion]) -> list[Ints]:
+    """The rows of each stretch, by their place in the table; of a gap those at its ends."""
+    found = []
+    member_N, seq_N = np.array(table["member"].to_pylist()), table["seq"].to_numpy()
+    for each in spans:
+        low, high = each.after_seq, each.before_seq if each.before_seq >= 0 else np.inf
+        inside_N = (member_N == each.member) & (seq_N >= low) & (seq_N <= high)
+        if each.gap and each.after_seq >= 0 and each.before_seq >= 0:  # what lies between is not there
+            inside_N &= (seq_N == low) | (seq_N == high)
+        found.append(np.flatnonzero(inside_N))
+    return found
 
 
 def suspicions(file: LogFile, found: Sequence[Finding], calibration: Calibration) -> list[_Stretch]:

@@ -8,7 +8,8 @@ are labelled may join the texts as further documents. What does not belong here:
 # E documents, V words, C techniques that texts speak of, K techniques of the label space
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -29,7 +30,7 @@ from rlstir_core.remedies import command
 from rlstir_core.results.layout import Layout
 
 NO_KNOWLEDGE = "public technique texts (rlstir import knowledge brings them)"
-Labelled = Sequence[tuple[Document, Sequence[str]]]  # a log's document and the techniques that it carries
+Labelled = Iterable[tuple[Document, Sequence[str]]]  # a log's document and the techniques that it carries
 # Chosen on corpora and on sources of texts that nothing was trained on, see docs/investigator.md.
 _ALPHA = 0.3
 _TO_PARENT = 0.2  # weight of a sub-technique's texts for its parent
@@ -208,13 +209,20 @@ def fitted(
     vocabulary = sorted({word for document in documents for word in document})
     place = {word: v for v, word in enumerate(vocabulary)}
     counts_EV = _counts(documents, place)
-    joined_EV = _counts([_expanded(document) for document, _ in labelled], place)
+    of_logs: list[Sequence[str]] = []
+
+    def logs() -> Iterator[Document]:
+        for document, own in labelled:
+            of_logs.append(own)
+            yield _expanded(document)
+
+    joined_EV = _counts(logs(), place)
     n_V = np.bincount(counts_EV.indices, minlength=len(place))
     idf_V = (np.log((1 + len(documents)) / (1 + n_V)) + 1).astype(np.float32)
     x_EV = _normal(vstack([counts_EV, joined_EV], format="csr"), idf_V)
     pairs = [  # a document counts for each of its techniques, and a little for their parents
         (e, technique, weight)
-        for e, own in enumerate([*carried, *(techniques for _, techniques in labelled)])
+        for e, own in enumerate([*carried, *of_logs])
         for each in own
         for technique, weight in ((each, 1.0), (each.partition(".")[0], _TO_PARENT if "." in each else 0.0))
         if weight
@@ -261,9 +269,7 @@ def _counts(documents: Iterable[Document], place: dict[str, int]) -> Any:
     """(E, V) sparse, words outside the vocabulary left out."""
     from scipy.sparse import csr_matrix
 
-    data: list[float] = []
-    columns: list[int] = []
-    ends = [0]
+    data, columns, ends = array("f"), array("i"), array("q", [0])
     for document in documents:
         for word, said in document.items():
             if (v := place.get(word)) is not None:
@@ -271,7 +277,8 @@ def _counts(documents: Iterable[Document], place: dict[str, int]) -> Any:
                 data.append(said)
         ends.append(len(columns))
     return csr_matrix(
-        (np.array(data, np.float32), np.array(columns, np.int32), np.array(ends)), shape=(len(ends) - 1, len(place))
+        (np.frombuffer(data, np.float32), np.frombuffer(columns, np.int32), np.frombuffer(ends, np.int64)),
+        shape=(len(ends) - 1, len(place)),
     )
 
 

@@ -6,14 +6,14 @@ What does not belong here: anything that a model sees.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.hostlogs.attack.techniques import in_space, techniques
-from rlstir_core.hostlogs.store import host_counts
+from rlstir_core.hostlogs.store import LogCounts, host_counts
 from rlstir_core.results.layout import Layout
 
 # E episodes, K techniques of the label space
@@ -31,6 +31,17 @@ def episode_techniques(layout: Layout, episodes: Sequence[EpisodeInfo]) -> dict[
 
 def exact_techniques(layout: Layout, episodes: Sequence[EpisodeInfo]) -> dict[str, tuple[str, ...]]:
     """{episode: what it carries}, by the ids of now that its truth gives, sub-techniques not rolled up."""
+    return _of_counts(layout, episodes, lambda of: tuple(sorted(of.techniques)))
+
+
+def given_tactics(layout: Layout, episodes: Sequence[EpisodeInfo]) -> dict[str, tuple[str, ...]]:
+    """{episode: the tactics that its truth itself names}, beside techniques or where those are not known."""
+    return _of_counts(layout, episodes, lambda of: of.tactics)
+
+
+def _of_counts(
+    layout: Layout, episodes: Sequence[EpisodeInfo], ask: Callable[[LogCounts], tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
     by_host: dict[str, list[EpisodeInfo]] = defaultdict(list)
     for info in episodes:
         by_host[info.host].append(info)
@@ -39,7 +50,7 @@ def exact_techniques(layout: Layout, episodes: Sequence[EpisodeInfo]) -> dict[st
         counts = host_counts(layout, host)
         for info in mine:
             of = counts.get(info.own_id)
-            found[info.episode_id] = tuple(sorted(of.techniques)) if of is not None else ()
+            found[info.episode_id] = ask(of) if of is not None else ()
     return found
 
 

@@ -77,13 +77,12 @@ def shared_posteriors(posterior_EC: Floats, share_CT: Floats) -> Floats:
     return _normal(np.log(np.exp(posterior_EC) @ share_CT + _FLOOR))
 
 
-def fit_tactics(labelled: Sequence[tuple[Document, Sequence[str]]]) -> Knowledge | None:
-    """The same kind of model on logs whose tactics are known; None where they have fewer than two."""
-    with_tactic = [(document, tuple(tactics)) for document, tactics in labelled if tactics]
-    return fitted([document for document, _ in with_tactic], [tactics for _, tactics in with_tactic])
+def fit_tactics(documents: Sequence[Document], tactics: Sequence[Sequence[str]]) -> Knowledge | None:
+    """The same kind of model on logs by their tactics, all of them known; None where there are fewer than two."""
+    return fitted(documents, [[own for own in each if own in TACTICS] for each in tactics])
 
 
-def with_logs(tactic_ET: Floats, model: Knowledge | None, documents: Sequence[Document]) -> Floats:
+def averaged(tactic_ET: Floats, model: Knowledge | None, documents: Sequence[Document]) -> Floats:
     """(E, T): the log-average of what texts say and what labelled logs say of the tactics."""
     if model is None:
         return tactic_ET

@@ -25,6 +25,7 @@ from rlstir_core.evaluation.investigation.technique_figures import (
     tactic_scores,
 )
 from rlstir_core.investigator.techniques.decide import Naming
+from rlstir_core.investigator.techniques.kept import KeptDocuments
 
 N = 40
 NAMES = [f"e{n:02d}" for n in range(N)]
@@ -109,7 +110,14 @@ def test_a_tactic_is_right_by_its_label_or_by_any_official_one_and_rare_ones_are
 def test_a_linear_svm_learns_words_and_never_names_what_no_document_carried() -> None:
     learnt = [{"lsass": 1.0, "a": 1.0}, {"lsass": 2.0}, {"cron": 1.0}, {"cron": 1.0, "a": 1.0}]
     y = np.array([[True, False, False], [True, False, False], [False, True, False], [False, True, False]])
-    scores, empty = svm_scores(learnt, y, [[{"lsass": 1.0}, {"cron": 3.0, "new": 1.0}], []])
+    kept = KeptDocuments(learnt)
+    asked = KeptDocuments([{"lsass": 1.0}, {"cron": 3.0, "new": 1.0}], kept)
+    assert list(kept) == learnt and asked[1] == {"cron": 3.0, "new": 1.0} and asked[1:] == [asked[1]]
+    assert list(kept.among([3, 0])) == [learnt[3], learnt[0]]
+    turned = KeptDocuments(dict(reversed(each.items())) for each in learnt)
+    assert turned.counts_EV.indices.tolist() == kept.counts_EV.indices.tolist()
+    scores, empty = svm_scores(kept.counts_EV, y, [asked.counts_EV, asked.counts_EV[:0]])
     assert scores.argmax(axis=1).tolist() == [0, 1] and (scores[:, 2] < scores[:, :2].min()).all()
     assert empty.shape == (0, 3)
-    assert (svm_scores([{}], np.zeros((1, 2), bool), [[{}]])[0] == -1e3).all()
+    silent = KeptDocuments([{}]).counts_EV
+    assert (svm_scores(silent, np.zeros((1, 2), bool), [silent])[0] == -1e3).all()

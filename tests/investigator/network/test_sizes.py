@@ -11,6 +11,7 @@ from little_batches import TECHNIQUES, WIDTHS, little_batch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from rlstir_core.errors import ConfigError
 from rlstir_core.investigator.network.encoder import LogEncoder
 from rlstir_core.investigator.network.heads import Investigating
 from rlstir_core.investigator.network.sizes import flops, memory
@@ -43,16 +44,17 @@ def kept(network: torch.nn.Module, *inputs: Any) -> int:
 @pytest.mark.parametrize("nodes", [30, 600])
 def test_activations_are_what_autograd_keeps_within_a_quarter(dropout: float, nodes: int) -> None:
     numbers = Investigator(
-        width=64, heads=4, row_layers=3, row_tokens=32, rows=40, dropout=dropout, graph_width=64, fuse_width=96
-    )
+        width=64, heads=4, row_layers=3, row_tokens=32, rows=40, dropout=dropout, graph_width=64, fuse_width=96,
+        members=2,
+    )  # fmt: skip
     network = made(numbers, 200)
     batch = little_batch(2, 40, 200, 32, nodes)
     tokens, rows = batch.texts.n_tokens, batch.episodes.n_tokens
     said = memory(network, numbers, half=False, tokens=tokens, rows=rows, nodes=nodes)
     assert said.activations == pytest.approx(kept(network, batch), rel=0.25)
     again = made(replace(numbers, checkpointing=True), 200)
-    inputs = (3 * tokens + rows) * numbers.width * 4  # of each layer, held by what makes it again
-    one = kept(again.encoder.row_layers[0], torch.randn(tokens, numbers.width), batch.texts)
+    inputs = 2 * (3 * tokens + rows) * numbers.width * 4  # of each layer, held by what makes it again
+    one = kept(again.members[0].encoder.row_layers[0], torch.randn(tokens, numbers.width), batch.texts)
     assert said.checkpointed == pytest.approx(kept(again, batch) + inputs + one, rel=0.25)
 
 
@@ -102,3 +104,18 @@ def test_operations_are_those_that_torch_counts() -> None:
         network(batch)
     said = flops(numbers, batch.texts.groups, batch.episodes.groups)
     assert said == pytest.approx(counted.get_total_flops(), rel=0.1)  # less the graph's
+
+
+def test_an_encoder_without_its_transformer_has_no_layers_and_what_it_can_be_without_is_told() -> None:
+    numbers = Investigator(row_layers=2, without="transformer")
+    bare = LogEncoder(numbers, 50, WIDTHS)
+    assert not len(bare.row_layers) and not len(bare.episode_layers)
+    batch = little_batch(2, 60, 50, 16, 3)
+    assert bare(batch).shape == (batch.episodes.n_tokens, numbers.fuse_width)
+    assert flops(numbers, batch.texts.groups, batch.episodes.groups) == 0
+    network = made(replace(numbers, members=2), 50)
+    network.keep_encoders()
+    learning = {name.split(".")[2] for name, each in network.named_parameters() if each.requires_grad}
+    assert learning == {"heads"}  # members.0.heads...
+    with pytest.raises(ConfigError, match="without is 'heads'; choose one of graph, transformer, first-look"):
+        Investigator(without="heads")

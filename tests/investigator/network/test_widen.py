@@ -14,7 +14,7 @@ from rlstir_core.investigator.network.widen import NotWidenable, widen
 from rlstir_core.investigator.reading.batches import Batch
 from rlstir_core.learning.presets import Investigator
 
-SMALL = Investigator(width=16, heads=2, row_tokens=12, graph_width=6, fuse_width=20, dropout=0.0)
+SMALL = Investigator(width=16, heads=2, row_tokens=12, graph_width=6, fuse_width=20, dropout=0.0, members=1)
 LARGER = {
     "more heads": replace(SMALL, width=24, heads=3),
     "wider heads": replace(SMALL, width=24),
@@ -65,7 +65,8 @@ def test_a_larger_network_says_what_the_smaller_one_said_and_every_part_of_it_ca
         for key, each in large.named_parameters()
         if each.ndim == 2 and each.grad is not None and not each.grad.any(dim=-1).all()
     ]
-    assert set(stuck) <= {"encoder.pieces.weight", "encoder.place_in_text", "heads.direct.weight"}  # not all are read
+    not_all_read = ("encoder.pieces.weight", "encoder.place_in_text", "heads.direct.weight")
+    assert all(key.endswith(not_all_read) for key in stuck)
 
 
 def test_a_network_that_was_widened_is_widened_again_after_it_was_saved() -> None:
@@ -85,6 +86,7 @@ def test_a_network_that_was_widened_is_widened_again_after_it_was_saved() -> Non
         (replace(SMALL, heads=1), 60, "2 heads of 8 channels"),
         (replace(SMALL, row_tokens=8), 60, "place_in_text"),
         (SMALL, 61, "pieces.weight"),
+        (replace(SMALL, members=2), 60, "members.1 is not in it"),
     ],
 )
 def test_what_has_no_place_in_the_larger_network_is_named(numbers: Investigator, pieces: int, words: str) -> None:
@@ -99,5 +101,5 @@ def test_a_network_of_other_parts_is_no_start() -> None:
         widen(nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1)), nn.Sequential(nn.Linear(1, 1)))
     with pytest.raises(NotWidenable, match="heads is of another kind"):
         other = network(SMALL)
-        other.heads = nn.Linear(2, 2)  # type: ignore[assignment]
+        other.members[0].heads = nn.Linear(2, 2)
         widen(network(SMALL), other)

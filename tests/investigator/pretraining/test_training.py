@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from logs_world import CANARY_HOST, CANARY_RULE, TELLS, LogsWorld, build_world
+from logs_world import CANARY_HOST, CANARY_RULE, TELLS, LogsWorld, build_world, sigma_rules
 
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.errors import CheckpointError, RlstirError, UpstreamMissing
+from rlstir_core.errors import CheckpointError, UpstreamMissing
 from rlstir_core.evaluation.investigation import baselines, encoder_eval, judging, saying
 from rlstir_core.evaluation.investigation.encoder_eval import (
     encoder_evaluation_is_current,
@@ -27,7 +27,9 @@ from rlstir_core.evaluation.investigation.encoder_eval import (
 )
 from rlstir_core.evaluation.investigation.records import EncoderEvaluation
 from rlstir_core.evaluation.investigation.saying import PREDICTIONS
+from rlstir_core.hostlogs.sigma.rules import NO_PYSIGMA, pysigma_version
 from rlstir_core.importers.knowledge import import_knowledge
+from rlstir_core.importers.sigma import import_sigma
 from rlstir_core.investigator.checkpoint import load_encoder, load_start, read_encoder
 from rlstir_core.investigator.inputs import LogInputs
 from rlstir_core.investigator.pretraining import taught
@@ -37,7 +39,7 @@ from rlstir_core.investigator.pretraining.together import TrainingFailed
 from rlstir_core.investigator.pretraining.training import kept_encoder, train_encoder
 from rlstir_core.investigator.reading.hashing import hashed
 from rlstir_core.investigator.reading.tokenizer import build_tokenizer, load_tokenizer, read_manifest
-from rlstir_core.investigator.study import InvestigatorStudy, nothing_labelled, why_not
+from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.investigator.techniques import labels, row_truth
 from rlstir_core.investigator.techniques.knowledge import fit_knowledge
 from rlstir_core.investigator.techniques.labels import LABELS
@@ -78,10 +80,11 @@ def test_an_encoder_learns_what_tells_the_techniques_and_is_judged_beside_what_k
     found = read_encoder_evaluation(trained.layout, "host", trained.split)
     assert found is not None and encoder_evaluation_is_current(trained)
     f1 = scores(found)
-    assert set(f1) == {"encoder", "majority", "bag-of-words", "svm"}
+    assert set(f1) == {"encoder", "majority", "bag-of-words", "svm"} == {"encoder", *found.paired}
     assert f1["encoder"] > 0.6 > 0.5 > f1["majority"]  # type: ignore[operator]
-    assert set(found.paired) == {"majority", "bag-of-words", "svm"}
-    assert found.lacks and "rlstir import knowledge" in found.lacks[0] and found.files_by == "encoder"
+    assert [("rlstir import " in each) for each in found.lacks] == [True, True] and found.files_by == "encoder"
+    card = trained.layout.encoder("host").with_name("encoder.card.md").read_text()
+    assert "weights, gradients, optimiser" in card and "operations of a batch" in card and "no interval" in card
     assert (found.n_test_episodes, found.n_with_technique, found.prevalence) == (8, 4, 0.5)
     assert all("no interval below 20" in each.micro_f1.note for each in found.models)
     assert evaluate_encoder(trained, silent)[1] is False and train_encoder(trained, silent)[1] is False
@@ -98,7 +101,7 @@ def test_rows_risks_and_tampering_of_the_test_side_are_judged_beside_what_knows_
         row_ap = of[name].row_ap
         assert row_ap is not None and row_ap.value is not None and row_ap.value > 0.9 > 0.2 > found.row_prevalence
         risk = of[name].risk_auroc.value
-        assert risk is not None and risk > 0.9
+        assert risk is not None and risk >= 15 / 16  # one pair of 4 attacks and 4 others may stand the wrong way round
     assert of["majority"].risk_auroc.value == 0.5 and of["majority"].row_ap is None
     assert set(found.paired_risk) == {"two-linear-stages", "majority", "bag-of-words"}
     assert set(found.paired_rows) == {"two-linear-stages"}
@@ -157,7 +160,7 @@ def test_predictions_are_written_before_a_label_of_the_test_side_is_read(
         monkeypatch.setattr(module, name, watched)
 
     for module in (encoder_eval, judging, saying, taught, baselines, labels, row_truth):
-        for name in ("exact_techniques", "episode_techniques", "row_truth", "taught_of"):
+        for name in ("exact_techniques", "given_tactics", "episode_techniques", "row_truth", "taught_of"):
             if callable(getattr(module, name, None)):
                 watch(module, name)
     assert evaluate_encoder(study, silent)[1] is True
@@ -306,11 +309,17 @@ def test_knowledge_stands_in_the_table_and_names_the_techniques_of_imported_logs
     assert knowledge is not None
     best = knowledge.scores([f"auth: <person> {said}" for said in TELLS.values()]).argmax(axis=1)
     assert [LABELS[k] for k in best] == list(TELLS)
+    import_sigma(sigma_rules(tmp_path), study.layout.sigma)
     found = made(study)
-    assert not found.lacks and found.knowledge_sha256 == study.knowledge_sha256 != "" and found.files_by == "texts"
+    assert found.knowledge_sha256 == study.knowledge_sha256 != "" and found.files_by == "texts"
     of = {each.name: each for each in found.models}
+    if pysigma_version():
+        assert not found.lacks and found.sigma is not None and (found.sigma.rules, found.sigma.used) == (3, 3)
+        assert of["sigma"].micro_f1.value == 1.0 and "no probabilities" in of["sigma"].calibration.note
+    else:
+        assert found.lacks == (NO_PYSIGMA,) and found.sigma is None and "sigma" not in of
     assert {"knowledge", "knowledge+logs", "encoder"} <= set(of)
-    assert of["knowledge"].hit_at["3"].value == 1.0 and (of["encoder"].hit_at["3"].value or 0.0) >= 0.75
+    assert of["knowledge"].hit_at["3"].value == 1.0
     assert all(of[name].tactics is not None for name in ("encoder", "knowledge", "knowledge+logs"))
     assert of["svm"].tactics is None and {each.name for each in found.risks} >= {"encoder", "majority"}
     assert found.prevalence is not None and found.n_test_episodes == 8
@@ -320,7 +329,14 @@ def test_knowledge_stands_in_the_table_and_names_the_techniques_of_imported_logs
         model: {row["episode_id"]: row["technique"] for row in rows if row["model"] == model and row["rank"] == 1}
         for model in ("encoder", "knowledge+logs")
     }
-    assert len(files) == 3 and all(first["encoder"][name] == first["knowledge+logs"][name] for name in files)
+    carried = labels.exact_techniques(study.layout, study.test)
+    labelled = [name for name in sorted(files) if carried[name]]
+    for name in labelled:  # of recordings it asks the rows alone, and one epoch teaches little of them
+        ranked = [row["technique"] for row in rows if (row["model"], row["episode_id"]) == ("encoder", name)]
+        assert set(ranked[:3]) & set(carried[name])
+    assert (len(files), len(labelled)) == (3, 2) and all(
+        first["encoder"][name] == first["knowledge+logs"][name] for name in files
+    )
     said = pq.read_table(study.layout.encoder_predictions("host", "row_attacks"))["episode_id"].to_pylist()
     assert not set(said) & files  # nobody says which rows of a file are an attack
     study.layout.knowledge.write_bytes(b"half")
@@ -372,20 +388,3 @@ def test_weights_that_are_not_the_checkpoints_are_refused(trained: InvestigatorS
         read_encoder(layout, "host")
     study = dataclasses.replace(trained, layout=layout)
     assert kept_encoder(study) is None
-
-
-def test_an_evaluation_without_its_encoder_names_the_command(world: LogsWorld, tmp_path: Path) -> None:
-    study = own_study(world, tmp_path)
-    with pytest.raises(UpstreamMissing, match=r"make it with: .*--recipe host --select key:encoder"):
-        evaluate_encoder(study, silent)
-
-
-def test_a_store_whose_rows_carry_no_technique_says_why_there_is_no_encoder(tmp_path: Path) -> None:
-    bare = build_world(tmp_path, labelled=False)
-    study = bare.study()
-    assert nothing_labelled(bare.layout, bare.hosts).startswith("no log row carries a technique (rlstir import logs")
-    assert why_not(bare.layout, study.split) == (
-        "no log row of the train side carries a technique, so there is nothing for an encoder to learn"
-    )
-    with pytest.raises(RlstirError, match="no log row of the train side carries a technique"):
-        _ = study.sides

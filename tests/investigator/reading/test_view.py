@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from rlstir_core.investigator.reading.hashing import WORDS, hashed
 from rlstir_core.investigator.reading.slots import SLOTS, slots
 from rlstir_core.investigator.reading.surroundings import FILE_KINDS, SOCKET_KINDS, surroundings
 from rlstir_core.investigator.reading.view import LogView, _before, read_view, view_of
+from rlstir_core.investigator.tamper.spans import Tampering, tamper_of
 from rlstir_core.provenance.processes import ProcessNode
 from rlstir_core.provenance.store import read_graph
 from rlstir_core.provenance.tables import (
@@ -46,6 +48,17 @@ def test_around_a_row_stand_its_process_three_ancestors_and_the_event_before() -
         ["other", "login", "init", "", "", ""],
         ["nobody's", "", "", "", "", ""],
     ]
+
+
+def test_a_view_without_the_graph_or_without_numbers_keeps_its_rows_and_what_the_rules_say() -> None:
+    view = little_view([("first", 4), ("second", 4)], FAMILY)
+    view = dataclasses.replace(view, features_NF=np.ones_like(view.features_NF))
+    alone = view.without("graph")
+    assert said(alone) == [["first", "", "", "", "", ""], ["second", "", "", "", "", ""]]
+    assert alone.around.edges.counts == (0, 0, 0) and np.array_equal(alone.features_NF, view.features_NF)
+    numberless = view.without("row-features")
+    assert said(numberless) == said(view) and not numberless.features_NF[:, :-1].any()
+    assert numberless.features_NF[:, -1].all() and view.without("transformer") is view
 
 
 def test_rows_that_are_chosen_keep_their_ancestors_and_what_came_before_only_where_it_is_chosen_too() -> None:
@@ -141,7 +154,9 @@ def test_what_is_seen_of_rows_does_not_depend_on_their_labels(world: LogsWorld, 
     pq.write_table(table, tmp_path / "rows.parquet")
     with pq.ParquetFile(tmp_path / "rows.parquet") as file:
         bare = view_of(file, read_graph(layout, info.host, info.own_id), ["west"])
-    view = read_view(layout, info, ["west"])
+    told: list[Tampering] = []
+    view = read_view(layout, info, ["west"], told.append)  # what the rules said once is what others would be told
+    assert len(told) == 1 and np.array_equal(told[0].p_tamper_N, tamper_of(table).p_tamper_N)
     assert len(view) == len(table) and bare.texts == view.texts
     for name, value in vars(view).items():
         if isinstance(value, np.ndarray):
