@@ -2,7 +2,7 @@
 
 A glimpse is the set of rows that somebody who asks at random has seen of a case at some moment. The head learns from
 glimpses of the train side whose row vectors were made by models that did not see their host; a fold of the train side
-calibrates it. What does not belong here: how glimpses come about (`glimpses.py`).
+calibrates it. What does not belong here: how glimpses come about (`acting/glimpses.py`).
 """
 
 # G glimpses, M their rows, J trees of a batch, D numbers of a row, A answers, L labels
@@ -31,7 +31,6 @@ from rlstir_core.investigator.belief.row_model import FARTHEST
 from rlstir_core.investigator.techniques.row_truth import RowTruth
 from rlstir_core.progress import Tell
 
-_STEPS = 1_500
 _GLIMPSES = 64  # of a step
 _RATE = 5e-3
 _DECAY = 0.01
@@ -63,19 +62,24 @@ def answers(truth: RowTruth) -> NDArray[np.float32]:
 
 
 def fit_head(
-    cases: Sequence[TaughtCase], glimpses: Sequence[Glimpse], technique_K: NDArray[np.int64], seed: int, tell: Tell
+    cases: Sequence[TaughtCase],
+    glimpses: Sequence[Glimpse],
+    technique_K: NDArray[np.int64],
+    seed: int,
+    tell: Tell,
+    steps: int,
 ) -> BeliefHead:
-    """The head, fitted by Adam on the log loss of its answers."""
+    """The head, fitted by so many steps of AdamW on the log loss of its answers."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     truth_EA = np.stack([case.truth_A for case in cases])
     n_L = torch.from_numpy(truth_EA[:, TECHNIQUES:].sum(0))
     head = BeliefHead(torch.from_numpy(technique_K), base_rates(n_L, len(cases)))
     optimiser = torch.optim.AdamW(head.parameters(), _RATE, weight_decay=_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=_STEPS)
-    for step in range(_STEPS):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=steps + 1)
+    for step in range(steps):
         if step % 500 == 0:
-            tell(f"belief, step {step:,} of {_STEPS:,}")
+            tell(f"belief, step {step:,} of {steps:,}")
         chosen = [glimpses[k] for k in rng.integers(len(glimpses), size=_GLIMPSES)]
         said_BA = head(pooled(head, cases, chosen))
         truth_BA = torch.from_numpy(truth_EA[[each.case for each in chosen]])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rlstir_core.errors import CheckpointError
-from rlstir_core.investigator.belief import fit, row_model
+from rlstir_core.investigator.belief import row_model
 from rlstir_core.investigator.belief.detector import Belief, read_belief, write_belief
 from rlstir_core.investigator.belief.fit import Glimpse, TaughtCase, calibrate, fit_head, pooled
 from rlstir_core.investigator.belief.head import N_ANSWERS, BeliefHead
@@ -49,13 +49,15 @@ def test_rows_that_come_page_by_page_are_believed_as_rows_that_come_at_once() ->
     cases = [_case(rng, attack) for attack in (True, False, True)]
     belief = Belief(rows=RowModel(weight_SBD=np.zeros((3, 1, 1 + K)), bias_D=np.zeros(1 + K)), head=head)
     pool = belief.pool(3, 5)
-    pool.add(np.array([1, 1]), np.array([0, 2]), cases[0].vector_ND[:2])  # of a case that lane 1 forgets
+    pool.add(
+        np.array([1, 1]), np.array([0, 2]), cases[0].vector_ND[:2].astype(np.float32)
+    )  # of a case that lane 1 forgets
     pool.clear(np.array([1]))
     for first in range(0, 60, 8):
         rows = np.arange(first, min(60, first + 8))
         lane_M = np.repeat(np.arange(3), len(rows))
         tree_M = np.concatenate([case.tree_N[rows] for case in cases])
-        pool.add(lane_M, tree_M, np.concatenate([case.vector_ND[rows] for case in cases]))
+        pool.add(lane_M, tree_M, np.concatenate([case.vector_ND[rows] for case in cases], dtype=np.float32))
     whole = [Glimpse(case=k, row_M=np.arange(60, dtype=np.int32)) for k in range(3)]
     expected = torch.sigmoid(head(pooled(head, cases, whole))).numpy()
     np.testing.assert_allclose(pool.answers(), expected, atol=1e-5)
@@ -66,13 +68,10 @@ def test_what_is_known_of_nothing_is_the_same_for_every_case() -> None:
     np.testing.assert_array_equal(pool.answers()[0], pool.answers()[1])
 
 
-def test_the_head_learns_attacks_from_glimpses_and_is_calibrated_on_other_cases(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(fit, "_STEPS", 60)
+def test_the_head_learns_attacks_from_glimpses_and_is_calibrated_on_other_cases() -> None:
     rng = np.random.default_rng(0)
     cases = [_case(rng, attack=k % 2 == 0) for k in range(40)]
-    head = fit_head(cases, _glimpses(rng, 40), np.array([4, 7, 9]), 0, lambda _: None)
+    head = fit_head(cases, _glimpses(rng, 40), np.array([4, 7, 9]), 0, lambda _: None, 60)
     others = [_case(rng, attack=k % 2 == 0) for k in range(40)]
     glimpses = _glimpses(rng, 40)
     calibrate(head, others, glimpses)
@@ -128,3 +127,19 @@ def test_a_belief_is_read_as_it_was_written_and_a_damaged_one_is_refused(tmp_pat
     path.write_bytes(path.read_bytes()[:5_000])
     with pytest.raises(CheckpointError, match="holds no belief"):
         read_belief(path)
+
+
+def test_what_is_foreseen_is_what_is_believed_afterwards_and_changes_nothing() -> None:
+    rng, head = np.random.default_rng(0), _head()
+    case = _case(rng, True)
+    pool = Belief(rows=RowModel(weight_SBD=np.zeros((3, 1, 1 + K)), bias_D=np.zeros(1 + K)), head=head).pool(2, 5)
+    rows = np.arange(12)
+    given = np.ones(12, np.int64), case.tree_N[rows].astype(np.int64), case.vector_ND[rows].astype(np.float32)
+    pool.add(*given)
+    before = pool.answers()
+    rows = np.arange(12, 30)
+    given = np.zeros(18, np.int64), case.tree_N[rows].astype(np.int64), case.vector_ND[rows].astype(np.float32)
+    foreseen = pool.foreseen(*given)
+    np.testing.assert_array_equal(pool.answers(), before)
+    pool.add(*given)
+    np.testing.assert_array_equal(pool.answers(), foreseen)
