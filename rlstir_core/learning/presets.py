@@ -7,17 +7,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from rlstir_core.errors import ConfigError
-
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-
-
-def _between(what: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ConfigError(f"{what} is {value}; keep it between {low} and {high}")
+from rlstir_core.learning.acting_numbers import Acting, PpoNumbers
+from rlstir_core.learning.bounds import PRECISIONS, between
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +30,9 @@ class Trees:
     gain: float = 0.4  # spread of a random gain of each log channel: trees lose more by it than networks
 
     def __post_init__(self) -> None:
-        _between("Trees.rounds", self.rounds, 1, 10_000)
-        _between("Trees.depth", self.depth, 1, 12)
-        _between("Trees.columns", self.columns, 0.01, 1.0)
+        between("Trees.rounds", self.rounds, 1, 10_000)
+        between("Trees.depth", self.depth, 1, 12)
+        between("Trees.columns", self.columns, 0.01, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +46,13 @@ class Net:
     stem_stride: int = 4  # the convolution before recurrent and attention layers shortens time by this
 
     def __post_init__(self) -> None:
-        _between("Net.width", self.width, 4, 4096)
-        _between("Net.layers", self.layers, 1, 64)
-        _between("Net.heads", self.heads, 1, 64)
-        _between("Net.stem_stride", self.stem_stride, 1, 64)
+        between("Net.width", self.width, 4, 4096)
+        between("Net.layers", self.layers, 1, 64)
+        between("Net.heads", self.heads, 1, 64)
+        between("Net.stem_stride", self.stem_stride, 1, 64)
         if self.width % self.heads:
             raise ConfigError(f"Net.width {self.width} is not a multiple of heads {self.heads}; change one of them")
-        _between("Net.dropout", self.dropout, 0.0, 0.9)
+        between("Net.dropout", self.dropout, 0.0, 0.9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,17 +77,21 @@ class Training:
     precision: str = "auto"  # fp32, or on a GPU bf16 or fp16 where multiplying in half precision is safe
 
     def __post_init__(self) -> None:
-        _between("Training.max_train_windows", self.max_train_windows, 100, 1 << 40)
-        _between("Training.cache_mib", self.cache_mib, 0, 1 << 20)
+        between("Training.max_train_windows", self.max_train_windows, 100, 1 << 40)
+        between("Training.cache_mib", self.cache_mib, 0, 1 << 20)
         if self.precision not in PRECISIONS:
             raise ConfigError(f"Training.precision is {self.precision!r}; choose one of {', '.join(PRECISIONS)}")
-        _between("Training.batch", self.batch, 1, 1 << 20)
-        _between("Training.epochs", self.epochs, 1, 100_000)
-        _between("Training.patience", self.patience, 1, 100_000)
-        _between("Training.views", self.views, 1, 64)
-        _between("Training.warm_up", self.warm_up, 0.0, 0.5)
+        between("Training.batch", self.batch, 1, 1 << 20)
+        between("Training.epochs", self.epochs, 1, 100_000)
+        between("Training.patience", self.patience, 1, 100_000)
+        between("Training.views", self.views, 1, 64)
+        between("Training.warm_up", self.warm_up, 0.0, 0.5)
         if self.device not in ("auto", "cpu", "cuda"):
             raise ConfigError(f"Training.device is {self.device!r}; choose auto, cpu or cuda")
+
+
+# What an encoder can be trained without, to see what it is worth.
+PARTS = ("graph", "transformer", "first-look", "row-features", "knowledge", "pretraining")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,12 +112,14 @@ class Investigator:
     graph_width: int = 32  # of nodes of the provenance graph
     fuse_width: int = 64  # of a row joined with its process
     dropout: float = 0.0
+    members: int = 3  # networks that differ by how they began, whose log-odds are averaged
     batch_tokens: int = 16_384
     accumulate: int = 1  # batches of a step, shared out among the devices
     devices: int = 1  # that train together, each a process of torchrun
     checkpointing: bool = False  # makes activations again on the way back instead of keeping them
     state_s: int = 300  # seconds between two states of a training from which it can go on
     start: str = ""  # a checkpoint, narrower or not as deep, to begin with
+    without: str = ""  # one of `PARTS`: trained without it, to see what it is worth
     epochs: int = 6
     min_epoch_steps: int = 24  # with fewer tokens a batch where the train side is small
     patience: int = 3
@@ -128,38 +129,41 @@ class Investigator:
     cache_mib: int = 128  # of tokens kept between epochs; what does not fit is read again
 
     def __post_init__(self) -> None:
-        _between("Investigator.vocabulary", self.vocabulary, 300, 1 << 18)
-        _between("Investigator.tokenizer_texts", self.tokenizer_texts, 1_000, 1 << 24)
-        _between("Investigator.rows", self.rows, 8, 1 << 16)
-        _between("Investigator.part_rows", self.part_rows, 8, 1 << 16)
-        _between("Investigator.parts", self.parts, 1, 1 << 16)
-        _between("Investigator.row_tokens", self.row_tokens, 8, 1 << 12)
-        _between("Investigator.width", self.width, 8, 4096)
-        _between("Investigator.row_layers", self.row_layers, 0, 64)
-        _between("Investigator.episode_layers", self.episode_layers, 1, 64)
-        _between("Investigator.heads", self.heads, 1, 64)
+        between("Investigator.vocabulary", self.vocabulary, 300, 1 << 18)
+        between("Investigator.tokenizer_texts", self.tokenizer_texts, 1_000, 1 << 24)
+        between("Investigator.rows", self.rows, 8, 1 << 16)
+        between("Investigator.part_rows", self.part_rows, 8, 1 << 16)
+        between("Investigator.parts", self.parts, 1, 1 << 16)
+        between("Investigator.row_tokens", self.row_tokens, 8, 1 << 12)
+        between("Investigator.width", self.width, 8, 4096)
+        between("Investigator.row_layers", self.row_layers, 0, 64)
+        between("Investigator.episode_layers", self.episode_layers, 1, 64)
+        between("Investigator.heads", self.heads, 1, 64)
+        if self.without not in ("", *PARTS):
+            raise ConfigError(f"Investigator.without is {self.without!r}; choose one of {', '.join(PARTS)}, or nothing")
         if self.width % self.heads:
             raise ConfigError(
                 f"Investigator.width {self.width} is not a multiple of heads {self.heads}; change one of them"
             )
-        _between("Investigator.feed_forward", self.feed_forward, 1, 16)
-        _between("Investigator.graph_width", self.graph_width, 4, 4096)
-        _between("Investigator.fuse_width", self.fuse_width, 4, 8192)
-        _between("Investigator.accumulate", self.accumulate, 1, 1 << 12)
-        _between("Investigator.devices", self.devices, 1, 64)
+        between("Investigator.feed_forward", self.feed_forward, 1, 16)
+        between("Investigator.graph_width", self.graph_width, 4, 4096)
+        between("Investigator.fuse_width", self.fuse_width, 4, 8192)
+        between("Investigator.accumulate", self.accumulate, 1, 1 << 12)
+        between("Investigator.devices", self.devices, 1, 64)
         if self.accumulate % self.devices:
             raise ConfigError(
                 f"Investigator.accumulate {self.accumulate} is not a multiple of devices {self.devices}; each device "
                 "takes an equal number of a step's batches, change one of them"
             )
-        _between("Investigator.state_s", self.state_s, 1, 1 << 20)
-        _between("Investigator.dropout", self.dropout, 0.0, 0.9)
-        _between("Investigator.batch_tokens", self.batch_tokens, 64, 1 << 24)
-        _between("Investigator.epochs", self.epochs, 1, 10_000)
-        _between("Investigator.min_epoch_steps", self.min_epoch_steps, 1, 10_000)
-        _between("Investigator.patience", self.patience, 1, 10_000)
-        _between("Investigator.warm_up", self.warm_up, 0.0, 0.5)
-        _between("Investigator.cache_mib", self.cache_mib, 0, 1 << 20)
+        between("Investigator.state_s", self.state_s, 1, 1 << 20)
+        between("Investigator.dropout", self.dropout, 0.0, 0.9)
+        between("Investigator.batch_tokens", self.batch_tokens, 64, 1 << 24)
+        between("Investigator.members", self.members, 1, 64)
+        between("Investigator.epochs", self.epochs, 1, 10_000)
+        between("Investigator.min_epoch_steps", self.min_epoch_steps, 1, 10_000)
+        between("Investigator.patience", self.patience, 1, 10_000)
+        between("Investigator.warm_up", self.warm_up, 0.0, 0.5)
+        between("Investigator.cache_mib", self.cache_mib, 0, 1 << 20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,17 +176,19 @@ class Preset:
     net: Net = Net()
     train: Training = Training()
     investigator: Investigator = Investigator()
+    acting: Acting = field(default_factory=Acting)
+    ppo: PpoNumbers = field(default_factory=PpoNumbers)
     bootstrap_draws: int = 2000
     seeds: int = 3  # that a member is trained from to see how much of its score is luck; the first is `seed`
 
     def __post_init__(self) -> None:
-        _between("Preset.bootstrap_draws", self.bootstrap_draws, 200, 1_000_000)
-        _between("Preset.seeds", self.seeds, 2, 20)
+        between("Preset.bootstrap_draws", self.bootstrap_draws, 200, 1_000_000)
+        between("Preset.seeds", self.seeds, 2, 20)
 
 
 def smoke() -> Preset:
     """Two CPU cores, minutes."""
-    return Preset(name="smoke")
+    return Preset(name="smoke", ppo=PpoNumbers(steps=30_000, rollout=64))
 
 
 def rtx4060() -> Preset:
@@ -198,6 +204,7 @@ def rtx4060() -> Preset:
             rows=1_024,
             row_tokens=64,
             width=512,
+            members=1,
             dropout=0.1,
             row_layers=6,
             episode_layers=2,
@@ -210,6 +217,8 @@ def rtx4060() -> Preset:
             learning_rate=3e-4,
             cache_mib=2_048,
         ),
+        acting=Acting(cases=2_000, glimpses=20, belief_steps=3_000, walk_steps=60, tries=6),
+        ppo=PpoNumbers(steps=2_000_000, width=128),
         bootstrap_draws=4000,
     )
 
@@ -227,6 +236,7 @@ def rtx3090x2() -> Preset:
             rows=2_048,
             row_tokens=96,
             width=768,
+            members=1,
             dropout=0.1,
             row_layers=9,
             episode_layers=3,
@@ -241,6 +251,8 @@ def rtx3090x2() -> Preset:
             learning_rate=2e-4,
             cache_mib=8_192,
         ),
+        acting=Acting(cases=2_000, glimpses=20, belief_steps=3_000, walk_steps=60, tries=6),
+        ppo=PpoNumbers(steps=2_000_000, width=128),
         bootstrap_draws=10_000,
     )
 
@@ -286,10 +298,10 @@ def _truth(value: str) -> bool:
 def _settings(chosen: Preset) -> dict[str, int | float | str]:
     """Every setting by its path."""
     found: dict[str, int | float | str] = {}
-    for field in fields(chosen):
-        value = getattr(chosen, field.name)
+    for each in fields(chosen):
+        value = getattr(chosen, each.name)
         if is_dataclass(value):
-            found |= {f"{field.name}.{inner.name}": getattr(value, inner.name) for inner in fields(value)}
-        elif field.name != "name":
-            found[field.name] = value
+            found |= {f"{each.name}.{inner.name}": getattr(value, inner.name) for inner in fields(value)}
+        elif each.name != "name":
+            found[each.name] = value
     return found
