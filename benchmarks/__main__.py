@@ -1,46 +1,38 @@
-"""`python -m benchmarks [--quick]`: every benchmark against its peer, JSON on standard output and in benchmarks/out."""
+"""`python -m benchmarks [--quick]`: every benchmark against its peer, JSON on standard output and in benchmarks/out.
+
+`python -m benchmarks NAME ...` runs one of those alone that have arguments of their own.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 
-from benchmarks import (
-    bootstrap,
-    features,
-    graph,
-    hostlogs,
-    incremental,
-    ingest,
-    investigate,
-    lab,
-    memory,
-    techniques,
-    templates,
+_PEERS = (
+    "ingest",
+    "features",
+    "bootstrap",
+    "incremental",
+    "acting.environment",
+    "hostlogs",
+    "templates",
+    "graph",
+    "network.sage",
+    "network.encoder",
+    "network.stream",
+    "techniques",
+    "investigate",
+    "lab",
+    "memory",
 )
-from benchmarks.network import encoder, sage, stream
+_ALONE = {"acquire": "acting.acquire", "toys": "acting.toys", "ppo": "acting.ppo"}
 
 if __name__ == "__main__":
-    results = {
-        name: module.main(sys.argv[1:])
-        for name, module in (
-            ("ingest", ingest),
-            ("features", features),
-            ("bootstrap", bootstrap),
-            ("incremental", incremental),
-            ("hostlogs", hostlogs),
-            ("templates", templates),
-            ("graph", graph),
-            ("sage", sage),
-            ("encoder", encoder),
-            ("stream", stream),
-            ("techniques", techniques),
-            ("investigate", investigate),
-            ("lab", lab),
-            ("memory", memory),
-        )
-    }
+    if sys.argv[1:2] and sys.argv[1] in _ALONE:
+        raise SystemExit(import_module(f"benchmarks.{_ALONE[sys.argv[1]]}").main(sys.argv[2:]))
+    results = {name.rsplit(".", 1)[-1]: import_module(f"benchmarks.{name}").main(sys.argv[1:]) for name in _PEERS}
     out = Path(__file__).parent / "out"
     out.mkdir(exist_ok=True)
     (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")

@@ -32,10 +32,10 @@ from rlstir_core.evaluation.investigation.tamper_figures import (
 from rlstir_core.evaluation.investigation.tamper_predictions import MODELS, said_of
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.hostlogs.attack.truth import LogTruth
-from rlstir_core.hostlogs.attack.truth_file import truth_in
 from rlstir_core.hostlogs.opening.containers import files
 from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext
+from rlstir_core.hostlogs.store import parse_tarball
 from rlstir_core.hostlogs.table import TableBuilder
 from rlstir_core.hostlogs.windows.field_names import AUDIT_LOG, SECURITY
 from rlstir_core.investigator.tamper import calibration as calibration_of
@@ -137,7 +137,7 @@ def generated(store: Path, data: Path, calibration: Calibration | None, most: in
     for path in sorted((data / "processed" / "log_events_v1.parquet").glob("host=*/*.parquet"))[:most]:
         table = pq.read_table(path)
         host = path.parent.name.removeprefix("host=")
-        truth = truth_in(store / "episodes" / host / f"{path.stem}.tar.zst")
+        truth = parse_tarball(store / "episodes" / host / f"{path.stem}.tar.zst", host, path.stem, None).truth
         true = true_spans(table, truth.spans)
         for model, said in said_of(table, calibration).items():
             counts[model].append(episode_counts(table, said, true))

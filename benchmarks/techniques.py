@@ -50,14 +50,15 @@ from rlstir_core.importers.knowledge import import_knowledge
 from rlstir_core.importers.logs import import_logs
 from rlstir_core.investigator.techniques.decide import Naming
 from rlstir_core.investigator.techniques.documents import Document, episode_document
+from rlstir_core.investigator.techniques.kept import KeptDocuments
 from rlstir_core.investigator.techniques.knowledge import Knowledge, Labelled, fitted, read_texts
 from rlstir_core.investigator.techniques.labels import exact_techniques
 from rlstir_core.investigator.techniques.tactics import (
     TACTICS,
+    averaged,
     fit_tactics,
     tactic_posteriors,
     tactic_table,
-    with_logs,
 )
 from rlstir_core.lab.generate import generate_store
 from rlstir_core.results.layout import Layout
@@ -87,8 +88,9 @@ class Side:
         return [(document, own) for info, document in self._pairs if (own := self.carried[info.episode_id])]
 
     @property
-    def by_tactic(self) -> Labelled:
-        return [(document, own) for info, document in self._pairs if (own := self.tactics[info.episode_id])]
+    def by_tactic(self) -> tuple[list[Document], list[tuple[str, ...]]]:
+        found = [(document, own) for info, document in self._pairs if (own := self.tactics[info.episode_id])]
+        return [document for document, _ in found], [own for _, own in found]
 
     @property
     def _pairs(self) -> list[tuple[EpisodeInfo, Document]]:
@@ -144,7 +146,9 @@ def spoken_of(train: Side | None, test: Side, texts: Any, alone: Knowledge) -> A
     y_EK = np.array([[technique in own for technique in ids] for _, own in learnt])
     often_K = np.array([float(counts[technique]) for technique in ids])
     said[MAJORITY] = Spoken(ids, np.repeat(often_K[None], len(test.infos), axis=0), ALWAYS), None
-    scores = svm_scores([document for document, _ in learnt], y_EK, [test.documents])[0]
+    kept = KeptDocuments(document for document, _ in learnt)
+    asked = KeptDocuments(test.documents, kept)
+    scores = svm_scores(kept.counts_EV, y_EK, [asked.counts_EV])[0]
     said[SVM] = Spoken(ids, scores, ALWAYS), None
     both = fitted(*texts, learnt)
     assert both is not None
@@ -161,7 +165,7 @@ def figures(root: Path, name: str, train: Side | None, test: Side, texts: Any, a
     seen = {technique for own in train.carried.values() for technique in own} if train is not None else set()
     table = tactic_table(Layout(root))
     hosts = {info.episode_id: info.host for info in test.infos}
-    logs = fit_tactics(train.by_tactic) if train is not None else None
+    logs = fit_tactics(*train.by_tactic) if train is not None else None
     f1 = {model: micro_f1(each.said, test.carried, test.infos) for model, each in read.items()}
     rows = {}
     for model, (each, behind) in spoken.items():
@@ -169,7 +173,7 @@ def figures(root: Path, name: str, train: Side | None, test: Side, texts: Any, a
         if behind is not None:
             tactic_ET = tactic_posteriors(each.score_EC, behind.ids, table)
             if model == KNOWLEDGE_AND_LOGS:
-                tactic_ET = with_logs(tactic_ET, logs, test.documents)
+                tactic_ET = averaged(tactic_ET, logs, test.documents)
             first = {
                 info.episode_id: [TACTICS[t] for t in np.argsort(-said_T, kind="stable")]
                 for info, said_T in zip(test.infos, tactic_ET, strict=True)
