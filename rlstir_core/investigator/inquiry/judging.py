@@ -18,11 +18,10 @@ import pyarrow.compute as pc
 from rlstir_core.arrays import Floats
 from rlstir_core.hostlogs.attack.techniques import techniques
 from rlstir_core.investigator.inquiry.gathering import LogRows
-from rlstir_core.investigator.inquiry.records import LogSaid, SpanSaid, TechniqueSaid
-from rlstir_core.investigator.inquiry.rows import row_said
+from rlstir_core.investigator.inquiry.records import LogSaid, TechniqueSaid
+from rlstir_core.investigator.inquiry.rows import row_said, span_said
 from rlstir_core.investigator.reading.names import names_in
 from rlstir_core.investigator.single import OpenEncoder, SingleAnswers, technique_scores
-from rlstir_core.investigator.tamper.finding import clock
 from rlstir_core.investigator.tamper.spans import Tampering
 from rlstir_core.investigator.techniques.documents import COLUMNS, RowWords, RowWordsReader, rows_document
 from rlstir_core.investigator.techniques.knowledge import Knowledge
@@ -59,22 +58,7 @@ def judged(rows: LogRows, judges: Judges, tampering: Tampering, said: SingleAnsw
     table = rows.table
     by_texts, tactics = _by_texts(rows, judges)
     by_encoder = _by_encoder(rows, judges, said) if said is not None else ()
-    spans = tuple(
-        SpanSaid(
-            log=rows.shown(span.member),
-            channel=span.channel,
-            kind=span.kind,
-            gap=span.gap,
-            after_seq=span.after_seq,
-            before_seq=span.before_seq,
-            t_start_wall_ns=span.t_start_ns,
-            t_end_wall_ns=span.t_end_ns,
-            time=clock(span.t_start_ns),
-            score=span.score,
-            reasons=span.reasons,
-        )
-        for span in tampering.spans
-    )
+    spans = tuple(span_said(span, rows.shown) for span in tampering.spans)
     timed = table.filter(table["timed"])["ts_ns"]
     return LogSaid(
         name=rows.name,

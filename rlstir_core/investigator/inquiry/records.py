@@ -1,4 +1,4 @@
-"""The shapes of what is said of logs: the content of `rlstir investigate --json`.
+"""The shapes of what is said of logs: the content of `rlstir investigate --json`, and of it with `--policy`.
 
 What does not belong here: how any of it is found, and how it is shown.
 """
@@ -114,3 +114,58 @@ class Inquiry(msgspec.Struct, frozen=True, kw_only=True):
     attack_rows: tuple[RowSaid, ...]  # that look most like an attack
     lacks: tuple[str, ...]  # what could not be judged, and why
     logs: tuple[LogSaid, ...]
+
+
+class Believed(msgspec.Struct, frozen=True, kw_only=True):
+    """What is believed at some moment of an investigation, as probabilities."""
+
+    attack: float
+    tampered: float
+    techniques: dict[str, float]  # the likeliest first
+
+
+class QueryAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """One query, and what it revealed."""
+
+    query: str
+    sentence: str  # what it shows, for people
+    about: str  # a kind of entity
+    entity: str  # what the logs call it
+    cost: float
+    spent: float  # with it
+    before: Believed
+    after: Believed
+    changed: dict[str, tuple[float, float]]  # techniques, before and after: those that it changed most
+    rows: tuple[RowSaid, ...]  # that were not seen before, in the order in which they were shown
+
+
+class CaseAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """One investigation: of a recorded episode, or of the logs of a host."""
+
+    name: str
+    host: str
+    recording: bool
+    n_rows: int
+    alert: RowSaid
+    first: Believed  # by the alert alone
+    queries: tuple[QueryAsked, ...]
+    spent: float
+    n_seen: int  # rows, with the alert
+    ended: str  # why it ended
+    declared_by: str  # whose probabilities the verdict's are
+    verdict: Believed
+    spans: tuple[SpanSaid, ...]  # that look tampered with and of which a row was seen
+
+
+class Questioning(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was asked: the content of `rlstir investigate --policy P --json`."""
+
+    format: str = "rlstir-questioning-1"
+    paths: tuple[str, ...]
+    recipe: str  # whose belief and policies
+    policy: str
+    budget: float  # of each case
+    n_learnt: int  # episodes that belief and policies learnt from
+    read: tuple[str, ...]  # what was not read, or not wholly, a sentence each
+    names: dict[str, str]  # of the techniques in it
+    cases: tuple[CaseAsked, ...]

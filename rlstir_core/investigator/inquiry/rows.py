@@ -1,6 +1,6 @@
-"""A log row as it is told to a person: where and when it stands, and what it says.
+"""A log row, or a stretch of them, as it is told to a person: where and when it stands, and what it says.
 
-What does not belong here: which rows are told.
+What does not belong here: which rows and stretches are told.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from typing import Final
 
 import pyarrow as pa
 
-from rlstir_core.investigator.inquiry.records import RowSaid
+from rlstir_core.investigator.inquiry.records import RowSaid, SpanSaid
 from rlstir_core.investigator.tamper.finding import clock
+from rlstir_core.investigator.tamper.spans import Suspicion
 from rlstir_core.text import one_line
 
 _TEXT: Final = 300
@@ -37,4 +38,21 @@ def row_said(
         text=one_line(next((text for text in texts if text), ""), _TEXT),
         words=words,
         p_attack=p_attack,
+    )
+
+
+def span_said(span: Suspicion, shown: Callable[[str], str]) -> SpanSaid:
+    """A stretch; `shown` gives the name of its log file."""
+    return SpanSaid(
+        log=shown(span.member),
+        channel=span.channel,
+        kind=span.kind,
+        gap=span.gap,
+        after_seq=span.after_seq,
+        before_seq=span.before_seq,
+        t_start_wall_ns=span.t_start_ns,
+        t_end_wall_ns=span.t_end_ns,
+        time=clock(span.t_start_ns),
+        score=span.score,
+        reasons=span.reasons,
     )

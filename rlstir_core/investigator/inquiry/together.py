@@ -7,6 +7,7 @@ What does not belong here: the encoder (`investigator/single.py`), and what is s
 # N rows
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,7 @@ from rlstir_core.investigator.single import OpenEncoder, SingleAnswers, answers_
 from rlstir_core.provenance.store import graph_of
 
 ROWS_KEPT: Final = 100  # that look most like an attack: as many as the risk is made of
-_ROWS_HELD = 50_000  # of logs that wait for more of their host
+ROWS_HELD: Final = 50_000  # of logs that wait for more of their host
 _BORDER = ":"  # between a log's number and its name
 
 
@@ -43,22 +44,19 @@ class AttackReader:
 
     def recording(self, rows: LogRows, p_tamper_N: Floats) -> SingleAnswers:
         """Reads one recorded episode."""
-        return self._read(_numbered(rows, self._number()), p_tamper_N)
+        return self._read(numbered(rows, self._number()), p_tamper_N)
 
     def log(self, rows: LogRows, p_tamper_N: Floats) -> None:
         """Takes one log file; it is read with others of its host."""
-        self._held.setdefault(rows.host, []).append((_numbered(rows, self._number()), p_tamper_N))
+        self._held.setdefault(rows.host, []).append((numbered(rows, self._number()), p_tamper_N))
         self._n_held += len(rows.table)
-        if self._n_held >= _ROWS_HELD:
+        if self._n_held >= ROWS_HELD:
             self.finish()
 
     def finish(self) -> None:
         """Reads all logs that wait."""
         for logs in self._held.values():
-            table = pa.concat_tables([table for table, _ in logs]).unify_dictionaries()
-            p_N = np.concatenate([p_N for _, p_N in logs])
-            order_N = np.argsort(table["ts_ns"].to_numpy(), kind="stable")
-            self._read(table.take(order_N), p_N[order_N])
+            self._read(*as_one(logs))
         self._held, self._n_held = {}, 0
 
     @property
@@ -80,7 +78,7 @@ class AttackReader:
         p_N = self.encoder.checkpoint.calibration.p_attack_N(said.answers)
         repeats_N = table["duplicate"].to_numpy()  # what stood there before is said once
         for place in np.argsort(-np.where(repeats_N, -1.0, p_N), kind="stable")[:ROWS_KEPT]:
-            self.rows.append(row_said(table, int(place), _shown, p_attack=float(p_N[place])))
+            self.rows.append(row_said(table, int(place), numbered_shown, p_attack=float(p_N[place])))
         self.rows = sorted(self.rows, key=lambda row: -(row.p_attack or 0.0))[:ROWS_KEPT]
         return said
 
@@ -89,13 +87,26 @@ class AttackReader:
         return self._n_logs
 
 
-def _numbered(rows: LogRows, n: int) -> pa.Table:
+def as_one(logs: Sequence[tuple[pa.Table, Floats]]) -> tuple[pa.Table, Floats]:
+    """The logs of one host, with what the rules say of their rows, in the order of time."""
+    table = pa.concat_tables([table for table, _ in logs]).unify_dictionaries()
+    p_N = np.concatenate([p_N for _, p_N in logs])
+    order_N = np.argsort(table["ts_ns"].to_numpy(), kind="stable")
+    return table.take(order_N), p_N[order_N]
+
+
+def numbered(rows: LogRows, n: int) -> pa.Table:
     """The rows with their log's name as a user knows it; two logs of one name stay apart by the number before it."""
     column = rows.table["member"].combine_chunks()
-    names = pa.array([f"{n}{_BORDER}{rows.shown(name)}" for name in column.dictionary.to_pylist()], pa.string())
+    names = pa.array([numbered_name(rows, n, name) for name in column.dictionary.to_pylist()], pa.string())
     member = pa.DictionaryArray.from_arrays(column.indices, names)
     return rows.table.set_column(rows.table.schema.get_field_index("member"), "member", member)
 
 
-def _shown(member: str) -> str:
+def numbered_name(rows: LogRows, n: int, member: str) -> str:
+    return f"{n}{_BORDER}{rows.shown(member)}"
+
+
+def numbered_shown(member: str) -> str:
+    """The name without its number."""
     return member.partition(_BORDER)[2]
