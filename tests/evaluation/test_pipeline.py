@@ -281,7 +281,8 @@ def test_the_closing_summary_fits_on_a_screen_and_says_what_comes_next(driven: A
     lines = closing_summary(driven.data, {"host": driven.layout.report("host")}, "rlstir ui")
     assert len(lines) <= 25 and lines[0] == "store: 16 episodes of 2 hosts"
     text = "\n".join(lines)
-    for words in ("16 synthetic episodes", "best by validation", "untested", "comparison_v2.md", "next: "):
+    said = ("16 synthetic episodes", "best by validation", "encoder on 8 held-out episodes", "untested")
+    for words in (*said, "comparison_v2.md", "next: "):
         assert words in text
     assert closing_summary(driven.data, {}, "rlstir ui") == [
         "store: 16 episodes of 2 hosts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from rlstir_core.evaluation.stats.across import read_sums
 from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.learning.options import StudyOptions
 from rlstir_core.learning.scores import macro_f1
+from rlstir_core.results.layout import Layout
 from rlstir_core.staleness import stale_recipe_assets
 
 pytestmark = pytest.mark.slow
@@ -46,10 +48,9 @@ def silent(_: str) -> None:
     pass
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    """Three hosts with eight episodes each; a fourth has logs alone."""
-    tiny = Tiny(tmp_path_factory.mktemp("rounds"))
+def made(root: Path) -> Tiny:
+    """Three hosts with eight episodes each, by both recipes; a fourth has logs alone."""
+    tiny = Tiny(root / "tiny")
     for h, host in enumerate(HOSTS):
         for k in range(8):
             tiny.add(f"ep-{h}{k}", seed=10 * h + k, seconds=30.0, host=host, benign=k % 4 == 3)
@@ -61,7 +62,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return tiny
 
 
-def told(tiny: Tiny, recipe: str) -> tuple[Study, ReportInputs, Written]:
+def told(tiny: Tiny, recipe: str) -> tuple[ReportInputs, Written]:
     layout, chosen = tiny.layout, options(recipe)
     build_split(layout, recipe, tiny.hosts, chosen.split)
     for mode in MODES:
@@ -72,17 +73,35 @@ def told(tiny: Tiny, recipe: str) -> tuple[Study, ReportInputs, Written]:
     assert is_new
     written = write_comparison(layout, recipe)
     assert not any(stale_recipe_assets(layout, chosen, tiny.hosts, tiny.registry).values())
-    return open_study(layout, chosen), inputs, written
+    return inputs, written
 
 
 @pytest.fixture(scope="module")
-def loho(tiny: Tiny) -> tuple[Study, ReportInputs, Written]:
-    return told(tiny, "loho")
+def rounds(shared: Any) -> tuple[Tiny, dict[str, tuple[ReportInputs, Written]]]:
+    """Look, do not touch."""
+
+    def fill(root: Path) -> tuple[Tiny, dict[str, tuple[ReportInputs, Written]]]:
+        tiny = made(root)
+        return tiny, {recipe: told(tiny, recipe) for recipe in ("loho", "random")}
+
+    found: tuple[Tiny, dict[str, tuple[ReportInputs, Written]]] = shared("rounds", fill)[1]
+    return found
 
 
 @pytest.fixture(scope="module")
-def drawn(tiny: Tiny) -> tuple[Study, ReportInputs, Written]:
-    return told(tiny, "random")
+def tiny(rounds: Any) -> Tiny:
+    found: Tiny = rounds[0]
+    return found
+
+
+@pytest.fixture(scope="module")
+def loho(rounds: Any) -> tuple[Study, ReportInputs, Written]:
+    return open_study(rounds[0].layout, options("loho")), *rounds[1]["loho"]
+
+
+@pytest.fixture(scope="module")
+def drawn(rounds: Any) -> tuple[Study, ReportInputs, Written]:
+    return open_study(rounds[0].layout, options("random")), *rounds[1]["random"]
 
 
 def test_every_host_with_telemetry_is_in_the_pooled_figures_once(loho: Any) -> None:
@@ -168,9 +187,10 @@ def test_the_random_recipe_says_that_it_is_no_result(drawn: Any) -> None:
 
 
 def test_another_recipe_stands_in_the_same_table_and_puts_only_the_page_of_the_first_behind(
-    tiny: Tiny, loho: Any, drawn: Any
+    tiny: Tiny, loho: Any, tmp_path: Path
 ) -> None:
-    layout = tiny.layout
+    layout = Layout(tmp_path / "own")
+    shutil.copytree(tiny.layout.data, layout.data)
     of_random, of_loho = layout.report_inputs("random"), layout.report_inputs("loho").read_bytes()
     made = of_random.read_bytes()
     of_random.unlink()

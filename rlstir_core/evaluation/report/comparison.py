@@ -19,6 +19,7 @@ from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.datasets.store import read_split
 from rlstir_core.detectors.checkpoint import Checkpoint, read_checkpoint
 from rlstir_core.errors import UpstreamMissing
+from rlstir_core.evaluation.acting.investigation_eval import read_acting_evaluation
 from rlstir_core.evaluation.detectors.cost import read_costs
 from rlstir_core.evaluation.detectors.detector_eval import held_for, read_inputs
 from rlstir_core.evaluation.investigation.encoder_eval import read_encoder_evaluation
@@ -29,6 +30,7 @@ from rlstir_core.evaluation.report.honesty import make_honesty
 from rlstir_core.evaluation.report.html import render_html
 from rlstir_core.evaluation.report.inputs import Manifest, ReportInputs
 from rlstir_core.evaluation.report.model_card import render_model_card
+from rlstir_core.evaluation.report.pictures.acting import draw_acting
 from rlstir_core.evaluation.report.pictures.curves import draw_curves
 from rlstir_core.evaluation.report.pictures.episodes import draw_episodes
 from rlstir_core.evaluation.report.pictures.inline import inline_forest
@@ -75,6 +77,8 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
     beside = beside_sha256(layout, recipe)
     inputs = msgspec.structs.replace(inputs, honesty=make_honesty(layout, inputs))
     plots = draw_all(inputs) | draw_curves(inputs) | draw_episodes(inputs)
+    if inputs.acting is not None:
+        plots |= draw_acting(inputs.acting)
     for old in (path.parent / "plots").glob("*.png"):
         if old.stem not in plots:
             old.unlink()
@@ -158,7 +162,11 @@ def _read(layout: Layout, recipe: str) -> ReportInputs | None:
         split = read_split(layout, recipe)
     except UpstreamMissing:
         return inputs
-    return msgspec.structs.replace(inputs, investigation=read_encoder_evaluation(layout, recipe, split))
+    return msgspec.structs.replace(
+        inputs,
+        investigation=read_encoder_evaluation(layout, recipe, split),
+        acting=read_acting_evaluation(layout, recipe, split),
+    )
 
 
 def _manifest(inputs: ReportInputs, others: str) -> Manifest:
@@ -167,7 +175,8 @@ def _manifest(inputs: ReportInputs, others: str) -> Manifest:
     `others` is the hash of those of other recipes: it asks for another report, and never for another evaluation.
     """
     found = inputs.manifest
-    beside = {} if inputs.investigation is None else {"encoder_eval": canonical_sha256(inputs.investigation)}
+    read = {"encoder_eval": inputs.investigation, "investigation_eval": inputs.acting}
+    beside = {name: canonical_sha256(each) for name, each in read.items() if each is not None}
     return msgspec.structs.replace(
         found,
         versions=found.versions | {"report": str(version("report"))},

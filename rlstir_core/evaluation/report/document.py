@@ -7,6 +7,7 @@ a section (`sections/`), pictures (`pictures/`).
 from __future__ import annotations
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
+from rlstir_core.evaluation.report.sections.acting import acting_section
 from rlstir_core.evaluation.report.sections.alarms import alarms_section, benign_section, techniques_section
 from rlstir_core.evaluation.report.sections.breakdowns import (
     completeness_section,
@@ -62,6 +63,7 @@ def render_markdown(inputs: ReportInputs, *, page: bool = False) -> str:
         confusion_section(inputs),
         episodes_section(inputs),
         investigation_section(inputs),
+        acting_section(inputs.acting, inputs.pictures.get("acting", "")),
         untested_section(inputs),
         setup_section(inputs),
         split_section(inputs),

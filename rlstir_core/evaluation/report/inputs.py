@@ -6,6 +6,7 @@ What does not belong here: computing any of it, and any wording.
 # ruff: noqa: RUF012 - msgspec gives every instance its own empty dict
 from __future__ import annotations
 
+from rlstir_core.evaluation.acting.records import InvestigationEvaluation
 from rlstir_core.evaluation.investigation.records import EncoderEvaluation
 from rlstir_core.evaluation.stats.details import Cause, CloserLook, LearningPoint, MemberSpread, ModelCost, SeedSpread
 from rlstir_core.evaluation.stats.intervals import Estimate
@@ -206,5 +207,6 @@ class ReportInputs(Record, frozen=True, kw_only=True):
     seeds: tuple[SeedSpread, ...] = ()
     learning: tuple[LearningPoint, ...] = ()  # one member of `gbt` on growing shares of the train episodes
     investigation: EncoderEvaluation | None = None  # read from beside the evaluation; a result, and in the hash
+    acting: InvestigationEvaluation | None = None  # likewise
     honesty: Honesty | None = None  # read from other recipes' evaluations too; a result, and in the hash
     costs: tuple[ModelCost, ...] = ()  # read from beside the evaluation: never part of it, nor of any hash

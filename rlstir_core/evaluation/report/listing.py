@@ -44,16 +44,18 @@ class ListedEpisode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListedResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The report of one recipe."""
+    """The report of one recipe, or what was said of its logs where there is nothing else."""
 
     recipe: str
-    report: str
+    report: str  # empty where no detector was evaluated
     html: str
     episodes_tested: int
     chosen: str | None
     chosen_by: str | None
     macro_f1: Estimate | None
     void: bool
+    encoder: str | None  # how well it does, in a line
+    encoder_figures: str | None  # the file
 
 
 def list_hosts(index: StoreIndex, layout: Layout) -> Iterator[ListedHost]:
@@ -87,10 +89,29 @@ def list_episodes(index: StoreIndex, layout: Layout, host: str = "") -> Iterator
 
 
 def list_results(layout: Layout) -> Iterator[ListedResult]:
-    """The report of every recipe that has one."""
+    """The report of every recipe that has one, and the encoder of every recipe."""
+    from rlstir_core.evaluation.investigation.encoder_eval import read_encoder_evaluation
+    from rlstir_core.evaluation.report.encoder_card import encoder_line
+
     for recipe in RECIPES:
         path, inputs = layout.report(recipe), read_inputs(layout, recipe)
+        evaluation = read_encoder_evaluation(layout, recipe)
+        encoder = None if evaluation is None else encoder_line(evaluation)
+        figures = None if evaluation is None else str(layout.encoder_evaluation(recipe))
         if inputs is None or not path.exists():
+            if evaluation is not None:
+                yield ListedResult(
+                    recipe=recipe,
+                    report="",
+                    html="",
+                    episodes_tested=evaluation.n_test_episodes,
+                    chosen=None,
+                    chosen_by=None,
+                    macro_f1=None,
+                    void=False,
+                    encoder=encoder,
+                    encoder_figures=figures,
+                )
             continue
         chosen = chosen_model(inputs)
         yield ListedResult(
@@ -102,6 +123,8 @@ def list_results(layout: Layout) -> Iterator[ListedResult]:
             chosen_by=None if chosen is None else chosen[1],
             macro_f1=None if chosen is None else chosen[0].metrics.macro_f1,
             void=is_void(inputs),
+            encoder=encoder,
+            encoder_figures=figures,
         )
 
 

@@ -15,6 +15,8 @@ import msgspec
 from rlstir_core.episodes.store.index import load_index
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
+from rlstir_core.evaluation.investigation.encoder_eval import read_encoder_evaluation
+from rlstir_core.evaluation.report.encoder_card import encoder_line
 from rlstir_core.evaluation.report.history import made_lines, read_history
 from rlstir_core.evaluation.report.honesty import read_honesty
 from rlstir_core.evaluation.report.inputs import ReportInputs
@@ -35,7 +37,9 @@ def closing_summary(data: Path, reports: Mapping[str, Path], next_step: str) -> 
     for recipe, path in reports.items():
         inputs = read_inputs(layout, recipe)
         if inputs is not None:
-            found[recipe] = (msgspec.structs.replace(inputs, honesty=read_honesty(layout, recipe)), path)
+            encoder = read_encoder_evaluation(layout, recipe)
+            inputs = msgspec.structs.replace(inputs, honesty=read_honesty(layout, recipe), investigation=encoder)
+            found[recipe] = (inputs, path)
     try:
         stored: Mapping[str, int] = Counter(entry.host_id for entry in load_index(layout.index).entries)
     except UpstreamMissing:
@@ -71,6 +75,8 @@ def _of_recipe(inputs: ReportInputs, path: Path) -> list[str]:
         lines.append(f"best by {side}: {model.name}; on test, macro F1 {figure(model.metrics.macro_f1)}")
         if model.new_host.lo is not None:
             lines.append(f"  for a new host like them: {figure(model.new_host)}")
+    if inputs.investigation is not None:
+        lines.append(encoder_line(inputs.investigation))
     if is_void(inputs):
         lines.append(f"the comparison is void: the clock alone beats chance by more than {number(VOID_MARGIN)}")
     if test.degraded:

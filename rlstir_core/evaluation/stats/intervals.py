@@ -126,7 +126,7 @@ def estimate(statistic: Statistic, *, draws: int = DRAWS, seed: int = 0, jackkni
     if units < MIN_EPISODES:
         return Estimate(value=value, note=f"n = {units} test episodes, no interval below {MIN_EPISODES}")
     if statistic.bounded and _at_edge(value):
-        return _edge(value, units, "episode")
+        return edge_estimate(value, units, "episode")
     if units < MIN_BOOTSTRAP or jackknife:
         return _jackknife(statistic, value, "episode")
     drawn_D = statistic.resampled(draws, seed)
@@ -142,7 +142,7 @@ def rate_estimate(events_U: Floats, exposure_U: Floats, *, draws: int = DRAWS, s
     """Events by exposure with an interval over episodes; without any event the bound of one that has at most one."""
     units = len(events_U)
     if units >= MIN_EPISODES and exposure_U.sum() > 0 and not events_U.any():
-        edge = _edge(0.0, units, "episode")
+        edge = edge_estimate(0.0, units, "episode")
         assert edge.hi is not None
         return msgspec.structs.replace(edge, hi=edge.hi * units / float(exposure_U.sum()))
     rate = Statistic(
@@ -163,7 +163,7 @@ def new_host_estimate(statistic: Statistic, host_U: Texts) -> Estimate:
         noun = "test host" if count == 1 else "test hosts"
         return Estimate(value=value, unit="host", note=f"n = {count} {noun}, no interval for new hosts")
     if statistic.bounded and _at_edge(value):
-        return _edge(value, count, "host")
+        return edge_estimate(value, count, "host")
     return _jackknife(hosts, value, "host")
 
 
@@ -224,7 +224,8 @@ def _at_edge(value: float) -> bool:
     return value <= 0.0 or value >= 1.0
 
 
-def _edge(value: float, units: int, unit: Unit) -> Estimate:
+def edge_estimate(value: float, units: int, unit: Unit) -> Estimate:
+    """A figure of exactly 0 or 1 with its bound."""
     # every resample and every left-out figure is the same here, which says nothing; the exact binomial bound
     # with one trial a unit does (Clopper and Pearson 1934, no or only successes)
     bound = TAIL ** (1 / units)

@@ -28,9 +28,9 @@ from rlstir_core.evaluation.investigation.tamper_predictions import (
     said_of,
 )
 from rlstir_core.hostlogs.attack.truth import LogTruth, TamperSpan
-from rlstir_core.hostlogs.attack.truth_file import truth_in
 from rlstir_core.hostlogs.parsers import spec_of
 from rlstir_core.hostlogs.schema import LogContext
+from rlstir_core.hostlogs.store import parse_tarball
 from rlstir_core.hostlogs.table import TableBuilder
 
 T0 = 1_714_564_800
@@ -143,4 +143,4 @@ def test_the_truth_is_read_from_a_tarball_alone(tmp_path: Path) -> None:
     }  # fmt: skip
     extra = {MEMBER: log(True), "gt_tamper_spans.json": msgspec.json.encode([GAP])}
     entry = write_episode(tmp_path, meta, [(T0 * 10**9, "clean")], {}, extra)
-    assert truth_in(tmp_path / str(entry["path"])).spans == (GAP,)
+    assert parse_tarball(tmp_path / str(entry["path"]), "a", "ep-1", None).truth.spans == (GAP,)

@@ -26,6 +26,7 @@ from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import Metrics
 from rlstir_core.learning.scores import macro_f1
 from rlstir_core.results.layout import Layout
+from rlstir_core.results.versions import version
 
 SampleInputs = Callable[..., ReportInputs]
 PHASES = ("clean", "armed", "infecting", "infected_running", "dormant")
@@ -142,10 +143,12 @@ def encoder(recipe: str, value: float, **made_with: str | int) -> EncoderEvaluat
         ("n_train_episodes", "n_validation_episodes", "n_test_episodes", "n_test_hosts", "n_with_technique", "n_tags",
          "n_tags_unseen", "n_tags_outside", "pieces", "n_parameters"), 50)  # fmt: skip
     empty = dict.fromkeys(("files_by", "knowledge_sha256", "tokenizer_sha256", "checkpoint_sha256"), "")
-    nothing: dict[str, Any] = {"tamper": (), "tamper_rows": (), "paired": {}, "paired_risk": {}, "paired_rows": {}}
+    gaps = ("paired", "paired_risk", "paired_rows", "paired_spans")
+    nothing: dict[str, Any] = {"tamper": (), "tamper_rows": ()} | {name: {} for name in gaps}
     return EncoderEvaluation(
         recipe=recipe, input_sha256=recipe, split_sha256="s", made_with={"preset": "smoke", **made_with},
-        synthetic=True, prevalence=0.5, row_prevalence=None, tamper_prevalence=None, lacks=(), unseen_logs=(),
+        synthetic=True, prevalence=0.5, row_prevalence=None, tamper_prevalence=None, sigma=None,
+        lacks=(), unseen_logs=(),
         risks=(risk,),
         models=(of("encoder"), of("knowledge"), of("bag-of-words")), **counts, **empty, **nothing,
     )  # fmt: skip
@@ -233,7 +236,7 @@ def test_a_page_is_behind_when_another_recipe_was_evaluated_and_its_evaluation_i
         write_bytes(path, b"{}")
     put(host)
     assert beside_sha256(layout, "host") == "" and outdated_pages(layout) == []
-    told = replace(host.manifest, versions=host.manifest.versions | {"report": "7"})
+    told = replace(host.manifest, versions=host.manifest.versions | {"report": str(version("report"))})
     write_bytes(layout.report("host").with_name("manifest.json"), msgspec.json.encode(told))
     assert outdated_pages(layout) == []
     put(of_recipe(host, "random", 0.2))

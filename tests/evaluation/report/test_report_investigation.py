@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from rlstir_core.evaluation.investigation.records import EncoderEvaluation, RiskScores, TechniqueScores
+from rlstir_core.evaluation.investigation.records import EncoderEvaluation, RiskScores, SigmaUse, TechniqueScores
+from rlstir_core.evaluation.investigation.tamper_figures import TamperScores
 from rlstir_core.evaluation.investigation.technique_figures import CoveragePoint, PartedScores
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.sections.investigation import investigation_section
@@ -44,6 +45,12 @@ def risk(name: str, *, rows: bool = True) -> RiskScores:
     )
 
 
+def tampering(name: str, value: float) -> TamperScores:
+    figures = dict.fromkeys(("span_f1", "span_precision", "span_recall", "row_f1", "false_spans"), between(value))
+    flagged = dict.fromkeys(("honest_flagged", "tampered_flagged"), between(value))
+    return TamperScores(name=name, **figures, **flagged, recall_by_kind={}, n_honest=30, n_tampered=30)
+
+
 @pytest.fixture
 def found() -> EncoderEvaluation:
     return EncoderEvaluation(
@@ -63,14 +70,16 @@ def found() -> EncoderEvaluation:
         prevalence=0.5,
         row_prevalence=0.06,
         risks=(risk("encoder"), risk("two-linear-stages"), risk("majority", rows=False)),
-        tamper=(),
+        tamper=(tampering("rules", 0.5), tampering("chainsaw", 0.2)),
         tamper_rows=(),
-        tamper_prevalence=None,
+        tamper_prevalence=0.01,
         paired_risk={"two-linear-stages": between(0.06)},
         paired_rows={"two-linear-stages": between(-0.02, 0.01)},
+        paired_spans={"chainsaw": between(0.3), "gap-rules": between(0.0)},
         files_by="encoder",
         models=(scores("encoder", 0.3), scores("majority", 0.2), scores("knowledge", 0.35), scores("bag|words", 0.3)),
         paired={"majority": between(0.1), "knowledge": between(-0.1), "bag|words": between(0.0)},
+        sigma=SigmaUse(rules=9, used=7, unused=("2: it names <b>no</b> technique",), pysigma="2.0.1"),
         lacks=("public <b>texts</b>",),
         unseen_logs=("logs/audit.log",),
         knowledge_sha256="",
@@ -100,6 +109,9 @@ def test_the_section_says_what_was_judged_beside_what_and_what_follows(
         "micro F1: +0.000 [-0.050, +0.050]: not told apart",
         "n = 2 test hosts, no interval for new hosts",
         "[figures](encoder_eval.json)",
+        "`rules` minus `chainsaw`, F1 of spans: +0.300 [+0.250, +0.350]: `rules` are better",
+        "`rules` minus `gap-rules`, F1 of spans: +0.000 [-0.050, +0.050]: not told apart",
+        "`sigma`: 7 of 9 imported rules, read by pySigma 2.0.1; not used: 2: it names",
         "no training episode has logs/audit.log, so nothing was learnt of such rows",
     ):
         assert words in section, words
@@ -116,4 +128,8 @@ def test_without_an_interval_nothing_follows_and_without_an_encoder_there_is_no_
     section = investigation_section(msgspec.structs.replace(sample_inputs(), investigation=few))
     assert "+0.100; nothing follows without an interval" in section
     assert "nobody says that they are benign" in section and "no episode of the training" not in section
+    assert "It began with another encoder" not in section
+    begun = msgspec.structs.replace(few, started=True)
+    section = investigation_section(msgspec.structs.replace(sample_inputs(), investigation=begun))
+    assert "It began with another encoder, which had learnt from that fold too" in section
     assert "Investigation" not in render_markdown(sample_inputs())

@@ -12,6 +12,10 @@ from rlstir_core.evaluation.report.rows import coded, notes
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.text import escape_md
 
+_STARTED = (
+    " It began with another encoder, which had learnt from that fold too: its epoch and its calibration were chosen on "
+    "episodes that it knew, so that it may be surer than it should be."
+)
 _FILES = (
     ("figures", "encoder_eval.json"),
     ("techniques by episode", "predictions/techniques.parquet"),
@@ -32,6 +36,12 @@ def investigation_section(inputs: ReportInputs) -> str:
     lines = [
         f"no training episode has {escape_md(log)}, so nothing was learnt of such rows" for log in found.unseen_logs
     ]
+    if found.sigma is not None:
+        unused = f"; not used: {escape_md('; '.join(found.sigma.unused))}" if found.sigma.unused else ""
+        lines.append(
+            f"`sigma`: {found.sigma.used:,} of {plural(found.sigma.rules, 'imported rule')}, read by pySigma "
+            f"{escape_md(found.sigma.pysigma)}{unused}"
+        )
     lines += [f"not there, though it could help: {escape_md(what)}" for what in found.lacks]
     lines += [escape_md(reason) for reason in notes(_estimates(found))]
     lines.append(listed([link(*each) for each in _FILES]))
@@ -45,7 +55,7 @@ def _setting(found: EncoderEvaluation) -> str:
         f"What log rows alone tell of {of}. The encoder ({found.n_parameters:,} parameters, {found.pieces:,} pieces) "
         f"was trained on {plural(found.n_train_episodes + found.n_validation_episodes, 'episode')}; a fold of "
         f"{found.n_validation_episodes:,} of them chose its epoch, calibrated it and, for every model that is fitted, "
-        "chose the rule by which techniques are named."
+        "chose the rule by which techniques are named." + (_STARTED if found.started else "")
     )
 
 
@@ -134,11 +144,12 @@ def _tampering(found: EncoderEvaluation) -> list[str]:
         ]
         for each in found.tamper
     ]
-    kinds = sorted(found.tamper[0].recall_by_kind)
-    parts = ["### Was a log tampered with", table(head, rows)]
+    kinds, ours = sorted(found.tamper[0].recall_by_kind), found.tamper[0].name
+    gaps = [_against(name, gap, "F1 of spans", ours) for name, gap in found.paired_spans.items()]
+    parts = ["### Was a log tampered with", table(head, rows), _bullets(gaps)]
     if kinds:
         said = [f"`{kind}` {figure(found.tamper[0].recall_by_kind[kind], 2)}" for kind in kinds]
-        parts.append(f"Recall of spans by what was done, {coded(found.tamper[0].name)}: {listed(said)}.")
+        parts.append(f"Recall of spans by what was done, {coded(ours)}: {listed(said)}.")
     if found.tamper_rows and found.tamper_prevalence is not None:
         said = [f"{_name(each.name)} {figure(each.row_ap)}" for each in found.tamper_rows]
         parts.append(
@@ -161,10 +172,11 @@ def _bullets(lines: list[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _against(name: str, gap: Estimate, what: str) -> str:
-    said = f"encoder minus {coded(name)}, {what}: {signed(gap)}"
+def _against(name: str, gap: Estimate, what: str, ours: str = ENCODER) -> str:
+    said = f"{_name(ours)} minus {coded(name)}, {what}: {signed(gap)}"
     if gap.lo is None or gap.hi is None:
         return f"{said}; nothing follows without an interval"
-    if gap.lo > 0:
-        return f"{said}: the encoder is better"
-    return f"{said}: the encoder is worse" if gap.hi < 0 else f"{said}: not told apart"
+    if gap.lo <= 0 <= gap.hi:
+        return f"{said}: not told apart"
+    who = "the encoder is" if ours == ENCODER else f"{coded(ours)} are"
+    return f"{said}: {who} {'better' if gap.lo > 0 else 'worse'}"
