@@ -5,7 +5,9 @@ What does not belong here: what steps do.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+from multiprocessing import forkserver
 from pathlib import Path
 
 import dagster as dg
@@ -19,7 +21,10 @@ _PRELOAD = [
     "rlstir_core.detectors.models.neural",
     "rlstir_core.evaluation.report.comparison",
     "rlstir_assets.definitions",
+    "rlstir_assets.instance",  # every step opens it
+    "upath.core",  # and Dagster asks for this in every one
 ]
+_OF_TRAINING = "torch._dynamo"  # which torch loads for every optimizer, and that takes longer than a small training
 _WITHOUT_GPU = 64  # slots of the pool where there is no device to queue for
 
 # One thread per step: steps run side by side, and results do not depend on how many cores there are.
@@ -29,6 +34,13 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 executor = dg.multiprocess_executor.configured(
     {"max_concurrent": 0, "start_method": {"forkserver": {"preload_modules": _PRELOAD}}}
 )
+
+
+def start_steps(*, train: bool) -> None:
+    """Starts the fork server of this process, where it does not run yet; with what training needs where steps will."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*_PRELOAD, *([_OF_TRAINING] if train else [])])
+    forkserver.ensure_running()
 
 
 def gpu_count() -> int:

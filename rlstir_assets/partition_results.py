@@ -55,6 +55,14 @@ def partition_results(context: dg.AssetExecutionContext, make: Callable[[str], P
     yield dg.MaterializeResult(metadata={_TOLD_ALREADY: True})
 
 
+def told_of(context: dg.AssetExecutionContext, partition: str, part: Part) -> None:
+    """Tells of a partition of this asset that was brought up to date beside the one that was asked for."""
+    tags = _versions(context, partition, part.data_version)
+    context.log_event(
+        dg.AssetMaterialization(context.asset_key, partition=partition, metadata=part.metadata, tags=tags)
+    )
+
+
 def partition_checks(
     context: dg.AssetExecutionContext, found: Mapping[str, dg.AssetCheckResult], together: dg.AssetCheckResult
 ) -> Iterator[dg.AssetCheckResult]:

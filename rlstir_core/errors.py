@@ -41,3 +41,7 @@ class SplitRefused(RlstirError, ValueError):
 
 class ConfigError(RlstirError, ValueError):
     """A preset, option or setting with a value that is not allowed."""
+
+
+class AgentError(RlstirError):
+    """Somebody else's agent that cannot be started, or does not keep to the contract of docs/agents.md."""

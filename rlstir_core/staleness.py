@@ -20,10 +20,13 @@ from rlstir_core.episodes.store.gone import gone_hosts
 from rlstir_core.episodes.store.index import StoreIndex, load_index
 from rlstir_core.episodes.validation.current import host_changes
 from rlstir_core.errors import UpstreamMissing
+from rlstir_core.evaluation.acting.investigation_eval import acting_evaluation_is_current
 from rlstir_core.evaluation.detectors.detector_eval import evaluation_is_current
 from rlstir_core.evaluation.investigation.encoder_eval import encoder_evaluation_is_current
 from rlstir_core.evaluation.report.comparison import report_is_current
 from rlstir_core.hostlogs.store import log_changes
+from rlstir_core.investigator.acting.cases import why_nobody_acts
+from rlstir_core.investigator.acting.training import kept_acting
 from rlstir_core.investigator.pretraining.training import kept_encoder
 from rlstir_core.investigator.reading.tokenizer import kept_tokenizer
 from rlstir_core.investigator.study import InvestigatorStudy, why_not
@@ -88,7 +91,10 @@ _STAGES: tuple[tuple[str, str, Callable[[Layout, str], Changes]], ...] = (
 HOST_STAGES = ("validation", *(name for _, name, _ in _STAGES))
 
 
-INVESTIGATOR = ("tokenizer", "encoder", "encoder_eval")
+READERS = ("tokenizer", "encoder", "encoder_eval")
+ACTORS = ("ppo_policy", "investigation_eval")
+INVESTIGATOR = (*READERS, *ACTORS)
+_EVALUATIONS = frozenset({"encoder_eval", "investigation_eval"})
 
 
 def stale_recipe_assets(
@@ -111,9 +117,8 @@ def stale_recipe_assets(
     if not no_investigator(layout, study.split):
         of_logs = stale_investigator(_investigator_of(layout, options, study.split))
     stale |= of_logs
-    stale["comparison_v2"] = (
-        not evaluated or of_logs.get("encoder_eval", False) or not report_is_current(layout, options.recipe)
-    )
+    of_logs_anew = any(of_logs.get(name, False) for name in _EVALUATIONS)
+    stale["comparison_v2"] = not evaluated or of_logs_anew or not report_is_current(layout, options.recipe)
     return stale
 
 
@@ -129,19 +134,28 @@ def stale_investigator(study: InvestigatorStudy) -> dict[str, bool]:
     """The assets of the investigator, for a split that it can be made for, and whether they must be made."""
     tokenizer = kept_tokenizer(study) is None
     encoder = tokenizer or kept_encoder(study) is None
-    return {
+    stale = {
         "tokenizer": tokenizer,
         "encoder": encoder,
         "encoder_eval": encoder or not encoder_evaluation_is_current(study),
     }
+    if not why_nobody_acts(study):
+        stale["ppo_policy"] = kept_acting(study) is None
+        stale["investigation_eval"] = stale["ppo_policy"] or not acting_evaluation_is_current(study)
+    return stale
+
+
+def investigator_assets(layout: Layout, options: StudyOptions, split: Split) -> tuple[str, ...]:
+    """The assets of the investigator that can be made for `split`, which it can be made for at all."""
+    return READERS if why_nobody_acts(_investigator_of(layout, options, split)) else INVESTIGATOR
 
 
 def kept_investigator(layout: Layout, options: StudyOptions, split: Split) -> frozenset[str]:
-    """Which of tokenizer and encoder are what training for `split`, which need not be written yet, would give."""
+    """Which of tokenizer, encoder and policies are what training for `split`, perhaps not written yet, would give."""
     if no_investigator(layout, split):
         return frozenset()
-    study = InvestigatorStudy(layout=layout, options=options, numbers=options.numbers(), split=split)
-    return frozenset(name for name, is_stale in stale_investigator(study).items() if not is_stale) - {"encoder_eval"}
+    study = _investigator_of(layout, options, split)
+    return frozenset(name for name, is_stale in stale_investigator(study).items() if not is_stale) - _EVALUATIONS
 
 
 def _investigator_of(layout: Layout, options: StudyOptions, split: Split) -> InvestigatorStudy:

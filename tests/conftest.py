@@ -6,9 +6,9 @@ The store brings a registry of its own with coarse bins, so that twelve detector
 from __future__ import annotations
 
 import fcntl
-import json
 import logging
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -41,7 +41,10 @@ TRAIN_HOST = "elliott-thinkpad"
 FEW_PASSES = (
     *("train.epochs=4", "train.views=2", "trees.rounds=30", "bootstrap_draws=500", "seeds=2"),
     *("investigator.epochs=2", "investigator.min_epoch_steps=8", "investigator.rows=48"),
+    "investigator.members=1",
     *("investigator.vocabulary=600", "investigator.width=16"),
+    *("acting.cases=12", "acting.glimpses=2", "acting.belief_steps=40", "acting.walk_steps=4", "acting.tries=1"),
+    *("acting.order=2", "acting.seeds=1", "acting.lanes=8", "ppo.steps=512"),
 )
 os.environ["RLSTIR_SET"] = " ".join(FEW_PASSES)
 
@@ -55,6 +58,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--mutations", type=int, default=1_000, help="how many damaged tarballs are read")
     parser.addoption("--write-golden", action="store_true", help="write what stages give now as their golden file")
     parser.addoption("--kills", type=int, default=1, help="how often a full run is killed at a random moment")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Passes over files that hold none of the tests that are asked for: importing them takes as long as some tests."""
+    if collection_path.suffix != ".py" or config.option.markexpr not in ("slow", "not slow"):
+        return None
+    text = collection_path.read_text()
+    if config.option.markexpr == "slow":
+        return True if "mark.slow" not in text else None
+    return True if "\npytestmark = pytest.mark.slow\n" in text else None
 
 
 def coarse_registry(store: Path) -> None:
@@ -140,31 +153,46 @@ class Driven:
 
 
 @pytest.fixture(scope="session")
-def driven(tmp_path_factory: pytest.TempPathFactory) -> Driven:
-    """One full run for recipe `host`, as a user makes it from another folder. Look, do not touch: see `own_driven`."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], Any]], tuple[Path, Any]]:
+    """A folder that whoever asks first fills, and what that gave; the workers of a run share it. Look, do not touch."""
     base = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
-        base = base.parent  # workers share one
-    root, outcome = base / "driven", base / "driven.json"
-    with (base / "driven.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not outcome.exists():
-            small_store(root / "store")
-            make_home(root / "home")
-            elsewhere = root / "elsewhere"
-            elsewhere.mkdir()
-            start = time.monotonic()
-            done = subprocess.run(
-                [tool("rlstir"), "materialize", "--store", "../store", "--data", "../data"],
-                cwd=elsewhere,
-                env=environment(root / "home", PYTHONHASHSEED="1"),
-                capture_output=True,
-                text=True,
-                timeout=600,
-                check=False,
-            )
-            outcome.write_text(json.dumps([done.stdout, done.stderr, done.returncode, time.monotonic() - start]))
-    stdout, stderr, code, seconds = json.loads(outcome.read_text())
+        base = base.parent
+
+    def filled(name: str, fill: Callable[[Path], Any]) -> tuple[Path, Any]:
+        root, outcome = base / name, base / f"{name}.pickle"
+        with (base / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not outcome.exists():
+                root.mkdir()
+                outcome.write_bytes(pickle.dumps(fill(root)))
+        return root, pickle.loads(outcome.read_bytes())
+
+    return filled
+
+
+@pytest.fixture(scope="session")
+def driven(shared: Callable[..., Any]) -> Driven:
+    """One full run for recipe `host`, as a user makes it from another folder. Look, do not touch: see `own_driven`."""
+
+    def fill(root: Path) -> tuple[str, str, int, float]:
+        small_store(root / "store")
+        make_home(root / "home")
+        elsewhere = root / "elsewhere"
+        elsewhere.mkdir()
+        start = time.monotonic()
+        done = subprocess.run(
+            [tool("rlstir"), "materialize", "--store", "../store", "--data", "../data"],
+            cwd=elsewhere,
+            env=environment(root / "home", PYTHONHASHSEED="1"),
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        return done.stdout, done.stderr, done.returncode, time.monotonic() - start
+
+    root, (stdout, stderr, code, seconds) = shared("driven", fill)
     assert code == 0, stderr + stdout
     return Driven(root=root, stdout=stdout, stderr=stderr, code=code, seconds=seconds)
 
@@ -258,3 +286,62 @@ def invoke(
 
     yield run
     logger.setLevel(level)
+
+
+@pytest.fixture
+def untrained_actors() -> Callable[..., None]:
+    """Writes a belief and policies of chance as what learning to act leaves behind, in no time."""
+
+    def write(layout: Layout, recipe: str = "host", key: str = "", budget: float = 30.0, seed: int = 0) -> None:
+        import numpy as np
+        import torch
+
+        from rlstir_core.atomic import file_sha256
+        from rlstir_core.investigator.acting import checkpoint as kept
+        from rlstir_core.investigator.acting.roster import TUNED, reads_of
+        from rlstir_core.investigator.belief.detector import Belief, write_belief
+        from rlstir_core.investigator.belief.head import N_ANSWERS, BeliefHead
+        from rlstir_core.investigator.belief.row_model import RowModel
+        from rlstir_core.investigator.belief.words import BUCKETS, SLOTS_ALONE
+        from rlstir_core.investigator.policies.files import save_fitted
+        from rlstir_core.investigator.policies.fixed_order import FixedOrder
+        from rlstir_core.investigator.policies.greedy import Greedy
+        from rlstir_core.investigator.policies.learned_greedy import GainNetwork, LearnedGreedy
+        from rlstir_core.investigator.policies.stopping import StopRule
+        from rlstir_core.investigator.ppo_policy import PolicySizes, PpoPolicy, Towers
+        from rlstir_core.investigator.queries.catalogue import ACTIONS, PLACE, STOP
+        from rlstir_core.investigator.soc.observation import observation_width
+
+        rng, folder = np.random.default_rng(seed), layout.acting(recipe).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(seed)
+        head = BeliefHead(torch.arange(4), torch.full((N_ANSWERS - 2,), -2.0))
+        with torch.no_grad():
+            head.nothing.sub_(seed)
+        weight = rng.normal(0, 0.3, (SLOTS_ALONE, BUCKETS, 5)).astype(np.float32)
+        belief = Belief(rows=RowModel(weight_SBD=weight, bias_D=np.zeros(5, np.float32)), head=head)
+        belief = write_belief(folder / kept.BELIEF, belief)
+        width, reads = observation_width(belief.n_answers, belief.width), reads_of(belief.n_answers, belief.width)
+        ones, drawn = np.ones(width, np.float32), rng.normal(size=(STOP, width + 1)).astype(np.float32)
+        order = [PLACE[name] for name in ("proc_tree_near", "signer", "autoruns", "proc_tree_far")]
+        network = GainNetwork(width, STOP, 4)
+        files = [kept.BELIEF]
+        for policy in (FixedOrder(reads, order), Greedy(reads, 0 * ones, ones, drawn), LearnedGreedy(reads, network)):
+            files.append(kept.fitted_file(policy.name))
+            save_fitted(policy, folder / files[-1], key=key)
+        towers = Towers(PolicySizes(seen=width, actions=len(ACTIONS), width=8, layers=2), torch.device("cpu"))
+        towers.draw(0, -1.0)
+        files.append(kept.ppo_file(0))
+        PpoPolicy(towers).save(folder / files[-1], key=key)
+        facts = kept.ActingFacts(
+            n_cases=1, n_hosts=1, n_choosing=1, n_choosing_hosts=1, n_techniques=4, alert_auroc=None,
+            mean_return={}, ppo_curve={},
+        )  # fmt: skip
+        found = kept.ActingCheckpoint(
+            recipe=recipe, preset="smoke", seed=0, seeds=(0,), input_sha256=key, budget=budget, alert_low=-1.0,
+            alert_high=3.0, rewards={}, stop_rules=dict.fromkeys(TUNED, StopRule()),
+            files={name: file_sha256(folder / name) for name in files}, facts=facts,
+        )  # fmt: skip
+        kept.write_acting(layout, found)
+
+    return write

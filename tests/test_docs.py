@@ -39,7 +39,7 @@ def calls(name: str) -> list[list[str]]:
     """The arguments of every call of the command `name` in the pages."""
     found = []
     for page in PAGES:
-        for line in (part for text in code(page.read_text()) for part in text.split("&&")):
+        for line in (part for text in code(page.read_text()) for part in text.split("&&") if name in part):
             words = shlex.split(line, comments=True) if line.count("'") % 2 == 0 else line.split()
             if words and Path(words[0]).name == name:
                 found.append(words[1:])

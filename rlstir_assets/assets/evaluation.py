@@ -6,9 +6,10 @@ import dagster as dg
 
 from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.detectors import baselines, checkpoint_key
-from rlstir_assets.assets.investigator import encoder, nothing_made
+from rlstir_assets.assets.investigator import encoder, nothing_made, ppo_policy
 from rlstir_assets.assets.logs import log_events
 from rlstir_assets.declarations import recipe_asset, recipe_check
+from rlstir_assets.partition_results import Part, told_of
 from rlstir_assets.reporting import opening, refusals, table, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.contract.registry import MODES
@@ -16,6 +17,7 @@ from rlstir_core.detectors.models import MODELS
 
 if TYPE_CHECKING:  # they bring torch
     from rlstir_core.evaluation.investigation.records import EncoderEvaluation
+    from rlstir_core.evaluation.report.comparison import Written
     from rlstir_core.evaluation.report.inputs import ReportInputs
     from rlstir_core.evaluation.stats.intervals import Estimate
 
@@ -106,6 +108,60 @@ def encoder_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.Ma
     )
 
 
+@recipe_asset(
+    group=GROUP,
+    stage="investigation_eval",
+    kind="json",
+    deps=[ppo_policy],
+    description="Every policy investigates the held-out episodes under one budget: what it asked, what that showed, "
+    "how sure it was and what it cost; then labels are read, and differences between policies get their intervals.",
+    check_specs=[
+        recipe_check(
+            "headroom",
+            asset="investigation_eval",
+            description="Whether this store can show that anything beats the simple policies at all.",
+        )
+    ],
+)
+def investigation_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    from rlstir_core.evaluation.acting.investigation_eval import evaluate_acting, forget_acting
+    from rlstir_core.investigator.acting.cases import why_nobody_acts
+    from rlstir_core.investigator.study import why_not
+
+    with refusals():
+        study = settings.investigator(context.partition_key)
+        if why := why_not(study.layout, study.split) or why_nobody_acts(study):
+            forget_acting(study.layout, context.partition_key)
+            return nothing_made(why, ("headroom",))
+        found, is_new = evaluate_acting(study, teller(context))
+    scores: list[dict[str, str | float | None]] = [
+        {
+            "policy": name,
+            "coverage area": each.coverage_cost_auc.value,
+            "95 %": _interval(each.coverage_cost_auc),
+            "F1 area": each.f1_cost_auc.value,
+        }
+        for name, each in found.policies.items()
+    ]
+    return dg.MaterializeResult(
+        metadata={"scores": table(scores), "test episodes": found.n_test_episodes, "scored now": is_new},
+        data_version=dg.DataVersion(found.input_sha256),
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="headroom",
+                passed=found.headroom.coverage_room is True or found.headroom.f1_room is True,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={
+                    "recipe": context.partition_key,
+                    "room on coverage": str(found.headroom.coverage_room),
+                    "room on F1": str(found.headroom.f1_room),
+                    "validation episodes": found.headroom.n_episodes,
+                },
+            )
+        ],
+    )
+
+
 def _technique_scores(result: "EncoderEvaluation") -> list[dict[str, str | float | None]]:
     risk = {each.name: each for each in result.risks}
     return [
@@ -142,22 +198,32 @@ def _interval(score: "Estimate") -> str:
     group=GROUP,
     stage="report",
     kind="markdown",
-    deps=[detector_eval, encoder_eval],
+    deps=[detector_eval, encoder_eval, investigation_eval],
     description="The report: `comparison_v2.md`, the same as one offline HTML file, pictures, a manifest and a model "
     "card beside each checkpoint.",
 )
 def comparison_v2(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
-    from rlstir_core.evaluation.report.comparison import write_comparison
+    from rlstir_core.evaluation.report.comparison import outdated_pages, write_comparison
 
     with refusals():
-        written = write_comparison(settings.opened().layout, context.partition_key, teller(context))
+        layout = settings.opened().layout
+        part = _page(write_comparison(layout, context.partition_key, teller(context)))
+        # the honesty gap of every report shows this recipe, and automation asks for this report alone
+        for recipe in outdated_pages(layout):
+            if recipe != context.partition_key:
+                told_of(context, recipe, _page(write_comparison(layout, recipe, teller(context))))
+    return dg.MaterializeResult(metadata=part.metadata, data_version=dg.DataVersion(part.data_version))
+
+
+def _page(written: "Written") -> Part:
+    """What the UI shows of a report."""
     chosen = written.chosen
     best: dict[str, str | float] = {"chosen": "no realistic model has a figure on every side"}
     if chosen is not None:
         best = {"chosen": chosen.name}
         if chosen.metrics.macro_f1.value is not None:
             best["macro_f1"] = round(chosen.metrics.macro_f1.value, 4)
-    return dg.MaterializeResult(
+    return Part(
         metadata={
             "answer": dg.MetadataValue.md(opening(written.markdown.read_text())),
             "models": dg.MetadataValue.md(written.inline),
@@ -166,5 +232,5 @@ def comparison_v2(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
             "html": dg.MetadataValue.text(str(written.html)),
             **best,
         },
-        data_version=dg.DataVersion(written.sha256),
+        data_version=written.sha256,
     )

@@ -1,4 +1,4 @@
-"""Group `investigator`: the tokenizer of log rows and the encoder that names techniques in them.
+"""Group `investigator`: the tokenizer of log rows, the encoder that names techniques in them, and who investigates.
 
 Where a store has no logs, or no technique on one of the sides, nothing is made and the asset says so: what stands on
 telemetry goes on.
@@ -10,11 +10,12 @@ from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.logs import log_events, provenance_graphs
 from rlstir_assets.declarations import recipe_asset, recipe_check
 from rlstir_assets.executor import GPU_POOL
-from rlstir_assets.reporting import refusals, teller
+from rlstir_assets.reporting import refusals, table, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.atomic import canonical_sha256
 
 GROUP = "investigator"
+MOST_BY_ALERT = 0.60  # AUROC
 
 
 def nothing_made(why: str, checks: tuple[str, ...] = ()) -> dg.MaterializeResult:
@@ -106,4 +107,59 @@ def encoder(context: dg.AssetExecutionContext, settings: Settings) -> dg.Materia
             "trained now": is_new,
         },
         data_version=dg.DataVersion(made.sidecar_sha256),
+    )
+
+
+@recipe_asset(
+    group=GROUP,
+    stage="ppo_policy",
+    kind="torch",
+    deps=[
+        split,
+        dg.AssetDep(log_events, partition_mapping=dg.AllPartitionMapping()),
+        dg.AssetDep(provenance_graphs, partition_mapping=dg.AllPartitionMapping()),
+        "lab_checks",
+    ],
+    op_tags={"dagster/priority": "1"},
+    description="Who decides which costly queries are asked of a host's logs: a frozen belief about what was revealed, "
+    "and policies from a fixed order to PPO, fitted on the train side and tuned on the fold that chooses.",
+    check_specs=[
+        recipe_check(
+            "alert_alone",
+            asset="ppo_policy",
+            description="The score of the alert that an investigation begins with hardly tells attacks from the rest.",
+        )
+    ],
+)
+def ppo_policy(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    from rlstir_core.investigator.acting.cases import why_nobody_acts
+    from rlstir_core.investigator.acting.training import train_acting
+    from rlstir_core.investigator.study import why_not
+
+    with refusals():
+        study = settings.investigator(context.partition_key)
+        if why := why_not(study.layout, study.split) or why_nobody_acts(study):
+            return nothing_made(why, ("alert_alone",))
+        made, is_new = train_acting(study, teller(context))
+    facts = made.facts
+    return dg.MaterializeResult(
+        metadata={
+            "cases": facts.n_cases,
+            "hosts": facts.n_hosts,
+            "cases that choose": facts.n_choosing,
+            "budget": made.budget,
+            "mean return where stop rules were chosen": table(
+                [{"policy": name, "return": round(each, 4)} for name, each in facts.mean_return.items()]
+            ),
+            "trained now": is_new,
+        },
+        data_version=dg.DataVersion(canonical_sha256(made.files)),
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="alert_alone",
+                passed=facts.alert_auroc is None or facts.alert_auroc <= MOST_BY_ALERT,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"recipe": context.partition_key, "AUROC": facts.alert_auroc or "not measured"},
+            )
+        ],
     )

@@ -9,6 +9,7 @@ import click
 
 from rlstir_assets.cli.imports import import_group
 from rlstir_assets.cli.investigate import investigate
+from rlstir_assets.cli.judge import judge
 from rlstir_assets.cli.lab import lab
 from rlstir_assets.cli.logs import export, templates
 from rlstir_assets.cli.pipeline import materialize, validate
@@ -27,7 +28,11 @@ def cli() -> None:
     """
 
 
-for _command in (lab, add, import_group, validate, materialize, list_, show, score, investigate, export, ui, templates):
+_COMMANDS = (
+    *(lab, add, import_group, validate, materialize, list_, show),
+    *(score, investigate, judge, export, ui, templates),
+)
+for _command in _COMMANDS:
     cli.add_command(_command)
 
 

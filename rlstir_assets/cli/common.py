@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -26,6 +27,7 @@ STRICT_HELP = "Any loss that the summary names is an error (exit code 2)."
 STORE_HELP = f"The store of raw episodes (RLSTIR_STORE, else {DEFAULT_STORE})."
 DATA_HELP = f"Where outputs go (RLSTIR_DATA, else {DEFAULT_DATA})."
 READ_HELP = f"The data folder that holds the results (RLSTIR_DATA, else {DEFAULT_DATA})."
+WIDTH = 79  # of what is printed
 _INTERRUPTED = 130  # what shells give for SIGINT
 
 
@@ -118,3 +120,16 @@ def as_text(value: object) -> str:
     import msgspec
 
     return json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=1)  # in ASCII
+
+
+def short(text: str, most: int, *, keep_end: bool = True) -> str:
+    """The text on at most so many columns; of a path the end tells more."""
+    if len(text) <= most:
+        return text
+    return f"..{text[2 - most :]}" if keep_end else f"{text[: most - 2]}.."
+
+
+def wrapped(text: str, indent: int) -> list[str]:
+    """Lines that fit a terminal of 80 columns."""
+    first, others = " " * indent, " " * (indent + 2)
+    return textwrap.wrap(plain(text), WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)

@@ -106,3 +106,39 @@ def import_knowledge(paths: tuple[Path, ...], data: str | None, as_json: bool) -
         click.echo(plain(f"  not used: {len(made.faults)}, the first {made.faults[0]}"))
     click.echo(plain(f"table: {out}"))
     click.echo(plain(f"next: {command('materialize', place=work_on(target))}"))
+
+
+@import_group.command("sigma", short_help="Sigma rules, to stand beside the encoder.")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--data", default=None, help=DATA_HELP)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@refusing
+def import_sigma(paths: tuple[Path, ...], data: str | None, as_json: bool) -> None:
+    """Keeps Sigma rules, whose tags say which techniques they detect, for the next evaluation of an encoder.
+
+    PATHS are YAML files or folders of them. The rules of an import before are replaced. They are matched where pySigma
+    is installed, which is the extra `sigma`.
+
+    Example: rlstir import sigma sigma/rules/windows --data /tmp/data
+    """
+    target = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
+    with Console(quiet=as_json) as console:
+        console.say(f"importing Sigma rules into {target}")
+        from rlstir_core.hostlogs.sigma.rules import NO_PYSIGMA, pysigma_version
+        from rlstir_core.importers.sigma import import_sigma as run
+        from rlstir_core.results.layout import Layout
+
+        out = Layout(target).sigma
+        made = run([path.absolute() for path in paths], out)
+    if as_json:
+        click.echo(as_text(made))
+        return
+    click.echo(f"{made.n_rules} rules, {made.n_with_technique} of them name a technique")
+    if made.n_twice:
+        click.echo(f"  there twice: {made.n_twice}")
+    if made.faults:
+        click.echo(plain(f"  not used: {len(made.faults)}, the first {made.faults[0]}"))
+    if not pysigma_version():
+        click.echo(plain(f"  not there: {NO_PYSIGMA}"))
+    click.echo(plain(f"rules: {out}"))
+    click.echo(plain(f"next: {command('materialize', place=work_on(target))}"))

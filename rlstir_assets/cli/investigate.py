@@ -6,24 +6,42 @@ What does not belong here: opening logs, and what is said of them (`rlstir_core/
 from __future__ import annotations
 
 import os
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from rlstir_assets.cli.common import READ_HELP, STORE_HELP, as_text, folder, refusing
+from rlstir_assets.cli.asked import asked_lines
+from rlstir_assets.cli.common import READ_HELP, STORE_HELP, WIDTH, as_text, folder, refusing, short, wrapped
 from rlstir_assets.console import Console, plain
 from rlstir_assets.places import store_of
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command, work_at
 
 if TYPE_CHECKING:
-    from rlstir_core.investigator.inquiry.records import Inquiry, RowSaid, SpanSaid, TechniqueFound, TechniqueSaid
+    from rlstir_core.contract.registry import Registry
+    from rlstir_core.investigator.inquiry.records import (
+        Inquiry,
+        Questioning,
+        RowSaid,
+        SpanSaid,
+        TechniqueFound,
+        TechniqueSaid,
+    )
+    from rlstir_core.progress import Progress
 
 _TECHNIQUES, _SPANS, _ATTACK_ROWS, _LISTED = 6, 4, 3, 4
-_WIDTH = 79
+
+
+class Given(TypedDict):
+    """What both ways to investigate are given."""
+
+    registry: Registry
+    recipe: str
+    zone: str
+    zones: Mapping[str, str]
+    progress: Progress
 
 
 @click.command(short_help="What happened in any logs, with the rows that say so.")
@@ -39,6 +57,12 @@ _WIDTH = 79
     metavar="ZONE|HOST=ZONE",
     help="The zone of times that name none, such as Europe/Berlin or +08:00; may be given again for a host.",
 )
+@click.option(
+    "--policy",
+    default="",
+    help="Who asks query by query: ppo, greedy, learned_greedy, fixed_order, playbook or 'exec:COMMAND'.",
+)
+@click.option("--budget", type=float, default=None, help="What the queries of --policy may cost [what it learnt with]")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON document.")
 @refusing
 def investigate(
@@ -48,6 +72,8 @@ def investigate(
     recipe: str,
     host: str,
     zones: tuple[str, ...],
+    policy: str,
+    budget: float | None,
     as_json: bool,
 ) -> None:
     """What happened here: ATT&CK techniques, stretches that look tampered with, and how likely an attack is.
@@ -55,8 +81,15 @@ def investigate(
     PATH is a log or a folder, zip or tar of logs (EVTX, Windows event JSON, auditd, syslog, journald), an episode's
     tarball, or the id of an episode of the store. Labels are not read, and nothing is kept.
 
+    With --policy, one that learnt to investigate asks query by query under a budget, from the row that looks most like
+    an attack to a verdict.
+
     Example: rlstir investigate /media/usb/evtx.zip
+
+    Example: rlstir investigate ep-17.tar.zst --policy ppo --budget 20
     """
+    if budget is not None and not policy:
+        raise ConfigError("--budget is what the queries of a policy may cost; name one with --policy, such as ppo")
     target = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
     if data is not None and not target.is_dir():
         raise StoreError(f"{target} is not a folder; name the data folder of a `rlstir materialize` with --data")
@@ -69,29 +102,38 @@ def investigate(
         named = [_path(each, source, host) for each in paths]
         from rlstir_core.contract.registry import load_registry
         from rlstir_core.hostlogs.times.evidence import zones_given
-        from rlstir_core.investigator.inquiry.inquire import investigate as run
         from rlstir_core.results.layout import Layout
 
         zone, by_host = zones_given(zones)
-        found = run(
-            named,
-            Layout(target),
-            registry=load_registry(source),
-            recipe=recipe,
-            zone=zone,
-            zones=by_host,
-            progress=console.count,
-        )
+        given: Given = {
+            "registry": load_registry(source),
+            "recipe": recipe,
+            "zone": zone,
+            "zones": by_host,
+            "progress": console.count,
+        }
+        found: Inquiry | Questioning
+        if policy:
+            from rlstir_core.investigator.inquiry.questioning import question
+
+            found = question(named, Layout(target), policy=policy, budget=budget, **given)
+        else:
+            from rlstir_core.investigator.inquiry.inquire import investigate as run
+
+            found = run(named, Layout(target), **given)
     if as_json:
         click.echo(as_text(found))
         return
-    for line in _lines(found):
-        click.echo(plain(line))
+    from rlstir_core.investigator.inquiry.records import Inquiry
+
     place = Workplace(data=target)
-    if not found.sayable:
-        following = command("import", "knowledge", "PATH", place=place)
+    if isinstance(found, Inquiry):
+        lines, whole = _lines(found), command("investigate", *paths, "--json", place=place)
+        following = f"{whole} > found.json" if found.sayable else command("import", "knowledge", "PATH", place=place)
     else:
-        following = f"{command('investigate', *paths, '--json', place=place)} > found.json"
+        lines, following = asked_lines(found), command("investigate", *paths, place=place)
+    for line in lines:
+        click.echo(plain(line))
     click.echo(plain(f"next: {following}"))
 
 
@@ -115,9 +157,9 @@ def _path(name: str, store: Path, host: str) -> Path:
 
 def _lines(found: Inquiry) -> Iterator[str]:
     yield f"{found.n_rows:,} rows of {_logs(found.n_logs)}, {_span(found)}"
-    yield from _wrapped(f"rows: {_counts(found.rows)}; hosts: {_counts(found.hosts)}", 2)
+    yield from wrapped(f"rows: {_counts(found.rows)}; hosts: {_counts(found.hosts)}", 2)
     for sentence in found.read[:_LISTED]:
-        yield from _wrapped(f"warning: {sentence}", 2)
+        yield from wrapped(f"warning: {sentence}", 2)
     yield from _more(len(found.read) - _LISTED, "warnings")
     yield ""
     yield from _one_log(found) if found.n_logs == 1 else _many_logs(found)
@@ -127,7 +169,7 @@ def _lines(found: Inquiry) -> Iterator[str]:
     if found.risk.p is None:
         yield "risk: not judged"
     else:
-        yield from _wrapped(f"risk: an attack with p {found.risk.p:.2f}, says {found.risk.why}", 0)
+        yield from wrapped(f"risk: an attack with p {found.risk.p:.2f}, says {found.risk.why}", 0)
     if found.attack_rows:
         yield "  rows that look most like an attack:"
     for row in found.attack_rows[:_ATTACK_ROWS]:
@@ -135,7 +177,7 @@ def _lines(found: Inquiry) -> Iterator[str]:
     if found.lacks:
         yield "not judged, or not wholly:"
         for sentence in found.lacks:
-            yield from _wrapped(sentence, 2)
+            yield from wrapped(sentence, 2)
 
 
 def _one_log(found: Inquiry) -> Iterator[str]:
@@ -146,7 +188,7 @@ def _one_log(found: Inquiry) -> Iterator[str]:
         return
     named = [each for each in log.techniques if each.named]
     tactics = f"; likeliest tactics: {_shares(log.tactics)}" if log.tactics else ""
-    yield from _wrapped(f"techniques: {_named(len({each.technique for each in named}))}{tactics}", 0)
+    yield from wrapped(f"techniques: {_named(len({each.technique for each in named}))}{tactics}", 0)
     for each in (named or list(log.techniques[:1]))[:_TECHNIQUES]:
         yield _technique(each, f"by {each.by}" if each.named else "not named")
         for row in each.rows[:1]:
@@ -155,7 +197,7 @@ def _one_log(found: Inquiry) -> Iterator[str]:
     for by in dict.fromkeys(each.by for each in log.techniques):
         rest = [f"{each.technique} {each.score:.2f}" for each in log.techniques if each.by == by and not each.named]
         if rest:
-            yield from _wrapped(f"next by {by}, not sure enough to be named: {', '.join(rest[:_LISTED])}", 2)
+            yield from wrapped(f"next by {by}, not sure enough to be named: {', '.join(rest[:_LISTED])}", 2)
 
 
 def _many_logs(found: Inquiry) -> Iterator[str]:
@@ -178,29 +220,29 @@ def _technique(each: TechniqueSaid | TechniqueFound, note: str) -> str:
 def _row_lines(found: Inquiry, row: RowSaid, note: str) -> Iterator[str]:
     """Where a row stands and when, the words that weigh most and its text; two lines."""
     rest = f" row {row.seq}, {row.time[:19]}" + (f", {note}" if note else "")
-    yield f"        {_place(found, row.log, _WIDTH - 8 - len(rest))}{rest}"
+    yield f"        {_place(found, row.log, WIDTH - 8 - len(rest))}{rest}"
     if words := " | ".join(part for part in (", ".join(row.words), row.text) if part):
-        yield f"        {_short(plain(words, 300), _WIDTH - 8, keep_end=False)}"
+        yield f"        {short(plain(words, 300), WIDTH - 8, keep_end=False)}"
 
 
 def _tampering(found: Inquiry) -> Iterator[str]:
     """The likeliest stretch of every kind."""
     flagged = f"of {found.n_judged:,} log files {found.n_flagged:,} look tampered with as a whole"
     if not found.spans:
-        yield from _wrapped(f"tampering: no stretch looks like it; {flagged}", 0)
+        yield from wrapped(f"tampering: no stretch looks like it; {flagged}", 0)
         return
     looks = "1 stretch looks" if len(found.spans) == 1 else f"{len(found.spans):,} stretches look"
-    yield from _wrapped(f"tampering: {looks} like it; {flagged}", 0)
+    yield from wrapped(f"tampering: {looks} like it; {flagged}", 0)
     kinds: dict[str, list[SpanSaid]] = {}
     for span in found.spans:
         kinds.setdefault(span.kind, []).append(span)
     for kind, spans in list(kinds.items())[:_SPANS]:
         span = spans[0]
         more = f" (and {len(spans) - 1:,} more)" if len(spans) > 1 else ""
-        yield f"  {span.score:4.2f}  {kind}{more}: {_short(plain(span.channel), 40)}"
+        yield f"  {span.score:4.2f}  {kind}{more}: {short(plain(span.channel), 40)}"
         rest = f" {_rows(span)}, {span.time[:19]}"
-        yield f"        {_place(found, span.log, _WIDTH - 8 - len(rest))}{rest}"
-        yield from _wrapped("; ".join(span.reasons[:2]), 8)[:2]
+        yield f"        {_place(found, span.log, WIDTH - 8 - len(rest))}{rest}"
+        yield from wrapped("; ".join(span.reasons[:2]), 8)[:2]
     yield from _more(len(kinds) - _SPANS, "kinds")
 
 
@@ -239,7 +281,7 @@ def _place(found: Inquiry, log: str, most: int) -> str:
     """A log's name; where there is one episode alone, without that."""
     if found.n_logs == 1 and found.logs[0].recording:
         log = log.removeprefix(f"{found.logs[0].name}: ")
-    return _short(plain(log), most)
+    return short(plain(log), most)
 
 
 def _logs(n: int) -> str:
@@ -248,16 +290,3 @@ def _logs(n: int) -> str:
 
 def _more(n: int, what: str) -> Sequence[str]:
     return [f"        and {n:,} {what} more; --json has them all"] if n > 0 else []
-
-
-def _short(text: str, most: int, *, keep_end: bool = True) -> str:
-    """The text on at most so many columns; of a path the end tells more."""
-    if len(text) <= most:
-        return text
-    return f"..{text[2 - most :]}" if keep_end else f"{text[: most - 2]}.."
-
-
-def _wrapped(text: str, indent: int) -> list[str]:
-    """Lines that fit a terminal of 80 columns."""
-    first, others = " " * indent, " " * (indent + 2)
-    return textwrap.wrap(plain(text), _WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)

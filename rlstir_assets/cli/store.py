@@ -138,9 +138,12 @@ def _episode(each: Any) -> str:
 def _result(each: Any) -> str:
     from rlstir_core.evaluation.report.markdown import figure
 
+    encoder = f"\n         {each.encoder}" if each.encoder else ""
+    if not each.report:
+        return f"{each.recipe:<8} logs alone{encoder}\n         {each.encoder_figures}"
     best = f"{each.chosen} by {each.chosen_by}, macro F1 {figure(each.macro_f1)}" if each.chosen else "no model scored"
     void = ", void" if each.void else ""
-    return f"{each.recipe:<8} {best} on {each.episodes_tested} episodes{void}\n         {each.report}"
+    return f"{each.recipe:<8} {best} on {each.episodes_tested} episodes{void}{encoder}\n         {each.report}"
 
 
 def _name(lines: Iterable[str]) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rlstir_core.episodes.store.index import StoreIndex
 
 _SELECT_EXAMPLE = "write for example --select '+key:comparison_v2'"
+_TRAINED = ("checkpoint/", "encoder", "ppo_policy")
 _ONE_LAYER = re.compile(r"(^|[\s,(])\++\w[\w/]*(?=$|[\s,)])")  # `+name`, but not `+key:name`
 
 
@@ -258,8 +259,15 @@ class _Driver:
             config=self._config(),
             console=self.console,
             title=todo.title,
+            train=self._trains(),
         )
         self.made.append(todo.sentence)
+
+    def _trains(self) -> bool:
+        """Whether models are asked for and some recipe has none yet: to be known before the first step runs."""
+        wanted, layout = self.wanted, self.settings.layout
+        asked = wanted is None or any(name.startswith(_TRAINED) for name in wanted)
+        return asked and not all(any(layout.artifacts(each).glob("*.ckpt.json")) for each in self.request.recipes)
 
     def _config(self) -> dict[str, Any]:
         names = ("store", "data", "preset", "overrides", "train_hosts", "test_hosts", "train_corpora", "folds", "seed")

@@ -174,7 +174,7 @@ def plan_logs(settings: Settings, recipe: str) -> Todo | None:
     """The run of a recipe of a store of logs alone; SplitRefused where no encoder can be trained or judged by it."""
     from rlstir_core.datasets.store import read_split, split_is_current, try_split
     from rlstir_core.investigator.study import open_investigator, why_not
-    from rlstir_core.staleness import INVESTIGATOR, kept_investigator, stale_investigator
+    from rlstir_core.staleness import investigator_assets, kept_investigator, stale_investigator
 
     layout, hosts, options = settings.layout, settings.validated_hosts(), settings.options(recipe)
     kept = frozenset[str]()
@@ -183,10 +183,12 @@ def plan_logs(settings: Settings, recipe: str) -> Todo | None:
         stale = {"split": False}
     else:
         split = try_split(layout, recipe, hosts, settings.split_settings())
-        stale = dict.fromkeys(("split", *INVESTIGATOR), True)
+        stale = {"split": True}
         kept = kept_investigator(layout, options, split)
     if why := why_not(layout, split):
         raise SplitRefused(why)
+    if stale["split"]:
+        stale |= dict.fromkeys(investigator_assets(layout, options, split), True)
     if not stale["split"]:
         stale |= stale_investigator(open_investigator(layout, options))
     todo = _todo(f"recipe {recipe}", stale, None, (recipe,), _of_logs(stale, kept))
@@ -195,9 +197,9 @@ def plan_logs(settings: Settings, recipe: str) -> Todo | None:
 
 def foresee_logs(recipe: str) -> Todo:
     """What a recipe of a store of logs alone will ask for after its hosts have changed."""
-    from rlstir_core.staleness import INVESTIGATOR
+    from rlstir_core.staleness import READERS
 
-    return Todo(title=f"recipe {recipe}", assets=("split", *INVESTIGATOR), why=(_WHERE_TECHNIQUES,))
+    return Todo(title=f"recipe {recipe}", assets=("split", *READERS), why=(_WHERE_TECHNIQUES,))
 
 
 def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts, wanted: Wanted = None) -> Todo | None:
@@ -300,9 +302,16 @@ def _of_recipe(settings: Settings, recipe: str, stale: Mapping[str, bool], split
 
 def _of_logs(stale: Mapping[str, bool], kept: frozenset[str] = frozenset()) -> list[str]:
     """Why the assets of the investigator are made."""
+    why = []
     if stale.get("encoder") and "encoder" not in kept:
-        return ["trains the encoder: not trained yet on these log rows, this split and these numbers"]
-    return ["scores the encoder: what it is made from has changed"] if stale.get("encoder_eval") else []
+        why.append("trains the encoder: not trained yet on these log rows, this split and these numbers")
+    elif stale.get("encoder_eval"):
+        why.append("scores the encoder: what it is made from has changed")
+    if stale.get("ppo_policy") and "ppo_policy" not in kept:
+        why.append("learns whom to ask what: not learnt yet on these log rows, this split and these numbers")
+    elif stale.get("investigation_eval"):
+        why.append("lets every policy investigate: what they are made from has changed")
+    return why
 
 
 def _models(n: int) -> str:

@@ -26,7 +26,7 @@ from dagster._core.definitions.reconstruct import ReconstructableJob, Reconstruc
 from dagster._core.errors import DagsterExecutionInterruptedError
 
 from rlstir_assets.console import Console
-from rlstir_assets.executor import GPU_POOL
+from rlstir_assets.executor import GPU_POOL, start_steps
 from rlstir_assets.instance import RECORDS, home_folder
 from rlstir_core.errors import RlstirError, StoreError
 from rlstir_core.results.lock import holding, is_held
@@ -56,8 +56,12 @@ def run_assets(
     config: Mapping[str, Any],
     console: Console,
     title: str,
+    train: bool,
 ) -> None:
-    """Materializes `keys` in one run; `partitions` is empty, one key, or the ends of a range."""
+    """Materializes `keys` in one run; `partitions` is empty, one key, or the ends of a range.
+
+    `train` says that models will be trained, in this run or one that follows.
+    """
     repository = ReconstructableRepository.for_module(_MODULE, "defs", os.fspath(_CHECKOUT))
     definition = repository.get_definition()
     job = definition.get_implicit_job_def_for_assets(list(keys))
@@ -72,6 +76,7 @@ def run_assets(
     }
     try:
         with _driver_log(), _alive(watcher.name), watcher, _noticing_interrupts() as interrupted:
+            start_steps(train=train)
             result = dg.execute_job(
                 ReconstructableJob(repository, job.name),
                 instance=instance,

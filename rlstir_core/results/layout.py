@@ -75,6 +75,11 @@ class Layout:
         """The public technique texts as one table."""
         return self.processed / "knowledge_v1.parquet"
 
+    @property
+    def sigma(self) -> Path:
+        """The user's Sigma rules as JSON lines."""
+        return self.processed / "sigma_v1.jsonl"
+
     def graphs(self, host: str) -> Path:
         """Folder with one folder per episode: the nodes and edges of its provenance graph."""
         return self.processed / "graphs" / f"host={host}"
@@ -105,6 +110,18 @@ class Layout:
     def encoder(self, recipe: str) -> Path:
         """The investigator's checkpoint; its weights lie beside it."""
         return self.artifacts(recipe) / "encoder.ckpt.json"
+
+    def acting(self, recipe: str) -> Path:
+        """Who investigates: the belief and the policies lie beside it."""
+        return self.artifacts(recipe) / "ppo_policy.ckpt.json"
+
+    def acting_validation(self, recipe: str) -> Path:
+        """What every policy did in the episodes that chose: thresholds come from there."""
+        return self.artifacts(recipe) / "investigations_validation.parquet"
+
+    def acting_evaluation(self, recipe: str) -> Path:
+        """The figures of every policy."""
+        return self.evaluation(recipe) / "investigation_eval.json"
 
     def evaluation(self, recipe: str) -> Path:
         return self.data / "reports" / "eval" / recipe

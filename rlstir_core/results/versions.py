@@ -16,17 +16,19 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "schema": 1,
         "tensors": 1,
         "features": 1,
-        "log_rows": 6,
+        "log_rows": 7,
         "graph": 1,
         "lab_checks": 1,
         "split": 3,
         "weights": 2,
         "baselines": 4,
         "tokenizer": 2,  # and the texts of log rows
-        "encoder": 3,
+        "encoder": 4,
         "evaluation": 7,
-        "encoder_eval": 3,
-        "report": 7,
+        "encoder_eval": 5,
+        "ppo_policy": 1,
+        "investigation_eval": 1,
+        "report": 9,
     }
 )
 

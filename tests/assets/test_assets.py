@@ -23,6 +23,7 @@ from rlstir_assets.reporting import opening, refusals, table
 from rlstir_assets.resources import Settings
 from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.errors import ConfigError, StoreError, UpstreamMissing
+from rlstir_core.evaluation.report import comparison
 from rlstir_core.results.layout import Layout
 
 pytestmark = pytest.mark.slow
@@ -69,7 +70,7 @@ def failure(result: dg.ExecuteInProcessResult) -> Any:
 
 
 def metadata(result: dg.ExecuteInProcessResult, asset: Any) -> dict[str, Any]:
-    (event,) = result.asset_materializations_for_node(asset.op.name)
+    *_, event = result.asset_materializations_for_node(asset.op.name)  # what it was asked for comes last
     return {name: value.value for name, value in event.metadata.items()}
 
 
@@ -265,10 +266,22 @@ def test_an_evaluation_that_is_current_is_shown_again_with_its_warnings(
 
 
 def test_the_report_shows_its_answer_its_picture_and_its_figures_on_its_page(
-    own_driven: Any, instance: dg.DagsterInstance
+    own_driven: Any, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And a report of another recipe that shows this one as well is brought up to date, and told of, beside it."""
     settings = Settings(store=str(own_driven.store), data=str(own_driven.data), train_hosts=[])
+    written: list[str] = []
+    write = comparison.write_comparison
+
+    def once(layout: Any, recipe: str, tell: Any) -> comparison.Written:
+        written.append(recipe)
+        return write(layout, "host", tell)
+
+    monkeypatch.setattr(comparison, "write_comparison", once)
+    monkeypatch.setattr(comparison, "outdated_pages", lambda _: ["random", "host"])
     shown = metadata(make([comparison_v2], settings, instance, "host"), comparison_v2)
+    assert written == ["host", "random"]
+    assert instance.get_materialized_partitions(comparison_v2.key) == {"host", "random"}
     assert "realistic model" in shown["answer"] and len(shown["answer"]) < 1_000
     assert shown["models"].startswith("![macro F1](data:image/svg+xml,") and len(shown["models"]) < 1_000
     assert len(shown["scores"].records) == 15 and Path(shown["html"]).is_file()

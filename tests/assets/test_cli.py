@@ -26,13 +26,12 @@ HEAVY = ("dagster", "torch", "numpy", "pyarrow", "scipy", "xgboost", "sqlalchemy
 COMMANDS = (
     ("lab", "generate"),
     ("lab", "tamper"),
-    ("import", "table"),
-    ("import", "logs"),
-    ("import", "knowledge"),
+    *(("import", what) for what in ("table", "logs", "knowledge", "sigma")),
     ("templates",),
     ("export",),
     ("score",),
     ("investigate",),
+    ("judge",),
     ("show",),
     ("validate",),
     ("materialize",),
@@ -47,8 +46,7 @@ def refused(result: Result, *words: str) -> str:
     assert result.exit_code == 2, result.output
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     lines = result.stderr.splitlines()
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("rlstir: ")
+    assert len(lines) == 1 and lines[0].startswith("rlstir: "), lines
     assert "Traceback" not in result.output
     for word in words:
         assert word in lines[0]

@@ -27,8 +27,8 @@ GROUPS = {
     "logs": {"log_events", "provenance_graphs", "lab_checks"},
     "datasets": {"split"},
     "detectors": CHECKPOINTS | {"baselines"},
-    "investigator": {"tokenizer", "encoder"},
-    "evaluation": {"detector_eval", "encoder_eval", "comparison_v2"},
+    "investigator": {"tokenizer", "encoder", "ppo_policy"},
+    "evaluation": {"detector_eval", "encoder_eval", "investigation_eval", "comparison_v2"},
 }
 HOST_ASSETS = {"validation", "window_tensors", "window_features", "log_events", "provenance_graphs"}
 EARLY = {*GROUPS["ingest"], *GROUPS["telemetry"], "log_events", "lab_checks"}
@@ -142,6 +142,8 @@ def test_blocking_checks_stop_a_run_that_would_lie_and_the_others_report() -> No
         "episode_index": {"index_readable"},
         "log_events": {"parse_failures", "log_times"},
         "detector_eval": {"leak_probes", "untested"},
+        "ppo_policy": {"alert_alone"},
+        "investigation_eval": {"headroom"},
     }
 
 
@@ -162,7 +164,9 @@ def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -
     assert parents("tokenizer") == {"split", "log_events", "lab_checks"}
     assert parents("encoder") == {"tokenizer", "provenance_graphs"}
     assert parents("encoder_eval") == {"encoder"}
-    assert parents("comparison_v2") == {"detector_eval", "encoder_eval"}
+    assert parents("ppo_policy") == {"split", "log_events", "provenance_graphs", "lab_checks"}
+    assert parents("investigation_eval") == {"ppo_policy"}
+    assert parents("comparison_v2") == {"detector_eval", "encoder_eval", "investigation_eval"}
 
 
 @pytest.mark.parametrize(
@@ -175,7 +179,7 @@ def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -
         ("group:evaluation or key:validation", {*GROUPS["evaluation"], "validation"}),
         (
             "+comparison_v2",
-            {"comparison_v2", "detector_eval", "encoder_eval"},
+            {"comparison_v2", "detector_eval", "encoder_eval", "investigation_eval"},
         ),  # the trap: one layer, and no word about it
     ],
 )

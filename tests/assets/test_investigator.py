@@ -10,15 +10,16 @@ import pytest
 from logs_world import NUMBERS, LogsWorld, build_world
 
 from rlstir_assets.assets.datasets import split
-from rlstir_assets.assets.evaluation import encoder_eval
-from rlstir_assets.assets.investigator import encoder, tokenizer
+from rlstir_assets.assets.evaluation import encoder_eval, investigation_eval
+from rlstir_assets.assets.investigator import encoder, ppo_policy, tokenizer
 from rlstir_assets.driver import plan
 from rlstir_assets.resources import Settings
 from rlstir_core.episodes.store.binding import refresh_index
 from rlstir_core.errors import SplitRefused
 from rlstir_core.evaluation.report.log_summary import encoder_lines
+from rlstir_core.staleness import INVESTIGATOR
 
-ASSETS = [split, tokenizer, encoder, encoder_eval]
+ASSETS = [split, tokenizer, encoder, encoder_eval, ppo_policy, investigation_eval]
 
 
 def settings_of(world: LogsWorld) -> Settings:
@@ -57,8 +58,11 @@ def made(settings: Settings) -> dict[str, dict[str, Any]]:
 def test_logs_alone_go_from_the_split_to_figures_and_nothing_is_made_twice(world: LogsWorld) -> None:
     settings = settings_of(world)
     todo = plan.plan_logs(settings, "host")
-    assert todo is not None and todo.assets == ("tokenizer", "encoder", "encoder_eval")  # the split is there
-    assert todo.why == ("trains the encoder: not trained yet on these log rows, this split and these numbers",)
+    assert todo is not None and todo.assets == INVESTIGATOR  # the split is there
+    assert todo.why == (
+        "trains the encoder: not trained yet on these log rows, this split and these numbers",
+        "learns whom to ask what: not learnt yet on these log rows, this split and these numbers",
+    )
     shown = made(settings)
     assert shown["tokenizer"]["episodes"] == 24 and shown["tokenizer"]["trained now"]
     assert shown["encoder"]["techniques"] == 3 and shown["encoder"]["knowledge"] == "none was imported"
@@ -78,8 +82,8 @@ def test_another_split_keeps_what_was_trained_on_the_same_side(world: LogsWorld)
     made(settings)
     world.layout.split("host").unlink()
     todo = plan.plan_logs(settings, "host")
-    assert todo is not None and todo.kept == {"tokenizer", "encoder"}
-    assert todo.sentence == "recipe host: making split, encoder_eval"
+    assert todo is not None and todo.kept == {"tokenizer", "encoder", "ppo_policy"}
+    assert todo.sentence == "recipe host: making split, encoder_eval, investigation_eval"
 
 
 def test_without_labels_the_assets_say_so_and_the_plan_leaves_them_out(tmp_path: Path) -> None:
@@ -89,7 +93,7 @@ def test_without_labels_the_assets_say_so_and_the_plan_leaves_them_out(tmp_path:
     stale.parent.mkdir(parents=True)
     stale.write_text("{}")
     shown = made(settings)
-    for name in ("tokenizer", "encoder", "encoder_eval"):
+    for name in INVESTIGATOR:
         assert "no log row of the train side carries a technique" in shown[name]["not made"]
     assert not stale.exists() and not world.layout.tokenizer("host").exists()
     with pytest.raises(SplitRefused, match="no log row of the train side carries a technique"):

@@ -33,6 +33,7 @@ from rlstir_core.telemetry.store import build_features, build_tensors
 RECIPE = "host"
 # Installed modules only: the fork server does not get this process's `sys.path`, and skips what it cannot find.
 _LOADED = [name for name in sys.modules if name.startswith(("rlstir_core.", "rlstir_assets.", "torch", "xgboost"))]
+_LOADED.append("torch._dynamo")  # an optimizer loads it, for longer than the trainings here take
 
 
 def run(asset: str, store: Path, data: Path, killed_at: str = "") -> bool:

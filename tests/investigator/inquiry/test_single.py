@@ -33,7 +33,7 @@ from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.provenance.store import build_graphs
 from rlstir_core.results.layout import Layout
 
-RISK = (0.0, 0.0, 1.0, 0.0, 0.0, 0.5)
+RISK = (*AnswerCalibration().risk[:-1], 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def study(world: LogsWorld, tmp_path_factory: pytest.TempPathFactory) -> Investi
     tokenizer, manifest = load_tokenizer(found)
     torch.manual_seed(0)
     network = Investigating(found.numbers.investigator, tokenizer.size, torch.zeros(len(LABELS)), WIDTHS)
-    for weight in (network.heads.attack.weight, network.heads.technique.weight):
+    for weight in (each for its in network.members for each in (its.heads.attack.weight, its.heads.technique.weight)):
         torch.nn.init.normal_(weight, std=0.3)
     weight_SW = np.random.default_rng(0).normal(0, 0.2, (len(SLOTS), WORDS)).astype(np.float32)
     network.start_from(FirstLook(weight_SW=weight_SW, bias=-1.0))
