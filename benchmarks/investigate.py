@@ -86,7 +86,7 @@ def write_models(layout: Layout, folder: Path) -> None:
         tokenizer_sha256=sha256,
         knowledge_sha256="",
         input_sha256="",
-        calibration=AnswerCalibration(risk=(*AnswerCalibration().risk[:-1], 0.5)),
+        calibration=AnswerCalibration(risk=(1.0, 0.5)),
         memory=memory(network, numbers, half=False, nodes=1, outputs=len(LABELS)),
         facts=EncoderFacts(
             epochs=1,

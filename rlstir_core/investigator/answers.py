@@ -23,7 +23,8 @@ from rlstir_core.investigator.network.heads import Answers, Investigating
 from rlstir_core.investigator.reading.batches import Batch
 
 _BEST: Final = 3  # rows that speak for a technique
-TOP: Final = (1, 3, 10, 30, 100)  # of an episode's rows, whose mean says how much it is an attack
+_PERCENT: Final = 7  # of an episode's rows: the mean of the best says how much it is an attack
+MOST: Final = 75  # of them
 _LEAST = -30.0
 _Rows = NDArray[np.float32]
 _Part = tuple[tuple[_Rows, _Rows, _Rows], Floats]
@@ -36,14 +37,8 @@ class EpisodeAnswers:
     attack_N: NDArray[np.float32]  # log-odds of its rows in the order of their table; none where a digest was shown
     tamper_N: NDArray[np.float32]
     technique_K: Floats  # log-odds of a file's techniques, or logs of how much the best rows show each
-    risk_T: Floats  # the mean log-odds of an attack of its first rows, by `TOP`
+    risk: float  # the mean log-odds of an attack of its best rows
     look_N: NDArray[np.float32]  # the first look's log-odds of its rows
-
-    @property
-    def evidence(self) -> Floats:
-        """What the risk follows from: the numbers of its rows, and how much they show each technique. (T + K,)"""
-        shown_K = np.exp(self.technique_K) if len(self.attack_N) else np.zeros(len(self.technique_K))
-        return np.concatenate([self.risk_T, shown_K])
 
 
 class AnyInputs(Protocol):
@@ -114,14 +109,18 @@ def _joined(parts: list[_Part]) -> EpisodeAnswers:
         attack_N=attack_N,
         tamper_N=tamper_N,
         technique_K=np.maximum(-np.sort(-best_TK, axis=0)[:_BEST], _LEAST).mean(axis=0),
-        risk_T=risk_numbers(attack_N),
+        risk=risk_of(attack_N),
         look_N=look_N,
     )
 
 
-def risk_numbers(attack_N: NDArray[np.float32]) -> Floats:
-    """The mean of the highest log-odds of an episode's rows, by `TOP`; very low where it has none. (T,)"""
+def risk_of(attack_N: NDArray[np.float32], n: int | None = None) -> float:
+    """The mean of the highest log-odds of `n` rows, which these are the best of; very low where there is none.
+
+    A share of them and not a number, since more rows have higher ones by chance alone; a number at most, so that many
+    rows do not drown an attack.
+    """
     if not len(attack_N):
-        return np.full(len(TOP), _LEAST)
-    ranked = -np.sort(-np.asarray(attack_N, np.float64))[: TOP[-1]]
-    return np.array([ranked[:n].mean() for n in TOP])
+        return _LEAST
+    asked = min(-(-_PERCENT * (n or len(attack_N)) // 100), MOST)  # rounded up
+    return float(-np.sort(-np.asarray(attack_N, np.float64))[:asked].mean())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlstir_core.investigator.answers import TOP, EpisodeAnswers, answers_of, risk_numbers
+from rlstir_core.investigator.answers import EpisodeAnswers, answers_of, risk_of
 from rlstir_core.investigator.inputs import LogPart
 from rlstir_core.investigator.network.heads import Answers
 from rlstir_core.investigator.network.packing import sequences
@@ -69,14 +69,15 @@ def test_parts_of_an_episode_are_joined_in_order_over_batches_and_one_without_ro
     assert found[0].tamper_N.tolist() == [0, -1, -2, -3, -4] and found[0].look_N.tolist() == [0, 1, 2, 3, 4]
     best = np.log(1 / (1 + np.exp(-np.array([2.0, 3.0, 4.0])))).mean()
     assert found[0].technique_K[1] == pytest.approx(best, abs=1e-5) and found[0].technique_K[0] == -30
-    assert found[1].technique_K.tolist() == [-30] * K and found[1].risk_T.tolist() == [-30] * len(TOP)
+    assert found[1].technique_K.tolist() == [-30] * K and found[1].risk == -30
     assert found[2].technique_K.tolist() == [0, 1, 2]  # a file's own log-odds
 
 
 def test_the_risk_of_an_episode_is_told_by_its_highest_rows() -> None:
     rows = np.arange(200, dtype=np.float32)
-    assert risk_numbers(rows).tolist() == [199, 198, 194.5, 184.5, 149.5]
-    assert risk_numbers(rows[:2]).tolist() == [1, 0.5, 0.5, 0.5, 0.5]
+    assert risk_of(rows) == np.arange(186, 200).mean() == 192.5  # 7 % of them
+    assert risk_of(rows[:2]) == 1.0
+    assert risk_of(np.arange(100, dtype=np.float32), 50_000) == np.arange(25, 100).mean()  # 75 of them at most
 
 
 def calibrate(answers: list[EpisodeAnswers], truth: Taught) -> AnswerCalibration:
@@ -90,7 +91,7 @@ def said(attack: list[float], technique: list[float] | None = None) -> EpisodeAn
         attack_N=attack_N,
         tamper_N=-attack_N,
         technique_K=np.array(technique or [0.0] * K),
-        risk_T=risk_numbers(attack_N),
+        risk=risk_of(attack_N),
         look_N=attack_N * 2,
     )
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rlstir_core.arrays import Floats
-from rlstir_core.investigator.answers import EpisodeAnswers, risk_numbers
+from rlstir_core.investigator.answers import MOST, EpisodeAnswers, risk_of
 from rlstir_core.investigator.inquiry.gathering import LogRows
 from rlstir_core.investigator.inquiry.records import RowSaid
 from rlstir_core.investigator.inquiry.rows import row_said
@@ -25,7 +25,7 @@ from rlstir_core.investigator.reading.view import view_of
 from rlstir_core.investigator.single import OpenEncoder, SingleAnswers, answers_of_view
 from rlstir_core.provenance.store import graph_of
 
-ROWS_KEPT: Final = 100  # that look most like an attack: as many as the risk is made of
+ROWS_KEPT: Final = 100  # that look most like an attack
 ROWS_HELD: Final = 50_000  # of logs that wait for more of their host
 _BORDER = ":"  # between a log's number and its name
 
@@ -41,6 +41,7 @@ class AttackReader:
     _held: dict[str, list[tuple[pa.Table, Floats]]] = field(default_factory=dict)
     _n_held: int = 0
     _n_logs: int = 0
+    _n_read: int = 0  # rows
 
     def recording(self, rows: LogRows, p_tamper_N: Floats) -> SingleAnswers:
         """Reads one recorded episode."""
@@ -65,8 +66,8 @@ class AttackReader:
         calibration = self.encoder.checkpoint.calibration
         if not self._risk or calibration.risk == type(calibration)().risk:
             return None
-        risk_T = risk_numbers(np.concatenate([each.attack_N for each in self._risk]))
-        return calibration.p_risk(replace(self._risk[0], risk_T=risk_T))
+        risk = risk_of(np.concatenate([each.attack_N for each in self._risk]), self._n_read)
+        return calibration.p_risk(replace(self._risk[0], risk=risk))
 
     def _read(self, table: pa.Table, p_tamper_N: Floats) -> SingleAnswers:
         pq.write_table(table, self.private, compression="none", use_dictionary=False, write_statistics=False)
@@ -74,7 +75,8 @@ class AttackReader:
         with pq.ParquetFile(self.private) as file:
             said = answers_of_view(self.encoder, view_of(file, graph, (), p_tamper_N))
         attack_N = said.answers.attack_N
-        self._risk.append(replace(said.answers, attack_N=-np.sort(-attack_N)[:ROWS_KEPT]))
+        self._risk.append(replace(said.answers, attack_N=-np.sort(-attack_N)[:MOST]))
+        self._n_read += len(attack_N)
         p_N = self.encoder.checkpoint.calibration.p_attack_N(said.answers)
         repeats_N = table["duplicate"].to_numpy()  # what stood there before is said once
         for place in np.argsort(-np.where(repeats_N, -1.0, p_N), kind="stable")[:ROWS_KEPT]:

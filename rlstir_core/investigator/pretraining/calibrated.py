@@ -4,7 +4,7 @@ Logistic regressions (Platt 1999) of rows and of episodes, a temperature of file
 rules by which techniques are named. What does not belong here: figures of a test side (`evaluation/`).
 """
 
-# E episodes, N rows, K techniques, T numbers of an episode
+# E episodes, N rows, K techniques
 # ruff: noqa: N802 - names of methods carry the shapes that they give
 from __future__ import annotations
 
@@ -17,16 +17,12 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from rlstir_core.arrays import Floats
-from rlstir_core.investigator.answers import EpisodeAnswers, risk_numbers
+from rlstir_core.investigator.answers import EpisodeAnswers, risk_of
 from rlstir_core.investigator.pretraining.taught import Taught, base_log_odds
 from rlstir_core.investigator.techniques.decide import NOTHING, Naming, choose_naming
-from rlstir_core.investigator.techniques.labels import LABELS
 
 _LEAST_EACH = 5  # episodes of each kind that a regression needs
 _TEMPERATURES = np.geomspace(0.25, 8.0, 61)
-_STRENGTH = 0.1
-_SPREAD = 0.05  # a number that hardly varied there must not decide elsewhere
-_NO_RISK = (0.0, 0.0, 1.0, 0.0, 0.0)
 
 
 class AnswerCalibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,9 +30,9 @@ class AnswerCalibration(msgspec.Struct, frozen=True, kw_only=True):
 
     attack: tuple[float, float] = (1.0, 0.0)  # slope and offset of a row's log-odds
     tamper: tuple[float, float] = (1.0, 0.0)
-    risk: tuple[float, ...] = (*_NO_RISK, *[0.0] * len(LABELS), 0.0)  # of an episode's evidence, and an offset
+    risk: tuple[float, float] = (1.0, 0.0)  # the same of an episode
     look_attack: tuple[float, float] = (1.0, 0.0)  # the same of the first look alone
-    look_risk: tuple[float, ...] = (*_NO_RISK, 0.0)
+    look_risk: tuple[float, float] = (1.0, 0.0)
     files_by: str = "encoder"  # what names a file's techniques: the encoder, or public texts and labelled logs: `texts`
     temperature: float = 1.0
     shows: tuple[float, float, float] = (
@@ -56,7 +52,7 @@ class AnswerCalibration(msgspec.Struct, frozen=True, kw_only=True):
 
     def p_risk(self, answers: EpisodeAnswers) -> float:
         """How likely an attack is in the episode."""
-        return float(expit(np.dot(self.risk[:-1], answers.evidence) + self.risk[-1]))
+        return float(expit(self.risk[0] * answers.risk + self.risk[1]))
 
     def p_look_N(self, answers: EpisodeAnswers) -> Floats:
         """How much rows look like an attack by the first look alone."""
@@ -64,7 +60,7 @@ class AnswerCalibration(msgspec.Struct, frozen=True, kw_only=True):
 
     def p_look(self, answers: EpisodeAnswers) -> float:
         """How likely an attack is in the episode by the first look alone: the second of two linear stages."""
-        return float(expit(np.dot(self.look_risk[:-1], risk_numbers(answers.look_N)) + self.look_risk[-1]))
+        return float(expit(self.look_risk[0] * risk_of(answers.look_N) + self.look_risk[1]))
 
     def score_K(self, answers: EpisodeAnswers, *, rows: bool) -> Floats:
         """Probabilities of techniques: by the file as a whole, or by the rows of a recording that show each best."""
@@ -93,11 +89,9 @@ def calibrate(said: Sequence[EpisodeAnswers], held: Taught, learnt: Taught) -> A
             found,
             attack=_platt(np.concatenate([said[e].attack_N for e in with_rows]), attack_N),
             tamper=_platt(np.concatenate([said[e].tamper_N for e in with_rows]), tampered_N),
-            risk=_risk(np.stack([said[e].evidence for e in with_rows]), held.attack_E[with_rows], found.risk),
+            risk=_risk([said[e].risk for e in with_rows], held.attack_E[with_rows]),
             look_attack=_platt(np.concatenate([said[e].look_N for e in with_rows]), attack_N),
-            look_risk=_risk(
-                np.stack([risk_numbers(said[e].look_N) for e in with_rows]), held.attack_E[with_rows], found.look_risk
-            ),
+            look_risk=_risk([risk_of(said[e].look_N) for e in with_rows], held.attack_E[with_rows]),
         )
     files = np.flatnonzero(~rows_E)
     if len(files):
@@ -144,13 +138,9 @@ def _shows(shown_EK: Floats, base_K: Floats, y_EK: NDArray[np.bool_]) -> tuple[f
     return (shown, base, float(model.intercept_[0])) if shown > 0 else (1.0, 0.0, 0.0)
 
 
-def _risk(risk_ET: Floats, attack_E: NDArray[np.bool_], otherwise: tuple[float, ...]) -> tuple[float, ...]:
-    if min(attack_E.sum(), (~attack_E).sum()) < _LEAST_EACH:
-        return otherwise
-    mean_T, spread_T = risk_ET.mean(axis=0), risk_ET.std(axis=0) + _SPREAD
-    model = _logistic((risk_ET - mean_T) / spread_T, attack_E, strength=_STRENGTH)
-    weight_T = model.coef_[0] / spread_T
-    return (*map(float, weight_T), float(model.intercept_[0] - weight_T @ mean_T))
+def _risk(risk_E: Sequence[float], attack_E: NDArray[np.bool_]) -> tuple[float, float]:
+    few = min(attack_E.sum(), (~attack_E).sum()) < _LEAST_EACH
+    return AnswerCalibration().risk if few else _platt(np.array(risk_E), attack_E)
 
 
 def _logistic(x_NF: Floats, y_N: NDArray[np.bool_], strength: float) -> Any:
