@@ -40,7 +40,7 @@ def test_a_dry_run_on_a_bare_store_foresees_the_whole_line(invoke: Any, tmp_path
         "hosts elliott-thinkpad, k-gamingcom: making validation, window_tensors",
         "  2 new episodes",
         "recipe host: making split, 12 checkpoints, baselines, detector_eval, comparison_v2\n  tokenizer, encoder, "
-        "encoder_eval as well, where log rows",
+        "encoder_eval, ppo_policy, investigation_eval as well, where log rows",
     ):
         assert words in done.stdout, done.stdout
     chosen = invoke("materialize", "--store", store, "--data", tmp_path / "data", "--dry-run", "--select", "+key:split")

@@ -43,9 +43,16 @@ def driven_by(
     """What `run_assets` raises where Dagster's execution is `execute`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(dg, "execute_job", execute)
+    monkeypatch.setattr(runs, "start_steps", lambda **_: None)  # nothing would use that server
     with pytest.raises((runs.RunFailed, KeyboardInterrupt)) as raised:
         runs.run_assets(
-            instance, [episode_index.key], partitions=(), config={}, console=Console(quiet=True), title="index"
+            instance,
+            [episode_index.key],
+            partitions=(),
+            config={},
+            console=Console(quiet=True),
+            title="index",
+            train=False,
         )
     return raised.value
 

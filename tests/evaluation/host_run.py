@@ -14,7 +14,7 @@ from rlstir_core.contract.registry import MODES
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe
 from rlstir_core.learning.options import StudyOptions
-from rlstir_core.staleness import INVESTIGATOR, stale_recipe_assets
+from rlstir_core.staleness import ACTORS, INVESTIGATOR, READERS, stale_recipe_assets
 
 TEST_HOST, TRAIN_HOST = "k-gamingcom", "elliott-thinkpad"
 NAMES = [f"{model}_{mode}" for mode in MODES for model in MODELS]
@@ -41,10 +41,12 @@ def stale(driven: Any, options: StudyOptions = HOST) -> set[str]:
         *(f"checkpoint/{name}" for name in NAMES),
         "baselines",
         "detector_eval",
-        *INVESTIGATOR,
+        *READERS,
+        *(name for name in ACTORS if name in found),  # nobody acts where no recording of a fold is benign
         "comparison_v2",
     ]
     return {name for name, is_stale in found.items() if is_stale}
 
 
 EVERY = {"split", *CHECKPOINTS, "baselines", "detector_eval", *INVESTIGATOR, "comparison_v2"}
+TRAINED = EVERY - {"split", *ACTORS}  # what other numbers make anew

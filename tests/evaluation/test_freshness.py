@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pyarrow.parquet as pq
 import pytest
-from host_run import EVERY, HOST, NAMES, TEST_HOST, TRAIN_HOST, options_of, silent, stale
+from host_run import EVERY, HOST, NAMES, TEST_HOST, TRAIN_HOST, TRAINED, options_of, silent, stale
 
 from rlstir_core.atomic import write_bytes
 from rlstir_core.contract.registry import MODES
@@ -48,8 +48,8 @@ def test_nothing_is_stale_after_a_run(driven: Any) -> None:
 
 
 def test_another_preset_or_number_makes_everything_but_the_split_stale(driven: Any) -> None:
-    assert stale(driven, options_of(preset="rtx4060")) == EVERY - {"split"}
-    assert stale(driven, options_of(overrides=("train.batch=65",))) == EVERY - {"split"}
+    assert stale(driven, options_of(preset="rtx4060")) == TRAINED
+    assert stale(driven, options_of(overrides=("train.batch=65",))) == TRAINED
 
 
 def test_other_train_hosts_make_everything_stale(driven: Any) -> None:
