@@ -27,7 +27,7 @@ from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.episodes.store.index import read_index, save_index
 from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.episodes.validation.verdicts import read_validation
-from rlstir_core.evaluation.investigation.figures import micro_f1, paired_f1, technique_scores
+from rlstir_core.evaluation.investigation.figures import hits_at, micro_f1, share
 from rlstir_core.evaluation.investigation.predictions import Read, Spoken, read_techniques, write_techniques
 from rlstir_core.evaluation.investigation.technique_baselines import (
     KNOWLEDGE,
@@ -43,7 +43,8 @@ from rlstir_core.evaluation.investigation.technique_figures import (
     precision_at_coverage,
     tactic_scores,
 )
-from rlstir_core.evaluation.stats.intervals import Estimate
+from rlstir_core.evaluation.stats.intervals import Estimate, estimate
+from rlstir_core.evaluation.stats.paired import minus
 from rlstir_core.hostlogs.attack.labels import read_labels
 from rlstir_core.hostlogs.store import build_log_events
 from rlstir_core.importers.knowledge import import_knowledge
@@ -193,7 +194,7 @@ def figures(root: Path, name: str, train: Side | None, test: Side, texts: Any, a
                 ),
             }
     paired = {
-        f"{one} - {other}": _shown(paired_f1(f1[one], f1[other], draws=draws))
+        f"{one} - {other}": _shown(estimate(minus(f1[one], f1[other]), draws=draws))
         for one, other in ((KNOWLEDGE, SVM), (KNOWLEDGE_AND_LOGS, SVM), (KNOWLEDGE_AND_LOGS, KNOWLEDGE))
         if one in f1 and other in f1
     }
@@ -203,16 +204,18 @@ def figures(root: Path, name: str, train: Side | None, test: Side, texts: Any, a
 
 
 def _row(read: Read, test: Side, seen: set[str], draws: int) -> dict[str, Any]:
-    scores = technique_scores("", 0.0, read.said, None, test.carried, test.infos, draws=draws)
+    exact, parent = (micro_f1(read.said, test.carried, test.infos, parents=each) for each in (False, True))
+    hits = hits_at(read.said, test.carried, test.infos, draws=draws)
+    named = share([bool(read.said[info.episode_id].named) for info in test.infos], draws)
     parts = parted_f1(read.said, test.carried, seen, draws=draws)
     points = precision_at_coverage(read.said, read.margin, test.carried, draws=draws)
     return {
-        "micro F1": _shown(scores.micro_f1),
-        "parent F1": _shown(scores.parent_f1),
+        "micro F1": _shown(estimate(exact, draws=draws)),
+        "parent F1": _shown(estimate(parent, draws=draws)),
         "seen F1": _shown(parts.seen),
         "unseen F1": _shown(parts.unseen),
-        **{f"hit@{rank}": _shown(each) for rank, each in scores.hit_at.items()},
-        "named": _shown(scores.named),
+        **{f"hit@{rank}": _shown(each) for rank, each in hits.items()},
+        "named": _shown(named),
         "precision at coverage": {f"{point.coverage:.2f}": _shown(point.precision) for point in points},
     }
 
