@@ -22,10 +22,10 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "split": 3,
         "weights": 2,
         "baselines": 4,
-        "tokenizer": 2,  # and the texts of log rows
+        "tokenizer": 3,  # and the texts of log rows
         "encoder": 4,
         "evaluation": 7,
-        "encoder_eval": 5,
+        "encoder_eval": 6,
         "ppo_policy": 1,
         "investigation_eval": 1,
         "report": 9,

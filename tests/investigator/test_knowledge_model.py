@@ -169,6 +169,14 @@ def test_labelled_logs_join_the_texts_as_further_documents() -> None:
     assert model([(log, ("T1490",))]).ranked([log])[0].techniques[0] == "T1490"
 
 
+def test_a_log_that_is_much_alike_does_not_outvote_the_texts_of_a_technique() -> None:
+    log = text_document("lsass minidump comsvcs rundll32 backup helpdesk")
+    told, of_texts = model([(log, ("T1053.005",))]), model()
+    column = told.ids.index("T1053.005")
+    assert told._nearest(told._vectors([log]))[0, column] == of_texts._nearest(of_texts._vectors([log]))[0, column]
+    assert told.ranked([log])[0].techniques[0] == of_texts.ranked([log])[0].techniques[0] == "T1003.001"
+
+
 def test_tactics_come_through_the_table_and_are_averaged_with_what_labelled_logs_say(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     texts = [

@@ -224,7 +224,9 @@ def _value(key: str, kind: str, value: str, names: HiddenNames) -> str:
     if kind == "host":
         return f"{key} <host>"
     if kind == "user":
+        # in a message an underscore is a space, or part of a name such as `svc_backup`
         says = user_class(value.replace("_", " "))
+        says = user_class(value) if says == "<person>" else says
         return f"{key} {says}" if says else ""
     if kind == "telling" and len(value) <= 16 and value.isascii() and not _EPHEMERAL.fullmatch(value):
         return f"{key} {value}"

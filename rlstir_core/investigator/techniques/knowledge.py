@@ -1,8 +1,8 @@
 """The knowledge model: public technique texts, none of them a log, to what a log's words tell of every technique.
 
-ComplementNB (Rennie et al. 2003) over TF-IDF words. It can say techniques that no log was ever labelled with; logs that
-are labelled may join the texts as further documents. What does not belong here: importing the texts
-(`importers/knowledge.py`), the words of a log (`documents.py`) and when a technique is named (`decide.py`).
+ComplementNB (Rennie et al. 2003) over TF-IDF words, and the one text that is most alike. It can say techniques that no
+log was ever labelled with; logs that are labelled may join the texts as further documents. What does not belong here:
+importing the texts (`importers/knowledge.py`), the words of a log (`documents.py`), when one is named (`decide.py`).
 """
 
 # E documents, V words, C techniques that texts speak of, K techniques of the label space
@@ -34,6 +34,7 @@ Labelled = Iterable[tuple[Document, Sequence[str]]]  # a log's document and the 
 # Chosen on corpora and on sources of texts that nothing was trained on, see docs/investigator.md.
 _ALPHA = 0.3
 _TO_PARENT = 0.2  # weight of a sub-technique's texts for its parent
+_OF_LOG = 0.5  # weight of a labelled log beside texts of its technique
 _SHARPNESS = 0.45  # of the posteriors: standardised scores are not yet probabilities
 _BLOCK = 4_096
 _FLOOR = 1e-9
@@ -69,7 +70,7 @@ class Knowledge:
     idf_V: NDArray[np.float32]
     weight_VC: NDArray[np.float32]  # what a word says of each technique, beside what it says of all
     text_DV: Any  # the documents themselves, sparse
-    of_text: NDArray[np.int64]  # (P, 2): the document and the technique of every pair
+    of_text: NDArray[np.int64]  # (P, 2): document and technique of every pair; of logs, where no text speaks of it
     share_P: NDArray[np.float32]  # how far a document counts for the technique
 
     def log_posteriors(self, documents: Iterable[Document]) -> Floats:
@@ -82,7 +83,7 @@ class Knowledge:
         return found
 
     def _nearest(self, x_EV: Any) -> Floats:
-        """(E, C): the cosine of the most similar document of every technique."""
+        """(E, C): the cosine of the most similar text of every technique."""
         of_P, share_P, start_C = self._by_technique
         found = np.zeros((x_EV.shape[0], len(self.ids)))
         for e in range(len(found)):
@@ -227,13 +228,17 @@ def fitted(
         for technique, weight in ((each, 1.0), (each.partition(".")[0], _TO_PARENT if "." in each else 0.0))
         if weight
     ]
+    spoken = {technique for e, technique, _ in pairs if e < len(documents)}
     ids = sorted({technique for _, technique, _ in pairs})
     if len(ids) < 2 or not place:
         return None
     column = {technique: c for c, technique in enumerate(ids)}
-    of_text = np.array([(e, column[technique]) for e, technique, _ in pairs], np.int64)
+    of_document = np.array([(e, column[technique]) for e, technique, _ in pairs], np.int64)
     share_P = np.array([weight for *_, weight in pairs])
-    of_class_CE = csr_matrix((share_P, (of_text[:, 1], of_text[:, 0])), shape=(len(ids), x_EV.shape[0]))
+    # where texts speak of a technique, the log that is most alike tells the lab, and logs count little beside them
+    of_log_P = np.array([e >= len(documents) and technique in spoken for e, technique, _ in pairs])
+    share_P[of_log_P] *= _OF_LOG
+    of_class_CE = csr_matrix((share_P, (of_document[:, 1], of_document[:, 0])), shape=(len(ids), x_EV.shape[0]))
     # its counts are sums over the documents of a class, so that the sums give the same model as the documents
     model = ComplementNB(alpha=_ALPHA, norm=True).fit(of_class_CE @ x_EV, ids)
     weight_CV = model.feature_log_prob_
@@ -244,8 +249,8 @@ def fitted(
         idf_V=idf_V,
         weight_VC=weight_VC,
         text_DV=x_EV,
-        of_text=of_text,
-        share_P=np.sqrt(share_P).astype(np.float32),
+        of_text=of_document[~of_log_P],
+        share_P=np.sqrt(share_P[~of_log_P]).astype(np.float32),
     )
 
 
