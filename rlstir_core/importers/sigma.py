@@ -20,7 +20,7 @@ from rlstir_core.importers.technique_texts.text import read_bytes
 
 _MAX_BYTES = 1 << 20
 _RULES_AT_MOST = 50_000
-_NEEDED = ("title", "id", "status", "level", "tags", "logsource", "detection", "author", "license")
+_NEEDED = ("title", "id", "status", "level", "tags", "logsource", "detection", "author", "license", "correlation")
 
 
 class ImportedRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,13 +63,19 @@ def _rules(path: Path, faults: list[str]) -> list[dict[str, Any]]:
     found = []
     try:
         for tree in documents(read_bytes(path, _MAX_BYTES)):
-            if isinstance(tree, dict) and isinstance(tree.get("detection"), dict) and "logsource" in tree:
+            if isinstance(tree, dict) and _is_rule(tree):
                 rule = {name: tree[name] for name in _NEEDED if name in tree}
                 found.append(msgspec.json.decode(msgspec.json.encode(rule, enc_hook=_plain)))
     except (RlstirError, yaml.YAMLError, msgspec.MsgspecError, RecursionError, ValueError, TypeError) as error:
         first = str(error).splitlines()[0] if str(error) else ""
         faults.append(f"{path.name}: {type(error).__name__} {first}"[:200])
     return found
+
+
+def _is_rule(tree: dict[str, Any]) -> bool:
+    return (isinstance(tree.get("detection"), dict) and "logsource" in tree) or isinstance(
+        tree.get("correlation"), dict
+    )
 
 
 def _names_technique(rule: dict[str, Any]) -> bool:

@@ -40,8 +40,8 @@ class EncoderFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     epochs: int
     best_epoch: int
-    loss: float  # on the fold that chose, an episode
-    loss_before: float  # of base rates and knowledge alone, before any step
+    loss: float | None  # on the fold that chose, an episode; None where nothing was there to learn from
+    loss_before: float | None  # of base rates and knowledge alone, before any step
     n_train_episodes: int
     n_validation_episodes: int
     n_techniques: int  # that an episode it was trained on carries
@@ -123,7 +123,8 @@ def _read(path: Path) -> EncoderCheckpoint:
     own = schema_sha256(checkpoint.tokenizer_sha256)
     need(checkpoint.schema_sha256 == own, "was made for other texts or techniques")
     need(len(checkpoint.calibration.base) in (0, len(LABELS)), "has base rates of other techniques")
-    facts = [getattr(checkpoint.facts, field) for field in checkpoint.facts.__struct_fields__]
+    said = [getattr(checkpoint.facts, field) for field in checkpoint.facts.__struct_fields__]
+    facts = [each for each in said if each is not None]
     need(all(math.isfinite(each) and 0 <= each <= _MAX_COUNT for each in facts), "has training facts that cannot be")
     return checkpoint
 

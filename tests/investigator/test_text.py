@@ -55,7 +55,9 @@ def test_a_user_is_told_by_class(user: str, wanted: str) -> None:
 
 @pytest.mark.parametrize("user", ["svc_sql", "LAB\\svc_backup", "backup_svc", "NT_SERVICE\\MSSQL", "IIS_APPPOOL\\shop"])
 def test_a_service_account_is_one_in_a_message_as_well_where_underscores_stand_for_spaces(user: str) -> None:
-    said = record_text(row(event_id="4624", message=f"P 4624 TargetUserName={user} SubjectUserName=anna"), HiddenNames())
+    said = record_text(
+        row(event_id="4624", message=f"P 4624 TargetUserName={user} SubjectUserName=anna"), HiddenNames()
+    )
     assert said == "evtx:4624 | targetusername <service> subjectusername <person>"
 
 

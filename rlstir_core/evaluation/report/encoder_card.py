@@ -10,7 +10,7 @@ from dataclasses import fields
 from rlstir_core.evaluation.investigation.records import ENCODER, EncoderEvaluation
 from rlstir_core.evaluation.report.markdown import figure, plural, table
 from rlstir_core.evaluation.stats.intervals import MIN_HOSTS
-from rlstir_core.investigator.checkpoint import EncoderCheckpoint
+from rlstir_core.investigator.checkpoint import EncoderCheckpoint, EncoderFacts
 from rlstir_core.investigator.network.sizes import flops
 from rlstir_core.learning.presets import Investigator
 from rlstir_core.text import escape_md
@@ -33,7 +33,7 @@ def render_encoder_card(found: EncoderEvaluation, checkpoint: EncoderCheckpoint)
         "train episodes": f"{facts.n_train_episodes:,}, and {facts.n_validation_episodes:,} that chose the epoch",
         "selected on": found.selected_on,
         "best epoch": f"{facts.best_epoch} of {facts.epochs}",
-        "loss on the fold that chose": f"{facts.loss:.4f}, {facts.loss_before:.4f} before training",
+        "loss on the fold that chose": _loss(facts),
         "techniques that were learnt from": f"{facts.n_techniques:,}",
         "pieces of the tokenizer": f"{checkpoint.pieces:,}",
         "technique texts sha256": checkpoint.knowledge_sha256 or "none were imported",
@@ -54,6 +54,12 @@ def render_encoder_card(found: EncoderEvaluation, checkpoint: EncoderCheckpoint)
         _limits(found),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _loss(facts: EncoderFacts) -> str:
+    if facts.loss is None or facts.loss_before is None:
+        return "nothing was learnt: files of one author choose nothing that carries over to another's"
+    return f"{facts.loss:.4f}, {facts.loss_before:.4f} before training"
 
 
 def _operations(checkpoint: EncoderCheckpoint) -> str:

@@ -94,6 +94,8 @@ def _rule(given: dict[str, Any]) -> Rule:
     from sigma.exceptions import SigmaError
     from sigma.rule import SigmaRule
 
+    if "correlation" in given:
+        raise Unsupported("a correlation of several rules")
     try:
         rule = SigmaRule.from_dict(given)
         techniques = _techniques([str(tag.name) for tag in rule.tags if tag.namespace == "attack"])

@@ -8,6 +8,7 @@ calibrates it. What does not belong here: the network (`network/`), the loss (`t
 # K techniques
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -216,8 +217,8 @@ def fit(
     return network, EncoderFacts(
         epochs=result.epochs,
         best_epoch=result.best_epoch,
-        loss=result.best,
-        loss_before=result.before,
+        loss=result.best if math.isfinite(result.best) else None,
+        loss_before=result.before if math.isfinite(result.before) else None,
         n_train_episodes=len(train.shown.episodes),
         n_validation_episodes=0 if held is None else len(held.shown.episodes),
         n_techniques=int(asked_K.sum()),

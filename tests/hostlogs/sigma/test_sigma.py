@@ -36,6 +36,75 @@ logsource: {product: linux, service: sshd}
 detection: {keywords: ['Failed password', 'refused*key'], condition: keywords}
 """
 
+# What published rules look like: several selections, lists of maps, `1 of`, optional filters, tags of every kind.
+DUMPED = """related:
+    - {id: 7b0c5d0e-9a45-4b43-8a76-5c2f5a0c1a02, type: similar}
+references: ['https://example.com/dumping']
+modified: 2026-08-02
+tags: [attack.credential-access, attack.defense-evasion, attack.t1003.001, attack.s0002, detection.threat-hunting]
+logsource: {category: process_creation, product: windows}
+detection:
+    selection_img:
+        - Image|endswith: '\\rundll32.exe'
+        - OriginalFileName: 'RUNDLL32.EXE'
+    selection_cli_1:
+        CommandLine|contains|all: ['comsvcs', 'full']
+    selection_cli_2:
+        CommandLine|contains: ['#+', '#24', '24 ', 'MiniDump']
+    filter_main_parent:
+        ParentImage|endswith: '\\werfault.exe'
+    filter_optional_null:
+        CommandLine: null
+    condition: selection_img and all of selection_cli_* and not 1 of filter_main_* and not 1 of filter_optional_*
+falsepositives: [Unlikely]
+level: high
+"""
+JOINED = """tags: [attack.persistence, attack.t1098, attack.g0016]
+logsource: {product: windows, service: security}
+detection:
+    selection: {EventID: [4732, 4728]}
+    selection_group1: {TargetUserName|startswith: 'Administr'}
+    selection_group2: {TargetSid: 'S-1-5-32-544'}
+    filter: {SubjectUserName|endswith: '$'}
+    condition: selection and (1 of selection_group*) and not filter
+level: medium
+"""
+INSTALLED = """tags: [attack.execution, attack.t1569.002, attack.t1543.003, car.2013-09-005]
+logsource: {product: windows, service: system}
+detection:
+    selection_id: {Provider_Name: 'Service Control Manager', EventID: 7045}
+    selection_path: {ImagePath|re: '(?i).*(?:%comspec%|cmd(?:\\.exe)?\\s+/[ck]|powershell).*'}
+    condition: all of selection_*
+level: high
+"""
+RUN_KEY = """tags: [attack.persistence, attack.t1547.001]
+logsource: {category: registry_set, product: windows}
+detection:
+    selection: {TargetObject|contains: ['\\CurrentVersion\\Run', '\\CurrentVersion\\RunOnce']}
+    selection_where:
+        - Details|contains: [':\\Users\\Public\\', '\\AppData\\', '%TEMP%']
+        - Details|startswith: ['cmd', 'mshta']
+    filter_main_empty: {Details: '(Empty)'}
+    condition: all of selection* and not 1 of filter_main_*
+level: high
+"""
+LINKED = """tags: [attack.t1070.003]
+logsource: {product: linux, service: auditd}
+detection:
+    selection: {type: EXECVE, a0|endswith: 'ln', a1: '-sf', a2: '/dev/null'}
+    condition: selection
+level: medium
+"""
+MANY = """correlation:
+    type: event_count
+    rules: [failed_logon]
+    group-by: [IpAddress]
+    timespan: 5m
+    condition: {gte: 10}
+tags: [attack.t1110]
+level: high
+"""
+
 
 def row(channel: str = "sysmon", provider: str = "Microsoft-Windows-Sysmon", **more: Any) -> dict[str, str]:
     fields = more.pop("fields", {})
@@ -111,6 +180,49 @@ def test_a_rule_matches_what_its_words_say_and_names_techniques_of_now(tmp_path:
     failed = row("auth", "sshd", event_id="", message="FAILED password for root", fields={})
     assert said(failed) == ["word"] and said(failed | {"provider": "su"}) == []
     assert said(failed | {"message": "refused this key"}) == ["word"]
+
+
+def written(provider: str, channel: str, event: int, **data: str) -> dict[str, str]:
+    event_of_it = {"System": {"EventID": event, "Channel": channel}, "EventData": data}
+    of = "sysmon" if provider.endswith("Sysmon") else "evtx"
+    return row(of, provider, event_id=str(event), fields={"Event": event_of_it})
+
+
+@needs_pysigma
+def test_rules_as_they_are_published_find_the_rows_that_they_are_about(tmp_path: Path) -> None:
+    rules, unused = rules_of(
+        tmp_path, dumped=DUMPED, joined=JOINED, installed=INSTALLED, run_key=RUN_KEY, linked=LINKED, many=MANY
+    )
+    assert unused == {"a correlation of several rules": 1}
+    named = {rule.title: rule.techniques for rule in rules}
+    assert named["dumped"] == ("T1003.001",) and named["installed"] == ("T1569.002", "T1543.003")
+    matcher = Matcher(rules)
+
+    def said(of: dict[str, str]) -> list[str]:
+        return [rules[place].title for place in matcher.matched(of)]
+
+    sysmon, security = "Microsoft-Windows-Sysmon", "Microsoft-Windows-Security-Auditing"
+    dump = "rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 640 C:\\a.bin full"
+    assert said(created("C:\\Windows\\System32\\rundll32.exe", dump)) == ["dumped"]
+    assert said(created("C:\\x.exe", dump, OriginalFileName="rundll32.exe")) == ["dumped"]
+    assert said(created("C:\\rundll32.exe", dump, ParentImage="C:\\WerFault.exe")) == []
+    assert said(created("C:\\rundll32.exe", "rundll32 shell32.dll")) == []
+    assert said(written(security, "Security", 4732, TargetSid="S-1-5-32-544", SubjectUserName="anna")) == ["joined"]
+    assert said(written(security, "Security", 4728, TargetUserName="Administrators")) == ["joined"]
+    assert said(written(security, "Security", 4728, TargetUserName="Users")) == []
+    assert said(written(security, "Security", 4732, TargetSid="S-1-5-32-544", SubjectUserName="DC1$")) == []
+    service = "Service Control Manager"
+    assert said(written(service, "System", 7045, ImagePath="%COMSPEC% /Q /c echo")) == ["installed"]
+    assert said(written(service, "System", 7045, ImagePath="C:\\tools\\agent.exe")) == []
+    assert said(written(service, "System", 7036, ImagePath="cmd /c x")) == []
+    key = "HKU\\S-1-5-21\\Software\\Microsoft\\Windows\\CurrentVersion\\Run\\x"
+    where = "Microsoft-Windows-Sysmon/Operational"
+    assert said(written(sysmon, where, 13, TargetObject=key, Details="C:\\Users\\Public\\a.exe")) == ["run_key"]
+    assert said(written(sysmon, where, 13, TargetObject=key, Details="(Empty)")) == []
+    assert said(written(sysmon, where, 12, TargetObject=key, Details="cmd /c")) == []
+    linked = {"records": [{"fields": {"a0": "/bin/ln", "a1": "-sf", "a2": "/dev/null"}}]}
+    assert said(row("auditd", "auditd", event_id="EXECVE", fields=linked)) == ["linked"]
+    assert said(row("auditd", "auditd", event_id="SYSCALL", fields=linked)) == []
 
 
 @needs_pysigma

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from logs_world import CANARY_HOST, CANARY_RULE, TELLS, LogsWorld, build_world, sigma_rules
 
 from rlstir_core.datasets.episodes import EpisodeInfo
@@ -27,6 +28,7 @@ from rlstir_core.evaluation.investigation.encoder_eval import (
 )
 from rlstir_core.evaluation.investigation.records import EncoderEvaluation
 from rlstir_core.evaluation.investigation.saying import PREDICTIONS
+from rlstir_core.evaluation.report.encoder_card import render_encoder_card
 from rlstir_core.hostlogs.sigma.rules import NO_PYSIGMA, pysigma_version
 from rlstir_core.importers.knowledge import import_knowledge
 from rlstir_core.importers.sigma import import_sigma
@@ -36,7 +38,7 @@ from rlstir_core.investigator.pretraining import taught
 from rlstir_core.investigator.pretraining.loop import Loop
 from rlstir_core.investigator.pretraining.state import States
 from rlstir_core.investigator.pretraining.together import TrainingFailed
-from rlstir_core.investigator.pretraining.training import kept_encoder, train_encoder
+from rlstir_core.investigator.pretraining.training import fit, kept_encoder, lessons, train_encoder
 from rlstir_core.investigator.reading.hashing import hashed
 from rlstir_core.investigator.reading.tokenizer import build_tokenizer, load_tokenizer, read_manifest
 from rlstir_core.investigator.study import InvestigatorStudy
@@ -339,6 +341,11 @@ def test_knowledge_stands_in_the_table_and_names_the_techniques_of_imported_logs
     )
     said = pq.read_table(study.layout.encoder_predictions("host", "row_attacks"))["episode_id"].to_pylist()
     assert not set(said) & files  # nobody says which rows of a file are an attack
+    tokenizer, _ = load_tokenizer(study)
+    whole, _, _ = lessons(study, tokenizer)
+    alone = whole.among([at for at, info in enumerate(study.train) if info.profile == "imported-logs"])
+    _, facts = fit(alone, alone, study.numbers, tokenizer.size, torch.device("cpu"), silent)
+    assert (facts.epochs, facts.loss, facts.loss_before) == (0, None, None)  # texts name, so nothing is learnt
     study.layout.knowledge.write_bytes(b"half")
     with pytest.raises(UpstreamMissing, match=r"import the texts again with: .*import knowledge"):
         fit_knowledge(study.layout)
@@ -364,6 +371,19 @@ def test_a_checkpoint_that_says_what_cannot_be_is_refused(
     layout.encoder("host").write_text(json.dumps(read | change))
     with pytest.raises(CheckpointError, match=words_of_it):
         read_encoder(layout, "host")
+
+
+def test_a_checkpoint_of_an_encoder_that_nothing_could_teach_is_read(
+    trained: InvestigatorStudy, tmp_path: Path
+) -> None:
+    layout = Layout(tmp_path)
+    shutil.copytree(trained.layout.artifacts("host"), layout.artifacts("host"))
+    read = read_encoder(layout, "host")
+    facts = msgspec.structs.replace(read.facts, epochs=0, best_epoch=0, loss=None, loss_before=None)
+    layout.encoder("host").write_bytes(msgspec.json.encode(msgspec.structs.replace(read, facts=facts)))
+    assert read_encoder(layout, "host").facts == facts
+    found = read_encoder_evaluation(trained.layout, "host")
+    assert "nothing was learnt" in render_encoder_card(found, read_encoder(layout, "host"))
 
 
 def test_weights_that_are_not_the_checkpoints_are_refused(trained: InvestigatorStudy, tmp_path: Path) -> None:
