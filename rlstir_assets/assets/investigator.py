@@ -92,10 +92,10 @@ def encoder(context: dg.AssetExecutionContext, settings: Settings) -> dg.Materia
             return nothing_made(why)
         made, is_new = train_encoder(study, teller(context))
     facts = made.facts
+    losses = {"validation_loss": facts.loss, "before training": facts.loss_before}
     return dg.MaterializeResult(
         metadata={
-            "validation_loss": round(facts.loss, 4),
-            "before training": round(facts.loss_before, 4),
+            **{name: round(loss, 4) for name, loss in losses.items() if loss is not None},
             "epochs": facts.epochs,
             "best": facts.best_epoch,
             "techniques": facts.n_techniques,

@@ -1,20 +1,22 @@
 """What the predictions of the test side are worth: its labels are read here, and predictions only from their files.
 
-What does not belong here: making predictions (`saying.py`), and how intervals are made (`stats/`).
+Rows are read an episode at a time; what is held of all of them is a bit of truth, what is sorted, and what was said of
+tampering at all. What does not belong here: making predictions (`saying.py`), and how intervals are made (`stats/`).
 """
 
 # E episodes, N rows
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rlstir_core.arrays import Floats
+from rlstir_core.arrays import Bools, Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.evaluation.investigation.figures import hits_at, micro_f1, share
 from rlstir_core.evaluation.investigation.predictions import Read, read_risk, read_tactics, read_techniques
@@ -45,7 +47,7 @@ from rlstir_core.evaluation.investigation.technique_figures import (
     precision_at_coverage,
     tactic_scores,
 )
-from rlstir_core.evaluation.investigation.two_class import ranking_statistics
+from rlstir_core.evaluation.investigation.two_class import ranking_statistics, told_statistics
 from rlstir_core.evaluation.stats.across import write_sums
 from rlstir_core.evaluation.stats.intervals import Estimate, Statistic, estimate, new_host_estimate, refused
 from rlstir_core.evaluation.stats.paired import minus
@@ -192,14 +194,17 @@ def _rows(
     found: dict[str, tuple[Statistic, Statistic]] = {}
     prevalence = None
     for model in models:
-        said = [(place[episode], p_N, truth[episode]) for episode, p_N in read_row_attacks(path, model)]
-        if not said:
+
+        def told(model: str = model) -> Iterator[tuple[int, Floats, Bools]]:
+            for episode, p_N in read_row_attacks(path, model):
+                yield place[episode], p_N, truth[episode]
+
+        spoken = [(int(truth[episode].sum()), len(p_N)) for episode, p_N in read_row_attacks(path, model)]
+        if not spoken:
             continue
-        attack_N = np.concatenate([each for *_, each in said])
-        prevalence = float(attack_N.mean())
-        if attack_N.any() and not attack_N.all():
-            episode_N = np.concatenate([np.full(len(p_N), e) for e, p_N, _ in said])
-            found[model] = ranking_statistics(np.concatenate([p for _, p, _ in said]), attack_N, episode_N, known)
+        prevalence = sum(n for n, _ in spoken) / max(1, sum(n for _, n in spoken))
+        if (ranked := told_statistics(told, len(known))) is not None:
+            found[model] = ranked
     return found, prevalence
 
 
@@ -213,8 +218,8 @@ def _tampering(
     spans = {model: read_spans(paths["spans"], model) for model in MODELS}
     flags = read_flags(paths["files"])
     counts: dict[str, list[EpisodeCounts]] = {model: [] for model in MODELS}
-    ranked: dict[str, list[Floats]] = {model: [] for model in (MODELS[0], ENCODER)}
-    tampered: list[NDArray[np.bool_]] = []
+    ranked: dict[str, list[_Sparse]] = {model: [] for model in (MODELS[0], ENCODER)}
+    tampered: list[Bools] = []
     rows = rows_by_episode(paths["rows"])
     nothing: dict[str, dict[tuple[str, int], float]] = {}
     next_said = next(rows, ("", nothing))
@@ -233,20 +238,40 @@ def _tampering(
             )
             counts[model].append(episode_counts(table, of, true))
         for model, parts in ranked.items():
-            parts.append(_in_order(table, said.get(model, {})))
+            parts.append(_Sparse.of(_in_order(table, said.get(model, {}))))
         tampered.append(np.array([bool(tag) for tag in table["tamper_tag"].to_pylist()], np.bool_))
-    y_N = np.concatenate(tampered)
-    episode_N = np.concatenate([np.full(len(each), e) for e, each in enumerate(tampered)])
     found = []
     for model, parts in ranked.items():
-        p_N = np.concatenate(parts)
-        if y_N.any() and not y_N.all() and p_N.any():
-            precision, _ = ranking_statistics(p_N, y_N, episode_N, test)
-            found.append(TamperRows(name=model, row_ap=estimate(precision, draws=draws)))
+
+        def told(parts: list[_Sparse] = parts) -> Iterator[tuple[int, Floats, Bools]]:
+            for e, (part, tampered_N) in enumerate(zip(parts, tampered, strict=True)):
+                yield e, part.whole(len(tampered_N)), tampered_N
+
+        statistics = told_statistics(told, len(test)) if any(len(part.at) for part in parts) else None
+        if statistics is not None:
+            found.append(TamperRows(name=model, row_ap=estimate(statistics[0], draws=draws)))
     scores = tuple(tamper_scores(model, each, draws=draws) for model, each in counts.items())
     ours, *others = MODELS
     gaps = {model: paired_span_f1(counts[ours], counts[model], draws=draws) for model in others}
-    return scores, tuple(found), float(y_N.mean()), gaps
+    prevalence = sum(int(each.sum()) for each in tampered) / max(1, sum(map(len, tampered)))
+    return scores, tuple(found), prevalence, gaps
+
+
+class _Sparse(NamedTuple):
+    """Likelihoods of an episode's rows, of which most are 0."""
+
+    at: NDArray[np.int32]
+    p: Floats
+
+    @classmethod
+    def of(cls, p_N: Floats) -> _Sparse:
+        at = np.flatnonzero(p_N)
+        return cls(at.astype(np.int32), p_N[at])
+
+    def whole(self, n: int) -> Floats:
+        p_N = np.zeros(n)
+        p_N[self.at] = self.p
+        return p_N
 
 
 def _in_order(table: pa.Table, said: Mapping[tuple[str, int], float]) -> Floats:

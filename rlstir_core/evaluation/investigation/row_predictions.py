@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rlstir_core.arrays import Floats
 from rlstir_core.evaluation.investigation.whole_tables import WholeTables
@@ -49,8 +51,25 @@ class RowWriter(WholeTables):
 
 def read_row_attacks(path: Path, model: str) -> Iterator[tuple[str, Floats]]:
     """(episode, likelihoods of its rows in the order of its table) by one model."""
+    episode, held = "", list[NDArray[np.float32]]()
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             part = file.read_row_group(group, columns=["episode_id", "model", "p_attack"], use_threads=False)
-            if len(part) and part["model"][0].as_py() == model:
-                yield part["episode_id"][0].as_py(), part["p_attack"].to_numpy().astype(np.float64)
+            part = part.filter(pc.equal(part["model"].cast(pa.string()), model))
+            p_N = part["p_attack"].to_numpy()
+            for of, first, last in _runs(part["episode_id"].cast(pa.string()).combine_chunks()):
+                if of != episode and held:  # one that began in the group before has ended there
+                    yield episode, np.concatenate(held).astype(np.float64)
+                    held = []
+                episode = of
+                held.append(p_N[first:last])
+    if held:
+        yield episode, np.concatenate(held).astype(np.float64)
+
+
+def _runs(names: pa.Array) -> Iterator[tuple[str, int, int]]:
+    """(name, where it begins, where it ends) of names that stand together."""
+    found, first = pc.run_end_encode(names), 0
+    for name, last in zip(found.values.to_pylist(), found.run_ends.to_pylist(), strict=True):
+        yield name, first, last
+        first = last

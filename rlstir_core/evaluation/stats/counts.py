@@ -76,7 +76,12 @@ def share_statistic(truth: Truth, hit_N: Bools, among_N: Bools) -> Statistic:
 
 def auroc_statistic(truth: Truth, scores: Scores) -> Statistic:
     """AUROC of the attack probability: the Mann-Whitney statistic from histograms, a tie counts half."""
-    sums, B = attack_histogram(truth, scores)
+    return auroc_of(attack_histogram(truth, scores)[0])
+
+
+def auroc_of(sums_US: Floats) -> Statistic:
+    """The same of counts by bin: those without attack, then those of attacks."""
+    B = sums_US.shape[1] // 2
 
     def area(s: Floats) -> Floats:
         rest, attack = s[..., :B], s[..., B:]
@@ -84,7 +89,7 @@ def auroc_statistic(truth: Truth, scores: Scores) -> Statistic:
         wins = (attack * (below + 0.5 * rest)).sum(axis=-1)
         return ratio(wins, attack.sum(axis=-1) * rest.sum(axis=-1))
 
-    return Statistic(sums_US=sums, of=area)
+    return Statistic(sums_US=sums_US, of=area)
 
 
 def average_precision_statistic(truth: Truth, scores: Scores) -> Statistic:
@@ -94,13 +99,23 @@ def average_precision_statistic(truth: Truth, scores: Scores) -> Statistic:
     of those counts: bins of all windows would be a handful where attack windows are, if these are few.
     """
     attack_N = scores.attack_N(truth)
-    begin_B = _attack_bins(attack_N[truth.is_attack_N], _most_bins(truth))
-    B = len(begin_B)
+    begin_B = attack_bins(attack_N[truth.is_attack_N], most_bins(len(truth.episodes)))
     bin_N = np.searchsorted(begin_B, attack_N, side="right") - 1
-    sums = episode_sums(truth, truth.is_attack_N * B + bin_N, 2 * B)
+    sums = episode_sums(truth, truth.is_attack_N * len(begin_B) + bin_N, 2 * len(begin_B))
     hits_P, called_P = threshold_counts(truth, scores)
-    added_P, hits_P, called_P = np.diff(hits_P).astype(np.float64), hits_P[1:], called_P[1:]
-    bin_P = np.searchsorted(begin_B, np.unique(attack_N)[::-1], side="right") - 1
+    return average_precision_of(sums, begin_B, np.unique(attack_N)[::-1], np.diff(hits_P), hits_P[1:], called_P[1:])
+
+
+def average_precision_of(
+    sums: Floats, begin_B: Floats, value_P: Floats, added_P: Ints, hits_P: Ints, called_P: Ints
+) -> Statistic:
+    """The same of counts by bin (first those without attack) and of thresholds, the highest first.
+
+    At each threshold: its value, the attacks that have it, the attacks and all things that have as much or more.
+    """
+    B = len(begin_B)
+    bin_P = np.searchsorted(begin_B, value_P, side="right") - 1
+    added_P = added_P.astype(np.float64)
 
     # the share of a bin that is called at its mean attack window: all of it where its attack windows have one value, so
     # that ties are exact
@@ -116,7 +131,7 @@ def average_precision_statistic(truth: Truth, scores: Scores) -> Statistic:
         precision = np.nan_to_num(ratio(hits, hits + _above(rest) + of_rest_B * rest))
         return ratio((attack * precision).sum(axis=-1), attack.sum(axis=-1))
 
-    exact = float((added_P * hits_P / called_P).sum() / hits_P[-1]) if truth.is_attack_N.any() else float("nan")
+    exact = float((added_P * hits_P / called_P).sum() / hits_P[-1]) if hits_P[-1] else float("nan")
     return Statistic(sums_US=sums, of=area, exact=exact)
 
 
@@ -135,7 +150,7 @@ def _above(count_B: Floats) -> Floats:
     return total
 
 
-def _attack_bins(value_N: Floats, most: int) -> Floats:
+def attack_bins(value_N: Floats, most: int) -> Floats:
     """Where bins begin, at values of attack windows: at each where they are few; what lies below all is the first."""
     values = np.unique(value_N)
     if len(values) >= most:
@@ -143,8 +158,14 @@ def _attack_bins(value_N: Floats, most: int) -> Floats:
     return np.concatenate([[-np.inf], values])
 
 
-def _most_bins(truth: Truth) -> int:
-    return max(64, min(_RANK_BINS, _RANK_SUMS // max(1, len(truth.episodes))))
+def equal_bins(values: Floats, most: int) -> Floats:
+    """Where bins begin that hold about as many of these distinct values each; at each value where they are few."""
+    return np.unique(np.quantile(values, np.linspace(0, 1, most + 1)[:-1])) if len(values) > most else values
+
+
+def most_bins(episodes: int) -> int:
+    """How many bins the ranks of so many episodes' things are told by."""
+    return max(64, min(_RANK_BINS, _RANK_SUMS // max(1, episodes)))
 
 
 def attack_histogram(truth: Truth, scores: Scores) -> tuple[Floats, int]:
@@ -154,10 +175,7 @@ def attack_histogram(truth: Truth, scores: Scores) -> tuple[Floats, int]:
     beyond 4,096 episodes).
     """
     attack_N = scores.attack_N(truth)
-    values = np.unique(attack_N)
-    most = _most_bins(truth)
-    if len(values) > most:
-        values = np.unique(np.quantile(values, np.linspace(0, 1, most + 1)[:-1]))
+    values = equal_bins(np.unique(attack_N), most_bins(len(truth.episodes)))
     B = len(values)
     bin_N = np.searchsorted(values, attack_N, side="right") - 1
     return episode_sums(truth, truth.is_attack_N * B + bin_N, 2 * B), B

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rlstir_core.datasets.episodes import EpisodeInfo
+from rlstir_core.evaluation.investigation import whole_tables
 from rlstir_core.evaluation.investigation.predictions import (
     NamedTechniques,
     Spoken,
@@ -16,6 +19,7 @@ from rlstir_core.evaluation.investigation.predictions import (
     write_tactics,
     write_techniques,
 )
+from rlstir_core.evaluation.investigation.row_predictions import RowWriter, read_row_attacks
 from rlstir_core.evaluation.investigation.technique_baselines import svm_scores
 from rlstir_core.evaluation.investigation.technique_figures import (
     calibration_error,
@@ -24,6 +28,8 @@ from rlstir_core.evaluation.investigation.technique_figures import (
     precision_at_coverage,
     tactic_scores,
 )
+from rlstir_core.evaluation.investigation.two_class import ranking_statistics, told_statistics
+from rlstir_core.evaluation.stats.intervals import estimate
 from rlstir_core.investigator.techniques.decide import Naming
 from rlstir_core.investigator.techniques.kept import KeptDocuments
 
@@ -121,3 +127,37 @@ def test_a_linear_svm_learns_words_and_never_names_what_no_document_carried() ->
     assert empty.shape == (0, 3)
     silent = KeptDocuments([{}]).counts_EV
     assert (svm_scores(silent, np.zeros((1, 2), bool), [silent])[0] == -1e3).all()
+
+
+def test_rows_that_are_told_one_episode_after_the_other_rank_as_all_of_them_at_once() -> None:
+    rng = np.random.default_rng(3)
+    parts = [
+        (e, np.round(rng.random(n), 2), rng.random(n) < 0.2) for e, n in enumerate(rng.integers(0, 30, N).tolist())
+    ]
+    episode_N = np.repeat(np.arange(N), [len(p_N) for _, p_N, _ in parts])
+    p_N, attack_N = (np.concatenate([part[at] for part in parts]) for at in (1, 2))
+    told = told_statistics(lambda: iter(parts), N)
+    assert told is not None
+    for one, other in zip(
+        told, ranking_statistics(p_N, attack_N, episode_N, [info(name) for name in NAMES]), strict=True
+    ):
+        assert np.array_equal(one.sums_US, other.sums_US)
+        assert estimate(one, draws=50).value == pytest.approx(estimate(other, draws=50).value, abs=1e-12)
+    assert told_statistics(lambda: iter([(0, p_N, np.zeros(len(p_N), np.bool_))]), 1) is None
+
+
+def test_rows_come_back_by_episode_though_a_group_of_the_file_has_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whole_tables, "_ROWS", 12)
+    said = {f"e{e}": np.linspace(e, e + 1, n) for e, n in enumerate((5, 0, 9, 3, 20, 1))}
+    with RowWriter(tmp_path / "r.parquet") as writer:
+        for name, p_N in said.items():
+            table = pa.table({"member": ["a.log"] * len(p_N), "seq": np.arange(len(p_N))})
+            writer.add(name, table, {"encoder": p_N, "other": -p_N})
+    with pq.ParquetFile(tmp_path / "r.parquet") as file:
+        assert 2 < file.num_row_groups < 12
+    for model, sign in (("encoder", 1), ("other", -1)):
+        back = dict(read_row_attacks(tmp_path / "r.parquet", model))
+        assert list(back) == [name for name, p_N in said.items() if len(p_N)]
+        assert all(np.allclose(p_N, sign * said[name]) for name, p_N in back.items())
