@@ -27,10 +27,10 @@ from rlstir_core.evaluation.stats.intervals import Statistic
 from rlstir_core.evaluation.stats.scored import Episodes, Scores, Truth
 
 # (place of an episode, likelihoods of its rows, which of them are an attack), one episode after the other
-Told = Callable[[], Iterator[tuple[int, Floats, Bools]]]
+ToldRows = Callable[[], Iterator[tuple[int, Floats, Bools]]]
 
 
-def told_statistics(told: Told, n_episodes: int) -> tuple[Statistic, Statistic] | None:
+def told_statistics(told: ToldRows, n_episodes: int) -> tuple[Statistic, Statistic] | None:
     """`ranking_statistics` of rows that are told twice; None where all of them are of one kind.
 
     Besides the sums of episodes it holds three times the likelihoods: 8 bytes a row each.

@@ -346,6 +346,9 @@ def test_knowledge_stands_in_the_table_and_names_the_techniques_of_imported_logs
     alone = whole.among([at for at, info in enumerate(study.train) if info.profile == "imported-logs"])
     _, facts = fit(alone, alone, study.numbers, tokenizer.size, torch.device("cpu"), silent)
     assert (facts.epochs, facts.loss, facts.loss_before) == (0, None, None)  # texts name, so nothing is learnt
+    checkpoint = msgspec.structs.replace(read_encoder(study.layout, "host"), facts=facts)
+    study.layout.encoder("host").write_bytes(msgspec.json.encode(checkpoint))
+    assert "nothing was learnt" in render_encoder_card(found, read_encoder(study.layout, "host"))
     study.layout.knowledge.write_bytes(b"half")
     with pytest.raises(UpstreamMissing, match=r"import the texts again with: .*import knowledge"):
         fit_knowledge(study.layout)
@@ -371,19 +374,6 @@ def test_a_checkpoint_that_says_what_cannot_be_is_refused(
     layout.encoder("host").write_text(json.dumps(read | change))
     with pytest.raises(CheckpointError, match=words_of_it):
         read_encoder(layout, "host")
-
-
-def test_a_checkpoint_of_an_encoder_that_nothing_could_teach_is_read(
-    trained: InvestigatorStudy, tmp_path: Path
-) -> None:
-    layout = Layout(tmp_path)
-    shutil.copytree(trained.layout.artifacts("host"), layout.artifacts("host"))
-    read = read_encoder(layout, "host")
-    facts = msgspec.structs.replace(read.facts, epochs=0, best_epoch=0, loss=None, loss_before=None)
-    layout.encoder("host").write_bytes(msgspec.json.encode(msgspec.structs.replace(read, facts=facts)))
-    assert read_encoder(layout, "host").facts == facts
-    found = read_encoder_evaluation(trained.layout, "host")
-    assert "nothing was learnt" in render_encoder_card(found, read_encoder(layout, "host"))
 
 
 def test_weights_that_are_not_the_checkpoints_are_refused(trained: InvestigatorStudy, tmp_path: Path) -> None:
