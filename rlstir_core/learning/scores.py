@@ -35,6 +35,14 @@ def macro_f1(sums: Floats, tested_K: NDArray[np.bool_]) -> Floats:
     return ratio(np.where(known, f1, 0.0).sum(axis=-1), known.sum(axis=-1))
 
 
+def two_class_f1(right: Floats, called: Floats, true: Floats | float, n: Floats | float) -> Floats:
+    """Macro F1 of two classes: how many of `n` were called the first and are, were called so, and are."""
+    first = ratio(2 * right, called + true)
+    second = ratio(2 * (n - called - true + right), 2 * n - called - true)
+    found: Floats = (first + second) / 2
+    return found
+
+
 def window_macro_f1(label_N: NDArray[np.int64], proba_NK: Floats) -> float:
     """Mean F1 over the phases that `label_N` holds: what early stopping looks at."""
     n_phases = proba_NK.shape[1]

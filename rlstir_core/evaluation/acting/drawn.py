@@ -16,7 +16,7 @@ from rlstir_core.evaluation.acting.records import STEPS, Thresholds
 from rlstir_core.evaluation.acting.watched import Grid, Watched
 from rlstir_core.evaluation.investigation.tamper_figures import span_f1_of
 from rlstir_core.evaluation.stats.levels import Levels
-from rlstir_core.learning.scores import ratio
+from rlstir_core.learning.scores import ratio, two_class_f1
 
 _BLOCK = 256  # draws at once where a figure needs the episodes in order
 
@@ -36,10 +36,10 @@ def areas(watched: Watched, grid: Grid, threshold: float | None, levels: Levels)
     f1_DG = np.full((1 + levels.draws, len(grid.at_G)), np.nan)
     if threshold is not None:
         called_EG = watched.p_EG >= threshold
-        attack_D = levels.sums(truths.attack_E[:, None])
+        n_D, attack_D = (levels.sums(each[:, None]) for each in (np.ones(len(truths)), truths.attack_E))
         right_DG = levels.sums(called_EG & truths.attack_E[:, None])
-        f1_DG = ratio(2 * right_DG, levels.sums(called_EG) + attack_D)
-        f1_DG[attack_D[:, 0] == 0] = np.nan
+        f1_DG = two_class_f1(right_DG, levels.sums(called_EG), attack_D, n_D)
+        f1_DG[(attack_D[:, 0] == 0) | (attack_D[:, 0] == n_D[:, 0])] = np.nan
     there_E = truths.to_find_E > 0
     coverage_DG = ratio(
         levels.sums(watched.covered_EG * there_E[:, None]),
@@ -68,7 +68,10 @@ def draw(watched: Watched, grid: Grid, thresholds: Thresholds, levels: Levels) -
         "coverage_at_stop": ratio(of["covered"], of["to find"]),
         "risk_aupr": average_precision(watched.p_last_E, watched.truths.attack_E, levels),
     }
-    for name, counted in (("f1_at_stop", "stop"), ("ttp_f1", "technique"), ("tamper_f1", "tampered")):
+    if "stop right" in of:
+        f1 = two_class_f1(of["stop right"], of["stop said"], of["attack"], of["one"])
+        figures["f1_at_stop"] = np.where((of["attack"] > 0) & (of["attack"] < of["one"]), f1, np.nan)
+    for name, counted in (("ttp_f1", "technique"), ("tamper_f1", "tampered")):
         if f"{counted} right" in of:
             true = of[f"{counted} true"]
             f1 = ratio(2 * of[f"{counted} right"], of[f"{counted} said"] + true)

@@ -85,7 +85,7 @@ def judge(
         n_validation_hosts=len(set(validation.host_E)),
         n_to_find=int(test.to_find_E.sum()),
         prevalence=share,
-        floor_f1=2 * share / (1 + share),
+        floor_f1=max(share / (1 + share), (1 - share) / (2 - share)),
         speaks_of=levels.speaks_of,
         about=about,
         chosen_by=chosen_by,

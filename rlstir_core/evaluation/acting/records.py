@@ -30,8 +30,8 @@ class Alarm(Record, frozen=True, kw_only=True):
 class Thresholds(Record, frozen=True, kw_only=True):
     """What validation chose for one policy; None where validation could not."""
 
-    area: float | None  # of the attack, for the largest area under F1 against cost
-    stop: float | None  # of the attack, for the best F1 at the policy's own end
+    area: float | None  # of the attack, for the largest area under macro F1 against cost
+    stop: float | None  # of the attack, for the best macro F1 at the policy's own end
     technique: float | None
     tampered: float | None
     alarm: Alarm
@@ -166,7 +166,7 @@ class InvestigationEvaluation(Record, frozen=True, kw_only=True):
     n_validation_hosts: int
     n_to_find: int  # techniques of test episodes with a labelled row
     prevalence: float | None  # of attacks: the floor of the average precision of risks
-    floor_f1: float | None  # of calling everything an attack
+    floor_f1: float | None  # of calling everything the commoner of attack and not
     speaks_of: str  # of what intervals speak
     about: str  # the policy that the verdict and the differences speak of
     chosen_by: str  # what chose it

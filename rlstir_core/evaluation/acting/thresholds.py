@@ -16,7 +16,7 @@ from rlstir_core.evaluation.acting.records import Alarm, Thresholds
 from rlstir_core.evaluation.acting.watched import Grid, Watched
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
 from rlstir_core.investigator.techniques.decide import choose_threshold
-from rlstir_core.learning.scores import ratio
+from rlstir_core.learning.scores import two_class_f1
 
 WIDE_ALARM_FPR = 0.05  # where validation has too few benign episodes for the other
 BENIGN_AT = 4  # benign episodes by rate of false positives: 400 for 1 %, 80 for 5 %
@@ -34,7 +34,7 @@ def choose(runs: Sequence[Watched], grid: Grid) -> Thresholds:
     carried = len(runs) * int(runs[0].truths.carried_E.sum())
     return Thresholds(
         area=_for_area(runs, grid) if attack_E.any() else None,
-        stop=_best(last, np.tile(attack_E, len(runs)), 0),
+        stop=_for_end(last, np.tile(attack_E, len(runs))) if attack_E.any() else None,
         technique=_best(score, right, carried - int(right.sum())),
         tampered=_best(tampered, np.tile(tampered_E, len(runs)), 0),
         alarm=_alarm(runs),
@@ -68,9 +68,20 @@ def _areas(watched: Watched, grid: Grid, candidate_T: Floats) -> Floats:
         above: Floats = np.cumsum(count_GT[:, ::-1], axis=1)[:, ::-1][:, 1:].astype(np.float64)
         return above
 
-    f1_GT = ratio(2 * called(bin_EG[attack_E]), called(bin_EG) + float(attack_E.sum()))
-    found: Floats = grid.share_G @ f1_GT
+    f1_GT = two_class_f1(called(bin_EG[attack_E]), called(bin_EG), float(attack_E.sum()), float(len(attack_E)))
+    found: Floats = grid.share_G @ np.where(np.isnan(f1_GT), 0.0, f1_GT)
     return found
+
+
+def _for_end(p_E: Floats, attack_E: Bools) -> float:
+    """The threshold with the best F1 of what was declared; of equals that nearest one half."""
+    candidate_T = np.unique(p_E)
+    called_T = len(p_E) - np.searchsorted(np.sort(p_E), candidate_T, side="left").astype(np.float64)
+    attacks = np.sort(p_E[attack_E])
+    right_T = len(attacks) - np.searchsorted(attacks, candidate_T, side="left").astype(np.float64)
+    f1_T = two_class_f1(right_T, called_T, float(len(attacks)), float(len(p_E)))
+    best = np.flatnonzero(f1_T >= np.nanmax(f1_T) - 1e-12)
+    return float(candidate_T[best[np.abs(candidate_T[best] - 0.5).argmin()]])
 
 
 def _alarm(runs: Sequence[Watched]) -> Alarm:

@@ -48,9 +48,9 @@ def test_the_last_answer_is_carried_on_and_areas_are_those_under_steps(tmp_path:
     one, grid = watched(tmp_path, [SEEN, QUIET], [ATTACK, BENIGN], budget=4.0)
     assert grid.at_G.tolist() == [0, 1, 2, 3] and grid.share_G.tolist() == [0.25] * 4
     found = areas(one, grid, 0.5, sample(one))
-    assert found.f1_DG[0].tolist() == [0, 0, 1, 1]
+    assert found.f1_DG[0].tolist() == [1 / 3, 1 / 3, 1, 1]  # of the attack 0, of the rest 2/3
     assert found.coverage_DG[0].tolist() == [0, 0, 0.5, 1]  # only attacks count, a technique once
-    assert found.figures["f1_cost_auc"][0] == 0.5 and found.figures["coverage_cost_auc"][0] == 0.375
+    assert found.figures["f1_cost_auc"][0] == pytest.approx(2 / 3) and found.figures["coverage_cost_auc"][0] == 0.375
 
 
 def test_what_the_budget_does_not_pay_for_is_not_known(tmp_path: Path) -> None:
@@ -72,9 +72,9 @@ def test_areas_are_near_where_too_many_costs_are_paid_to_look_at_each(tmp_path: 
 def test_the_threshold_for_the_area_is_the_best_over_all_costs_and_not_at_one(tmp_path: Path) -> None:
     one, grid = watched(tmp_path, [SEEN, QUIET], [ATTACK, BENIGN], budget=4.0)
     found = choose([one], grid)
-    # .2 calls the alert of both: F1 2/3, then 1 once the benign belief fell; .9 misses the first half
+    # .2 calls the alert of both: macro F1 1/3, then 1 once the benign belief fell; .9 misses the first half
     assert found.area == pytest.approx(0.2) and found.stop == pytest.approx(0.95)
-    assert areas(one, grid, found.area, sample(one)).figures["f1_cost_auc"][0] == pytest.approx((2 / 3 + 3) / 4)
+    assert areas(one, grid, found.area, sample(one)).figures["f1_cost_auc"][0] == pytest.approx((1 / 3 + 3) / 4)
 
 
 @pytest.mark.parametrize(("n", "fpr", "place"), [(79, None, 0), (80, 0.05, 4), (399, 0.05, 19), (400, 0.01, 4)])

@@ -51,9 +51,11 @@ def draw_acting(found: InvestigationEvaluation) -> dict[str, Drawn]:
             _line(axes, curve, style, banded=banded, label=label, order=2.0 + (len(names) - place) / len(names))
     if found.floor_f1 is not None and found.n_test_attacks:
         left.axhline(found.floor_f1, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
-        left.text(found.budget, found.floor_f1, "all called attacks ", color=FAINT, ha="right", va="bottom", fontsize=7)
+        left.text(
+            found.budget, found.floor_f1, "all called the same ", color=FAINT, ha="right", va="bottom", fontsize=7
+        )
     lowest = min((min(found.policies[n].curve_f1.value, default=1.0) for n in names), default=0.0)
-    _axes(left, "F1 of attack or not", found.budget, max(0.0, math.floor(10 * lowest - 0.5) / 10))
+    _axes(left, "macro F1 of attack or not", found.budget, max(0.0, math.floor(10 * lowest - 0.5) / 10))
     _axes(right, "coverage of an attack's techniques", found.budget, 0.0)
     _legend(figure, left if left.lines else right)
     return {"acting": png(figure)}

@@ -79,7 +79,7 @@ def _setting(found: InvestigationEvaluation) -> str:
         f"{plural(found.n_validation_hosts, 'host')}."
     )
     if found.floor_f1 is not None and found.n_test_attacks:
-        text += f" Calling everything an attack has an F1 of {number(found.floor_f1)}."
+        text += f" F1 is macro F1 of attack and not; calling everything the same has {number(found.floor_f1)}."
     return f"{text} {escape_md(found.speaks_of, 400)}"
 
 
@@ -192,7 +192,7 @@ def _ends(found: InvestigationEvaluation) -> list[str]:
     text = (
         f"Each policy ends by itself or with its budget. The floor of average precision is "
         f"{number(found.prevalence, 2)}, the share of attacks. The cost of equal F1 is what was paid when the F1 of "
-        f"{coded(ALL_AT_ONCE)} is first reached, as a share of what that pays."
+        f"{coded(ALL_AT_ONCE)}, which has no budget, is first reached, as a share of what that pays."
     )
     every = list(found.policies.values())
     reasons = column_notes(
