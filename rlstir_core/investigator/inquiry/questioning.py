@@ -156,11 +156,11 @@ def _case(
     pq.write_table(table, private, compression="none", use_dictionary=False, write_statistics=False)
     graph, _ = graph_of(private)
     with pq.ParquetFile(private) as file:
-        words = row_words(view_of(file, graph, (), p_tamper_N))
+        words = row_words(view_of(file, graph, (), p_tamper_N, numbers=False))
     vector_ND = actors.belief.vectors(words)
     case = case_of(
         table, graph, vector_ND, vector_ND[:, ATTACK].astype("float32"), None, actors.checkpoint.seed,
-        episode_id=name, host=host, names=True,
+        episode_id=name, host=host, p_tamper_N=p_tamper_N, names=True,
     )  # fmt: skip
     return LogCase(name=name, recording=recording, case=case, table=table, shown=numbered_shown, spans=spans)
 

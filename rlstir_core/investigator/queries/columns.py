@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rlstir_core.arrays import Bools, Ints
+from rlstir_core.arrays import Bools, Floats, Ints
+from rlstir_core.investigator.tamper.spans import tamper_of
 from rlstir_core.provenance.behind import parents, processes_behind
 from rlstir_core.provenance.tables import Graph
 
@@ -51,6 +52,7 @@ class LogColumns:
     duplicate_N: Bools
     process_N: NDArray[np.int32]  # behind each row; -1 where none is known
     parent_P: NDArray[np.int32]
+    p_tamper_N: Floats  # what the rules say
 
     def __len__(self) -> int:
         return len(self.ts_N)
@@ -75,8 +77,8 @@ class LogColumns:
         )
 
 
-def columns_of(table: pa.Table, graph: Graph) -> LogColumns:
-    """The columns of these rows; `graph` was made from them."""
+def columns_of(table: pa.Table, graph: Graph, p_tamper_N: Floats | None = None) -> LogColumns:
+    """The columns of these rows; `graph` was made from them, `p_tamper_N` what the rules say, where they were asked."""
     texts = {name: [text or "" for text in table[name].to_pylist()] for name in _TEXTS}
     pid_N, ts_N = table["pid"].to_numpy(), table["ts_ns"].to_numpy()
     return LogColumns(
@@ -88,6 +90,7 @@ def columns_of(table: pa.Table, graph: Graph) -> LogColumns:
         duplicate_N=table["duplicate"].to_numpy(),
         process_N=processes_behind(graph, table["host"].to_pylist(), pid_N, ts_N),
         parent_P=parents(graph),
+        p_tamper_N=tamper_of(table).p_tamper_N if p_tamper_N is None else p_tamper_N,
     )
 
 

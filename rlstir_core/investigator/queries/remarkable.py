@@ -15,7 +15,6 @@ import numpy as np
 from rlstir_core.arrays import Bools, Ints
 from rlstir_core.investigator.queries.columns import GraphUse, LogColumns
 from rlstir_core.investigator.queries.entities import LogEntities
-from rlstir_core.investigator.tamper.spans import tamper_of
 from rlstir_core.provenance.processes import base_name
 
 _S = 1_000_000_000
@@ -127,7 +126,7 @@ def rare_destinations(columns: LogColumns, entities: LogEntities) -> Bools:
 
 def log_breaks(columns: LogColumns) -> Bools:
     """Rows where the rules find gaps, steps of clocks and forgeries. (N,)"""
-    found_N: Bools = tamper_of(columns.table).p_tamper_N >= _SUSPECT
+    found_N: Bools = columns.p_tamper_N >= _SUSPECT
     return found_N
 
 

@@ -121,23 +121,30 @@ def _places(chosen_M: NDArray[Any], n: int) -> NDArray[np.int32]:
 
 
 def read_view(
-    layout: Layout, info: EpisodeInfo, hosts: Iterable[str], tell: Callable[[Tampering], None] | None = None
+    layout: Layout,
+    info: EpisodeInfo,
+    hosts: Iterable[str],
+    tell: Callable[[Tampering], None] | None = None,
+    *,
+    numbers: bool = True,
 ) -> LogView:
     """The view of an episode; `hosts` are names that are hidden beside the episode's own.
 
-    `tell` gets what the rules say of all its rows, where they are asked about all together. UpstreamMissing where its
-    rows or its graph were not made.
+    `tell` gets what the rules say of all its rows, where they are asked about all together. Without `numbers` the
+    features of rows are 0 but for what the rules say. UpstreamMissing where its rows or its graph were not made.
     """
     graph = read_graph(layout, info.host, info.own_id)
     with opened_rows(layout, info.host, info.own_id) as file:
         if tell is None or file.metadata.num_rows > _NUMBERED:
-            return view_of(file, graph, hosts)
+            return view_of(file, graph, hosts, numbers=numbers)
         said = tamper_of(file.read(use_threads=False))
         tell(said)
-        return view_of(file, graph, hosts, said.p_tamper_N)
+        return view_of(file, graph, hosts, said.p_tamper_N, numbers=numbers)
 
 
-def view_of(file: pq.ParquetFile, graph: Graph, hosts: Iterable[str], p_tamper_N: Floats | None = None) -> LogView:
+def view_of(
+    file: pq.ParquetFile, graph: Graph, hosts: Iterable[str], p_tamper_N: Floats | None = None, *, numbers: bool = True
+) -> LogView:
     """The view of the rows of one file and of the graph that was made from it.
 
     `p_tamper_N` is what the rules say of its rows, where they were asked before.
@@ -173,11 +180,11 @@ def view_of(file: pq.ParquetFile, graph: Graph, hosts: Iterable[str], p_tamper_N
         member_N=member.indices.to_numpy(),
         seq_N=rows["seq"].to_numpy(),
         ts_N=ts_N,
-        features_NF=_features(file, p_tamper_N),
+        features_NF=_features(file, p_tamper_N, numbers),
     )
 
 
-def _features(file: pq.ParquetFile, p_tamper_N: Floats | None) -> NDArray[np.float32]:
+def _features(file: pq.ParquetFile, p_tamper_N: Floats | None, numbers: bool) -> NDArray[np.float32]:
     """Numbers of every row, and what the rules say of tampering there, in the order of `FEATURES`. (N, F)"""
     parts = []
     n = 0
@@ -186,7 +193,8 @@ def _features(file: pq.ParquetFile, p_tamper_N: Floats | None) -> NDArray[np.flo
         said_N = tamper_of(table).p_tamper_N if p_tamper_N is None else p_tamper_N[n : n + len(table)]
         n += len(table)
         p_N = np.clip(said_N, _SURELY, 1 - _SURELY)
-        parts.append(np.column_stack([row_features(table).values_NF, np.log(p_N) - np.log1p(-p_N)]))
+        values_NF = row_features(table).values_NF if numbers else np.zeros((len(table), len(NAMES)))
+        parts.append(np.column_stack([values_NF, np.log(p_N) - np.log1p(-p_N)]))
     return np.asarray(np.concatenate([np.zeros((0, len(FEATURES))), *parts]), np.float32)
 
 

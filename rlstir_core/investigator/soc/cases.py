@@ -79,6 +79,7 @@ def make_case(
     seed: int,
     *,
     rule: AlertRule | None = None,
+    p_tamper_N: Floats | None = None,
     names: bool = False,
 ) -> Case:
     """The case of an episode whose log rows and graph were made; UpstreamMissing where they were not.
@@ -91,7 +92,8 @@ def make_case(
         table = file.read(use_threads=False)
     return case_of(
         table, graph, vector_ND, score_N, truth, seed,
-        episode_id=info.episode_id, host=info.host, attack=not info.benign, rule=rule, names=names,
+        episode_id=info.episode_id, host=info.host, attack=not info.benign, rule=rule, p_tamper_N=p_tamper_N,
+        names=names,
     )  # fmt: skip
 
 
@@ -108,10 +110,11 @@ def case_of(
     attack: bool = False,
     alert: int | None = None,
     rule: AlertRule | None = None,
+    p_tamper_N: Floats | None = None,
     names: bool = False,
 ) -> Case:
     """The case of log rows and the graph that was made from them; `attack` counts where a truth is given."""
-    columns = columns_of(table, graph)
+    columns = columns_of(table, graph, p_tamper_N)
     entities = entities_of(columns)
     if alert is None:
         allowed_N = (columns.process_N >= 0) & ~columns.duplicate_N
