@@ -301,8 +301,8 @@ def untrained_actors() -> Callable[..., None]:
         from rlstir_core.investigator.acting.roster import TUNED, reads_of
         from rlstir_core.investigator.belief.detector import Belief, write_belief
         from rlstir_core.investigator.belief.head import N_ANSWERS, BeliefHead
-        from rlstir_core.investigator.belief.row_model import RowModel
-        from rlstir_core.investigator.belief.words import BUCKETS, SLOTS_ALONE
+        from rlstir_core.investigator.belief.row_model import NAMING_SLOTS, NAMING_WORDS, RowModel
+        from rlstir_core.investigator.belief.words import SLOTS_ALONE
         from rlstir_core.investigator.policies.files import save_fitted
         from rlstir_core.investigator.policies.fixed_order import FixedOrder
         from rlstir_core.investigator.policies.greedy import Greedy
@@ -310,6 +310,7 @@ def untrained_actors() -> Callable[..., None]:
         from rlstir_core.investigator.policies.stopping import StopRule
         from rlstir_core.investigator.ppo_policy import PolicySizes, PpoPolicy, Towers
         from rlstir_core.investigator.queries.catalogue import ACTIONS, PLACE, STOP
+        from rlstir_core.investigator.reading.hashing import WORDS
         from rlstir_core.investigator.soc.observation import observation_width
 
         rng, folder = np.random.default_rng(seed), layout.acting(recipe).parent
@@ -318,8 +319,13 @@ def untrained_actors() -> Callable[..., None]:
         head = BeliefHead(torch.arange(4), torch.full((N_ANSWERS - 2,), -2.0))
         with torch.no_grad():
             head.nothing.sub_(seed)
-        weight = rng.normal(0, 0.3, (SLOTS_ALONE, BUCKETS, 5)).astype(np.float32)
-        belief = Belief(rows=RowModel(weight_SBD=weight, bias_D=np.zeros(5, np.float32)), head=head)
+        rows = RowModel(
+            weight_SW=rng.normal(0, 0.3, (SLOTS_ALONE, WORDS)).astype(np.float32),
+            bias=0.0,
+            naming_KV=rng.normal(0, 0.3, (4, NAMING_SLOTS * NAMING_WORDS)).astype(np.float32),
+            naming_K=np.zeros(4, np.float32),
+        )
+        belief = Belief(rows=rows, head=head)
         belief = write_belief(folder / kept.BELIEF, belief)
         width, reads = observation_width(belief.n_answers, belief.width), reads_of(belief.n_answers, belief.width)
         ones, drawn = np.ones(width, np.float32), rng.normal(size=(STOP, width + 1)).astype(np.float32)

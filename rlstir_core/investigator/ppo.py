@@ -228,7 +228,7 @@ class PpoTraining:
         """Trains to the end, from where a state on disk says."""
         rollout = Rollout(self.lanes, self.numbers.rollout, self._lane_seed(0))
         if not self._resume(rollout, tell) and start is not None:
-            self._begin_like(start, tell)
+            self.imitate(start, tell)
             rollout = Rollout(self.lanes, self.numbers.rollout, self._lane_seed(0))
         while self.done < self.updates:
             left = 1.0 - self.done / self.updates
@@ -296,7 +296,7 @@ class PpoTraining:
 
     # ---- where it begins, and goes on
 
-    def _begin_like(self, start: Policy, tell: Tell) -> None:
+    def imitate(self, start: Policy, tell: Tell) -> None:
         """Takes over another PPO's weights, or imitates what another policy does while it does it."""
         if isinstance(start, PpoPolicy):
             self.towers.take(start.towers.named)

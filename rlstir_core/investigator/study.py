@@ -99,7 +99,9 @@ class InvestigatorStudy:
         numbers = self.numbers
         folds = [[name for name in fold if self.split.by_name[name].logs] for fold in self.split.rounds[0].folds]
         ppo = replace(numbers.ppo, state_s=PpoNumbers.state_s)  # when states are written decides nothing
-        deciding = [self.split.recipe, numbers.seed, replace(numbers.acting, test_cases=Acting.test_cases), ppo]
+        graph = numbers.investigator.without != "graph"
+        acting = replace(numbers.acting, test_cases=Acting.test_cases)
+        deciding = [self.split.recipe, numbers.seed, acting, ppo, graph]
         return canonical_sha256([version("ppo_policy"), deciding, self.train_hosts, folds, _keys(self.train), LABELS])
 
     @cached_property

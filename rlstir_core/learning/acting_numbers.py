@@ -87,6 +87,7 @@ class Acting:
     lanes: int = 64  # cases side by side
     budget_share: float = 0.23  # of what asking everything costs on average
     seeds: int = 3  # that PPO is trained from
+    variants: bool = False  # PPO is also trained in other ways, to say what its parts are worth
 
     def __post_init__(self) -> None:
         between("Acting.cases", self.cases, 8, 1 << 20)

@@ -188,7 +188,7 @@ class Preset:
 
 def smoke() -> Preset:
     """Two CPU cores, minutes."""
-    return Preset(name="smoke", ppo=PpoNumbers(steps=30_000, rollout=64))
+    return Preset(name="smoke", ppo=PpoNumbers(steps=60_000, rollout=64))
 
 
 def rtx4060() -> Preset:
@@ -217,8 +217,8 @@ def rtx4060() -> Preset:
             learning_rate=3e-4,
             cache_mib=2_048,
         ),
-        acting=Acting(cases=2_000, glimpses=20, belief_steps=3_000, walk_steps=60, tries=6),
-        ppo=PpoNumbers(steps=2_000_000, width=128),
+        acting=Acting(cases=1_200, belief_steps=1_500, walk_steps=100, variants=True),
+        ppo=PpoNumbers(steps=400_000, rollout=64),
         bootstrap_draws=4000,
     )
 
@@ -251,8 +251,8 @@ def rtx3090x2() -> Preset:
             learning_rate=2e-4,
             cache_mib=8_192,
         ),
-        acting=Acting(cases=2_000, glimpses=20, belief_steps=3_000, walk_steps=60, tries=6),
-        ppo=PpoNumbers(steps=2_000_000, width=128),
+        acting=Acting(cases=1_200, belief_steps=1_500, walk_steps=100, variants=True),
+        ppo=PpoNumbers(steps=400_000, rollout=64),
         bootstrap_draws=10_000,
     )
 

@@ -26,9 +26,9 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "encoder": 4,
         "evaluation": 7,
         "encoder_eval": 6,
-        "ppo_policy": 1,
-        "investigation_eval": 1,
-        "report": 9,
+        "ppo_policy": 2,
+        "investigation_eval": 2,
+        "report": 10,
     }
 )
 

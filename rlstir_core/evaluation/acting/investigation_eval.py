@@ -23,16 +23,17 @@ from rlstir_core.datasets.store import read_split
 from rlstir_core.errors import StoreError, UpstreamMissing
 from rlstir_core.evaluation.acting.judging import judge
 from rlstir_core.evaluation.acting.recording import RuleSpan, recorded, rule_spans
-from rlstir_core.evaluation.acting.records import AGENT, AgentJudged, InvestigationEvaluation
+from rlstir_core.evaluation.acting.records import AGENT, ALL_AT_ONCE, AgentJudged, InvestigationEvaluation
 from rlstir_core.evaluation.acting.table import InvestigationWriter, merged, read_runs
 from rlstir_core.evaluation.acting.truth import EpisodeTruth, TrueStretch
 from rlstir_core.evaluation.acting.words import StoryWords
 from rlstir_core.hostlogs.store import host_counts, opened_rows
 from rlstir_core.investigator.acting.cases import case_set, recordings
 from rlstir_core.investigator.acting.checkpoint import ActingCheckpoint, Actors, open_actors, read_acting
-from rlstir_core.investigator.acting.roster import ORACLES, PPO, program
+from rlstir_core.investigator.acting.roster import ORACLES, PPO, VARIANTS, program
 from rlstir_core.investigator.acting.training import kept_acting
 from rlstir_core.investigator.lanes import Policy
+from rlstir_core.investigator.soc.budget import WITHOUT_END
 from rlstir_core.investigator.soc.cases import CaseSet
 from rlstir_core.investigator.soc.lanes import SocLanes
 from rlstir_core.investigator.study import InvestigatorStudy
@@ -226,6 +227,7 @@ def _evaluate(study: InvestigatorStudy, checkpoint: ActingCheckpoint, tell: Tell
         seed=checkpoint.seed,
         draws=numbers.bootstrap_draws,
         words=StoryWords(layout, test),
+        ablations={words: name for name, words in VARIANTS.items() if name in checkpoint.variants},
     )
     return msgspec.structs.replace(found, synthetic=any(info.synthetic for info in test))
 
@@ -240,11 +242,11 @@ def _acting(actors: Actors, cases: CaseSet, n_lanes: int) -> Iterator[tuple[str,
     """Every policy in lanes of its own, in the order of names and seeds; oracles look into their lanes."""
     seeds = actors.checkpoint.seeds
     of_name = {(name, 0): policy for name, policy in actors.policies.items()}
-    of_name |= {(PPO, seed): policy for seed, policy in zip(seeds, actors.ppo, strict=True)}
+    for name, learnt in ((PPO, actors.ppo), *actors.variants.items()):
+        of_name |= {(name, seed): policy for seed, policy in zip(seeds, learnt, strict=True)}
     for name, seed in sorted({*of_name, *((name, 0) for name in ORACLES)}):
-        lanes = SocLanes(
-            cases, actors.belief, actors.rewards, actors.checkpoint.budget, min(n_lanes, len(cases)), once=True
-        )
+        budget = WITHOUT_END if name == ALL_AT_ONCE else actors.checkpoint.budget
+        lanes = SocLanes(cases, actors.belief, actors.rewards, budget, min(n_lanes, len(cases)), once=True)
         policy = of_name.get((name, seed)) or ORACLES[name](lanes)
         yield name, seed, policy, lanes
 

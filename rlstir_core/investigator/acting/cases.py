@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rlstir_core.arrays import Floats
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.investigator.acting.glimpses import glimpses_of
 from rlstir_core.investigator.belief.detector import Belief
@@ -24,8 +25,9 @@ from rlstir_core.investigator.belief.words import WordsAlone, row_words
 from rlstir_core.investigator.reading.view import read_view
 from rlstir_core.investigator.soc.alerts import AlertRule, alert_rule
 from rlstir_core.investigator.soc.budget import cost_of_everything
-from rlstir_core.investigator.soc.cases import CaseSet, make_case
+from rlstir_core.investigator.soc.cases import Case, CaseSet, make_case
 from rlstir_core.investigator.study import InvestigatorStudy
+from rlstir_core.investigator.tamper.spans import Tampering
 from rlstir_core.investigator.techniques.row_truth import RowTruth, row_truth, says_rows
 from rlstir_core.progress import Tell
 
@@ -48,6 +50,7 @@ class _Read:
     info: EpisodeInfo
     words: WordsAlone
     truth: RowTruth
+    p_tamper_N: Floats | None  # what the rules say, where they were asked about all rows together
 
 
 def recordings(episodes: Sequence[EpisodeInfo], most: int) -> list[EpisodeInfo]:
@@ -83,15 +86,19 @@ def prepare(study: InvestigatorStudy, tell: Tell) -> Prepared:
     learnt, chosen = (recordings(side, numbers.cases) for side in study.sides)
     read = _read(study, learnt, tell)
     truths = [each.truth for each in read]
+    graph = study.numbers.investigator.without != "graph"
     technique_K = common_techniques(truths)
-    words = [each.words for each in read]
+    words = [each.words if graph else each.words.own for each in read]
     mean, models, fold_E = fit_row_models(words, truths, [info.host for info in learnt], technique_K, seed, tell)
     vector_E = [vectors(models[fold], each) for each, fold in zip(words, fold_E, strict=True)]
     rule = alert_rule(vector_ND[:, 0] for vector_ND in vector_E)
     del words
     cases = _case_set(study, read, vector_E, rule)
+    del read, vector_E  # several hundred megabytes
     budget = float(np.round(numbers.budget_share * cost_of_everything(cases, seed).mean(), 1))
-    head = fit_head(_taught(cases), _glimpses(study, cases, budget), technique_K, seed, tell, numbers.belief_steps)
+    head = fit_head(
+        _taught(cases), _glimpses(study, cases, budget), technique_K, seed, tell, numbers.belief_steps, graph
+    )
     tell("cases of the fold that chooses")
     other = case_set(study, chosen, mean, rule, tell)
     calibrate(head, _taught(other), _glimpses(study, other, budget))
@@ -112,19 +119,24 @@ def _read(study: InvestigatorStudy, episodes: Sequence[EpisodeInfo], tell: Tell)
     for place, info in enumerate(episodes):
         if place % _SAY_EVERY == 0:
             tell(f"rows of case {place + 1:,} of {len(episodes):,}")
-        view = read_view(study.layout, info, study.train_hosts)
+        said: list[Tampering] = []
+        view = read_view(study.layout, info, study.train_hosts, said.append, numbers=False)
         if len(view):  # without a row nothing alarms
-            found.append(_Read(info=info, words=row_words(view), truth=row_truth(study.layout, info)))
+            rules_N = said[0].p_tamper_N if said else None
+            truth = row_truth(study.layout, info)
+            found.append(_Read(info=info, words=row_words(view), truth=truth, p_tamper_N=rules_N))
     return found
 
 
 def _case_set(
     study: InvestigatorStudy, read: Sequence[_Read], vector_E: Sequence[NDArray[np.float16]], rule: AlertRule
 ) -> CaseSet:
-    return CaseSet(
-        make_case(study.layout, each.info, own, own[:, 0].astype(np.float32), each.truth, study.numbers.seed, rule=rule)
-        for each, own in zip(read, vector_E, strict=True)
-    )
+    def case(each: _Read, vector_ND: NDArray[np.float16]) -> Case:
+        score_N = vector_ND[:, 0].astype(np.float32)
+        given = {"rule": rule, "p_tamper_N": each.p_tamper_N}
+        return make_case(study.layout, each.info, vector_ND, score_N, each.truth, study.numbers.seed, **given)  # type: ignore[arg-type]
+
+    return CaseSet(case(each, own) for each, own in zip(read, vector_E, strict=True))
 
 
 def _glimpses(study: InvestigatorStudy, cases: CaseSet, budget: float) -> list[Glimpse]:

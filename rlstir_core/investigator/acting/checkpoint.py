@@ -35,8 +35,8 @@ def fitted_file(name: str) -> str:
     return f"policy_{name}.safetensors"
 
 
-def ppo_file(seed: int) -> str:
-    return f"ppo_policy_{seed}.safetensors"
+def ppo_file(seed: int, name: str = "ppo_policy") -> str:
+    return f"{name}_{seed}.safetensors"
 
 
 class ActingFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +60,7 @@ class ActingCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
     preset: str
     seed: int
     seeds: tuple[int, ...]  # that PPO was trained from
+    variants: tuple[str, ...] = ()  # of PPO
     input_sha256: str
     budget: float
     alert_low: float
@@ -82,6 +83,7 @@ class Actors:
     belief: Belief
     policies: dict[str, Policy]  # but PPO's
     ppo: list[PpoPolicy]  # by the seed that each was trained from
+    variants: dict[str, list[PpoPolicy]]  # the same, of other ways to train
     rewards: Rewards
 
 
@@ -119,6 +121,16 @@ def open_actors(layout: Layout, checkpoint: ActingCheckpoint) -> Actors:
         policies[name] = Stopping(unfitted(name, reads), reads, checkpoint.stop_rules[name])
     for name in FITTED:
         policies[name] = load_fitted(folder / fitted_file(name), reads, key=key, width=width)
-    ppo = [load_policy(folder / ppo_file(seed), key=key, seen=width, actions=len(ACTIONS)) for seed in checkpoint.seeds]
-    rewards = Rewards(**checkpoint.rewards)
-    return Actors(checkpoint=checkpoint, belief=belief, policies=policies, ppo=ppo, rewards=rewards)
+
+    def learnt(*name: str) -> list[PpoPolicy]:
+        files = [folder / ppo_file(seed, *name) for seed in checkpoint.seeds]
+        return [load_policy(file, key=key, seen=width, actions=len(ACTIONS)) for file in files]
+
+    return Actors(
+        checkpoint=checkpoint,
+        belief=belief,
+        policies=policies,
+        ppo=learnt(),
+        variants={name: learnt(name) for name in checkpoint.variants},
+        rewards=Rewards(**checkpoint.rewards),
+    )

@@ -26,6 +26,11 @@ PPO: Final = "ppo"
 FITTED: Final = ("fixed_order", "greedy", "learned_greedy")
 TUNED: Final = ("random", "cheapest_first", "playbook")  # fitted on nothing, but they stop by a tuned rule
 NEVER: Final = ("no_query", "all_at_once")
+VARIANTS: Final = {  # what each of them shows when it is set against PPO
+    "ppo_supervised_only": "no RL after imitating the learned greedy policy",
+    "ppo_warm_start": "PPO begins by imitating the learned greedy policy",
+    "ppo_no_shaping": "no shaping, and paid at the end alone",
+}
 ORACLES: Final[dict[str, Callable[[SocLanes], Policy]]] = {  # who look at labels, in the lanes that they act in
     EvidenceOracle.name: lambda lanes: EvidenceOracle(Evidence(lanes)),
     LabelOracle.name: lambda lanes: LabelOracle(lanes, lanes.rewards.price),

@@ -7,7 +7,7 @@ chooses; PPO stops by itself. What does not belong here: the test side (`evaluat
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rlstir_core.atomic import file_sha256, sweep
@@ -22,15 +22,16 @@ from rlstir_core.investigator.acting.checkpoint import (
     read_acting,
     write_acting,
 )
-from rlstir_core.investigator.acting.roster import PPO, TUNED, reads_of, unfitted
+from rlstir_core.investigator.acting.roster import PPO, TUNED, VARIANTS, reads_of, unfitted
 from rlstir_core.investigator.belief.detector import write_belief
+from rlstir_core.investigator.credit import PaidAsEarned
 from rlstir_core.investigator.policies.files import save_fitted
 from rlstir_core.investigator.policies.fixed_order import best_order
 from rlstir_core.investigator.policies.greedy import fit_greedy
-from rlstir_core.investigator.policies.learned_greedy import Learning, fit_learned_greedy
+from rlstir_core.investigator.policies.learned_greedy import LearnedGreedy, Learning, fit_learned_greedy
 from rlstir_core.investigator.policies.probing import run
 from rlstir_core.investigator.policies.stopping import tuned
-from rlstir_core.investigator.ppo import PpoTraining
+from rlstir_core.investigator.ppo import PpoTraining, train_ppo
 from rlstir_core.investigator.ppo_policy import PpoPolicy
 from rlstir_core.investigator.pretraining.state import States
 from rlstir_core.investigator.pretraining.world import ALONE
@@ -43,6 +44,8 @@ from rlstir_core.progress import Tell
 from rlstir_core.results.lock import holding
 
 _PAGES = 2  # of a query in a fixed order
+_IMITATED = 4  # a variant that imitates first does so for this part of PPO's decisions
+_MANY = 512  # cases that the fixed order is built on
 
 
 def kept_acting(study: InvestigatorStudy) -> ActingCheckpoint | None:
@@ -79,7 +82,8 @@ def _train(study: InvestigatorStudy, tell: Tell) -> ActingCheckpoint:
     lanes, other = (_lanes(study, prepared, cases, rewards) for cases in (prepared.learnt, prepared.chosen))
     tell("the best fixed order")
     given = {"price": rewards.price, "seed": seed}
-    order = best_order(reads, lanes, longest=numbers.acting.order, pages=_PAGES, **given)  # type: ignore[arg-type]
+    many = _lanes(study, prepared, prepared.learnt, rewards, _MANY)
+    order = best_order(reads, many, longest=numbers.acting.order, pages=_PAGES, **given)  # type: ignore[arg-type]
     greedy = fit_greedy(reads, lanes, seed=seed, tell=tell, steps=numbers.acting.walk_steps)
     learning = Learning(steps=numbers.acting.walk_steps, tries=numbers.acting.tries)
     learned = fit_learned_greedy(reads, lanes, check=other, learning=learning, tell=tell, **given)  # type: ignore[arg-type]
@@ -96,7 +100,7 @@ def _train(study: InvestigatorStudy, tell: Tell) -> ActingCheckpoint:
     seeds = tuple(seed + place for place in range(numbers.acting.seeds))
     for own in seeds:
         state = States(path=folder / "ppo_policy.state.safetensors", key=f"{key} {own}", every_s=numbers.ppo.state_s)
-        training = PpoTraining(lanes, numbers.ppo, seed=own, among=ALONE, states=state)
+        training = PpoTraining(PaidAsEarned(lanes), numbers.ppo, seed=own, among=ALONE, states=state)
         training.run(None, tell)
         found = PpoPolicy(training.towers)
         curves[str(own)] = [earned for earned, _ in training.curve]
@@ -105,12 +109,19 @@ def _train(study: InvestigatorStudy, tell: Tell) -> ActingCheckpoint:
         state.remove()
         if own == seed:
             returns[PPO] = float(run(found, _once(prepared, rewards), seed).return_B.mean())
+    variants = tuple(VARIANTS) if numbers.acting.variants else ()
+    for name in variants:
+        for own in seeds:
+            tell(f"{name}, seed {own}")
+            files.append(ppo_file(own, name))
+            _variant(name, study, prepared, learned, own, tell).save(folder / files[-1], key=key)
     auroc = alert_auroc(prepared.learnt.alert_score_C, prepared.learnt.attack_C)
     return ActingCheckpoint(
         recipe=study.options.recipe,
         preset=study.options.preset,
         seed=seed,
         seeds=seeds,
+        variants=variants,
         input_sha256=key,
         budget=prepared.budget,
         alert_low=prepared.rule.low,
@@ -131,8 +142,27 @@ def _train(study: InvestigatorStudy, tell: Tell) -> ActingCheckpoint:
     )
 
 
-def _lanes(study: InvestigatorStudy, prepared: Prepared, cases: CaseSet, rewards: Rewards) -> SocLanes:
-    return SocLanes(cases, prepared.belief, rewards, prepared.budget, study.numbers.acting.lanes)
+def _variant(
+    name: str, study: InvestigatorStudy, prepared: Prepared, start: LearnedGreedy, seed: int, tell: Tell
+) -> PpoPolicy:
+    """PPO trained in another way; see `VARIANTS`."""
+    numbers = study.numbers.ppo
+    imitated = replace(numbers, imitate_steps=max(1, numbers.steps // _IMITATED))
+    if name == "ppo_no_shaping":
+        late = _lanes(study, prepared, prepared.learnt, replace(Rewards(), shaping=0.0))
+        return train_ppo(late, numbers, seed=seed, tell=tell)
+    lanes = PaidAsEarned(_lanes(study, prepared, prepared.learnt, Rewards()))
+    if name == "ppo_supervised_only":
+        training = PpoTraining(lanes, imitated, seed=seed, among=ALONE, states=None)
+        training.imitate(start, tell)
+        return training.policy
+    return train_ppo(lanes, imitated, seed=seed, tell=tell, start=start)
+
+
+def _lanes(study: InvestigatorStudy, prepared: Prepared, cases: CaseSet, rewards: Rewards, most: int = 0) -> SocLanes:
+    """Lanes that begin anew, as many as the study's numbers say, or one for each of at most so many cases."""
+    n_lanes = min(most, len(cases)) if most else study.numbers.acting.lanes
+    return SocLanes(cases, prepared.belief, rewards, prepared.budget, n_lanes)
 
 
 def _once(prepared: Prepared, rewards: Rewards) -> SocLanes:

@@ -52,8 +52,10 @@ class Belief:
     def dump(self) -> bytes:
         """Everything as safetensors; row weights in half precision."""
         kept = {f"{_HEAD}{name}": each.numpy() for name, each in self.head.state_dict().items()}
-        kept[f"{_ROWS}weight_SBD"] = self.rows.weight_SBD.astype(np.float16)
-        kept[f"{_ROWS}bias_D"] = self.rows.bias_D
+        kept[f"{_ROWS}weight_SW"] = self.rows.weight_SW.astype(np.float16)
+        kept[f"{_ROWS}naming_KV"] = self.rows.naming_KV.astype(np.float16)
+        kept[f"{_ROWS}naming_K"] = self.rows.naming_K
+        kept[f"{_ROWS}bias"] = np.array([self.rows.bias])
         data: bytes = save(kept)
         return data
 
@@ -77,7 +79,12 @@ def _belief(data: bytes, path: Path) -> Belief:
         own = {name.removeprefix(_HEAD): torch.from_numpy(each) for name, each in kept.items() if _HEAD in name}
         head = BeliefHead(torch.zeros_like(own["label_K"]), torch.zeros_like(own["base_L"]))
         head.load_state_dict(own)
-        rows = RowModel(weight_SBD=kept[f"{_ROWS}weight_SBD"].astype(np.float32), bias_D=kept[f"{_ROWS}bias_D"])
+        rows = RowModel(
+            weight_SW=kept[f"{_ROWS}weight_SW"].astype(np.float32),
+            bias=float(kept[f"{_ROWS}bias"][0]),
+            naming_KV=kept[f"{_ROWS}naming_KV"].astype(np.float32),
+            naming_K=kept[f"{_ROWS}naming_K"],
+        )
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} holds no belief ({type(error).__name__}); make ppo_policy again") from None
     return Belief(rows=rows, head=head.eval().requires_grad_(False))

@@ -68,13 +68,14 @@ def fit_head(
     seed: int,
     tell: Tell,
     steps: int,
+    by_tree: bool = True,
 ) -> BeliefHead:
     """The head, fitted by so many steps of AdamW on the log loss of its answers."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     truth_EA = np.stack([case.truth_A for case in cases])
     n_L = torch.from_numpy(truth_EA[:, TECHNIQUES:].sum(0))
-    head = BeliefHead(torch.from_numpy(technique_K), base_rates(n_L, len(cases)))
+    head = BeliefHead(torch.from_numpy(technique_K), base_rates(n_L, len(cases)), by_tree)
     optimiser = torch.optim.AdamW(head.parameters(), _RATE, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=steps + 1)
     for step in range(steps):
@@ -123,6 +124,7 @@ def pooled(head: BeliefHead, cases: Sequence[TaughtCase], glimpses: Sequence[Gli
     """What the trees of each glimpse say together, in an order that gradients go through."""
     lane_M = np.repeat(np.arange(len(glimpses)), [len(each.row_M) for each in glimpses])
     tree_M = np.concatenate([cases[each.case].tree_N[each.row_M] for each in glimpses]).astype(np.int64)
+    tree_M *= int(head.by_tree)
     vector_MD = np.concatenate([cases[each.case].vector_ND[each.row_M] for each in glimpses]).astype(np.float32)
     cell_M = lane_M * (int(tree_M.max(initial=0)) + 1) + tree_M
     order = np.argsort(cell_M, kind="stable")

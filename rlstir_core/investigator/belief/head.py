@@ -52,9 +52,11 @@ class BeliefHead(nn.Module):
     label_K: Tensor
     base_L: Tensor
     platt_32: Tensor
+    by_tree: Tensor
 
-    def __init__(self, label_K: Tensor, base_L: Tensor) -> None:
+    def __init__(self, label_K: Tensor, base_L: Tensor, by_tree: bool = True) -> None:
         super().__init__()
+        self.register_buffer("by_tree", torch.tensor(int(by_tree)))  # 0: all rows are pooled as if of one tree
         self.register_buffer("label_K", label_K)
         self.register_buffer("base_L", base_L)
         # slope and offset of the attack, of tampering, of techniques

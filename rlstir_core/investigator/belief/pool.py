@@ -35,6 +35,7 @@ class BeliefPool:
 
     def __init__(self, head: BeliefHead, n_lanes: int, most_trees: int) -> None:
         self._head, self._n_trees, self._width = head, most_trees, 2 + len(head.label_K)
+        self._by_tree = int(head.by_tree)
         n = n_lanes * most_trees
         self._max = np.full((n, self._width), -FARTHEST, np.float32)
         self._odds = np.zeros((n, self._width), np.float32)
@@ -80,7 +81,7 @@ class BeliefPool:
 
     def _gained(self, lane_M: Ints, tree_M: Ints, vector_MD: Array) -> _Gained:
         """Trees that these rows belong to, as they are with them."""
-        cell_M = np.asarray(lane_M, np.int64) * self._n_trees + tree_M
+        cell_M = np.asarray(lane_M, np.int64) * self._n_trees + self._by_tree * tree_M
         order = np.argsort(cell_M, kind="stable")
         cell_M, score_MD = cell_M[order], vector_MD[order]
         first_J = np.flatnonzero(np.r_[True, cell_M[1:] != cell_M[:-1]])

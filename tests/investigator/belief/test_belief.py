@@ -1,5 +1,6 @@
 """What is believed of revealed rows: pooling step by step, fitting, and files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,24 +8,40 @@ import pytest
 import torch
 
 from rlstir_core.errors import CheckpointError
-from rlstir_core.investigator.belief import row_model
 from rlstir_core.investigator.belief.detector import Belief, read_belief, write_belief
 from rlstir_core.investigator.belief.fit import Glimpse, TaughtCase, calibrate, fit_head, pooled
 from rlstir_core.investigator.belief.head import N_ANSWERS, BeliefHead
-from rlstir_core.investigator.belief.row_model import RowModel, common_techniques, fit_row_models
-from rlstir_core.investigator.belief.words import BUCKETS, WordsAlone
+from rlstir_core.investigator.belief.row_model import (
+    NAMING_SLOTS,
+    NAMING_WORDS,
+    RowModel,
+    common_techniques,
+    fit_row_models,
+)
+from rlstir_core.investigator.belief.words import SLOTS_ALONE, WordsAlone
+from rlstir_core.investigator.reading.hashing import WORDS
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.row_truth import RowTruth
 
 K = 3
 
 
-def _head() -> BeliefHead:
+def _head(by_tree: bool = True) -> BeliefHead:
     torch.manual_seed(1)
-    head = BeliefHead(torch.tensor([4, 7, 9]), torch.full((len(LABELS),), -3.0))
+    head = BeliefHead(torch.tensor([4, 7, 9]), torch.full((len(LABELS),), -3.0), by_tree)
     for each in head.parameters():
         torch.nn.init.normal_(each, std=0.3)
     return head.eval().requires_grad_(False)
+
+
+def _rows(spread: float) -> RowModel:
+    rng = np.random.default_rng(0)
+    return RowModel(
+        weight_SW=rng.normal(0, spread, (SLOTS_ALONE, WORDS)).astype(np.float32),
+        bias=-1.0,
+        naming_KV=rng.normal(0, spread, (K, NAMING_SLOTS * NAMING_WORDS)).astype(np.float32),
+        naming_K=np.zeros(K, np.float32),
+    )
 
 
 def _case(rng: np.random.Generator, attack: bool) -> TaughtCase:
@@ -47,7 +64,7 @@ def _glimpses(rng: np.random.Generator, n_cases: int) -> list[Glimpse]:
 def test_rows_that_come_page_by_page_are_believed_as_rows_that_come_at_once() -> None:
     rng, head = np.random.default_rng(0), _head()
     cases = [_case(rng, attack) for attack in (True, False, True)]
-    belief = Belief(rows=RowModel(weight_SBD=np.zeros((3, 1, 1 + K)), bias_D=np.zeros(1 + K)), head=head)
+    belief = Belief(rows=_rows(0.0), head=head)
     pool = belief.pool(3, 5)
     pool.add(
         np.array([1, 1]), np.array([0, 2]), cases[0].vector_ND[:2].astype(np.float32)
@@ -64,7 +81,7 @@ def test_rows_that_come_page_by_page_are_believed_as_rows_that_come_at_once() ->
 
 
 def test_what_is_known_of_nothing_is_the_same_for_every_case() -> None:
-    pool = Belief(rows=RowModel(weight_SBD=np.zeros((3, 1, 1 + K)), bias_D=np.zeros(1 + K)), head=_head()).pool(2, 5)
+    pool = Belief(rows=_rows(0.0), head=_head()).pool(2, 5)
     np.testing.assert_array_equal(pool.answers()[0], pool.answers()[1])
 
 
@@ -85,10 +102,11 @@ def test_the_head_learns_attacks_from_glimpses_and_is_calibrated_on_other_cases(
 def _words(rng: np.random.Generator, attack: bool) -> tuple[WordsAlone, RowTruth]:
     """Ten rows of two texts; the second text has a word that only attacks say."""
     texts = [rng.integers(10, 200, 6), np.append(rng.integers(10, 200, 5), 5 if attack else 6)]
-    text_NS = np.stack([np.arange(10) % 2, np.full(10, -1), np.full(10, -1)], axis=1).astype(np.int32)
+    text_NS = np.full((10, SLOTS_ALONE), -1, np.int32)
+    text_NS[:, 0] = np.arange(10) % 2
     words = WordsAlone(
         word_ptr=np.array([0, 6, 12], np.int32),
-        word_W=np.concatenate(texts).astype(np.uint16),
+        word_W=np.concatenate(texts).astype(np.int32),
         text_NS=text_NS,
         rules_N=np.zeros(10, np.float32),
     )
@@ -107,21 +125,32 @@ def test_the_vectors_of_training_rows_come_from_a_model_that_saw_nothing_of_thei
     assert technique_K.tolist() == [7]
     mean, models, fold_E = fit_row_models(words, truths, hosts, technique_K, 0, lambda _: None)
     assert all(len({fold for host, fold in zip(hosts, fold_E, strict=True) if host == own}) == 1 for own in set(hosts))
-    alone = row_model._fit(
-        [each for each, fold in zip(words, fold_E, strict=True) if fold != 1],
-        [each for each, fold in zip(truths, fold_E, strict=True) if fold != 1],
-        technique_K,
-        1,
-    )
-    np.testing.assert_array_equal(models[1].weight_SBD, alone.weight_SBD)
-    assert mean.scores(words[0])[1, 0] > mean.scores(words[1])[1, 0]
+    others = [
+        RowTruth(
+            attack_N=~truth.attack_N, row_M=truth.row_M, technique_M=truth.technique_M, tampered_N=truth.tampered_N
+        )
+        if fold == 1
+        else truth
+        for truth, fold in zip(truths, fold_E, strict=True)
+    ]
+    _, again, _ = fit_row_models(words, others, hosts, technique_K, 0, lambda _: None)
+    np.testing.assert_array_equal(models[1].weight_SW, again[1].weight_SW)
+    assert not np.array_equal(models[0].weight_SW, again[0].weight_SW)
+    assert mean.scores(words[0])[1, 0] > 0 > mean.scores(words[1])[1, 0]
+
+
+def test_a_technique_is_as_likely_as_the_attack_and_its_share_of_it() -> None:
+    rng = np.random.default_rng(0)
+    words, _ = _words(rng, True)
+    score_ND = _rows(0.5).scores(words)
+    p_ND = 1 / (1 + np.exp(-score_ND))
+    np.testing.assert_allclose(p_ND[:, 1:].sum(axis=1), p_ND[:, 0], rtol=1e-4)
 
 
 def test_a_belief_is_read_as_it_was_written_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    weight_SBD = rng.normal(size=(3, BUCKETS, 1 + K)).astype(np.float32)
     path = tmp_path / "belief.safetensors"
-    written = write_belief(path, Belief(rows=RowModel(weight_SBD=weight_SBD, bias_D=np.zeros(1 + K)), head=_head()))
+    written = write_belief(path, Belief(rows=_rows(0.5), head=_head()))
     read, words = read_belief(path), _words(rng, True)[0]
     np.testing.assert_array_equal(read.vectors(words), written.vectors(words))
     path.write_bytes(path.read_bytes()[:5_000])
@@ -132,7 +161,7 @@ def test_a_belief_is_read_as_it_was_written_and_a_damaged_one_is_refused(tmp_pat
 def test_what_is_foreseen_is_what_is_believed_afterwards_and_changes_nothing() -> None:
     rng, head = np.random.default_rng(0), _head()
     case = _case(rng, True)
-    pool = Belief(rows=RowModel(weight_SBD=np.zeros((3, 1, 1 + K)), bias_D=np.zeros(1 + K)), head=head).pool(2, 5)
+    pool = Belief(rows=_rows(0.0), head=head).pool(2, 5)
     rows = np.arange(12)
     given = np.ones(12, np.int64), case.tree_N[rows].astype(np.int64), case.vector_ND[rows].astype(np.float32)
     pool.add(*given)
@@ -143,3 +172,16 @@ def test_what_is_foreseen_is_what_is_believed_afterwards_and_changes_nothing() -
     np.testing.assert_array_equal(pool.answers(), before)
     pool.add(*given)
     np.testing.assert_array_equal(pool.answers(), foreseen)
+
+
+def test_without_the_graph_it_matters_neither_which_tree_a_row_is_of_nor_whose_process_it_is() -> None:
+    rng, head = np.random.default_rng(0), _head(by_tree=False)
+    case = _case(rng, True)
+    one = replace(case, tree_N=np.zeros_like(case.tree_N))
+    pools = [Belief(rows=_rows(0.0), head=head).pool(1, 5) for _ in range(2)]
+    for pool, each in zip(pools, (case, one), strict=True):
+        pool.add(np.zeros(60, np.int64), each.tree_N.astype(np.int64), each.vector_ND.astype(np.float32))
+    np.testing.assert_array_equal(pools[0].answers(), pools[1].answers())
+    words, _ = _words(rng, True)
+    beside = replace(words, text_NS=np.where(np.arange(SLOTS_ALONE) == 1, 1, words.text_NS))
+    np.testing.assert_array_equal(beside.own.text_NS, words.text_NS)
