@@ -13,6 +13,7 @@ from pathlib import Path
 _PEERS = (
     "ingest",
     "features",
+    "detectors.speed",
     "bootstrap",
     "incremental",
     "acting.environment",
@@ -27,7 +28,13 @@ _PEERS = (
     "lab",
     "memory",
 )
-_ALONE = {"acquire": "acting.acquire", "toys": "acting.toys", "ppo": "acting.ppo"}
+_ALONE = {
+    "acquire": "acting.acquire",
+    "toys": "acting.toys",
+    "ppo": "acting.ppo",
+    "hiper": "detectors.hiper",
+    "results": "public.results",
+}
 
 if __name__ == "__main__":
     if sys.argv[1:2] and sys.argv[1] in _ALONE:

@@ -15,7 +15,6 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,13 +65,19 @@ from rlstir_core.results.layout import Layout
 
 SHARED = Path(__file__).parents[2] / "shared"
 REAL, TEXTS = SHARED / "real", SHARED / "knowledge"
-CORPORA = {
-    "mdecrevoisier": (REAL / "evtx_mdecrevoisier.tar.xz", REAL / "evtx_mdecrevoisier.labels.csv"),
-    "mordor": (REAL / "mordor", REAL / "mordor" / "labels.csv"),
-}
+ACROSS = (("mdecrevoisier", "mordor"), ("mordor", "mdecrevoisier"))  # learnt from, told of
+_TEXTS_ALONE = (None, "generated")
 MAJORITY = "majority"
 AllSpoken = dict[str, tuple[Spoken, Knowledge | None]]
 ALWAYS = Naming(margin=0.0)  # the first, of whatever file
+
+
+def corpora(real: Path) -> dict[str, tuple[Path, Path]]:
+    """{corpus: its logs and its labels}."""
+    return {
+        "mdecrevoisier": (real / "evtx_mdecrevoisier.tar.xz", real / "evtx_mdecrevoisier.labels.csv"),
+        "mordor": (real / "mordor", real / "mordor" / "labels.csv"),
+    }
 
 
 @dataclass(frozen=True)
@@ -226,32 +231,48 @@ def _shown(found: Estimate) -> str:
     return f"{found.value:.3f}" + (f" [{found.lo:.3f}, {found.hi:.3f}]" if found.lo is not None else "")
 
 
-def measured(root: Path, episodes: int, draws: int) -> dict[str, Any]:
-    layout = Layout(root)
-    import_knowledge([TEXTS], layout.knowledge)
+def across_authors(shared: Path, root: Path, draws: int) -> list[dict[str, Any]]:
+    """The tables of the labelled corpora under `shared`, each learnt from the other."""
+    sides = labelled_sides(shared, root)
+    texts, alone = fitted_texts(shared, root)
+    return [figures(root, *_named(sides, train, test), texts, alone, draws) for train, test in ACROSS]
+
+
+def labelled_sides(shared: Path, root: Path) -> dict[str, Side]:
+    """Every corpus under `shared`, imported and read."""
     sides = {}
-    for corpus, (logs, labels) in CORPORA.items():
+    for corpus, (logs, labels) in corpora(shared / "real").items():
         import_logs([logs], root / corpus, labels=labels, corpus=corpus)
         sides[corpus] = read_side(root / f"{corpus}-data", root / corpus, labels)
+    return sides
+
+
+def fitted_texts(shared: Path, root: Path) -> tuple[Any, Knowledge]:
+    """The public texts under `shared`, and the model of them alone."""
+    layout = Layout(root)
+    import_knowledge([shared / "knowledge"], layout.knowledge)
+    texts = read_texts(layout)
+    alone = fitted(*texts) if texts is not None else None
+    assert alone is not None
+    return texts, alone
+
+
+def _named(sides: dict[str, Side], train: str | None, test: str) -> tuple[str, Side | None, Side]:
+    return f"{train or 'texts'} -> {test}", sides[train] if train else None, sides[test]
+
+
+def measured(root: Path, episodes: int, draws: int) -> dict[str, Any]:
+    sides = labelled_sides(SHARED, root)
     generate_store(root / "generated", episodes=episodes)
     began = time.perf_counter()
     sides["generated"] = read_side(root / "generated-data", root / "generated", None)
     read_s = time.perf_counter() - began
     began = time.perf_counter()
-    texts = read_texts(layout)
-    assert texts is not None
-    alone = fitted(*texts)
-    assert alone is not None
+    texts, alone = fitted_texts(SHARED, root)
     fit_s = time.perf_counter() - began
-    pairs: Sequence[tuple[str | None, str]] = (
-        ("mdecrevoisier", "mordor"),
-        ("mordor", "mdecrevoisier"),
-        (None, "generated"),
-    )
-    tables = []
-    for train, test in pairs:
-        side, name = sides[train] if train else None, f"{train or 'texts'} -> {test}"
-        tables.append(figures(root, name, side, sides[test], texts, alone, draws))
+    tables = [
+        figures(root, *_named(sides, train, test), texts, alone, draws) for train, test in (*ACROSS, _TEXTS_ALONE)
+    ]
     above = [table["paired micro F1"][f"{KNOWLEDGE} - {SVM}"] for table in tables[:2]]
     beaten = [float(shown.split("[")[1].split(",")[0]) for shown in above]
     return {

@@ -1,0 +1,1 @@
+"""Benchmarks of the detectors on public recordings."""
