@@ -12,8 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlstir_core.detectors.episode_set import EpisodeSet, Recording
-from rlstir_core.detectors.inputs import Inputs, InputSchema, Windows, sequence_inputs, summary_inputs, windows_of
+from rlstir_core.detectors.inputs import (
+    Inputs,
+    InputSchema,
+    Windows,
+    blinded,
+    sequence_inputs,
+    summary_inputs,
+    windows_of,
+)
 from rlstir_core.detectors.views import View
+from rlstir_core.learning.distort import HostDraws
 from rlstir_core.learning.examples import CacheBudget
 
 # N windows, K phases
@@ -32,6 +41,7 @@ class Blocks:
         count_K: NDArray[np.int64],
         n_undrawn: int = 0,
         budget: CacheBudget | None = None,
+        draws: HostDraws | None = None,
     ) -> None:
         self.windows = windows
         self.bounds = list(bounds)
@@ -39,6 +49,7 @@ class Blocks:
         self.n_undrawn = n_undrawn  # windows that the cap left out
         self._make = make
         self.budget = budget
+        self.draws = draws  # what is drawn for each window whenever training shows it
         self._kept: dict[int, Inputs] = {}
 
     def __len__(self) -> int:
@@ -79,11 +90,12 @@ def in_blocks(
     most: int | None = None,
     budget: CacheBudget | None = None,
     block: int = BLOCK,
+    blind: Sequence[int] = (),
 ) -> Blocks:
     """The windows that a detector of schema `inputs` sees of `recordings` under `view`.
 
     For training: windows that are less of one phase than `min_purity` are left out, and beyond `most` windows they
-    are drawn evenly over episodes and phases.
+    are drawn evenly over episodes and phases. Columns in `blind` are shown as missing.
     """
     schema = episodes.schema
     windows, masks = windows_of(recordings, schema, view)
@@ -108,9 +120,12 @@ def in_blocks(
     def opened(k: int) -> Inputs:
         of_block = [recordings[place] for place in groups[k]]
         keep = [masks[place] for place in groups[k]]
-        return make(episodes, of_block, inputs.channels, view, keep)
+        return blinded(make(episodes, of_block, inputs.channels, view, keep), blind)
 
-    return Blocks(windows.select(chosen), bounds, opened, count_K=count_K, n_undrawn=n_undrawn, budget=budget)
+    draws = view.draws(schema, inputs.channels)
+    return Blocks(
+        windows.select(chosen), bounds, opened, count_K=count_K, n_undrawn=n_undrawn, budget=budget, draws=draws
+    )
 
 
 def clear(windows: Windows, min_purity: float) -> NDArray[np.intp]:

@@ -19,6 +19,17 @@ def device(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
+_RESIDENT_SHARE = 0.6  # of a device's free memory: the rest is for weights, gradients and activations
+
+
+def resident_bytes(on: torch.device) -> int | None:
+    """Bytes of inputs that may stay on a device between epochs; None where it has no memory of its own."""
+    if on.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(on)
+    return int(_RESIDENT_SHARE * free)
+
+
 def half_precision(precision: str, on: torch.device) -> torch.dtype | None:
     """The half type to multiply in, or None for float32: `auto` is bf16 on GPUs that have it, fp16 on others."""
     if on.type != "cuda" or precision == "fp32":

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 # N examples, B examples of a batch
-Batches = Callable[[NDArray[np.intp]], Tensor]  # places within a block -> inputs on the device
+Batches = Callable[[Tensor], Tensor]  # places within a block, on the device -> inputs there
 
 
 class CacheBudget:
@@ -40,9 +41,10 @@ class ExampleBlock:
 
 
 class Examples:
-    """Blocks of examples."""
+    """Blocks of examples. `change` is what training does to a batch before it is shown."""
 
-    def __init__(self, blocks: Sequence[ExampleBlock]) -> None:
+    def __init__(self, blocks: Sequence[ExampleBlock], change: Callable[[Tensor], Tensor] | None = None) -> None:
+        self.change = change
         self.blocks = [block for block in blocks if len(block.label_N)]
         self.label_N = np.concatenate([np.empty(0, np.int64), *(block.label_N for block in self.blocks)])
 
@@ -52,27 +54,35 @@ class Examples:
             return max(at_least, math.ceil(len(self.label_N) / batch))
         return sum(math.ceil(len(block.label_N) / batch) for block in self.blocks)
 
-    def epoch(self, batch: int, at_least: int, rng: np.random.Generator) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
-        """Shuffled batches and their labels; blocks come in random order, one at a time."""
+    def epoch(
+        self, batch: int, at_least: int, rng: np.random.Generator, on: torch.device
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Shuffled batches and their labels; blocks come in random order, one at a time.
+
+        The order of a block and its labels go to the device once, so that no batch waits for the host.
+        """
         one = len(self.blocks) == 1
         for place in (0,) if one else rng.permutation(len(self.blocks)):
             block = self.blocks[place]
             n = len(block.label_N)
             gather = block.open()
-            for places in _draws(n, self.steps(batch, at_least) if one else math.ceil(n / batch), batch, rng):
-                yield gather(places), block.label_N[places]
+            steps = self.steps(batch, at_least) if one else math.ceil(n / batch)
+            order = torch.as_tensor(_draws(n, steps, batch, rng), device=on)
+            labels = torch.as_tensor(block.label_N, device=on)[order]
+            for places_B, label_B in zip(order.tensor_split(steps), labels.tensor_split(steps), strict=True):
+                x_B = gather(places_B)
+                yield x_B if self.change is None else self.change(x_B), label_B
 
-    def in_order(self, batch: int) -> Iterator[Tensor]:
+    def in_order(self, batch: int, on: torch.device) -> Iterator[Tensor]:
         """All examples in their order."""
         for block in self.blocks:
             n = len(block.label_N)
             gather = block.open()
             for at in range(0, n, batch):
-                yield gather(np.arange(at, min(n, at + batch)))
+                yield gather(torch.arange(at, min(n, at + batch), device=on))
 
 
-def _draws(n: int, steps: int, batch: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
-    """Shuffled batches; a block smaller than the steps ask for is gone through again."""
+def _draws(n: int, steps: int, batch: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """The places of so many steps, shuffled; a block smaller than they ask for is gone through again."""
     need = steps * min(batch, n)
-    order = np.concatenate([rng.permutation(n) for _ in range(math.ceil(need / n))])
-    return np.array_split(order[:need], steps)
+    return np.concatenate([rng.permutation(n) for _ in range(math.ceil(need / n))])[:need]

@@ -58,10 +58,10 @@ def train(
     for done in range(1, training.epochs + 1):
         view = views[(done - 1) % len(views)]
         network.train()
-        for x_B, label_B in view.epoch(training.batch, training.min_epoch_steps, rng):
+        for x_B, label_B in view.epoch(training.batch, training.min_epoch_steps, rng, device):
             with autocast(half, device):
                 logits_BK = network(x_B)
-            loss = loss_of(logits_BK.float(), torch.as_tensor(label_B, device=device))
+            loss = loss_of(logits_BK.float(), label_B)
             optimiser.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()
             scaler.unscale_(optimiser)
@@ -69,7 +69,7 @@ def train(
             scaler.step(optimiser)
             scaler.update()
             schedule.step()
-        probas = [predict(network, held.in_order(4 * training.batch)) for held in validation]
+        probas = [predict(network, held.in_order(4 * training.batch, device)) for held in validation]
         now = look([held.label_N for held in validation], probas)
         if now > best:
             best, best_epoch, best_weights = now, done, _copy(network)
@@ -84,7 +84,8 @@ def train(
 def predict(network: nn.Module, batches: Iterable[Tensor]) -> NDArray[np.float64]:
     """Probabilities, (N, K)."""
     network.eval()
-    return np.concatenate([torch.softmax(network(x_B).double(), dim=1).cpu().numpy() for x_B in batches])
+    logits_NK = torch.cat([network(x_B) for x_B in batches])  # on the device: one wait for all batches
+    return np.asarray(torch.softmax(logits_NK.double(), dim=1).cpu().numpy())
 
 
 def warm_cosine(step: int, total: int, warm_up: float) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
@@ -17,6 +18,8 @@ from rlstir_core.learning.loop import warm_cosine
 from rlstir_core.learning.presets import PRESETS, Net, Preset, Training, Trees, preset
 from rlstir_core.learning.scores import class_weights, look, window_macro_f1
 from rlstir_core.learning.standardise import Standardiser, fit_standardiser
+
+CPU = torch.device("cpu")
 
 
 def test_class_weights_are_inverse_frequencies_with_mean_one_over_the_windows() -> None:
@@ -113,7 +116,7 @@ def counted(*sizes: int) -> tuple[Examples, list[int]]:
     def block(place: int, begin: int, n: int) -> ExampleBlock:
         def gather() -> Any:
             opened.append(place)
-            return lambda places: begin + np.asarray(places)
+            return lambda places_B: begin + places_B
 
         return ExampleBlock(label_N=begin + np.arange(n), open=gather)
 
@@ -123,7 +126,7 @@ def counted(*sizes: int) -> tuple[Examples, list[int]]:
 
 def test_an_epoch_shows_every_example_with_its_label_one_block_after_another() -> None:
     examples, opened = counted(70, 0, 64, 3)
-    batches = list(examples.epoch(32, 10, np.random.default_rng(0)))
+    batches = list(examples.epoch(32, 10, np.random.default_rng(0), CPU))
     assert sorted(opened) == [0, 2, 3] and len(batches) == examples.steps(32, 10) == 3 + 2 + 1
     assert {n for x_B, _ in batches for n in x_B.tolist()} == set(range(137))
     assert all((x_B == label_B).all() for x_B, label_B in batches)
@@ -131,14 +134,14 @@ def test_an_epoch_shows_every_example_with_its_label_one_block_after_another() -
 
 def test_a_single_small_block_is_gone_through_again_until_there_are_enough_steps() -> None:
     examples, _ = counted(40)
-    batches = [x_B for x_B, _ in examples.epoch(32, 10, np.random.default_rng(0))]
+    batches = [x_B for x_B, _ in examples.epoch(32, 10, np.random.default_rng(0), CPU)]
     assert len(batches) == examples.steps(32, 10) == 10
     assert set(np.concatenate(batches).tolist()) == set(range(40))
 
 
 def test_examples_in_order_are_in_their_order() -> None:
     examples, opened = counted(5, 9)
-    assert np.concatenate(list(examples.in_order(4))).tolist() == list(range(14)) and opened == [0, 1]
+    assert np.concatenate(list(examples.in_order(4, CPU))).tolist() == list(range(14)) and opened == [0, 1]
 
 
 # ---- presets

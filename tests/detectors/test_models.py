@@ -13,11 +13,12 @@ import torch
 from rlstir_core.detectors.blocks import Blocks
 from rlstir_core.detectors.checkpoint import Members
 from rlstir_core.detectors.inputs import Inputs
-from rlstir_core.detectors.models import MODELS
+from rlstir_core.detectors.models import MODELS, neural
 from rlstir_core.learning import loop as training_module
 from rlstir_core.learning.examples import CacheBudget, ExampleBlock, Examples
 from rlstir_core.learning.loop import train
 from rlstir_core.learning.presets import Preset
+from rlstir_core.learning.presets import preset as named_preset
 from rlstir_core.learning.scores import window_macro_f1
 
 N_PHASES = 4  # one more than the problem has: a phase without a train window is nothing to stumble over
@@ -149,7 +150,7 @@ def loop(monkeypatch: pytest.MonkeyPatch, scores: list[float], **training: objec
 
     label_N = np.array([0, 1] * 8)
     x_NF = torch.tensor(np.stack([label_N, 1 - label_N], axis=1), dtype=torch.float32)
-    examples = Examples([ExampleBlock(label_N=label_N, open=lambda: lambda places: x_NF[torch.as_tensor(places)])])
+    examples = Examples([ExampleBlock(label_N=label_N, open=lambda: lambda places_B: x_NF[places_B])])
     torch.manual_seed(0)
     network, seen, left = torch.nn.Linear(2, 2), [], iter(scores)
 
@@ -197,3 +198,23 @@ def test_members_vote_by_their_mean_and_a_fold_is_scored_by_the_one_that_left_it
     np.testing.assert_allclose(members.predict_round(1, inputs), [[0.0, 1.0]] * 4)
     np.testing.assert_allclose(members.predict_fold(0, 1, inputs), [[0.5, 0.5]] * 4)
     np.testing.assert_allclose(members.predict_proba(inputs), [[0.5, 0.5]] * 4)
+
+
+def test_numbers_for_a_device_train_here_too_and_what_stays_on_it_decides_no_weight(
+    easy: Easy, in_parts: Callable[..., Blocks], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrunk = ("net.width=16", "net.layers=1", "net.heads=2", "train.batch=32", "train.epochs=3", "train.device=cpu")
+    numbers = named_preset("rtx4060", shrunk)
+
+    def fit(room: int | None) -> tuple:
+        monkeypatch.setattr(neural, "resident_bytes", lambda _: room)
+        detector = MODELS["cnn"].build()
+        train_view, held = (in_parts(easy("sequence", seed=seed), N_PHASES, parts=3) for seed in (0, 2))
+        facts = detector.fit([train_view], [held], N_PHASES, numbers, lambda _: None)
+        return detector.predict_proba(easy("sequence", seed=3)), facts
+
+    (here, facts), (part, _), (none, _) = fit(None), fit(10_000), fit(0)
+    np.testing.assert_array_equal(part, here)
+    np.testing.assert_array_equal(none, here)
+    weights = 4 * facts.n_parameters
+    assert 5 * weights < facts.step_bytes < 5 * weights + 32 * 20 * 16 * 4 * 40  # some dozens of kept tensors

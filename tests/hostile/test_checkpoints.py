@@ -150,8 +150,8 @@ def test_finite_weights_that_overflow_are_refused_when_they_are_used(victim: Cal
 
 def test_a_sequence_model_that_takes_other_inputs_is_refused_when_it_is_used(victim: Callable[[str], Victim]) -> None:
     one = victim("gru")
-    weight = "network.stem.conv.weight"
-    tensors(lambda t: t.update({weight: torch.zeros(8, 8, 5)}))(one)
+    wider = {"stem.conv.weight": (8, 8, 5), "pool.overview.body.1.weight": (16, 32)}
+    tensors(lambda t: t.update({f"network.{name}": torch.zeros(shape) for name, shape in wider.items()}))(one)
     settings(n_inputs=8)(one)
     _, detector = load_detector(one.json)
     with pytest.raises(CheckpointError, match="takes 8 inputs, not 6; train it again"):

@@ -35,6 +35,7 @@ class TrainingFacts(msgspec.Struct, frozen=True, kw_only=True):
     n_parameters: int
     class_weights: tuple[float, ...]
     selected_on: str = "validation"
+    step_bytes: int = 0  # calculated: what a step of training takes on its device, beside the inputs that stay there
 
 
 class Detector(ABC):

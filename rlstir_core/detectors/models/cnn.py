@@ -27,13 +27,13 @@ class Cnn(nn.Module):
             )
             for depth in range(net.layers)
         )
-        self.pool = Pool(net.width, n_phases, net.dropout)
+        self.pool = Pool(n_inputs, n_phases, net)
 
     def forward(self, x_BLD: Tensor) -> Tensor:
         h_BHP = self.stem(x_BLD).transpose(1, 2)
         for block in self.blocks:
             h_BHP = h_BHP + block(h_BHP)
-        return self.pool(h_BHP.transpose(1, 2))  # type: ignore[no-any-return]
+        return self.pool(h_BHP.transpose(1, 2), x_BLD)  # type: ignore[no-any-return]
 
 
 def build() -> Detector:

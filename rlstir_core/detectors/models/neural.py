@@ -22,9 +22,11 @@ from rlstir_core.detectors.blocks import Blocks, one_block
 from rlstir_core.detectors.inputs import Inputs, SequenceInputs, SummaryInputs
 from rlstir_core.detectors.models.base import Detector, TrainingFacts
 from rlstir_core.errors import CheckpointError
-from rlstir_core.learning.devices import device
-from rlstir_core.learning.examples import Batches, ExampleBlock, Examples
+from rlstir_core.learning.devices import device, resident_bytes
+from rlstir_core.learning.distort import Distortion
+from rlstir_core.learning.examples import Batches, CacheBudget, ExampleBlock, Examples
 from rlstir_core.learning.loop import predict, train
+from rlstir_core.learning.memory import training_bytes
 from rlstir_core.learning.presets import Net, Preset
 from rlstir_core.learning.scores import class_weights
 from rlstir_core.learning.standardise import Standardiser, fit_standardiser
@@ -34,6 +36,7 @@ from rlstir_core.text import printable
 # N windows, F columns, T bins, D input rows, L bins of a window, K phases, B windows of a batch
 _WEIGHT = "network."
 _SCORED = 512  # windows at a time
+_COUNTED = 2  # windows on which activations are counted
 _Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
 Network = Callable[[int, int, Net], nn.Module]  # inputs, phases, sizes
 
@@ -56,6 +59,7 @@ class NeuralDetector(Detector):
         self.network: torch.nn.Module | None = None
         self.standardiser: Standardiser | None = None
         self.settings: dict[str, Any] = {}
+        self.room: CacheBudget | None = None  # on a device with memory of its own: what inputs may take of it
 
     def fit(
         self, train_views: Sequence[Blocks], validation: Sequence[Blocks], n_phases: int, preset: Preset, tell: Tell
@@ -63,17 +67,21 @@ class NeuralDetector(Detector):
         """See `Detector.fit`."""
         training, on = preset.train, device(preset.train.device)
         torch.manual_seed(preset.seed)
+        free = resident_bytes(on)
+        self.room = None if free is None else CacheBudget(free)
         self.standardiser = fit_standardiser(_raw(inputs) for view in train_views for inputs in view)
         weights_K = class_weights(np.sum([view.count_K for view in train_views], axis=0), training.max_class_weight)
-        examples = [self._examples(view, on) for view in train_views]
+        examples = [self._examples(view, on, self._distortion(view, on)) for view in train_views]
         held = [self._examples(view, on) for view in validation]
-        n_inputs = next(held[0].in_order(1)).shape[-1]
+        one_B = next(held[0].in_order(_COUNTED, on))
+        n_inputs = one_B.shape[-1]
         self.settings = {
             "n_inputs": n_inputs,
             "n_phases": n_phases,
             "net": {name: getattr(preset.net, name) for name in Net.__dataclass_fields__},
         }
         self.network = self.build(n_inputs, n_phases, preset.net).to(on)
+        step_bytes = training_bytes(self.network, one_B, training.batch)
         result = train(self.network, examples, held, weights_K, training, preset.seed, tell)
         return TrainingFacts(
             n_train_windows=sum(len(view.label_N) for view in examples),
@@ -85,6 +93,7 @@ class NeuralDetector(Detector):
             best_validation_macro_f1=result.best_macro_f1,
             n_parameters=sum(parameter.numel() for parameter in self.network.parameters()),
             class_weights=tuple(round(float(weight), 4) for weight in weights_K),
+            step_bytes=step_bytes,
         )
 
     @property
@@ -98,8 +107,9 @@ class NeuralDetector(Detector):
         assert self.network is not None
         if not len(inputs.windows.label_N):
             return np.empty((0, self.settings["n_phases"]))
-        examples = self._examples(one_block(inputs, self.settings["n_phases"]), next(self.network.parameters()).device)
-        proba_NK = predict(self.network, self._checked(examples.in_order(_SCORED)))
+        on = next(self.network.parameters()).device
+        examples = self._examples(one_block(inputs, self.settings["n_phases"]), on)
+        proba_NK = predict(self.network, self._checked(examples.in_order(_SCORED, on)))
         if not np.isfinite(proba_NK).all():
             raise CheckpointError(f"a checkpoint of {self.name} has weights too large to compute with; train it again")
         return proba_NK
@@ -154,29 +164,35 @@ class NeuralDetector(Detector):
                 )
             yield x_B
 
-    def _examples(self, view: Blocks, on: torch.device) -> Examples:
-        return Examples(
-            [ExampleBlock(label_N=view.labels(k), open=_opener(self, view, k, on)) for k in range(len(view))]
-        )
+    def _examples(self, view: Blocks, on: torch.device, change: Distortion | None = None) -> Examples:
+        blocks = [ExampleBlock(label_N=view.labels(k), open=_opener(self, view, k, on)) for k in range(len(view))]
+        return Examples(blocks, change)
+
+    def _distortion(self, view: Blocks, on: torch.device) -> Distortion | None:
+        if view.draws is None:
+            return None
+        assert self.standardiser is not None
+        return Distortion(view.draws, self.standardiser.spread_F[: len(view.draws.log_C)], on)
 
     def batches(self, inputs: Inputs, on: torch.device) -> tuple[Batches, int]:
         """Standardised inputs on the device as batches, and their size in bytes."""
         assert self.standardiser is not None
         if isinstance(inputs, SummaryInputs):
             x_NF = torch.as_tensor(self.standardiser(inputs.x_NF), device=on)
-            return lambda places: x_NF[torch.as_tensor(places, device=on)], x_NF.nbytes
+            return lambda places_B: x_NF.index_select(0, places_B), x_NF.nbytes
         return _sequence_batches(inputs, self.standardiser, on)
 
 
 def _opener(detector: NeuralDetector, view: Blocks, k: int, on: torch.device) -> Callable[[], Batches]:
-    """Makes the batches of block `k`; they are kept where the budget allows it."""
+    """Makes the batches of block `k`; they stay on the device where its memory, or the budget, allows it."""
     held: list[Batches] = []
 
     def opened() -> Batches:
         if held:
             return held[0]
         batches, n_bytes = detector.batches(view.inputs(k), on)
-        if view.budget is not None and view.budget.take(n_bytes):
+        room = detector.room or view.budget
+        if room is not None and room.take(n_bytes):
             held.append(batches)
         return batches
 
@@ -195,8 +211,8 @@ def _sequence_batches(inputs: SequenceInputs, standardiser: Standardiser, on: to
     start_N = torch.as_tensor(inputs.start_N, device=on)
     step_L = torch.arange(inputs.length, device=on)
 
-    def gather(places: NDArray[np.intp]) -> Tensor:
-        index_BL = start_N[torch.as_tensor(places, device=on)][:, None] + step_L
-        return series_TD.index_select(0, index_BL.reshape(-1)).reshape(len(places), inputs.length, -1)
+    def gather(places_B: Tensor) -> Tensor:
+        index_BL = start_N[places_B][:, None] + step_L
+        return series_TD.index_select(0, index_BL.reshape(-1)).reshape(len(places_B), inputs.length, -1)
 
     return gather, series_TD.nbytes

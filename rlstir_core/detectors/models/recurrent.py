@@ -17,8 +17,8 @@ class Recurrent(nn.Module):
         super().__init__()
         self.stem = Stem(n_inputs, net)
         self.cell = cell(net.width, net.width, batch_first=True)
-        self.pool = Pool(net.width, n_phases, net.dropout)
+        self.pool = Pool(n_inputs, n_phases, net)
 
     def forward(self, x_BLD: Tensor) -> Tensor:
         h_BPH, _ = self.cell(self.stem(x_BLD))
-        return self.pool(h_BPH)  # type: ignore[no-any-return]
+        return self.pool(h_BPH, x_BLD)  # type: ignore[no-any-return]

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from rlstir_core.detectors.models.base import Detector
 
+ENSEMBLE = "ensemble"  # a row beside the models, made of them
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:

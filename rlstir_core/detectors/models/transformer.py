@@ -25,12 +25,12 @@ class Transformer(nn.Module):
             net.width, net.heads, 2 * net.width, net.dropout, "gelu", batch_first=True, norm_first=True
         )
         self.encoder = nn.TransformerEncoder(layer, net.layers, enable_nested_tensor=False)
-        self.pool = Pool(net.width, n_phases, net.dropout)
+        self.pool = Pool(n_inputs, n_phases, net)
 
     def forward(self, x_BLD: Tensor) -> Tensor:
         h_BPH = self.stem(x_BLD)
         h_BPH = h_BPH + _positions(h_BPH.shape[1], h_BPH.shape[2], h_BPH.device)
-        return self.pool(self.encoder(h_BPH))  # type: ignore[no-any-return]
+        return self.pool(self.encoder(h_BPH), x_BLD)  # type: ignore[no-any-return]
 
 
 def _positions(length: int, width: int, device: torch.device) -> Tensor:
