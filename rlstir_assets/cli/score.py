@@ -126,12 +126,16 @@ def _lines(episode: EpisodeScore) -> Iterator[str]:
                 yield f"  {'others':<22}{'alarm':>9}{'threshold':>11}{'P(attack)':>11}  most of the time"
         else:
             yield _row(says)
+    for sentence in episode.silent:
+        yield from _wrapped(sentence, 2)
     if same := sorted({says.mode for says in episode.models if says.same_as}):
         yield from _wrapped(f"mode {', '.join(same)} has the same channels and weights, and says the same", 2)
 
 
 def _recording(episode: EpisodeScore) -> Iterator[str]:
     """What was missing in the recording, and what lies outside of what was trained on."""
+    from rlstir_core.detectors.reach import FAR_SHARE
+
     yield f"  recording: {episode.verdict}"
     for reason, words in episode.reasons.items():
         yield from _wrapped(f"{reason}: {words}", 4)
@@ -141,6 +145,13 @@ def _recording(episode: EpisodeScore) -> Iterator[str]:
         yield from _wrapped(f"sources absent: {', '.join(episode.missing_sources)}", 4)
     if episode.missing_channels:
         yield from _wrapped(f"channels without a value: {_some(episode.missing_channels)}", 4)
+    if episode.distance is not None and episode.far_beyond is not None and episode.distance > episode.far_beyond:
+        yield from _wrapped(
+            f"warning: it lies far from what was trained on, at a distance of {episode.distance:.2f} where train "
+            f"windows are at 1 and {FAR_SHARE:.0%} of left-out train episodes beyond {episode.far_beyond:.2f}; the "
+            "figures of the report promise less here",
+            2,
+        )
     if episode.unusual is None:
         yield from _wrapped("whether channels lie outside what was trained on: no checkpoint of a network tells", 2)
     for each in (episode.unusual or ())[:_MOST_CHANNELS]:

@@ -63,13 +63,17 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Windowing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How an episode's time is cut. With `whole` the window is the episode; `prefixes_s` are the lengths seen early."""
+    """How an episode's time is cut. With `whole` the window is the episode; `prefixes_s` are the lengths seen early.
+
+    `selected_by` says what training stops on and what chooses a model: the window, or the mean over all prefixes.
+    """
 
     bin_hz: float = 10.0
     length_s: float = 10.0
     stride_s: float = 5.0
     whole: bool = False
     prefixes_s: tuple[float, ...] = ()
+    selected_by: Literal["window", "prefix_mean"] = "window"
 
 
 class Channel(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,3 +211,7 @@ def _check_windowing(windowing: Windowing) -> None:
         raise RegistryError("a window holds 2 to 100000 bins and moves by 1 to 100000; change windowing")
     if not all(0 < seconds < math.inf for seconds in windowing.prefixes_s):
         raise RegistryError("windowing.prefixes_s must be positive seconds; remove the others")
+    if windowing.selected_by == "prefix_mean" and not (windowing.whole and windowing.prefixes_s):
+        raise RegistryError(
+            "windowing.selected_by is 'prefix_mean', which takes whole = true and prefixes_s; add them, or remove it"
+        )

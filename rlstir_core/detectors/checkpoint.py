@@ -5,7 +5,7 @@ No pickle on any path. A checkpoint refuses data of another schema. What does no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from rlstir_core.atomic import canonical_sha256, file_sha256, write_bytes, write_json
 from rlstir_core.contract.registry import PRIMARY_MODE
-from rlstir_core.detectors.inputs import Inputs, InputSchema, require_same_schema
+from rlstir_core.detectors.inputs import Inputs, InputSchema, blinded, require_same_schema
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.models.base import Detector, TrainingFacts
+from rlstir_core.detectors.sources import SourceVerdict, blind_columns
 from rlstir_core.errors import CheckpointError, UpstreamMissing
 from rlstir_core.learning.container import MAX_JSON_BYTES, opened, verified_sidecar
 from rlstir_core.remedies import how_to_make
@@ -41,6 +42,12 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, Any]
     facts: TrainingFacts
     validation_episodes: tuple[str, ...]
+    sources: tuple[SourceVerdict, ...] = ()  # that the mode adds, and which of them this member does not see
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The sources that it does not see."""
+        return tuple(each.source for each in self.sources if not each.kept)
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +67,10 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     same_as: str = ""  # the detector that sees the same channels: these weights are copies of its own
 
     @property
+    def schema_sha256(self) -> str:
+        return self.input_schema.sha256
+
+    @property
     def weights_sha256(self) -> str:
         """The hash of what was learnt."""
         return canonical_sha256([member.sidecar_sha256 for member in self.members])
@@ -73,13 +84,26 @@ class Fitted(msgspec.Struct, frozen=True, kw_only=True):
     validation_episodes: tuple[str, ...]
     round: int = 0
     fold: int = 0
+    sources: tuple[SourceVerdict, ...] = ()
 
 
 class Members:
-    """The fitted members of a checkpoint, as predictors by round and fold."""
+    """The fitted members of a checkpoint, as predictors by round and fold.
 
-    def __init__(self, members: Sequence[tuple[int, int, Detector]]) -> None:
+    `blind` are the columns that a member of a round and fold does not see.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[tuple[int, int, Detector]],
+        blind: Mapping[tuple[int, int], tuple[int, ...]] | None = None,
+    ) -> None:
         self.members = list(members)
+        self.blind = dict(blind or {})
+
+    def say(self, place: int, fold: int, detector: Detector, inputs: Inputs) -> NDArray[np.float64]:
+        """Probabilities by one member, of what it may see, (N, K)."""
+        return detector.predict_proba(blinded(inputs, self.blind.get((place, fold), ())))
 
     def predict_round(self, place: int, inputs: Inputs) -> NDArray[np.float64]:
         """Mean probability of the members of one round, (N, K): what its test episodes are scored with."""
@@ -88,15 +112,15 @@ class Members:
     def predict_members(self, place: int, inputs: Inputs) -> list[NDArray[np.float64]]:
         """Probabilities by each member of one round, (N, K) each, in the order of the folds that they left out."""
         ordered = sorted(((r, f, detector) for r, f, detector in self.members if r == place), key=lambda m: m[1])
-        return [detector.predict_proba(inputs) for *_, detector in ordered]
+        return [self.say(*member, inputs) for member in ordered]
 
     def predict_fold(self, place: int, fold: int, inputs: Inputs) -> NDArray[np.float64]:
         """Probabilities by the member that left this fold out, (N, K): what validation is scored with."""
-        return next(d.predict_proba(inputs) for r, f, d in self.members if (r, f) == (place, fold))
+        return next(self.say(*member, inputs) for member in self.members if member[:2] == (place, fold))
 
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
         """Mean probability of all members, (N, K)."""
-        return np.asarray(np.mean([detector.predict_proba(inputs) for *_, detector in self.members], axis=0))
+        return np.asarray(np.mean([self.say(*member, inputs) for member in self.members], axis=0))
 
 
 def write_checkpoint(path: Path, model: str, members: Sequence[Fitted], **known: Any) -> Checkpoint:
@@ -116,6 +140,7 @@ def write_checkpoint(path: Path, model: str, members: Sequence[Fitted], **known:
                 settings=settings,
                 facts=fitted.facts,
                 validation_episodes=fitted.validation_episodes,
+                sources=fitted.sources,
             )
         )
     checkpoint = Checkpoint(model=model, members=tuple(written), **known)
@@ -184,6 +209,8 @@ def _check(path: Path, checkpoint: Checkpoint) -> None:
     need(counted, "has a seed or a number of train episodes that cannot be")
     for place, member in enumerate(checkpoint.members):
         need(_is_sober(member.facts), f"has training facts of member {place} that are negative or too large")
+        gains = [gain for each in member.sources for gain in each.gains]
+        need(all(-1 <= gain <= 1 for gain in gains), f"has gains of sources of member {place} that cannot be")
         sound = 0 <= member.round < _MAX_ROUNDS and 0 <= member.fold < _MAX_MEMBERS
         need(sound, f"has a round or fold of member {place} that cannot be")
         wanted = f"{own_name}.{place}{MODELS[model].build().suffix}"
@@ -199,6 +226,7 @@ def _texts(checkpoint: Checkpoint) -> list[str]:
     found += [*schema.channels, *schema.columns, *schema.phases]
     for member in checkpoint.members:
         found += [member.sidecar_sha256, member.facts.selected_on, member.facts.unit, *member.validation_episodes]
+        found += [each.source for each in member.sources]
     return found
 
 
@@ -224,7 +252,8 @@ def load_detector(path: Path, given: InputSchema | None = None) -> tuple[Checkpo
                 f"phases apart, its checkpoint says {wanted[0]} columns and {wanted[1]} phases; train it again"
             )
         members.append((member.round, member.fold, detector))
-    return checkpoint, Members(members)
+    blind = {(m.round, m.fold): blind_columns(checkpoint.input_schema, m.left_out) for m in checkpoint.members}
+    return checkpoint, Members(members, blind)
 
 
 def is_whole(path: Path, checkpoint: Checkpoint) -> bool:

@@ -8,7 +8,7 @@ here: models and training.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -92,6 +92,16 @@ class SequenceInputs:
 
 
 Inputs = SummaryInputs | SequenceInputs
+
+
+def blinded(inputs: Inputs, blind: Sequence[int]) -> Inputs:
+    """The inputs with these columns missing; a copy, unless there are none."""
+    if not blind:
+        return inputs
+    name = "x_NF" if isinstance(inputs, SummaryInputs) else "series_TD"
+    values = getattr(inputs, name).copy()
+    values[:, list(blind)] = np.nan
+    return replace(inputs, **{name: values})
 
 
 def shared_channels(schema: FeatureSchema, mode: str, train: Sequence[Recording]) -> tuple[str, ...]:

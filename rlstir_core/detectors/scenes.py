@@ -23,7 +23,7 @@ from rlstir_core.detectors.blocks import in_blocks
 from rlstir_core.detectors.episode_set import EpisodeSet, Recording
 from rlstir_core.detectors.inputs import Inputs, InputSchema, Windows
 from rlstir_core.detectors.study import Study
-from rlstir_core.detectors.views import RECORDED, View, prefix_views, scoring_view
+from rlstir_core.detectors.views import RECORDED, View, prefix_views, scoring_view, validation_views
 from rlstir_core.progress import Tell
 from rlstir_core.telemetry.schema import FeatureSchema
 
@@ -32,7 +32,7 @@ VALIDATION = "validation"
 TEST = "test"
 BASELINE = "baseline"  # stands in a file's name where a mode stands for the detectors
 AS_RECORDED = "test-as-recorded"
-_PREFIX = "test-first-"
+_PREFIX = "{}-first-{}"
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +53,9 @@ def scenes(schema: FeatureSchema) -> tuple[Scene, ...]:
     found = [Scene(name=VALIDATION, side="validation", view=view), Scene(name=TEST, side="test", view=view)]
     if not schema.windowing.whole:
         found.append(Scene(name=AS_RECORDED, side="test", view=RECORDED))
-    found += [Scene(name=f"{_PREFIX}{v.bins}", side="test", view=v) for v in prefix_views(schema)]
+    found += [Scene(name=_PREFIX.format(TEST, v.bins), side="test", view=v) for v in prefix_views(schema)]
+    *early, _ = validation_views(schema)
+    found += [Scene(name=_PREFIX.format(VALIDATION, v.bins), side="validation", view=v) for v in early]
     return tuple(found)
 
 

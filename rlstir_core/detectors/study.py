@@ -66,10 +66,14 @@ class Study:
         return input_schema(self.schema, mode, kind, self.shared[mode] if channels is None else channels)
 
     def training_views(self, model: str) -> tuple[View, ...]:
-        """The views that `model` is trained on: trees lose more by random gains than networks."""
-        training = self.numbers.train
-        gain = self.numbers.trees.gain if MODELS[model].device == "cpu" else training.gain
-        return training_views(self.schema, training.views, training.drop, gain)
+        """The views that `model` is trained on: trees lose more by random gains than networks.
+
+        Of sequences, gains and lost sources are drawn anew for each window; summary features are made once a view.
+        """
+        training, spec = self.numbers.train, MODELS[model]
+        gain = self.numbers.trees.gain if spec.device == "cpu" else training.gain
+        fresh = spec.kind == "sequence"
+        return training_views(self.schema, training.views, training.drop, gain, fresh=fresh)
 
     def training_sha256(self, model: str, mode: str) -> str:
         """The hash of everything that decides a checkpoint."""
@@ -78,6 +82,12 @@ class Study:
         return canonical_sha256(
             [version("weights"), model, mode, deciding, self.split.train_sha256, self.schema_sha256]
         )
+
+    @property
+    def train_frequencies(self) -> list[float]:
+        """Labelled windows of the train side, by phase."""
+        counted = [info.windows for info in self.split.trained_on]
+        return [float(sum(windows.get(phase, 0) for windows in counted)) for phase in self.schema.phases]
 
     @property
     def _deciding(self) -> dict[str, object]:

@@ -23,8 +23,9 @@ from rlstir_core.detectors.checkpoint import (
 from rlstir_core.detectors.episode_set import Recording
 from rlstir_core.detectors.inputs import InputSchema
 from rlstir_core.detectors.models import MODELS
+from rlstir_core.detectors.sources import blind_columns, judged_sources
 from rlstir_core.detectors.study import Study, open_study
-from rlstir_core.detectors.views import View, scoring_view
+from rlstir_core.detectors.views import View, validation_views
 from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
 from rlstir_core.learning.examples import CacheBudget
 from rlstir_core.learning.options import StudyOptions
@@ -109,7 +110,7 @@ def member_sides(study: Study, place: int, fold: int) -> tuple[list[Recording], 
 
 
 def training_blocks(
-    study: Study, train: Sequence[Recording], inputs: InputSchema, views: Sequence[View]
+    study: Study, train: Sequence[Recording], inputs: InputSchema, views: Sequence[View], blind: Sequence[int] = ()
 ) -> list[Blocks]:
     """What a member is trained on, by view; at most the preset's windows and bytes."""
     training = study.numbers.train
@@ -123,19 +124,23 @@ def training_blocks(
             min_purity=training.min_purity,
             most=training.max_train_windows,
             budget=budget,
+            blind=blind,
         )
         for view in views
     ]
 
 
-def validation_blocks(study: Study, held: Sequence[Recording], inputs: InputSchema) -> Blocks:
-    """What a member is stopped on: its fold under the view that scores speak of."""
+def validation_blocks(
+    study: Study, held: Sequence[Recording], inputs: InputSchema, blind: Sequence[int] = ()
+) -> list[Blocks]:
+    """What a member is stopped on: its fold under the views that choose."""
     training = study.numbers.train
     most = max(1, round(training.max_train_windows * _VALIDATION_SHARE))
     budget = CacheBudget(training.cache_mib << 20)
     # in the order of the files that stored features are read from
     held = sorted(held, key=study.episodes.place) if inputs.kind == "summary" else held  # type: ignore[arg-type]
-    return in_blocks(study.episodes, held, inputs, scoring_view(study.schema), most=most, budget=budget)
+    views = validation_views(study.schema)
+    return [in_blocks(study.episodes, held, inputs, view, most=most, budget=budget, blind=blind) for view in views]
 
 
 def _train(study: Study, model: str, mode: str, tell: Tell) -> Checkpoint:
@@ -148,16 +153,20 @@ def _train(study: Study, model: str, mode: str, tell: Tell) -> Checkpoint:
     members = []
     for done, (r, f) in enumerate(folds, 1):
         train, held = member_sides(study, r, f)
+        sources = judged_sources(study.episodes, train, inputs)
+        blind = blind_columns(inputs, [each.source for each in sources if not each.kept])
         detector = MODELS[model].build()
         facts = detector.fit(
-            training_blocks(study, train, inputs, views),
-            [validation_blocks(study, held, inputs)],
+            training_blocks(study, train, inputs, views, blind),
+            validation_blocks(study, held, inputs, blind),
             len(inputs.phases),
             study.numbers,
             _prefixed(tell, f"member {done} of {len(folds)}"),
         )
         fold = split.rounds[r].folds[f]
-        members.append(Fitted(detector=detector, facts=facts, validation_episodes=fold, round=r, fold=f))
+        members.append(
+            Fitted(detector=detector, facts=facts, validation_episodes=fold, round=r, fold=f, sources=sources)
+        )
     return write_checkpoint(
         path,
         model,
@@ -197,6 +206,22 @@ def check_checkpoint(study: Study, checkpoint: Checkpoint) -> tuple[SplitCheck, 
             detail=f"{len(checkpoint.members)} members, each fitted on the train side of its round less one fold",
         ),
     )
+
+
+def believed_checkpoint(study: Study, model: str, mode: str) -> Checkpoint:
+    """The checkpoint on disk, which was trained on today's data and whose checks hold; UpstreamMissing otherwise."""
+    checkpoint = read_checkpoint(study.layout.checkpoint(study.options.recipe, model, mode))
+    if checkpoint.input_sha256 != study.training_sha256(model, mode):
+        raise UpstreamMissing(
+            f"checkpoint {model}_{mode} was trained on other data, another split or another preset than today's"
+        )
+    for check in check_checkpoint(study, checkpoint):
+        if not check.holds:
+            raise UpstreamMissing(
+                f"checkpoint {model}_{mode} fails its check {check.name!r} ({check.detail}), so nothing is concluded "
+                "from it"
+            )
+    return checkpoint
 
 
 def _prefixed(tell: Tell, prefix: str) -> Tell:

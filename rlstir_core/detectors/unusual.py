@@ -62,6 +62,12 @@ def train_range(checkpoint: Checkpoint, members: Members) -> TrainRange | None:
     return TrainRange(channels=schema.channels, mean_C=mean_C, spread_C=spread_C)
 
 
+def widest_range(loaded: Sequence[tuple[Checkpoint, Members]]) -> TrainRange | None:
+    """The train statistics of most channels, of window means where some checkpoint keeps them."""
+    able = sorted(loaded, key=lambda one: (one[0].input_schema.kind != "summary", -len(one[0].input_schema.channels)))
+    return next((found for each in able if (found := train_range(*each)) is not None), None)
+
+
 def unusual(
     trained: TrainRange, x_CT: NDArray[np.float32], grid: WindowGrid, names: Sequence[str]
 ) -> tuple[Unusual, ...]:

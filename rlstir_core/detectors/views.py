@@ -9,6 +9,7 @@ belong here: features (`inputs.py`).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlstir_core.arrays import Array
+from rlstir_core.learning.distort import HostDraws
 from rlstir_core.telemetry.normalise import normalise
 from rlstir_core.telemetry.schema import FeatureSchema
 from rlstir_core.telemetry.windows import WindowGrid
@@ -33,11 +35,25 @@ class View:
     bins: int = 0  # prefix: how many bins are seen
     drop: float = 0.0  # training: chance that an episode is shown without one source (or some channels of the only one)
     gain: float = 0.0  # training: spread of a random gain of each log channel, as another host would have
+    fresh: bool = False  # whether both are drawn for each window each time it is shown, and not once an episode
 
     @property
     def distorts(self) -> bool:
-        """Whether levels are shown as another host might have recorded them."""
-        return bool(self.drop or self.gain)
+        """Whether the episode is made as another host might have recorded it."""
+        return bool(self.drop or self.gain) and not self.fresh
+
+    def draws(self, schema: FeatureSchema, channels: Sequence[str]) -> HostDraws | None:
+        """What is drawn for each window of these channels whenever it is shown; None where nothing is."""
+        if not self.fresh or not (self.drop or self.gain):
+            return None
+        shown = [channel for channel in schema.channels if channel.name in set(channels)]
+        sources = list(dict.fromkeys(channel.source for channel in shown))
+        return HostDraws(
+            gain=self.gain,
+            drop=self.drop,
+            log_C=np.array([channel.scale == "log" for channel in shown]),
+            source_C=np.array([sources.index(channel.source) for channel in shown]),
+        )
 
     def offset(self, episode: str, n_bins: int) -> int:
         """Bins by which the episode is rotated; a function of the episode's id and the salt alone."""
@@ -70,10 +86,12 @@ RECORDED = View()
 SCORING = View(kind="random", salt="scoring")
 
 
-def training_views(schema: FeatureSchema, count: int, drop: float, gain: float) -> tuple[View, ...]:
+def training_views(
+    schema: FeatureSchema, count: int, drop: float, gain: float, *, fresh: bool = False
+) -> tuple[View, ...]:
     """The views that a detector is trained on: random starts, or prefixes where the window is the whole run."""
     if not schema.windowing.whole:
-        return tuple(View(kind="random", salt=f"train-{k}", drop=drop, gain=gain) for k in range(count))
+        return tuple(View(kind="random", salt=f"train-{k}", drop=drop, gain=gain, fresh=fresh) for k in range(count))
     return (*prefix_views(schema), RECORDED)
 
 
@@ -88,6 +106,13 @@ def prefix_views(schema: FeatureSchema) -> tuple[View, ...]:
 def scoring_view(schema: FeatureSchema) -> View:
     """The view that scores speak of: a random start, or the whole run."""
     return RECORDED if schema.windowing.whole else SCORING
+
+
+def validation_views(schema: FeatureSchema) -> tuple[View, ...]:
+    """The views that training stops on and a model is chosen by: the scoring view last, before it every prefix where
+    the registry asks for their mean."""
+    early = prefix_views(schema) if schema.windowing.selected_by == "prefix_mean" else ()
+    return (*early, scoring_view(schema))
 
 
 def seen(x_CT: Array, view: View) -> Array:

@@ -99,6 +99,10 @@ class Layout:
     def checkpoint(self, recipe: str, model: str, mode: str) -> Path:
         return self.artifacts(recipe) / f"{model}_{mode}.ckpt.json"
 
+    def reach(self, recipe: str) -> Path:
+        """How far the train side reaches, by round."""
+        return self.artifacts(recipe) / "range.json"
+
     def baselines(self, recipe: str) -> Path:
         """What the baselines were fitted on; their predictions lie with those of the checkpoints."""
         return self.artifacts(recipe) / "baselines.json"

@@ -13,22 +13,22 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
     {
         "index": 1,
         "rows": 5,  # verdicts and typed rows of an episode
-        "schema": 1,
+        "schema": 2,
         "tensors": 1,
         "features": 1,
         "log_rows": 7,
         "graph": 1,
         "lab_checks": 1,
         "split": 3,
-        "weights": 2,
-        "baselines": 4,
+        "weights": 3,
+        "baselines": 5,
         "tokenizer": 3,  # and the texts of log rows
         "encoder": 4,
-        "evaluation": 7,
+        "evaluation": 8,
         "encoder_eval": 6,
         "ppo_policy": 2,
         "investigation_eval": 2,
-        "report": 10,
+        "report": 11,
     }
 )
 

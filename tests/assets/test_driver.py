@@ -18,7 +18,7 @@ from rlstir_core.evaluation.report.markdown import may_link
 
 pytestmark = pytest.mark.slow
 TEST_HOST, TRAIN_HOST = "k-gamingcom", "elliott-thinkpad"
-NAMES = [f"{model}_{mode}" for mode in MODES for model in MODELS]
+NAMES = [f"{model}_{mode}" for mode in MODES for model in (*MODELS, "ensemble")]
 HOST_ASSETS = ("validation", "window_tensors", "window_features", "log_events", "provenance_graphs")
 
 
@@ -57,7 +57,7 @@ def test_outputs_and_dagsters_records_lie_where_they_were_asked_for_and_nowhere_
     assert (driven.home / ".rlstir" / "dagster" / "storage").is_dir()
 
 
-def test_the_report_has_twelve_model_rows_and_the_baselines(driven: Any) -> None:
+def test_the_report_has_a_row_of_every_model_and_ensemble_and_the_baselines(driven: Any) -> None:
     rows = re.findall(r"(?m)^\| (\S+) (realistic|oracle) +\|", report(driven))
     assert {f"{model}_{mode}" for model, mode in rows} == set(NAMES)
     for baseline in ("majority", "clock", "metadata-only"):

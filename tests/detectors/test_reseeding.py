@@ -57,7 +57,7 @@ def test_every_seed_of_a_model_learns_from_the_same_windows_one_member_a_round(
     monkeypatch.setattr(reseeding, "MODELS", dict.fromkeys(RESEEDED, SimpleNamespace(kind="summary", build=Learns)))
     monkeypatch.setattr(reseeding, "member_sides", lambda _, place, fold: (f"train {place}", f"fold {fold}"))
     monkeypatch.setattr(reseeding, "training_blocks", lambda _, train, *__: [train])
-    monkeypatch.setattr(reseeding, "validation_blocks", lambda _, held, __: held)
+    monkeypatch.setattr(reseeding, "validation_blocks", lambda _, held, __: [held])
     study = study_of(Layout(tmp_path))
     found = list(fit_reseeded(study, study.layout, lambda _: None))
     assert [(of.model, of.seed) for of, _ in found] == [(model, seed) for model in RESEEDED for seed in (1, 2)]

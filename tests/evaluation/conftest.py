@@ -191,6 +191,7 @@ def sample_evaluation(model: str, mode: str, score: float) -> ModelEvaluation:
             unit="seconds after the onset",
             points=tuple(
                 EarlyPoint(
+                    accuracy=Estimate(value=0.7, lo=0.6, hi=0.8),
                     at=at,
                     n_windows=int(at) * 10,
                     phases=PHASES[:2],

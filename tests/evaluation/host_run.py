@@ -18,6 +18,7 @@ from rlstir_core.staleness import ACTORS, INVESTIGATOR, READERS, stale_recipe_as
 
 TEST_HOST, TRAIN_HOST = "k-gamingcom", "elliott-thinkpad"
 NAMES = [f"{model}_{mode}" for mode in MODES for model in MODELS]
+ROWS = [*NAMES, *(f"ensemble_{mode}" for mode in MODES)]  # of the report
 CHECKPOINTS = {f"checkpoint/{name}" for name in NAMES}
 HOST = StudyOptions(recipe="host", overrides=tuple(os.environ["RLSTIR_SET"].split()))  # as the shared run
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pyarrow.parquet as pq
 import pytest
-from host_run import EVERY, HOST, NAMES, TEST_HOST, TRAIN_HOST, TRAINED, options_of, silent, stale
+from host_run import EVERY, HOST, ROWS, TEST_HOST, TRAIN_HOST, TRAINED, options_of, silent, stale
 
 from rlstir_core.atomic import write_bytes
 from rlstir_core.contract.registry import MODES
@@ -168,7 +168,7 @@ def test_a_rerun_into_a_fresh_folder_gives_the_same_bytes(own_driven: Any, tmp_p
     assert fresh.baselines("host").read_bytes() == before.baselines("host").read_bytes()
     _, is_new = evaluate_recipe(fresh, HOST, index.hosts, registry, silent)
     assert is_new
-    for name in NAMES:
+    for name in ROWS:
         ours, theirs = (x.evaluation("host") / f"{name}_eval.json" for x in (fresh, before))
         assert ours.read_bytes() == theirs.read_bytes(), name
     assert evaluate_recipe(fresh, HOST, index.hosts, registry, silent)[1] is False

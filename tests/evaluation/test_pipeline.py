@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from host_run import EVERY, HOST, NAMES, TEST_HOST, TRAIN_HOST, evaluated, options_of, silent, stale
+from host_run import EVERY, HOST, NAMES, ROWS, TEST_HOST, TRAIN_HOST, evaluated, options_of, silent, stale
 
 from rlstir_core.atomic import write_bytes
 from rlstir_core.datasets.checks import check_split
@@ -65,7 +65,7 @@ def predictions(driven: Any, name: str) -> Any:
 
 
 def test_predictions_hold_probabilities_of_every_scene_and_no_label(driven: Any) -> None:
-    for name in NAMES:
+    for name in ROWS:
         table = predictions(driven, name)
         columns = [f"p_{phase}" for phase in driven.registry.phases]
         assert table.column_names == ["scene", "round", "episode_id", "window", "seconds_seen", *columns]
@@ -294,7 +294,7 @@ def test_the_closing_summary_fits_on_a_screen_and_says_what_comes_next(driven: A
 def test_every_link_of_the_report_leads_to_a_file(driven: Any) -> None:
     report = driven.layout.report("host")
     links = re.findall(r"\[[^]]+\]\(([^)]+)\)", report.read_text())
-    assert sum(not link.startswith("plots/") for link in links) == 12 * 3 + 3 * 2 + 3 + 7 + 2
+    assert sum(not link.startswith("plots/") for link in links) == 14 * 3 + 3 * 2 + 3 + 7 + 2
     for link in links:
         assert (report.parent / link).is_file(), link
     page = report.with_suffix(".html").read_text()

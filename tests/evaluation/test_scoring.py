@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from host_run import NAMES, TEST_HOST, TRAIN_HOST, silent
+from host_run import ROWS, TEST_HOST, TRAIN_HOST, silent
 
 from rlstir_core.detectors import single as single_module
 from rlstir_core.detectors.checkpoint import load_detector
@@ -60,13 +60,18 @@ def repacked(path: Path, target: Path, **members: bytes | None) -> Path:
     return target
 
 
+def of_own(scorer: Scorer) -> list[Any]:
+    """The checkpoints with members of their own."""
+    return [each for each in scorer.loaded if each.members.members]
+
+
 @pytest.mark.slow
 def test_a_test_episode_scored_from_its_tarball_has_the_probabilities_of_the_pipeline(
     driven: Any, scorer: Scorer
 ) -> None:
     path = tarballs(driven, TEST_HOST)[0]
     single = open_single(path, IndexClaim(), scorer.registry, scorer.schema)
-    for each in scorer.loaded:
+    for each in of_own(scorer):
         table = (
             pq.ParquetFile(driven.layout.predictions("host", each.checkpoint.model, each.checkpoint.mode))
             .read()
@@ -104,8 +109,8 @@ def test_labels_are_not_read_so_none_and_lies_change_nothing(driven: Any, scorer
     for labels in (None, b"no JSON at all"):
         other = scorer.score(repacked(path, tmp_path / "copy.tar.zst", labels=labels), IndexClaim(), silent)
         assert msgspec.structs.replace(other, path=told.path) == told
-    assert told.models[0].name == scorer.chosen and [says.chosen for says in told.models] == [True] + [False] * 11
-    assert sorted(says.name for says in told.models) == sorted(NAMES)
+    assert told.models[0].name == scorer.chosen and [says.chosen for says in told.models] == [True] + [False] * 13
+    assert sorted(says.name for says in told.models) == sorted(ROWS)
 
 
 @pytest.mark.slow
@@ -116,7 +121,7 @@ def test_a_train_episode_is_spoken_of_by_the_member_that_left_it_out_and_the_out
     copy.write_bytes(tarballs(driven, TRAIN_HOST)[0].read_bytes())  # its content gives it away
     told = scorer.score(copy, IndexClaim(), silent)
     assert "train side of recipe host: 1 of 3 members" in told.side and "do not take this for a test" in told.side
-    first = scorer.loaded[0]
+    first = of_own(scorer)[0]
     place = standing_of(
         first.checkpoint,
         scorer.split,
@@ -128,7 +133,7 @@ def test_a_train_episode_is_spoken_of_by_the_member_that_left_it_out_and_the_out
 
 def judged(scorer: Scorer, of_rounds: dict[str, float], **changes: Any) -> scoring._Loaded:
     """The first checkpoint as if validation had chosen these thresholds."""
-    first = scorer.loaded[0]
+    first = of_own(scorer)[0]
     assert first.evaluation is not None
     found = msgspec.structs.replace(first.evaluation.recall_at_fpr[0], of_rounds=of_rounds, **changes)
     evaluation = msgspec.structs.replace(first.evaluation, recall_at_fpr=(found,))
@@ -186,7 +191,7 @@ def test_a_threshold_of_a_round_counts_for_its_episodes_and_of_another_checkpoin
 
 @pytest.mark.slow
 def test_a_split_made_again_since_leaves_the_side_unknown(scorer: Scorer) -> None:
-    checkpoint = scorer.loaded[0].checkpoint
+    checkpoint = of_own(scorer)[0].checkpoint
     assert scorer.split is not None
     info = msgspec.structs.replace(scorer.split.tested[0], episode_id="unheard-of", content_sha256="of nothing")
     other = msgspec.structs.replace(checkpoint, train_sha256="other")
@@ -198,7 +203,7 @@ def test_a_split_made_again_since_leaves_the_side_unknown(scorer: Scorer) -> Non
 
 @pytest.mark.slow
 def test_an_episode_whose_content_was_altered_is_known_by_its_name(scorer: Scorer) -> None:
-    checkpoint, split = scorer.loaded[0].checkpoint, scorer.split
+    checkpoint, split = of_own(scorer)[0].checkpoint, scorer.split
     assert split is not None
     for known, words in ((split.trained_on[0], "do not take this for a test"), (split.tested[0], "no member was")):
         altered = msgspec.structs.replace(known, content_sha256="another", host=known.host.upper())
@@ -238,7 +243,7 @@ def test_what_cannot_be_scored_is_refused_in_one_sentence(driven: Any, scorer: S
         default_recipe(Layout(tmp_path), driven.store)
     assert default_recipe(driven.layout, driven.store) == "host"
     with pytest.raises(SchemaMismatch, match="the checkpoint was trained under schema"):
-        same_schema(scorer.loaded[0].checkpoint, msgspec.structs.replace(scorer.schema, normalise="none"))
+        same_schema(of_own(scorer)[0].checkpoint, msgspec.structs.replace(scorer.schema, normalise="none"))
 
 
 def test_a_window_speaks_for_what_it_adds_and_runs_have_no_gap() -> None:

@@ -32,7 +32,7 @@ from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
 
 _DROP_ALL_CHANNELS = 0.5
-_Fit = Callable[[list[Blocks], Blocks], object]
+_Fit = Callable[[list[Blocks], list[Blocks]], object]
 
 
 class Baselines(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,9 +125,9 @@ def _fitted(study: Study, tell: Tell) -> Iterator[tuple[str, InputSchema, Member
         # sources are left out at random in training, because a channel that few hosts have tells hosts apart
         dropped = training_views(schema, numbers.train.views, _DROP_ALL_CHANNELS, numbers.trees.gain)
 
-        def fit_trees(train: list[Blocks], held: Blocks) -> object:
+        def fit_trees(train: list[Blocks], held: list[Blocks]) -> object:
             trees = GradientBoostedTrees()
-            trees.fit(train, [held], n_phases, numbers, lambda _: None)
+            trees.fit(train, held, n_phases, numbers, lambda _: None)
             return trees
 
         tell("fitting gbt on all channels")

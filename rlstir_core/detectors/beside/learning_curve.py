@@ -54,7 +54,7 @@ def fit_shares(study: Study, layout: Layout, tell: Tell) -> Iterator[tuple[Learn
             train, held = (share_of(side, part) for side in member_sides(study, place, FOLD))
             detector = MODELS[MODEL].build()
             blocks = training_blocks(study, train, inputs, views)
-            detector.fit(blocks, [validation_blocks(study, held, inputs)], n_phases, study.numbers, lambda _: None)
+            detector.fit(blocks, validation_blocks(study, held, inputs), n_phases, study.numbers, lambda _: None)
             members.append((place, FOLD, detector))
             sizes.append(len(train) + len(held))
         path = layout.predictions(study.options.recipe, share_name(part), BASELINE)

@@ -58,7 +58,7 @@ def fit_reseeded(study: Study, layout: Layout, tell: Tell) -> Iterator[tuple[Res
             train, held = member_sides(study, place, FOLD)
             # one for all seeds: what they keep of their inputs is not made again
             blocks = training_blocks(study, train, inputs, views)
-            stopped_on = [validation_blocks(study, held, inputs)]
+            stopped_on = validation_blocks(study, held, inputs)
             for seed in seeds:
                 tell(f"fitting {model} with seed {seed}")
                 detector = MODELS[model].build()

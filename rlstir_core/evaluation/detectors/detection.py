@@ -16,8 +16,8 @@ import numpy as np
 
 from rlstir_core.arrays import Bools, Floats
 from rlstir_core.evaluation.stats import counts, metrics
-from rlstir_core.evaluation.stats.intervals import DRAWS, Estimate, Statistic, estimate, refused
-from rlstir_core.evaluation.stats.records import EarlyCurve, EarlyPoint, RecallAtFpr, TimeToDetect
+from rlstir_core.evaluation.stats.intervals import DRAWS, Estimate, Statistic, estimate, mean_of, refused
+from rlstir_core.evaluation.stats.records import EarlyCurve, EarlyPoint, PrefixMean, RecallAtFpr, TimeToDetect
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
 from rlstir_core.evaluation.stats.scored import Scores, Truth, check_pair
 from rlstir_core.learning.scores import ratio
@@ -181,6 +181,7 @@ def early_detection(
                 n_windows=int(early_N.sum()),
                 phases=tuple(truth.phases[k] for k in np.flatnonzero(counts.tested_phases(part))),
                 macro_f1=metrics.macro_f1(part, scores.where(upto_N), draws=draws, seed=seed),
+                accuracy=metrics.accuracy(part, scores.where(upto_N), draws=draws, seed=seed),
                 attack_recall=_attack_recall(truth, scores, early_N, draws, seed),
                 share_detected=refused(threshold.note)
                 if alarm_N is None
@@ -208,11 +209,26 @@ def prefix_curve(
                 n_windows=len(truth),
                 phases=tuple(truth.phases[k] for k in np.flatnonzero(counts.tested_phases(truth))),
                 macro_f1=metrics.macro_f1(truth, scores, draws=draws, seed=seed),
+                accuracy=metrics.accuracy(truth, scores, draws=draws, seed=seed),
                 attack_recall=_attack_recall(truth, scores, every_N, draws, seed),
                 share_detected=refused("a whole run is one window"),
             )
         )
     return EarlyCurve(unit=unit, points=tuple(points))
+
+
+def prefix_mean(
+    prefixes: Sequence[tuple[float, Truth, Scores]], *, draws: int = DRAWS, seed: int = 0
+) -> PrefixMean | None:
+    """The mean over the lengths of whole runs; None where there is one length alone."""
+    if len(prefixes) < 2:
+        return None
+    right = [counts.accuracy_statistic(truth, scores) for _, truth, scores in prefixes]
+    return PrefixMean(
+        lengths=tuple(float(at) for at, _, _ in prefixes),
+        accuracy=estimate(mean_of(right), draws=draws, seed=seed),
+        macro_f1=metrics.mean_macro_f1([pair for _, *pair in prefixes], draws=draws, seed=seed),
+    )
 
 
 def _attack_recall(truth: Truth, scores: Scores, among_N: Bools, draws: int, seed: int) -> Estimate:

@@ -1,4 +1,4 @@
-"""The evaluation of one recipe: twelve checkpoints and what stands beside them on the held-out episodes.
+"""The evaluation of one recipe: its checkpoints, their ensembles and what stands beside them, on held-out episodes.
 
 Predictions are written first; labels are read afterwards. One model's predictions are in memory at a time. What does
 not belong here: training of any kind (`detectors/`), single figures (`stats/`, `detection.py`) and the report's words.
@@ -18,9 +18,12 @@ from rlstir_core.atomic import canonical_sha256, file_sha256, sweep, write_bytes
 from rlstir_core.contract.registry import MODES, PRIMARY_MODE, Registry
 from rlstir_core.detectors.beside import learning_curve, reseeding
 from rlstir_core.detectors.beside.fitted import Baselines, kept_baselines
-from rlstir_core.detectors.checkpoint import Checkpoint, load_detector, read_checkpoint
+from rlstir_core.detectors.checkpoint import Checkpoint, load_detector
+from rlstir_core.detectors.ensemble.combination import Ensemble
+from rlstir_core.detectors.ensemble.making import make_ensemble
 from rlstir_core.detectors.episode_set import EpisodeSet
 from rlstir_core.detectors.models import MODELS
+from rlstir_core.detectors.models.spec import ENSEMBLE
 from rlstir_core.detectors.scenes import (
     AS_RECORDED,
     BASELINE,
@@ -32,7 +35,7 @@ from rlstir_core.detectors.scenes import (
     write_predictions,
 )
 from rlstir_core.detectors.study import Study, open_study
-from rlstir_core.detectors.training import check_checkpoint
+from rlstir_core.detectors.training import believed_checkpoint
 from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
 from rlstir_core.evaluation.detectors.chosen import look_closer
 from rlstir_core.evaluation.detectors.context import (
@@ -64,6 +67,7 @@ from rlstir_core.results.versions import version
 
 # N windows, K phases
 Checkpoints = dict[tuple[str, str], Checkpoint]
+Trained = Checkpoint | Ensemble
 _NAMED = 3  # assets that one selection names; more are made as a group
 
 
@@ -122,6 +126,7 @@ def _still_tells(layout: Layout, recipe: str, kept: ReportInputs, key: str) -> b
     """Whether what was kept was made from the same inputs and all its files are there."""
     files = [layout.evaluation(recipe) / f"{each.name}_eval.json" for each in (*kept.models, *kept.baselines)]
     files += [layout.predictions(recipe, each.model, each.mode) for each in kept.models]
+    files += [layout.checkpoint(recipe, each.model, each.mode) for each in kept.models if each.model == ENSEMBLE]
     files.append(layout.episode_sums(recipe, "phases"))
     return kept.manifest.hashes.get("evaluation_inputs") == key and all(path.exists() for path in files)
 
@@ -145,7 +150,7 @@ def _upstream(study: Study) -> tuple[Checkpoints, Baselines]:
     for mode in MODES:
         for model in MODELS:
             try:
-                checkpoints[model, mode] = _believed(study, model, mode)
+                checkpoints[model, mode] = believed_checkpoint(study, model, mode)
             except (UpstreamMissing, CheckpointError) as error:
                 faults[f"checkpoint/{model}_{mode}"] = str(error)
     baselines = kept_baselines(study)
@@ -157,28 +162,9 @@ def _upstream(study: Study) -> tuple[Checkpoints, Baselines]:
         some = "key:" + " or key:".join(faults) if len(faults) <= _NAMED else "group:detectors"
         first = next(iter(faults.values())).partition("; ")[0]
         more = f", and so it is with {', '.join(list(faults)[1:])}" if len(faults) > 1 else ""
-        raise UpstreamMissing(f"{first}{more}; make {_them(faults)} with: {how_to_make_all(some, recipe)}")
+        them = "it" if len(faults) == 1 else f"these {len(faults)}"
+        raise UpstreamMissing(f"{first}{more}; make {them} with: {how_to_make_all(some, recipe)}")
     return checkpoints, baselines
-
-
-def _them(faults: dict[str, str]) -> str:
-    return "it" if len(faults) == 1 else f"these {len(faults)}"
-
-
-def _believed(study: Study, model: str, mode: str) -> Checkpoint:
-    """The checkpoint, which was trained on today's data and whose checks hold."""
-    checkpoint = read_checkpoint(study.layout.checkpoint(study.options.recipe, model, mode))
-    if checkpoint.input_sha256 != study.training_sha256(model, mode):
-        raise UpstreamMissing(
-            f"checkpoint {model}_{mode} was trained on other data, another split or another preset than today's"
-        )
-    for check in check_checkpoint(study, checkpoint):
-        if not check.holds:
-            raise UpstreamMissing(
-                f"checkpoint {model}_{mode} fails its check {check.name!r} ({check.detail}), so nothing is concluded "
-                "from it"
-            )
-    return checkpoint
 
 
 def _evaluation_sha256(study: Study, registry: Registry, checkpoints: Checkpoints, baselines: Baselines) -> str:
@@ -236,17 +222,18 @@ class _Evaluation:
     def run(self, hosts: tuple[str, ...], key: str) -> ReportInputs:
         study, tell, draws = self.study, self.tell, self.study.numbers.bootstrap_draws
         spent = self._predict()
+        trained = self._with_ensembles()
         found: dict[str, _Found] = {}
         truth: Truth | None = None
         spreads: list[MemberSpread | None] = []
         first_members: dict[str, Ints] = {}  # what the member that left the first fold out named, by realistic model
-        own = [each for each in self.checkpoints if each not in self.twins]
+        own = [each for each in trained if each not in self.twins]
         names = [(f"{model}_{mode}", model, mode) for model, mode in own]
         names += [(name, name, BASELINE) for name in self.baselines.files]
         for name, model, mode in names:
             pairs = self.reader.read(self.layout.predictions(self.recipe, model, mode), name, model, mode)
             found[name] = _Found(
-                evaluation=self._evaluate(pairs, self.checkpoints.get((model, mode)), draws),
+                evaluation=self._evaluate(pairs, trained.get((model, mode)), draws),
                 contender=contender(*pairs[TEST]),
             )
             truth = truth or pairs[TEST][0]
@@ -264,7 +251,7 @@ class _Evaluation:
             truth.episodes.episode_id[truth.scored_E],
             {name: each.confusion_ES for name, each in realistic.items()},
         )
-        models = tuple(self._evaluation(found, model, mode) for model, mode in self.checkpoints)
+        models = tuple(self._evaluation(found, each) for each in trained.values())
         beside = tuple(found[name].evaluation for name in self.baselines.files)
         apart = [found[f"{model}_{mode}"].contender for model, mode in own]
         family = default_family(apart, [found[b.name].contender for b in beside])
@@ -274,7 +261,7 @@ class _Evaluation:
                 path = self.layout.predictions(self.recipe, "gbt-random-split", mode)
                 held_out = found[f"gbt_{mode}"].evaluation.metrics.macro_f1
                 gaps.append(split_gap(read_random_split(path, self.episodes, mode), held_out, draws=draws))
-        chance = chance_macro_f1(_train_frequencies(study), truth)
+        chance = chance_macro_f1(study.train_frequencies, truth)
         held = {name: each.evaluation.metrics.macro_f1 for name, each in found.items()}
         inputs = ReportInputs(
             recipe=self.recipe,
@@ -333,7 +320,7 @@ class _Evaluation:
         model = chosen[0]
         path = self.layout.predictions(self.recipe, model.model, model.mode)
         pairs = self.reader.read(path, model.name, model.model, model.mode)
-        return look_closer(model.name, pairs, self.episodes, self.layout, self.registry, draws=draws)
+        return look_closer(model.name, pairs, self.episodes, self.study, self.registry, draws=draws)
 
     def _predict(self) -> dict[str, Spent]:
         """Writes what every checkpoint says of every scene; what stands beside them has been written already."""
@@ -351,26 +338,43 @@ class _Evaluation:
         write_costs(self.layout, self.study, zip(own.values(), spent, strict=True))
         return {f"{c.model}_{c.mode}": each for c, each in zip(own.values(), spent, strict=True)}
 
-    def _evaluation(self, found: dict[str, _Found], model: str, mode: str) -> ModelEvaluation:
+    def _with_ensembles(self) -> dict[tuple[str, str], Trained]:
+        """The checkpoints, and after those of each mode their ensemble, which is made now: it learns from validation.
+
+        One whose parts are all another mode's is that mode's too.
+        """
+        trained: dict[tuple[str, str], Trained] = {}
+        for mode in MODES:
+            parts = {model: each for (model, of), each in self.checkpoints.items() if of == mode}
+            twin = self.study.same_as(mode) if all((model, mode) in self.twins for model in parts) else ""
+            if twin:
+                self.twins[ENSEMBLE, mode] = twin
+            trained |= {(model, mode): each for model, each in parts.items()}
+            trained[ENSEMBLE, mode] = make_ensemble(self.study, self.episodes, parts, mode, twin)
+            self.tell(f"{ENSEMBLE}_{mode} weighted")
+        return trained
+
+    def _evaluation(self, found: dict[str, _Found], of: Trained) -> ModelEvaluation:
         """What was found of a model; of one whose channels and weights are another's, what was found of that one."""
+        model, mode = of.model, of.mode
         twin = self.twins.get((model, mode))
         if twin is None:
             return found[f"{model}_{mode}"].evaluation
-        checkpoint = self.checkpoints[model, mode]
         return msgspec.structs.replace(
             found[f"{model}_{twin}"].evaluation,
             name=f"{model}_{mode}",
             mode=mode,
             same_as=f"{model}_{twin}",
-            schema_sha256=checkpoint.input_schema.sha256,
+            schema_sha256=of.schema_sha256,
             checkpoint_sha256=file_sha256(self.layout.checkpoint(self.recipe, model, mode)),
         )
 
-    def _evaluate(self, pairs: dict[str, ScoredPair], checkpoint: Checkpoint | None, draws: int) -> ModelEvaluation:
+    def _evaluate(self, pairs: dict[str, ScoredPair], checkpoint: Trained | None, draws: int) -> ModelEvaluation:
         schema, split = self.study.schema, self.study.split
         truth, scores = pairs[TEST]
-        lengths = {scene.name: scene.prefix_bins for scene in scenes(schema) if scene.prefix_bins}
-        prefixes = [(bins, *pairs[name]) for name, bins in lengths.items()]
+        early = [scene for scene in scenes(schema) if scene.prefix_bins]
+        prefixes = [(scene.prefix_bins, *pairs[scene.name]) for scene in early if scene.side == "test"]
+        choosing = [pairs[scene.name] for scene in early if scene.side == "validation"]
         if prefixes:
             prefixes.append((round(schema.windowing.length_s * schema.windowing.bin_hz), truth, scores))
         sha256 = ""
@@ -380,10 +384,11 @@ class _Evaluation:
             truth,
             scores,
             validation=pairs[VALIDATION],
+            choosing=[*choosing, pairs[VALIDATION]] if choosing else [],
             recipe=self.recipe,
             seeds=() if checkpoint is None else (checkpoint.seed,),
             n_train_episodes=len(split.trained_on),
-            schema_sha256="" if checkpoint is None else checkpoint.input_schema.sha256,
+            schema_sha256="" if checkpoint is None else checkpoint.schema_sha256,
             checkpoint_sha256=sha256,
             profiles=self.registry.profiles,
             prefixes=prefixes,
@@ -391,8 +396,3 @@ class _Evaluation:
             stride_s=schema.windowing.length_s if schema.windowing.whole else schema.windowing.stride_s,
             draws=draws,
         )
-
-
-def _train_frequencies(study: Study) -> list[float]:
-    counted = [info.windows for info in study.split.trained_on]
-    return [float(sum(windows.get(phase, 0) for windows in counted)) for phase in study.schema.phases]

@@ -27,6 +27,7 @@ def evaluate_scores(
     scores: Scores,
     *,
     validation: tuple[Truth, Scores] | None,
+    choosing: Sequence[tuple[Truth, Scores]] = (),
     recipe: str,
     seeds: Sequence[int] = (),
     n_train_episodes: int = 0,
@@ -42,7 +43,8 @@ def evaluate_scores(
 ) -> ModelEvaluation:
     """Everything that the test predictions of one model say.
 
-    `validation` chooses the thresholds. `stride_s` is what one window stands for; without, alarms are not counted.
+    `validation` chooses the thresholds; with `choosing` the mean over those chooses the model.
+    `stride_s` is what one window stands for; without, alarms are not counted.
     `profiles` are all that the registry knows, so that those without a test episode are listed. With `prefixes` the
     early-detection curve is that of whole runs. `as_recorded` are the same episodes scored from the recording's own
     start.
@@ -85,7 +87,9 @@ def evaluate_scores(
         untested=metrics.untested(truth, profiles=profiles),
         validation_macro_f1=refused("no validation predictions")
         if validation is None
-        else metrics.macro_f1(*validation, draws=draws, seed=seed),
+        else metrics.mean_macro_f1(choosing or [validation], draws=draws, seed=seed),
+        selected_on=f"validation, the mean over {len(choosing)} lengths" if choosing else "validation",
+        prefix_mean=detection.prefix_mean(prefixes, draws=draws, seed=seed),
         as_recorded=None if as_recorded is None else _whole(as_recorded, draws, seed),
         schema_sha256=schema_sha256,
         checkpoint_sha256=checkpoint_sha256,

@@ -6,7 +6,7 @@ What does not belong here: probabilities (`rlstir_core/detectors/single.py`) and
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,21 +20,24 @@ from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.datasets.split import Split
 from rlstir_core.datasets.store import read_split
 from rlstir_core.detectors.checkpoint import Checkpoint, Members, load_detector
+from rlstir_core.detectors.ensemble.combination import Ensemble, read_ensemble, require_parts
 from rlstir_core.detectors.models import MODELS
+from rlstir_core.detectors.models.spec import ENSEMBLE
+from rlstir_core.detectors.reach import read_reaches
 from rlstir_core.detectors.single import (
     IndexClaim,
     SingleEpisode,
     Standing,
     open_single,
-    predict_single,
     same_schema,
+    spoken_single,
     standing_of,
 )
-from rlstir_core.detectors.unusual import RULE, TrainRange, Unusual, train_range, unusual
+from rlstir_core.detectors.unusual import RULE, Unusual, unusual, widest_range
 from rlstir_core.episodes.store.binding import command
 from rlstir_core.episodes.store.index import load_index
 from rlstir_core.episodes.validation.kinds import has_telemetry
-from rlstir_core.errors import ConfigError, SchemaMismatch, UpstreamMissing
+from rlstir_core.errors import CheckpointError, ConfigError, SchemaMismatch, UpstreamMissing
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.stats.records import ModelEvaluation
@@ -98,16 +101,20 @@ class EpisodeScore(msgspec.Struct, frozen=True, kw_only=True):
     missing_channels: tuple[str, ...]  # that some detector uses and this recording never has
     side: str  # in words
     rule: str  # when a channel counts as unusual
+    distance: float | None  # from what was trained on, 1 is the train side's mean; None where that was not kept
+    far_beyond: float | None  # distance beyond which few train episodes lie when they are left out
+    outside: float | None  # share of the channels outside the train side's quantiles
     unusual: tuple[Unusual, ...] | None  # None: no checkpoint keeps what it takes to tell
+    silent: tuple[str, ...]  # which ensembles cannot speak, and why
     window_end_s: tuple[float, ...]
     models: tuple[ModelSays, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Loaded:
-    """A checkpoint with its detector and its evaluation, where that is of this very checkpoint."""
+    """A checkpoint with its detector, an ensemble with its mode's members; the evaluation, where it is of these."""
 
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | Ensemble
     members: Members
     evaluation: ModelEvaluation | None
     stale: bool = False  # an evaluation is there, but of another checkpoint
@@ -180,9 +187,53 @@ class Scorer:
                     stale=evaluation is not None and not is_its,
                 )
             )
+        self.loaded += self._ensembles(evaluated, tell)
         self.weights = {each.name: each.checkpoint.weights_sha256 for each in self.loaded}
         self.loaded.sort(key=lambda each: (each.name != self.chosen, each.checkpoint.mode != PRIMARY_MODE))
-        self.range = _widest(self.loaded)
+        own = [(each.checkpoint, each.members) for each in self.loaded if isinstance(each.checkpoint, Checkpoint)]
+        self.range = widest_range(own)
+        self.reaches = read_reaches(layout, recipe)
+
+    def _reach_of(self, single: SingleEpisode, place: Standing) -> dict[str, float | None]:
+        """Median distance of the windows and what is usual, the mean over the rounds that speak."""
+        spoken = [self.reaches[r] for r in sorted({r for r, _ in place.members}) if r < len(self.reaches)]
+        known = set(self.schema.channel_names)
+        if not spoken or not known.issuperset(spoken[0].channels):
+            return {"distance": None, "far_beyond": None, "outside": None}
+        x_NF = single.episodes.features(spoken[0].columns)(single.recording)
+        usual = [each.usual for each in spoken if each.usual is not None]
+        return {
+            "distance": float(np.mean([np.median(each.distance(x_NF)) for each in spoken])),
+            "far_beyond": float(np.mean(usual)) if len(usual) == len(spoken) else None,
+            "outside": float(np.mean([each.outside(x_NF).mean() for each in spoken])),
+        }
+
+    def _ensembles(self, evaluated: Mapping[str, ModelEvaluation], tell: Tell) -> list[_Loaded]:
+        """The ensembles that can speak; why another cannot is kept in `silent`."""
+        found, self.silent = [], list[str]()
+        for mode in MODES:
+            path = self.layout.checkpoint(self.recipe, ENSEMBLE, mode)
+            if not path.exists():
+                continue
+            tell(f"opening {ENSEMBLE}_{mode}")
+            own = [each.checkpoint for each in self.loaded if isinstance(each.checkpoint, Checkpoint)]
+            try:
+                ensemble = read_ensemble(path)
+                require_parts(self.layout, ensemble, {each.model: each for each in own if each.mode == mode})
+            except CheckpointError as error:
+                self.silent.append(f"{ENSEMBLE}_{mode} does not speak: {error}")
+                continue
+            evaluation = evaluated.get(f"{ENSEMBLE}_{mode}")
+            is_its = evaluation is not None and evaluation.checkpoint_sha256 == file_sha256(path)
+            found.append(
+                _Loaded(
+                    checkpoint=ensemble,
+                    members=Members([]),
+                    evaluation=evaluation if is_its else None,
+                    stale=evaluation is not None and not is_its,
+                )
+            )
+        return found
 
     @property
     def trained_on(self) -> tuple[str, ...]:
@@ -194,14 +245,26 @@ class Scorer:
         tell(f"reading {path.name}")
         single = open_single(path, claims, self.registry, self.schema)
         decoded, names = single.decoded, self.schema.channel_names
-        says, places = [], []
+        says: dict[str, ModelSays] = {}
+        spoken: dict[tuple[str, str], list[tuple[int, int, NDArray[np.float64]]]] = {}
+        used: set[str] = set()
+        place: Standing | None = None
         for each in self.loaded:
-            tell(f"{each.name} on {decoded.meta.episode_id}")
-            place = standing_of(each.checkpoint, self.split, single.recording.info)
-            places.append(place)
-            proba_NK = predict_single(each.members, each.checkpoint.input_schema, single, place)
-            says.append(self._says(each, place, single.seconds_W, proba_NK))
-        used = {channel for each in self.loaded for channel in each.checkpoint.input_schema.channels}
+            checkpoint = each.checkpoint
+            if isinstance(checkpoint, Checkpoint):
+                tell(f"{each.name} on {decoded.meta.episode_id}")
+                place = standing_of(checkpoint, self.split, single.recording.info)
+                said = spoken_single(each.members, checkpoint.input_schema, single, place)
+                spoken[checkpoint.mode, checkpoint.model] = said
+                proba_NK = np.asarray(np.mean([proba_NK for *_, proba_NK in said], axis=0))
+                says[each.name] = self._says(each, place, single.seconds_W, proba_NK)
+                used.update(checkpoint.input_schema.channels)
+        assert place is not None  # there is no ensemble without its parts
+        for each in self.loaded:
+            if isinstance(each.checkpoint, Ensemble):
+                parts = {part.model: spoken[each.checkpoint.mode, part.model] for part in each.checkpoint.parts}
+                proba_NK = each.checkpoint.predict(parts, left_out=place.side == "train")
+                says[each.name] = self._says(each, place, single.seconds_W, proba_NK)
         known = dict(zip(names, single.recording.known_C.tolist(), strict=True))
         return EpisodeScore(
             path=str(path),
@@ -213,11 +276,13 @@ class Scorer:
             detail=single.verdict.detail,
             missing_sources=tuple(name for name in self.registry.sources if not _recorded(single, name)),
             missing_channels=tuple(name for name in names if name in used and not known[name]),
-            side=self._side_in_words(places[0]),
+            side=self._side_in_words(place),
             rule=RULE,
+            **self._reach_of(single, place),
             unusual=None if self.range is None else unusual(self.range, single.x_CT, single.recording.grid, names),
+            silent=tuple(self.silent),
             window_end_s=tuple(single.seconds_W.tolist()),
-            models=tuple(says),
+            models=tuple(says[each.name] for each in self.loaded),
         )
 
     def _says(
@@ -271,7 +336,7 @@ class Scorer:
         return found.of_rounds.get(str(place.round + 1)), f"{words}, {each.name}_eval.json"
 
     def _side_in_words(self, first: Standing) -> str:
-        recipe, every = f"recipe {self.recipe}", len(self.loaded[0].members.members)
+        recipe, every = f"recipe {self.recipe}", max(len(each.members.members) for each in self.loaded)
         if first.side == "unknown":
             return (
                 f"which side of {recipe} this episode was on is not known, because the split is another than the one "
@@ -331,12 +396,3 @@ def _split(layout: Layout, recipe: str) -> Split | None:
 def _recorded(single: SingleEpisode, source: str) -> bool:
     """Whether the source is there; one that counts events may be there and have no row."""
     return source in single.decoded.sources
-
-
-def _widest(loaded: Sequence[_Loaded]) -> TrainRange | None:
-    """The train statistics of most channels, of window means where some checkpoint keeps them."""
-    able = sorted(
-        loaded,
-        key=lambda each: (each.checkpoint.input_schema.kind != "summary", -len(each.checkpoint.input_schema.channels)),
-    )
-    return next((found for each in able if (found := train_range(each.checkpoint, each.members)) is not None), None)

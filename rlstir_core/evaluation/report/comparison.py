@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from rlstir_core.atomic import canonical_sha256, sweep, write_bytes, write_json,
 from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.datasets.store import read_split
 from rlstir_core.detectors.checkpoint import Checkpoint, read_checkpoint
+from rlstir_core.detectors.ensemble.combination import Ensemble, read_ensemble
+from rlstir_core.detectors.models.base import TrainingFacts
+from rlstir_core.detectors.models.spec import ENSEMBLE
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.acting.investigation_eval import read_acting_evaluation
 from rlstir_core.evaluation.detectors.cost import read_costs
@@ -44,6 +48,7 @@ from rlstir_core.results.layout import Layout
 from rlstir_core.results.versions import version
 
 _OTHERS = "other_recipes"
+_SOURCES_SAID = 6  # verdicts on sources that a card gives in full
 _PICTURE = re.compile(r"\((plots/[a-z0-9_-]+\.png)\)")
 
 
@@ -88,10 +93,11 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
     sha256 = canonical_sha256(render_markdown(inputs))  # of all that is a function of the inputs, so without costs
     inputs = msgspec.structs.replace(inputs, costs=read_costs(layout, recipe))
     for evaluation in inputs.models:
-        checkpoint = read_checkpoint(layout.checkpoint(recipe, evaluation.model, evaluation.mode))
+        made = layout.checkpoint(recipe, evaluation.model, evaluation.mode)
+        facts = _combining(read_ensemble(made)) if evaluation.model == ENSEMBLE else _training(read_checkpoint(made))
         card = _card_path(layout, recipe, evaluation.name)
         sweep(card.parent, card.name)
-        write_text(card, render_model_card(evaluation, _training(checkpoint)))
+        write_text(card, render_model_card(evaluation, facts))
     html = path.with_suffix(".html")
     history = continued(read_history(path), inputs, time.time())
     write_text(html, render_html(inputs, plots, made_lines(history)))
@@ -203,5 +209,48 @@ def _training(checkpoint: Checkpoint) -> dict[str, object]:
         "windows left undrawn": f"{max(f.n_left_out_windows for f in facts):,}",
         "macro F1 on the fold left out": ", ".join(f"{f.best_validation_macro_f1:.3f}" for f in facts),
         "parameters of a member": f"{facts[0].n_parameters:,}",
+        **_step(facts),
+        **_sources(checkpoint),
         "channels": ", ".join(checkpoint.input_schema.channels),
     }
+
+
+def _combining(ensemble: Ensemble) -> dict[str, object]:
+    """What an ensemble's card says of its making; of many rounds the mean weights and their extremes."""
+    rounds = [each.mixture for each in ensemble.rounds]
+    found: dict[str, object] = {
+        **({"same channels and weights as": ensemble.same_as} if ensemble.same_as else {}),
+        "preset": ensemble.preset,
+        "weights fitted on": "what each model says of the fold that its member left out, by votes over resampled "
+        "episodes; on validation a fold is spoken of with weights fitted on the others",
+        "episodes fitted on, by round": _extremes([each.n_episodes for each in ensemble.rounds], "{:,.0f}"),
+    }
+    for at, part in enumerate(ensemble.parts):
+        weight = _extremes([each.weights[at] for each in rounds], "{:.2f}")
+        heat = _extremes([each.temperatures[at] for each in rounds], "{:.2f}")
+        found[f"weight of {part.model}"] = f"{weight}, its temperature {heat}"
+        found[f"checkpoint of {part.model}"] = part.checkpoint_sha256
+    return found
+
+
+def _extremes(values: Sequence[float], form: str) -> str:
+    mean = form.format(sum(values) / len(values))
+    return mean if len(values) == 1 else f"{mean} ({form.format(min(values))} to {form.format(max(values))} by round)"
+
+
+def _step(facts: Sequence[TrainingFacts]) -> dict[str, object]:
+    largest = max(each.step_bytes for each in facts)
+    if not largest:
+        return {}
+    words = f"{largest / 2**20:.1f} MiB: weights, gradients, moments and activations in float32, without the inputs"
+    return {"memory of a training step, calculated": words}
+
+
+def _sources(checkpoint: Checkpoint) -> dict[str, object]:
+    """What each member does not see of what the mode adds, and why."""
+    out = [(m.round + 1, m.fold + 1, each) for m in checkpoint.members for each in m.sources if not each.kept]
+    if not out:
+        return {}
+    words = [f"round {place}, fold {fold}: {each.words}" for place, fold, each in out[:_SOURCES_SAID]]
+    more = [f"and {len(out) - _SOURCES_SAID} more"] if len(out) > _SOURCES_SAID else []
+    return {"sources left out": "; ".join([*words, *more])}

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.acting import acting_section
-from rlstir_core.evaluation.report.sections.alarms import alarms_section, benign_section, techniques_section
+from rlstir_core.evaluation.report.sections.alarms import (
+    alarms_section,
+    benign_section,
+    range_section,
+    techniques_section,
+    thresholds_section,
+)
 from rlstir_core.evaluation.report.sections.breakdowns import (
     completeness_section,
     confusion_section,
@@ -55,6 +61,8 @@ def render_markdown(inputs: ReportInputs, *, page: bool = False) -> str:
         completeness_section(inputs),
         start_section(inputs),
         alarms_section(inputs),
+        thresholds_section(inputs),
+        range_section(inputs),
         benign_section(inputs),
         techniques_section(inputs),
         early_section(inputs),

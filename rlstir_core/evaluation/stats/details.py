@@ -100,6 +100,35 @@ class Techniques(Record, frozen=True, kw_only=True):
     note: str = ""  # why nothing is given
 
 
+class HostThreshold(Record, frozen=True, kw_only=True):
+    """What one way to set a threshold gives on the test hosts; `kind` is pooled, mean, highest or own."""
+
+    kind: str
+    fpr: float  # that was asked for
+    n_hosts: int  # that it was set on; of rounds the fewest
+    recall: Estimate
+    realised_fpr: Estimate
+    worst_host: float | None = None  # the highest rate of a test host
+    n_test_hosts: int = 0
+    n_above: int = 0  # test hosts with a higher rate than was asked for
+    attacked_share: float | None = None  # of the windows that were taken for clean
+
+
+class OutOfRange(Record, frozen=True, kw_only=True):
+    """How well the distance from what was trained on foretells errors."""
+
+    distance: Estimate  # AUROC, by the distance of summaries
+    outside: Estimate  # AUROC, by the share of channels outside the train side's quantiles
+    usual: float | None  # distance of an episode beyond which it counts as far; of rounds the mean
+    far_share_asked: float  # of left-out train episodes
+    n_left_out: int
+    n_episodes: int
+    n_far: int
+    accuracy_far: Estimate
+    accuracy_near: Estimate
+    median_by_host: dict[str, float]
+
+
 class CloserLook(Record, frozen=True, kw_only=True):
     """What is looked at for the chosen model alone."""
 
@@ -108,6 +137,8 @@ class CloserLook(Record, frozen=True, kw_only=True):
     benign: BenignWork = BenignWork()
     worst: tuple[BadEpisode, ...] = ()
     techniques: Techniques = Techniques()
+    thresholds: tuple[HostThreshold, ...] = ()
+    out_of_range: OutOfRange | None = None
 
 
 class MemberSpread(Record, frozen=True, kw_only=True):

@@ -87,6 +87,17 @@ class Statistic:
         return Statistic(sums_US=sums, of=self.of, bounded=self.bounded, exact=self.exact)
 
 
+def mean_of(parts: Sequence[Statistic]) -> Statistic:
+    """The mean of figures of the same units, on the same resamples of them."""
+    ends = np.cumsum([part.sums_US.shape[1] for part in parts])
+    places = list(zip(parts, [0, *ends[:-1].tolist()], ends.tolist(), strict=True))
+    return Statistic(
+        sums_US=np.concatenate([part.sums_US for part in parts], axis=1),
+        of=lambda sums: np.mean([part.of(sums[..., begin:end]) for part, begin, end in places], axis=0),
+        bounded=all(part.bounded for part in parts),
+    )
+
+
 def draw_indices(units: int, draws: int, seed: int) -> Ints:
     """`draws` resamples with replacement of 0 .. units-1. (D, U). More draws continue fewer ones."""
     return np.concatenate(list(_index_blocks(units, draws, seed)))

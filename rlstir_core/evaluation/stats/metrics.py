@@ -7,6 +7,7 @@ What does not belong here: thresholds and time (`detectors/detection.py`), diffe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,6 +21,7 @@ from rlstir_core.evaluation.stats.intervals import (
     Estimate,
     Statistic,
     estimate,
+    mean_of,
     new_host_estimate,
     refused,
 )
@@ -60,6 +62,17 @@ def macro_f1(truth: Truth, scores: Scores, *, draws: int = DRAWS, seed: int = 0)
     if not tested_K.any():
         return refused(NO_PHASE)
     return estimate(counts.macro_f1_statistic(truth, scores, tested_K), draws=draws, seed=seed)
+
+
+def mean_macro_f1(pairs: Sequence[Sequence[Any]], *, draws: int = DRAWS, seed: int = 0) -> Estimate:
+    """The mean macro F1 of several pairs of truth and scores, which are of the same episodes."""
+    found = []
+    for truth, scores in pairs:
+        tested_K = counts.tested_phases(truth)
+        if not tested_K.any():
+            return refused(NO_PHASE)
+        found.append(counts.macro_f1_statistic(truth, scores, tested_K))
+    return estimate(mean_of(found), draws=draws, seed=seed)
 
 
 def accuracy(truth: Truth, scores: Scores, *, draws: int = DRAWS, seed: int = 0) -> Estimate:

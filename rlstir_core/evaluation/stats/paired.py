@@ -13,6 +13,7 @@ import numpy as np
 from scipy import special
 
 from rlstir_core.arrays import Bools, Floats
+from rlstir_core.detectors.models.spec import ENSEMBLE
 from rlstir_core.evaluation.stats import counts
 from rlstir_core.evaluation.stats.intervals import (
     MIN_BOOTSTRAP,
@@ -21,6 +22,7 @@ from rlstir_core.evaluation.stats.intervals import (
     Statistic,
     estimate,
     jackknife_error,
+    new_host_estimate,
     refused,
 )
 from rlstir_core.evaluation.stats.metrics import NO_PHASE
@@ -70,10 +72,12 @@ def contender(truth: Truth, scores: Scores) -> Contender:
 
 
 def default_family(models: Sequence[Contender], baselines: Sequence[Contender]) -> list[tuple[Contender, Contender]]:
-    """The report's questions: realistic models against baselines, oracle against realistic."""
+    """The report's questions: realistic models against baselines, oracle against realistic, an ensemble's gain."""
     realistic = {scores.model: scores for scores in models if scores.mode == "realistic"}
     pairs = [(scores, baseline) for scores in realistic.values() for baseline in baselines]
     pairs += [(s, realistic[s.model]) for s in models if s.mode != "realistic" and s.model in realistic]
+    if ENSEMBLE in realistic:
+        pairs += [(realistic[ENSEMBLE], other) for name, other in realistic.items() if name != ENSEMBLE]
     return pairs
 
 
@@ -82,6 +86,7 @@ def paired_differences(
 ) -> tuple[PairedDifference, ...]:
     """Macro F1 of the first minus the second of every pair, with p-values, and Holm's over all pairs."""
     tested_K = counts.tested_phases(truth)
+    host_E = truth.episodes.host[truth.scored_E]
     rows: list[tuple[Contender, Contender, Estimate, float | None]] = []
     for model, reference in pairs:
         gap, p = _difference(model.confusion_ES, reference.confusion_ES, tested_K, draws, seed)
@@ -94,9 +99,17 @@ def paired_differences(
             difference=gap,
             p=p,
             p_holm=None if p is None else next(corrected),
+            new_host=new_host_estimate(_minus(model.confusion_ES, reference.confusion_ES, tested_K), host_E)
+            if tested_K.any()
+            else None,
         )
         for model, reference, gap, p in rows
     )
+
+
+def _minus(model_ES: Floats, reference_ES: Floats, tested_K: Bools) -> Statistic:
+    one, other = (Statistic(sums_US=sums, of=lambda s: macro_f1(s, tested_K)) for sums in (model_ES, reference_ES))
+    return minus(one, other)
 
 
 def _difference(
@@ -104,12 +117,7 @@ def _difference(
 ) -> tuple[Estimate, float | None]:
     if not tested_K.any():
         return refused(NO_PHASE), None
-    S = model_ES.shape[1]
-    statistic = Statistic(
-        sums_US=np.concatenate([model_ES, reference_ES], axis=1),
-        of=lambda s: macro_f1(s[..., :S], tested_K) - macro_f1(s[..., S:], tested_K),
-        bounded=False,
-    )
+    statistic = _minus(model_ES, reference_ES, tested_K)
     gap = estimate(statistic, draws=draws, seed=seed)
     if gap.lo is None or gap.value is None:
         return gap, None

@@ -84,6 +84,15 @@ class EarlyPoint(Record, frozen=True, kw_only=True):
     macro_f1: Estimate
     attack_recall: Estimate
     share_detected: Estimate
+    accuracy: Estimate
+
+
+class PrefixMean(Record, frozen=True, kw_only=True):
+    """The mean of the scores from each length of a whole run, on the same resamples of the same episodes."""
+
+    lengths: tuple[float, ...]
+    accuracy: Estimate
+    macro_f1: Estimate
 
 
 class EarlyCurve(Record, frozen=True, kw_only=True):
@@ -175,6 +184,7 @@ class ModelEvaluation(Record, frozen=True, kw_only=True):
     selected_on: str = "validation"
     schema_sha256: str = ""
     checkpoint_sha256: str = ""
+    prefix_mean: PrefixMean | None = None  # of whole runs that are seen early
     same_as: str = ""  # the model with the same channels and weights, whose figures these are
     alarms: AlarmRate | None = None
     curves: Curves | None = None  # None where the registry names no attack phase, or one side has no window
@@ -188,6 +198,7 @@ class PairedDifference(Record, frozen=True, kw_only=True):
     difference: Estimate
     p: float | None
     p_holm: float | None
+    new_host: Estimate | None = None  # the same difference, with an interval for hosts like the test hosts
 
 
 class SplitGap(Record, frozen=True, kw_only=True):

@@ -86,6 +86,7 @@ class WindowRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     stride_s: float = 5.0
     prefixes_steps: tuple[int, ...] = ()
     prefixes_s: tuple[float, ...] = ()
+    selected_by: Literal["window", "prefix_mean"] = "window"
 
 
 class SourceRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

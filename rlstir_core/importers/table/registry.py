@@ -94,7 +94,14 @@ def _windowing(rules: Mapping, runs: list[Run], steps: list[int], step_s: float)
             longest = max(longest, int(t[-1] - t[0]) + step)
         length_s = stride_s = max(round(longest / NS, 9), 2 / bin_hz)
     prefixes = rule.prefixes_s or tuple(round(n * step_s, 9) for n in rule.prefixes_steps)
-    return Windowing(bin_hz=bin_hz, length_s=length_s, stride_s=stride_s, whole=rule.whole, prefixes_s=prefixes)
+    return Windowing(
+        bin_hz=bin_hz,
+        length_s=length_s,
+        stride_s=stride_s,
+        whole=rule.whole,
+        prefixes_s=prefixes,
+        selected_by=rule.selected_by,
+    )
 
 
 def _add_channel(sources: dict[str, Source], channel: TableChannel, rules: Mapping, step_s: float) -> None:

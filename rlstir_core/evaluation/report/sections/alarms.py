@@ -48,6 +48,102 @@ def alarms_section(inputs: ReportInputs) -> str:
     return "\n\n".join(parts)
 
 
+_KINDS = {
+    "pooled": "validation, all windows together (the tables above)",
+    "mean": "conformal over hosts, mean rate",
+    "highest": "conformal over hosts, highest",
+    "own": "the host's own first windows",
+}
+
+
+def thresholds_section(inputs: ReportInputs) -> str:
+    """What thresholds for a new host give, beside the one that validation sets."""
+    chosen = inputs.chosen
+    if chosen is None or not chosen.thresholds:
+        return ""
+    model = next(each for each in inputs.models if each.name == chosen.name)
+    by_kind = {each.kind: each for each in chosen.thresholds}
+    asked = percent(chosen.thresholds[0].fpr)
+    rows = [
+        [
+            _KINDS[each.kind],
+            f"{each.n_hosts:,}",
+            figure(each.realised_fpr),
+            MISSING if each.worst_host is None else number(each.worst_host),
+            MISSING if each.worst_host is None else f"{each.n_above} of {each.n_test_hosts}",
+            figure(each.recall, 2),
+        ]
+        for each in chosen.thresholds
+    ]
+    text = (
+        f"## Thresholds on a new host\n\nA threshold set on all validation windows together promises {asked} false "
+        f"positives on hosts like those it was set on, taken together, and nothing about one host that is new. Beside "
+        f"it, for {row_name(model, inputs)}, three that speak of a new host; no other table uses them."
+    )
+    highest, own = by_kind.get("highest"), by_kind.get("own")
+    lines = [
+        "mean rate: the expected rate on a new host drawn like the calibration hosts is at most what was asked "
+        "(conformal risk control). The price is hosts: at most 1 false positive in n + 1 can be promised by n of them"
+    ]
+    if highest is not None and highest.n_hosts:
+        share = highest.n_hosts / (highest.n_hosts + 1)
+        lines.append(
+            f"highest: of new hosts drawn like the {plural(highest.n_hosts, 'calibration host')} at most one in "
+            f"{highest.n_hosts + 1} has a threshold of its own above it, so {percent(share)} of them keep to the rate, "
+            "but for the noise of a host's own windows. The price is recall"
+        )
+    if own is not None and own.attacked_share is not None:
+        lines.append(
+            "own first windows: unlabelled, and taken for clean; they are not scored. In truth "
+            f"{percent(own.attacked_share)} of them are under attack here, and each such window can raise the threshold"
+        )
+    for each in chosen.thresholds:
+        if each.recall.value is None and each.recall.note:
+            lines.append(f"{_KINDS[each.kind]}: not given, {escape_md(each.recall.note)}")
+    head = ["set on", "hosts", "rate on test [95 %]", "worst host", f"hosts above {asked}", "recall [95 %]"]
+    return "\n\n".join([text, table(head, rows, "lrrrrr"), "\n".join(f"- {line}" for line in lines)])
+
+
+def range_section(inputs: ReportInputs) -> str:
+    """How far the test side lies from what was trained on, and whether that foretells errors."""
+    chosen = inputs.chosen
+    found = None if chosen is None else chosen.out_of_range
+    if chosen is None or found is None:
+        return ""
+    model = next(each for each in inputs.models if each.name == chosen.name)
+    rows = [
+        ["AUROC of the distance for windows named wrongly", figure(found.distance, 2)],
+        ["AUROC of the share of channels outside the train quantiles", figure(found.outside, 2)],
+        ["accuracy on episodes that lie far out", figure(found.accuracy_far, 2)],
+        ["accuracy on the others", figure(found.accuracy_near, 2)],
+    ]
+    text = (
+        f"## Out of range\n\nHow far a window lies from the train side (means and spreads of its channels, 1 is where "
+        f"train windows lie on average), and how well that foretells the errors of {row_name(model, inputs)}: .5 says "
+        "nothing."
+    )
+    if found.usual is None:
+        text += f" With {plural(found.n_left_out, 'left-out train episode')} no distance can be called far."
+    else:
+        text += (
+            f" An episode counts as far out beyond {number(found.usual, 2)}, which {percent(found.far_share_asked)} of "
+            f"{plural(found.n_left_out, 'train episode')} exceed when their fold is left out."
+        )
+        if found.n_far > 2 * found.far_share_asked * found.n_episodes:
+            text += (
+                f" **Warning: {found.n_far:,} of {plural(found.n_episodes, 'test episode')} lie far out**, so the "
+                "train side says less of them than its validation figures promise."
+            )
+        else:
+            text += f" {found.n_far:,} of {plural(found.n_episodes, 'test episode')} do."
+    parts = [text, table(["figure", "value [95 %]"], rows)]
+    if found.median_by_host:
+        hosts = [f"{escape_md(host)} {number(value, 2)}" for host, value in found.median_by_host.items()]
+        parts.append(f"Median distance by test host, the furthest first: {', '.join(hosts)}.")
+    lines = _few((found.distance, found.outside, found.accuracy_far, found.accuracy_near))
+    return "\n\n".join([*parts, *(["\n".join(f"- {line}" for line in lines)] if lines else [])])
+
+
 def benign_section(inputs: ReportInputs) -> str:
     """Which benign work the chosen model raises alarms on."""
     chosen = inputs.chosen

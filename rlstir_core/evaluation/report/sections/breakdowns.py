@@ -121,7 +121,10 @@ def early_section(inputs: ReportInputs) -> str:
         return ""
     parts = ["## Early detection", "", *picture(inputs, "early", "How the score grows with what was seen")]
     shown: list[tuple[str, str]] = (
-        [("macro_f1", "Macro F1 from the first part of a run alone")]
+        [
+            ("macro_f1", "Macro F1 from the first part of a run alone"),
+            ("accuracy", "Accuracy from the first part of a run alone"),
+        ]
         if whole
         else [
             ("attack_recall", "Share of attack windows called an attack, up to that time after the onset"),
@@ -156,6 +159,14 @@ def early_section(inputs: ReportInputs) -> str:
         else:
             reasons = notes(getattr(p, field) for m in models for p in m.early_detection.points)
             parts += [f"{title}: not given ({escape_md('; '.join(reasons))}).", ""]
+    early = [(model, model.prefix_mean) for model in models if model.prefix_mean is not None]
+    if early:
+        rows = [[row_name(model, inputs), figure(mean.accuracy), figure(mean.macro_f1)] for model, mean in early]
+        by = {escape_md(model.selected_on) for model, _ in early}
+        words = (
+            f"The mean over these lengths, on the same resamples of the same runs (chosen on {'; '.join(sorted(by))})"
+        )
+        parts += [f"{words}:", "", table(["model", "accuracy [95 %]", "macro F1 [95 %]"], rows), ""]
     if any(model.time_to_detect.mean_s.value is not None for model in models):
         parts += [_times(inputs, models)]
     return "\n".join(parts).rstrip()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from rlstir_core.contract.registry import PRIMARY_MODE
+from rlstir_core.detectors.models.spec import ENSEMBLE
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import MISSING, figure, number, p_value, percent, plural, signed, table
 from rlstir_core.evaluation.report.rows import column_notes, no_attack, ordered, repeated, row_name, time_to_detect
@@ -96,10 +98,12 @@ def _both(model: ModelEvaluation, i: int) -> list[Estimate]:
 def paired_section(inputs: ReportInputs) -> str:
     if not inputs.paired:
         return ""
+    hosts = any(row.new_host is not None and row.new_host.lo is not None for row in inputs.paired)
     rows = [
         [
             f"{escape_md(row.model)} − {escape_md(row.reference)}",
             signed(row.difference),
+            *([MISSING if row.new_host is None else signed(row.new_host)] if hosts else []),
             p_value(row.p),
             p_value(row.p_holm),
         ]
@@ -108,5 +112,19 @@ def paired_section(inputs: ReportInputs) -> str:
     return (
         "## Paired differences\n\nMacro F1 of the first minus the second, on the same resamples of the same "
         f"episodes. Holm's correction covers all {plural(len(rows), 'comparison')}.\n\n"
-        + table(["difference", "macro F1 [95 %]", "p", "p, Holm"], rows)
+        + table(["difference", "macro F1 [95 %]", *["new host [95 %]"] * hosts, "p", "p, Holm"], rows)
+        + _ensemble_words(inputs)
     )
+
+
+def _ensemble_words(inputs: ReportInputs) -> str:
+    """Whether the ensemble is worth its parts on a new host: above the trees by an interval over hosts, or not."""
+    pair = (f"{ENSEMBLE}_{PRIMARY_MODE}", f"gbt_{PRIMARY_MODE}")
+    row = next((row for row in inputs.paired if (row.model, row.reference) == pair), None)
+    gap = None if row is None else row.new_host
+    if gap is None:
+        return ""
+    if gap.lo is None or gap.hi is None:
+        return f"\n\nWhether the ensemble is above `gbt` on a new host cannot be said: {escape_md(gap.note)}."
+    says = "is above" if gap.lo > 0 else "is below" if gap.hi < 0 else "cannot be told apart from"
+    return f"\n\nOn a new host like the test hosts the ensemble {says} `gbt`: {signed(gap)}, over hosts."
