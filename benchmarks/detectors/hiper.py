@@ -24,7 +24,8 @@ import torch
 import xgboost as xgb
 from numpy.typing import NDArray
 
-from rlstir_core.contract.registry import PRIMARY_MODE, load_registry
+from benchmarks.public.run import brought
+from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.datasets.recipes.base import Division, RecipeSpec, Sides, SplitSettings, apart, rank
@@ -36,16 +37,12 @@ from rlstir_core.detectors.models.spec import ENSEMBLE
 from rlstir_core.detectors.scenes import TEST, VALIDATION, Scored, scenes, write_predictions
 from rlstir_core.detectors.study import Study, open_study
 from rlstir_core.detectors.training import train_checkpoint
-from rlstir_core.episodes.store.index import read_index, save_index
-from rlstir_core.episodes.validation.validate import validate_host
+from rlstir_core.episodes.store.index import read_index
 from rlstir_core.evaluation.detectors.pairs import ScoreReader
 from rlstir_core.evaluation.stats.intervals import Statistic, estimate
-from rlstir_core.importers.tables import import_table
 from rlstir_core.learning.options import StudyOptions
 from rlstir_core.learning.scores import ratio, window_macro_f1
 from rlstir_core.results.layout import Layout
-from rlstir_core.telemetry.schema import make_schema, write_schema
-from rlstir_core.telemetry.store import build_features, build_tensors
 
 RUNS = Path(__file__).parents[3] / "shared" / "real" / "hpc_hiper" / "runs.csv.gz"
 CHOSEN, RAW, RATIOS = "chosen on validation", "xgboost, raw summaries", "xgboost, log-ratios"
@@ -93,19 +90,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def prepared(root: Path) -> Layout:
     """The runs, imported and brought up to features."""
-    store, layout = root / "store", Layout(root / "data")
+    layout = Layout(root / "data")
     if layout.feature_schema.exists():
         shutil.rmtree(layout.data / "artifacts", ignore_errors=True)
-    else:
-        import_table(RUNS, "hiper", store)
-    registry, index = load_registry(store), read_index(store)
-    save_index(layout.index, index)
-    write_schema(layout.feature_schema, make_schema(registry))
-    for host in index.hosts:
-        validate_host(store, layout, host, registry=registry, index=index)
-        build_tensors(layout, host, registry)
-        build_features(layout, host, registry)
-    return layout
+        return layout
+    return brought(RUNS, "hiper", root).layout
 
 
 def read_runs(layout: Layout) -> tuple[list[str], NDArray[np.int64], NDArray[np.float64]]:
