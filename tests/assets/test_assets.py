@@ -284,7 +284,7 @@ def test_the_report_shows_its_answer_its_picture_and_its_figures_on_its_page(
     assert instance.get_materialized_partitions(comparison_v2.key) == {"host", "random"}
     assert "realistic model" in shown["answer"] and len(shown["answer"]) < 1_000
     assert shown["models"].startswith("![macro F1](data:image/svg+xml,") and len(shown["models"]) < 1_000
-    assert len(shown["scores"].records) == 15 and Path(shown["html"]).is_file()
+    assert len(shown["scores"].records) == 17 and Path(shown["html"]).is_file()
 
 
 def test_the_opening_of_a_report_is_its_first_paragraphs() -> None:

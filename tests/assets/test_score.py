@@ -34,7 +34,7 @@ def test_an_episode_of_the_store_is_scored_by_its_id_and_each_next_step_runs(
     assert f"recipe host, trained on {TRAIN_HOST}" in scored.stdout
     assert "no member was trained on it" in " ".join(scored.stdout.split())
     assert "realistic, chosen on validation" in scored.stdout and "P(attack) |" in scored.stdout
-    assert scored.stdout.count("oracle") == 6
+    assert scored.stdout.count("oracle") == 7
     assert all(len(line) <= 80 for line in scored.stdout.splitlines()[:-1])
     shown = invoke(*following(scored))
     assert shown.exit_code == 0, shown.output
@@ -55,8 +55,8 @@ def test_a_tarball_from_elsewhere_is_scored_as_one_json_document(
     told = json.loads(result.stdout)
     (episode,) = told["episodes"]
     assert (told["recipe"], told["trained_on"]) == ("host", [TRAIN_HOST])
-    assert episode["path"] == str(copy) and len(episode["models"]) == 12
-    assert [says["chosen"] for says in episode["models"]] == [True] + [False] * 11
+    assert episode["path"] == str(copy) and len(episode["models"]) == 14
+    assert [says["chosen"] for says in episode["models"]] == [True] + [False] * 13
     assert len(episode["models"][0]["attack"]) == len(episode["window_end_s"])
     assert "its verdict is reject (archive." in told["refused"][0]
     assert told["next"].startswith(f"{program()} show")

@@ -85,7 +85,8 @@ def test_hardware_counter_runs_go_from_the_table_to_held_out_predictions(hiper: 
     assert len(study.schema.channels) == 9 and checkpoint.n_train_episodes == len(split.trained_on)
     assert study.schema.windowing.whole and study.schema.normalise == "none"
     pairs = scored(hiper, study, "gbt", "realistic")
-    lengths = sorted(scene.prefix_bins for scene in scenes(study.schema) if scene.prefix_bins)
+    shown = [scene for scene in scenes(study.schema) if scene.prefix_bins]
+    lengths = sorted(scene.prefix_bins for scene in shown if scene.side == "test")
     assert lengths == [5, 10, 20, 30]  # and the whole run of 50 steps
     truth, scores = pairs[TEST]
     assert len(truth) == len(split.tested)  # a run is one window

@@ -34,6 +34,7 @@ from plain_text import (
 from rlstir_assets import console
 from rlstir_assets.reporting import refusals, table
 from rlstir_core.datasets.store import read_split
+from rlstir_core.detectors.ensemble.combination import Ensemble
 from rlstir_core.errors import StoreError
 from rlstir_core.evaluation.detectors.cost import read_costs
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
@@ -77,6 +78,12 @@ from rlstir_core.text import escape_md
 
 MILD = "mild words that are as long as those of a cell that wraps"
 
+
+def weights_in(path: Path) -> list[float]:
+    found = msgspec.json.decode(path.read_bytes(), type=Ensemble)
+    return [weight for each in found.rounds for weight in (*each.mixture.weights, *each.mixture.temperatures)]
+
+
 # the tests
 
 
@@ -88,7 +95,9 @@ def test_a_run_over_a_hostile_store_says_everything_as_plain_text(
     calm = read_inputs(driven.layout, "host")
     calm_encoder = read_encoder_evaluation(driven.layout, "host", read_split(driven.layout, "host"))
     # of the detectors: an encoder learns from episodes that have nothing but logs too
-    trained = {path: path.stat().st_mtime_ns for path in driven.layout.artifacts("host").glob("*_*.ckpt.json")}
+    every = set(driven.layout.artifacts("host").glob("*_*.ckpt.json"))
+    combined = {path: weights_in(path) for path in every if path.name.startswith("ensemble_")}  # at each evaluation
+    trained = {path: path.stat().st_mtime_ns for path in every - combined.keys()}
     payloads = cycle(PAYLOADS)
     records = []
     for kind, make in REJECTED.items():
@@ -103,6 +112,9 @@ def test_a_run_over_a_hostile_store_says_everything_as_plain_text(
     run = shell("rlstir", "materialize", "--store", store, "--data", driven.data, home=driven.home)
     assert run.returncode == 0, run.stderr
     assert {path: path.stat().st_mtime_ns for path in trained} == trained  # nothing hostile was trained on
+    assert combined
+    for path, weights in combined.items():
+        assert weights_in(path) == pytest.approx(weights, abs=1e-6)
     assert MARK in lines_of(run.stdout)
     lines_of(run.stderr)
     assert MARK in assert_folder_is_plain(driven.data)
