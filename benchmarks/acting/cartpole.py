@@ -6,6 +6,7 @@ What does not belong here: measuring (`ppo.py`).
 # B lanes
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,10 +62,12 @@ class CartPole:
         return Stepped(self._seen(), self._legal_BA, np.ones(self.n_lanes, np.float32), done_B, cut)
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        raise NotImplementedError
+        chance = json.dumps(self._chance.bit_generator.state).encode()
+        return {"age": self.age_B.copy(), "poles": self.state_4B.copy(), "chance": np.frombuffer(chance, np.uint8)}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        raise NotImplementedError
+        self.age_B, self.state_4B = state["age"].copy(), state["poles"].copy()
+        self._chance.bit_generator.state = json.loads(state["chance"].tobytes())
 
     def _begin(self, which_B: NDArray[np.bool_]) -> None:
         self.state_4B[:, which_B] = self._chance.uniform(-0.05, 0.05, (4, int(which_B.sum())))

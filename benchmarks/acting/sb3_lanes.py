@@ -54,7 +54,7 @@ class LanesVecEnv(VecEnv):
         return [None] * self.num_envs  # no way to draw it, and nothing else to say
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        raise NotImplementedError
+        raise AttributeError(f"{attr_name} cannot be set: the lanes are one environment and have no attributes a lane")
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
         assert method_name == "action_masks"

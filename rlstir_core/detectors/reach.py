@@ -19,6 +19,8 @@ from rlstir_core.atomic import write_json
 from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.detectors.episode_set import EpisodeSet
 from rlstir_core.detectors.study import Study
+from rlstir_core.errors import CheckpointError
+from rlstir_core.learning.container import MAX_JSON_BYTES, opened
 from rlstir_core.results.layout import Layout
 
 # N windows, C channels, F columns (means, then spreads), R axes
@@ -133,8 +135,9 @@ def fit_reach(channels: Sequence[str], rows: Sequence[NDArray[np.float32]]) -> R
 def read_reaches(layout: Layout, recipe: str) -> tuple[Reach, ...]:
     """What `fit_reaches` wrote; nothing where it did not, or not as it writes now."""
     try:
-        found = msgspec.json.decode(layout.reach(recipe).read_bytes(), type=tuple[Reach, ...])
-    except (FileNotFoundError, msgspec.DecodeError):
+        with opened(layout.reach(recipe), MAX_JSON_BYTES) as handle:
+            found = msgspec.json.decode(handle.read(), type=tuple[Reach, ...])
+    except (FileNotFoundError, CheckpointError, msgspec.DecodeError, RecursionError):
         return ()
     return found if all(_sound(each) for each in found) else ()
 

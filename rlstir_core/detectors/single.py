@@ -155,17 +155,10 @@ def _name(info: EpisodeInfo) -> tuple[str, str]:
     return info.host.lower(), info.own_id.lower()
 
 
-def predict_single(
-    members: Members, inputs: InputSchema, single: SingleEpisode, place: Standing
-) -> NDArray[np.float64]:
-    """Mean probability of the members that may speak, (N, K): every window of the recording, in its order."""
-    return np.asarray(np.mean([proba_NK for *_, proba_NK in spoken_single(members, inputs, single, place)], axis=0))
-
-
 def spoken_single(
     members: Members, inputs: InputSchema, single: SingleEpisode, place: Standing
 ) -> list[tuple[int, int, NDArray[np.float64]]]:
-    """Round, fold and probabilities, (N, K) each, of every member that may speak."""
+    """Round, fold and probabilities, (N, K) each, of every member that may speak: of every window, in its order."""
     shown = in_blocks(single.episodes, [single.recording], inputs, RECORDED).inputs(0)
     ordered = sorted(members.members, key=lambda member: member[:2])
     return [(r, f, members.say(r, f, d, shown)) for r, f, d in ordered if (r, f) in place.members]

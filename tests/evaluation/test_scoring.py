@@ -18,7 +18,7 @@ from host_run import ROWS, TEST_HOST, TRAIN_HOST, silent
 from rlstir_core.detectors import single as single_module
 from rlstir_core.detectors.checkpoint import load_detector
 from rlstir_core.detectors.scenes import AS_RECORDED
-from rlstir_core.detectors.single import IndexClaim, Standing, open_single, predict_single, same_schema, standing_of
+from rlstir_core.detectors.single import IndexClaim, Standing, open_single, same_schema, spoken_single, standing_of
 from rlstir_core.detectors.unusual import TrainRange, train_range, unusual
 from rlstir_core.errors import ConfigError, SchemaMismatch, StoreError, UpstreamMissing
 from rlstir_core.evaluation.detectors import scoring
@@ -84,7 +84,8 @@ def test_a_test_episode_scored_from_its_tarball_has_the_probabilities_of_the_pip
         }
         place = standing_of(each.checkpoint, scorer.split, single.recording.info)
         assert place.side == "test"
-        mine = predict_single(each.members, each.checkpoint.input_schema, single, place)
+        spoken = spoken_single(each.members, each.checkpoint.input_schema, single, place)
+        mine = np.mean([proba_NK for *_, proba_NK in spoken], axis=0)
         theirs = np.array([[rows[w][f"p_{phase}"] for phase in scorer.schema.phases] for w in sorted(rows)])
         assert len(rows) > 3 and np.abs(mine[sorted(rows)] - theirs).max() < 1e-6, each.name
         assert [rows[w]["seconds_seen"] for w in sorted(rows)] == single.seconds_W[sorted(rows)].tolist()

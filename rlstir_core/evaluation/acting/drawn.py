@@ -94,6 +94,7 @@ def _columns(watched: Watched, thresholds: Thresholds) -> dict[str, Floats | Boo
     columns: dict[str, Floats | Bools | Ints] = {
         "one": np.ones(E),
         "attack": attack_E,
+        "tampered true": truths.tampered_E,
         "cost": watched.paid_E,
         "queries": np.bincount(run.episode_N, run.cost_N > 0, E),
         "brier": np.square(p_E - attack_E),
@@ -107,7 +108,7 @@ def _columns(watched: Watched, thresholds: Thresholds) -> dict[str, Floats | Boo
     for name, threshold, score_E, true_E in said:
         if threshold is not None:
             called_E = score_E >= threshold
-            columns |= {f"{name} right": called_E & true_E, f"{name} said": called_E, f"{name} true": true_E}
+            columns |= {f"{name} right": called_E & true_E, f"{name} said": called_E}
     if thresholds.technique is not None:
         named_D = run.score_D >= thresholds.technique
         columns |= {

@@ -52,9 +52,7 @@ def _for_area(runs: Sequence[Watched], grid: Grid) -> float:
     candidate_T = np.unique(np.concatenate([each.p_EG.reshape(-1) for each in runs]))
     if len(candidate_T) > _CANDIDATES:
         candidate_T = np.quantile(candidate_T, np.linspace(0, 1, _CANDIDATES))
-    area_T = np.sum([_areas(each, grid, candidate_T) for each in runs], axis=0)
-    best = np.flatnonzero(area_T >= area_T.max() - 1e-12)
-    return float(candidate_T[best[np.abs(candidate_T[best] - 0.5).argmin()]])
+    return _nearest_half(candidate_T, np.sum([_areas(each, grid, candidate_T) for each in runs], axis=0))
 
 
 def _areas(watched: Watched, grid: Grid, candidate_T: Floats) -> Floats:
@@ -79,8 +77,13 @@ def _for_end(p_E: Floats, attack_E: Bools) -> float:
     called_T = len(p_E) - np.searchsorted(np.sort(p_E), candidate_T, side="left").astype(np.float64)
     attacks = np.sort(p_E[attack_E])
     right_T = len(attacks) - np.searchsorted(attacks, candidate_T, side="left").astype(np.float64)
-    f1_T = two_class_f1(right_T, called_T, float(len(attacks)), float(len(p_E)))
-    best = np.flatnonzero(f1_T >= np.nanmax(f1_T) - 1e-12)
+    return _nearest_half(candidate_T, two_class_f1(right_T, called_T, float(len(attacks)), float(len(p_E))))
+
+
+def _nearest_half(candidate_T: Floats, good_T: Floats) -> float:
+    """The best candidate; of equals that nearest one half. One that has no figure is as good as 0."""
+    good_T = np.where(np.isnan(good_T), 0.0, good_T)
+    best = np.flatnonzero(good_T >= good_T.max() - 1e-12)
     return float(candidate_T[best[np.abs(candidate_T[best] - 0.5).argmin()]])
 
 

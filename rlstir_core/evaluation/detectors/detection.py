@@ -227,7 +227,7 @@ def prefix_mean(
     return PrefixMean(
         lengths=tuple(float(at) for at, _, _ in prefixes),
         accuracy=estimate(mean_of(right), draws=draws, seed=seed),
-        macro_f1=metrics.mean_macro_f1([pair for _, *pair in prefixes], draws=draws, seed=seed),
+        macro_f1=metrics.mean_macro_f1([(truth, scores) for _, truth, scores in prefixes], draws=draws, seed=seed),
     )
 
 

@@ -128,6 +128,7 @@ def _still_tells(layout: Layout, recipe: str, kept: ReportInputs, key: str) -> b
     files += [layout.predictions(recipe, each.model, each.mode) for each in kept.models]
     files += [layout.checkpoint(recipe, each.model, each.mode) for each in kept.models if each.model == ENSEMBLE]
     files.append(layout.episode_sums(recipe, "phases"))
+    files += [layout.reach(recipe)] * (kept.chosen is not None)
     return kept.manifest.hashes.get("evaluation_inputs") == key and all(path.exists() for path in files)
 
 

@@ -7,7 +7,6 @@ What does not belong here: thresholds and time (`detectors/detection.py`), diffe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -64,7 +63,7 @@ def macro_f1(truth: Truth, scores: Scores, *, draws: int = DRAWS, seed: int = 0)
     return estimate(counts.macro_f1_statistic(truth, scores, tested_K), draws=draws, seed=seed)
 
 
-def mean_macro_f1(pairs: Sequence[Sequence[Any]], *, draws: int = DRAWS, seed: int = 0) -> Estimate:
+def mean_macro_f1(pairs: Sequence[tuple[Truth, Scores]], *, draws: int = DRAWS, seed: int = 0) -> Estimate:
     """The mean macro F1 of several pairs of truth and scores, which are of the same episodes."""
     found = []
     for truth, scores in pairs:

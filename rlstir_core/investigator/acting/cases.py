@@ -132,9 +132,16 @@ def _case_set(
     study: InvestigatorStudy, read: Sequence[_Read], vector_E: Sequence[NDArray[np.float16]], rule: AlertRule
 ) -> CaseSet:
     def case(each: _Read, vector_ND: NDArray[np.float16]) -> Case:
-        score_N = vector_ND[:, 0].astype(np.float32)
-        given = {"rule": rule, "p_tamper_N": each.p_tamper_N}
-        return make_case(study.layout, each.info, vector_ND, score_N, each.truth, study.numbers.seed, **given)  # type: ignore[arg-type]
+        return make_case(
+            study.layout,
+            each.info,
+            vector_ND,
+            vector_ND[:, 0].astype(np.float32),
+            each.truth,
+            study.numbers.seed,
+            rule=rule,
+            p_tamper_N=each.p_tamper_N,
+        )
 
     return CaseSet(case(each, own) for each, own in zip(read, vector_E, strict=True))
 

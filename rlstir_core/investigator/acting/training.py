@@ -79,10 +79,11 @@ def _train(study: InvestigatorStudy, tell: Tell) -> ActingCheckpoint:
     prepared, rewards = prepare(study, tell), Rewards()
     belief = write_belief(folder / BELIEF, prepared.belief)
     reads = reads_of(belief.n_answers, belief.width)
-    lanes, other = (_lanes(study, prepared, cases, rewards) for cases in (prepared.learnt, prepared.chosen))
+    n_lanes = numbers.acting.lanes
+    lanes, other = (_lanes(prepared, cases, rewards, n_lanes) for cases in (prepared.learnt, prepared.chosen))
     tell("the best fixed order")
     given = {"price": rewards.price, "seed": seed}
-    many = _lanes(study, prepared, prepared.learnt, rewards, _MANY)
+    many = _lanes(prepared, prepared.learnt, rewards, min(_MANY, len(prepared.learnt)))
     order = best_order(reads, many, longest=numbers.acting.order, pages=_PAGES, **given)  # type: ignore[arg-type]
     greedy = fit_greedy(reads, lanes, seed=seed, tell=tell, steps=numbers.acting.walk_steps)
     learning = Learning(steps=numbers.acting.walk_steps, tries=numbers.acting.tries)
@@ -146,12 +147,12 @@ def _variant(
     name: str, study: InvestigatorStudy, prepared: Prepared, start: LearnedGreedy, seed: int, tell: Tell
 ) -> PpoPolicy:
     """PPO trained in another way; see `VARIANTS`."""
-    numbers = study.numbers.ppo
+    numbers, n_lanes = study.numbers.ppo, study.numbers.acting.lanes
     imitated = replace(numbers, imitate_steps=max(1, numbers.steps // _IMITATED))
     if name == "ppo_no_shaping":
-        late = _lanes(study, prepared, prepared.learnt, replace(Rewards(), shaping=0.0))
+        late = _lanes(prepared, prepared.learnt, Rewards(shaping=0.0), n_lanes)
         return train_ppo(late, numbers, seed=seed, tell=tell)
-    lanes = PaidAsEarned(_lanes(study, prepared, prepared.learnt, Rewards()))
+    lanes = PaidAsEarned(_lanes(prepared, prepared.learnt, Rewards(), n_lanes))
     if name == "ppo_supervised_only":
         training = PpoTraining(lanes, imitated, seed=seed, among=ALONE, states=None)
         training.imitate(start, tell)
@@ -159,9 +160,7 @@ def _variant(
     return train_ppo(lanes, imitated, seed=seed, tell=tell, start=start)
 
 
-def _lanes(study: InvestigatorStudy, prepared: Prepared, cases: CaseSet, rewards: Rewards, most: int = 0) -> SocLanes:
-    """Lanes that begin anew, as many as the study's numbers say, or one for each of at most so many cases."""
-    n_lanes = min(most, len(cases)) if most else study.numbers.acting.lanes
+def _lanes(prepared: Prepared, cases: CaseSet, rewards: Rewards, n_lanes: int) -> SocLanes:
     return SocLanes(cases, prepared.belief, rewards, prepared.budget, n_lanes)
 
 

@@ -24,6 +24,8 @@ from rlstir_core.evaluation.acting.investigation_eval import (
 )
 from rlstir_core.evaluation.acting.records import AgentJudged
 from rlstir_core.investigator.acting import cases
+from rlstir_core.investigator.acting.roster import VARIANTS
+from rlstir_core.investigator.acting.training import train_acting
 from rlstir_core.investigator.soc.cases import CaseSet
 from rlstir_core.investigator.study import InvestigatorStudy
 from rlstir_core.learning.options import StudyOptions
@@ -36,11 +38,10 @@ for line in sys.stdin:
 """
 
 
-def study_of(layout: Layout) -> InvestigatorStudy:
+def study_of(layout: Layout, *given: str) -> InvestigatorStudy:
     split = read_split(layout, "host")
-    options = StudyOptions(
-        recipe="host", overrides=("bootstrap_draws=200", "acting.cases=8", "acting.test_cases=8"), split=split.settings
-    )
+    few = ("bootstrap_draws=200", "acting.cases=8", "acting.test_cases=8")
+    options = StudyOptions(recipe="host", overrides=(*given, *few), split=split.settings)
     return InvestigatorStudy(layout=layout, options=options, numbers=options.numbers(), split=split)
 
 
@@ -86,6 +87,18 @@ def test_an_agent_that_asks_nothing_is_worth_what_asking_nothing_is_worth(
     untrained_actors(layout, key=study.acting_sha256, seed=1)
     other = invoke("judge", command(STOPS), "--data", own_driven.data)
     assert other.exit_code == 2 and "was written with another belief than today's" in other.stderr
+
+
+@pytest.mark.slow
+def test_other_ways_of_training_are_judged_beside_the_one_that_counts(
+    own_driven: Any, few_passes: tuple[str, ...]
+) -> None:
+    study = study_of(own_driven.layout, *few_passes, "acting.variants=true", "ppo.steps=256")
+    train_acting(study, lambda _: None)
+    kept, _ = evaluate_acting(study, lambda _: None)
+    assert set(kept.ablation_policies.values()) == set(VARIANTS)
+    everything = kept.policies["all_at_once"].mean_cost.value
+    assert everything is not None and everything > kept.budget  # it asks on where all others have to end
 
 
 @pytest.mark.parametrize(

@@ -162,3 +162,11 @@ def test_what_is_seen_of_rows_does_not_depend_on_their_labels(world: LogsWorld, 
         if isinstance(value, np.ndarray):
             assert np.array_equal(value, getattr(bare, name)), name
     assert view.features_NF[:, -1].max() > view.features_NF[:, -1].min()  # the rules see that the clock went back
+
+
+def test_numbers_that_nobody_reads_are_not_made_but_what_the_rules_say_is(world: LogsWorld) -> None:
+    layout, info = world.layout, next(info for info in world.study().train if info.episode_id == "ep-west-7")
+    whole, plain = (read_view(layout, info, ["west"], numbers=numbers) for numbers in (True, False))
+    assert whole.features_NF[:, :-1].any() and not plain.features_NF[:, :-1].any()
+    np.testing.assert_array_equal(plain.features_NF[:, -1], whole.features_NF[:, -1])
+    assert plain.texts == whole.texts
