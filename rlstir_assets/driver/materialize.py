@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,29 +100,31 @@ def materialize(request: Request, console: Console) -> Outcome:
 def foresee(request: Request, index: StoreIndex, console: Console) -> Outcome:
     """Says what `materialize` would make, and why; writes nothing and asks no instance."""
     from rlstir_assets.driver import plan
+    from rlstir_assets.driver.stages import asks_for_recipes, is_of_logs_alone, labelled, of_logs, of_recipe
 
     settings, wanted = settings_of(request), selected(request.select)
+    say = console.say if len(request.recipes) > 1 else None
     console.state("looking for what is new")
-    logs_alone = _is_of_logs_alone(settings, index)
+    logs_alone = is_of_logs_alone(settings, index)
     hosts = plan.stale_hosts(settings, index, logs_alone=logs_alone and wanted is None)
     of_index = plan.plan_index(settings, index, wanted, known=None)
     todos = [of_index, *plan.plan_hosts(hosts, index.hosts, wanted)]
     if wanted is None or wanted.intersection(plan.LAB_ASSETS):
         todos.append(plan.plan_lab(settings, index, wanted, touched=hosts.has_new_rows))
-    for recipe in request.recipes if _asks_for_recipes(wanted, logs_alone) else ():
+    for recipe in request.recipes if asks_for_recipes(wanted, logs_alone) else ():
         try:
             if hosts.changed and wanted is None:
                 todos.append(plan.foresee_recipe(settings, recipe, hosts))
             else:
-                todos.append(_of_recipe(settings, request, recipe, wanted, console))
+                todos.append(of_recipe(settings, recipe, wanted, say))
         except UpstreamMissing:  # what is made before it decides
             if not any(todos):
                 raise
             todos.append(plan.foresee_recipe(settings, recipe, hosts, wanted))
     if logs_alone and wanted is None:
         new = hosts.changed or hosts.has_new_rows
-        for recipe in request.recipes if new or _labelled(settings, index.hosts, console) else ():
-            todos.append(plan.foresee_logs(recipe) if new else _of_logs(settings, recipe, console))
+        for recipe in request.recipes if new or labelled(settings, index.hosts, console.say) else ():
+            todos.append(plan.foresee_logs(recipe) if new else of_logs(settings, recipe, console.say))
     said = [todo for todo in todos if todo is not None]
     if wanted is None:
         named = {todo.title for todo in said}
@@ -195,62 +196,31 @@ class _Driver:
         self.made: list[str] = []
 
     def run(self) -> Outcome:
-        from rlstir_assets.driver import plan
-        from rlstir_core.episodes.store.index import read_index
+        from rlstir_assets.driver.stages import stages
         from rlstir_core.episodes.validation.kinds import has_telemetry
 
-        settings, layout, wanted = self.settings, self.settings.layout, self.wanted
-        index = read_index(self.request.store)
-        seems = wanted is None and _is_of_logs_alone(settings, index)
-        self._make(plan.plan_index(settings, index, wanted, known=self._partitions()))
-        if _asks_for_hosts(wanted):
-            self._of_hosts(settings.index(), logs_alone=seems)
-        if wanted is None or wanted.intersection(plan.LAB_ASSETS):
-            self._make(plan.plan_lab(settings, settings.index(), wanted))
-        logs_alone = wanted is None and not has_telemetry(layout, settings.index().hosts)
-        if seems and not logs_alone:  # the first episodes were of logs alone, and others are not
-            self._of_hosts(settings.index())
-        if _asks_for_recipes(wanted, logs_alone):
-            for recipe in self.request.recipes:
-                self.console.state(f"looking for what is new for recipe {recipe}")
-                self._make(_of_recipe(settings, self.request, recipe, wanted, self.console))
-            for todo in plan.plan_pages(settings) if wanted is None else ():
+        settings, layout, recipes = self.settings, self.settings.layout, self.request.recipes
+        order = stages(
+            settings, recipes, self.instance, wanted=self.wanted, say=self.console.say, state=self.console.state
+        )
+        for todos in order:
+            for todo in todos:
                 self._make(todo)
-        if logs_alone and _labelled(settings, settings.index().hosts, self.console):
-            for recipe in self.request.recipes:
-                self._make(_of_logs(settings, recipe, self.console))
-        reports = {recipe: layout.report(recipe) for recipe in self.request.recipes}
+        reports = {recipe: layout.report(recipe) for recipe in recipes}
+        hosts = settings.index().hosts if layout.index.exists() else ()
         return Outcome(
             made=tuple(self.made),
             reports={recipe: path for recipe, path in reports.items() if path.exists()},
-            logs_alone=logs_alone,
-            recipes=self.request.recipes,
-            hosts=settings.index().hosts if layout.index.exists() else (),
+            logs_alone=self.wanted is None and not has_telemetry(layout, hosts),
+            recipes=recipes,
+            hosts=hosts,
         )
 
-    def _of_hosts(self, index: StoreIndex, *, logs_alone: bool = False) -> None:
-        from rlstir_assets.driver import plan
-        from rlstir_assets.partitions import register_hosts
-
-        self.console.state("looking for what is new")
-        stale = plan.stale_hosts(self.settings, index, logs_alone=logs_alone)
-        register_hosts(self.instance, index.hosts, ())  # another instance, or another store's, may not know them
-        # Registered hosts in their order: a run takes a range, and a host that is up to date is not in it.
-        for todo in plan.plan_hosts(stale, self._partitions(), self.wanted):
-            self._make(todo)
-
-    def _partitions(self) -> Sequence[str]:
-        from rlstir_assets.partitions import HOST_PARTITION
-
-        return list(self.instance.get_dynamic_partitions(HOST_PARTITION))
-
-    def _make(self, todo: Todo | None) -> None:
+    def _make(self, todo: Todo) -> None:
         import dagster as dg
 
         from rlstir_assets.driver.runs import run_assets
 
-        if todo is None:
-            return
         _tell(self.console, todo)
         run_assets(
             self.instance,
@@ -283,64 +253,6 @@ def _need_two_hosts(index: StoreIndex, logs_alone: bool) -> None:
             f"recipe 'host' holds out whole hosts, but the store has one host only ({only}); record on a second host, "
             "or use --recipe sample or --recipe time"
         )
-
-
-def _is_of_logs_alone(settings: Settings, index: StoreIndex) -> bool:
-    """Whether the store holds no telemetry, as far as can be told without validating it."""
-    from rlstir_core.episodes.validation.kinds import has_telemetry, seems_logs_alone
-
-    layout = settings.layout
-    if all(layout.validation(host).exists() for host in index.hosts):
-        return not has_telemetry(layout, index.hosts)
-    return seems_logs_alone(settings.store_path, index, settings.registry())
-
-
-def _asks_for_hosts(wanted: Wanted) -> bool:
-    from rlstir_core.staleness import HOST_STAGES
-
-    return wanted is None or bool(wanted.intersection(HOST_STAGES))
-
-
-def _asks_for_recipes(wanted: Wanted, logs_alone: bool) -> bool:
-    from rlstir_assets.driver.plan import INDEX_ASSETS, LAB_ASSETS
-    from rlstir_core.staleness import HOST_STAGES
-
-    if wanted is None:
-        return not logs_alone
-    return not wanted.issubset({*INDEX_ASSETS, *HOST_STAGES, *LAB_ASSETS})
-
-
-def _of_recipe(settings: Settings, request: Request, recipe: str, wanted: Wanted, console: Console) -> Todo | None:
-    """What is to be made of a recipe; one of several that cannot be applied is left out and named."""
-    from rlstir_assets.driver.plan import plan_recipe
-
-    try:
-        return plan_recipe(settings, recipe, wanted)
-    except SplitRefused as error:
-        if len(request.recipes) == 1:
-            raise
-        console.say(f"recipe {recipe} left out: {error}")
-        return None
-
-
-def _labelled(settings: Settings, hosts: Sequence[str], console: Console) -> bool:
-    """Whether logs alone teach anything at all; where they do not, that is said once and is no fault."""
-    from rlstir_core.investigator.study import nothing_labelled
-
-    if why := nothing_labelled(settings.layout, hosts):
-        console.say(f"no encoder: {why}")
-    return not why
-
-
-def _of_logs(settings: Settings, recipe: str, console: Console) -> Todo | None:
-    """What is to be made of a recipe of logs alone; where there is nothing to learn, that is said and no fault."""
-    from rlstir_assets.driver.plan import plan_logs
-
-    try:
-        return plan_logs(settings, recipe)
-    except SplitRefused as error:
-        console.say(f"recipe {recipe}: no encoder: {error}")
-        return None
 
 
 def _tell(console: Console, todo: Todo) -> None:
