@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
+from rlstir_core.datasets.renewal import read_renewal
 from rlstir_core.errors import ConfigError, RlstirError
 from rlstir_core.ids import host_id
 from rlstir_core.learning.presets import preset as preset_of
@@ -20,6 +21,7 @@ _SPLIT: dict[str, Callable[[str], list[str]]] = {  # how each variable is read
     "RLSTIR_PRESET": lambda text: [text],
     "RLSTIR_SET": str.split,
     "RLSTIR_NORMALISE": lambda text: [text],
+    "RLSTIR_RETRAIN": lambda text: [text],
     "RLSTIR_TRAIN_HOSTS": lambda text: [name.strip() for name in text.split(",") if name.strip()],
 }
 
@@ -31,7 +33,12 @@ def from_environment(variable: str) -> list[str]:
 
 
 def check_choices(
-    *, preset: str, overrides: Sequence[str], train_hosts: Sequence[str], normalise: str | None = None
+    *,
+    preset: str,
+    overrides: Sequence[str],
+    train_hosts: Sequence[str],
+    normalise: str | None = None,
+    retrain: str = "always",
 ) -> None:
     """ConfigError for a value that cannot be; without `normalise`, that of the environment is looked at."""
     with blaming("RLSTIR_PRESET", [preset]):
@@ -41,6 +48,8 @@ def check_choices(
     with blaming("RLSTIR_TRAIN_HOSTS", train_hosts):
         for name in train_hosts:
             host_id(name)
+    with blaming("RLSTIR_RETRAIN", [retrain]):
+        read_renewal(retrain)
     named = [normalise] if normalise else from_environment("RLSTIR_NORMALISE")
     if named and named != ["ewma"]:  # that one is known to be right, and numpy need not be loaded to tell
         from rlstir_core.telemetry.normalise import NORMALISERS

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
@@ -17,6 +17,7 @@ from pydantic import Field
 from rlstir_assets.environment import check_choices, from_environment
 from rlstir_core.contract.registry import Registry, load_registry
 from rlstir_core.datasets.recipes.base import SplitSettings
+from rlstir_core.datasets.renewal import Renewal, read_renewal
 from rlstir_core.episodes.store.binding import command, opened_index
 from rlstir_core.episodes.store.index import StoreIndex, load_index
 from rlstir_core.errors import ConfigError, UpstreamMissing
@@ -94,6 +95,11 @@ class Settings(dg.ConfigurableResource):
         default=os.environ.get("RLSTIR_NORMALISE") or "ewma",
         description="What stands beside plain levels: none, ewma, runq, self or dyn (RLSTIR_NORMALISE).",
     )
+    retrain: str = Field(
+        default=os.environ.get("RLSTIR_RETRAIN") or "always",
+        description="When models are trained anew on episodes that came since: always, never, or due:share=0.2,days=30 "
+        "(once as many wait beside those trained on, or so many days have passed) (RLSTIR_RETRAIN).",
+    )
     prune: bool = Field(
         default=False,
         description="Take away results though more than half of the hosts or episodes are gone.",
@@ -102,8 +108,20 @@ class Settings(dg.ConfigurableResource):
     def check(self) -> None:
         """ConfigError for a choice that cannot be, which names the variable where the environment made it."""
         check_choices(
-            preset=self.preset, overrides=self.overrides, train_hosts=self.train_hosts, normalise=self.normalise
+            preset=self.preset,
+            overrides=self.overrides,
+            train_hosts=self.train_hosts,
+            normalise=self.normalise,
+            retrain=self.retrain,
         )
+
+    def as_config(self) -> dict[str, Any]:
+        """What a run is given, so that its steps have these settings and no others."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+    def choices(self) -> dict[str, Any]:
+        """What was chosen about the results, without the folders, and without what is asked for once."""
+        return {name: value for name, value in self.as_config().items() if name not in ("store", "data", "prune")}
 
     @property
     def store_path(self) -> Path:
@@ -157,6 +175,10 @@ class Settings(dg.ConfigurableResource):
             folds=self.folds,
             seed=self.seed,
         )
+
+    def renewal(self) -> Renewal:
+        """When the train side of a split is chosen anew."""
+        return read_renewal(self.retrain)
 
     def options(self, recipe: str) -> StudyOptions:
         """What is to be done for what is learnt from one recipe."""

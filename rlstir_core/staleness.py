@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rlstir_core.contract.registry import MODES, Registry, load_registry
+from rlstir_core.datasets.renewal import ALWAYS, Renewal
 from rlstir_core.datasets.split import Split
 from rlstir_core.datasets.store import split_is_current
 from rlstir_core.detectors.beside.fitted import kept_baselines
@@ -98,12 +99,12 @@ _EVALUATIONS = frozenset({"encoder_eval", "investigation_eval"})
 
 
 def stale_recipe_assets(
-    layout: Layout, options: StudyOptions, hosts: Sequence[str], registry: Registry
+    layout: Layout, options: StudyOptions, hosts: Sequence[str], registry: Registry, renewal: Renewal = ALWAYS
 ) -> dict[str, bool]:
     """Every asset of the recipe by key, and whether it must be made; those of the investigator where it can be."""
     checkpoints = [f"checkpoint/{model}_{mode}" for mode in MODES for model in MODELS]
     names = ["split", *checkpoints, "baselines", "detector_eval", *INVESTIGATOR, "comparison_v2"]
-    if not split_is_current(layout, options.recipe, hosts, options.split):
+    if not split_is_current(layout, options.recipe, hosts, options.split, renewal):
         return dict.fromkeys(names, True)
     study = open_study(layout, options)
     stale = {"split": False}

@@ -42,7 +42,7 @@ def split(context: dg.AssetExecutionContext, settings: Settings) -> dg.Materiali
     recipe = context.partition_key
     with refusals():
         layout, hosts = settings.opened().layout, settings.validated_hosts()
-        made, is_new = build_split(layout, recipe, hosts, settings.split_settings())
+        made, is_new = build_split(layout, recipe, hosts, settings.split_settings(), settings.renewal())
         refused = refused_recipes(layout, hosts, settings.split_settings())
     rounds: list[dict[str, str | int]] = [
         {
@@ -66,6 +66,7 @@ def split(context: dg.AssetExecutionContext, settings: Settings) -> dg.Materiali
             "left out": table([{"what": x.what, "reason": x.reason, "episodes": x.n_episodes} for x in made.excluded]),
             "checks": table([{"check": c.name, "holds": c.holds, "detail": c.detail} for c in made.checks]),
             "split now": is_new,
+            "train side": made.renewal or "as the recipe chooses it from all episodes",
         },
         data_version=dg.DataVersion(made.sha256),
         check_results=[

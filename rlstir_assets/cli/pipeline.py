@@ -141,6 +141,13 @@ def _argument(file: str) -> str:
     envvar="RLSTIR_PRESET",
     help="smoke, rtx4060 or rtx3090x2 (RLSTIR_PRESET).",
 )
+@click.option(
+    "--retrain",
+    default="always",
+    show_default=True,
+    envvar="RLSTIR_RETRAIN",
+    help="When models are trained anew on what came since: always, never, or due:share=0.2,days=30 (RLSTIR_RETRAIN).",
+)
 @click.option("--select", default="", help="Dagster's asset selection, instead of all that is stale.")
 @click.option("--dry-run", is_flag=True, help="Say what would be made, and why; make nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was made, and where the reports lie, as JSON.")
@@ -162,6 +169,7 @@ def materialize(
     seed: int,
     overrides: tuple[str, ...],
     preset: str,
+    retrain: str,
     select: str,
     dry_run: bool,
     as_json: bool,
@@ -191,6 +199,7 @@ def materialize(
             seed=seed,
             overrides=overrides,
             preset=preset,
+            retrain=retrain,
             select=select,
             dry_run=dry_run,
             prune=prune,

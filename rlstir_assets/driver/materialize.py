@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rlstir_assets.console import Console
 from rlstir_assets.environment import blaming, check_choices, check_room_for_sockets
@@ -41,6 +41,7 @@ class Request:
     seed: int = 0
     overrides: tuple[str, ...] = ()
     preset: str = "smoke"
+    retrain: str = "always"
     select: str = ""
     dry_run: bool = False  # say what would be made, and make nothing
     prune: bool = False  # the results of more than half of the hosts or episodes may be taken away
@@ -69,7 +70,12 @@ def materialize(request: Request, console: Console) -> Outcome:
 
     work_at(request.store, request.data)
     check_room_for_sockets()
-    check_choices(preset=request.preset, overrides=request.overrides, train_hosts=request.train_hosts)
+    check_choices(
+        preset=request.preset,
+        overrides=request.overrides,
+        train_hosts=request.train_hosts,
+        retrain=request.retrain,
+    )
     console.state("reading the index")
     index = read_index(request.store)
     registry = load_registry(request.store)
@@ -149,6 +155,7 @@ def settings_of(request: Request) -> Settings:
         folds=request.folds,
         seed=request.seed,
         overrides=list(request.overrides),
+        retrain=request.retrain,
         prune=request.prune,
     )
 
@@ -189,7 +196,7 @@ class _Driver:
         self.settings = settings_of(request)
         self.instance = open_instance()
         with contextlib.suppress(OSError):  # a convenience, and no reason to stop
-            places.remember(request.store, request.data)
+            places.remember(request.store, request.data, self.settings.choices())
         size_gpu_pool(self.instance)
         for run in clear_dead_runs(self.instance):
             console.say(f"run {run} was cut off before its end; what it had not finished is made now")
@@ -226,7 +233,7 @@ class _Driver:
             self.instance,
             [dg.AssetKey.from_user_string(name) for name in todo.assets],
             partitions=todo.partitions,
-            config=self._config(),
+            config=self.settings.as_config(),
             console=self.console,
             title=todo.title,
             train=self._trains(),
@@ -238,11 +245,6 @@ class _Driver:
         wanted, layout = self.wanted, self.settings.layout
         asked = wanted is None or any(name.startswith(_TRAINED) for name in wanted)
         return asked and not all(any(layout.artifacts(each).glob("*.ckpt.json")) for each in self.request.recipes)
-
-    def _config(self) -> dict[str, Any]:
-        names = ("store", "data", "preset", "overrides", "train_hosts", "test_hosts", "train_corpora", "folds", "seed")
-        more = ("min_shared_channels", "normalise", "prune")
-        return {name: getattr(self.settings, name) for name in (*names, *more)}
 
 
 def _need_two_hosts(index: StoreIndex, logs_alone: bool) -> None:

@@ -85,6 +85,15 @@ def plan_index(settings: Settings, index: StoreIndex, wanted: Wanted, *, known: 
     return _todo("index", stale, wanted, (), why)
 
 
+def changed_index(settings: Settings) -> Todo:
+    """The run of an index that is known to have changed, which need not be read for that."""
+    from rlstir_core.staleness import schema_is_current
+
+    schema = schema_is_current(settings.store_path, settings.layout, settings.normalise)
+    assets = INDEX_ASSETS[:1] if schema else INDEX_ASSETS
+    return Todo(title="index", assets=assets, why=("index.jsonl has changed",))
+
+
 def stale_hosts(settings: Settings, index: StoreIndex, *, logs_alone: bool = False) -> Hosts:
     """Every host's stages that have something to do, by what the index says now; of logs alone there are fewer."""
     from rlstir_core.episodes.validation.current import host_changes
@@ -140,10 +149,10 @@ def plan_recipe(settings: Settings, recipe: str, wanted: Wanted) -> Todo | None:
     )
 
     layout, hosts, options = settings.layout, settings.validated_hosts(), settings.options(recipe)
-    stale = stale_recipe_assets(layout, options, hosts, settings.registry())
+    stale = stale_recipe_assets(layout, options, hosts, settings.registry(), settings.renewal())
     kept = frozenset[str]()
     if stale["split"] or (wanted is not None and "split" in wanted):
-        split = try_split(layout, recipe, hosts, settings.split_settings())
+        split = try_split(layout, recipe, hosts, settings.split_settings(), settings.renewal())
         kept = kept_checkpoints(layout, options, split)
         kept |= kept_investigator(layout, settings.options(recipe), split)
     else:
@@ -178,11 +187,11 @@ def plan_logs(settings: Settings, recipe: str) -> Todo | None:
 
     layout, hosts, options = settings.layout, settings.validated_hosts(), settings.options(recipe)
     kept = frozenset[str]()
-    if split_is_current(layout, recipe, hosts, settings.split_settings()):
+    if split_is_current(layout, recipe, hosts, settings.split_settings(), settings.renewal()):
         split = read_split(layout, recipe)
         stale = {"split": False}
     else:
-        split = try_split(layout, recipe, hosts, settings.split_settings())
+        split = try_split(layout, recipe, hosts, settings.split_settings(), settings.renewal())
         stale = {"split": True}
         kept = kept_investigator(layout, options, split)
     if why := why_not(layout, split):
@@ -222,12 +231,15 @@ def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts, wanted: Wanted
     train = sorted(touched & {info.host for info in split.trained_on})
     test = sorted(touched & {info.host for info in split.tested} - set(train))
     new = sorted(touched.difference(info.host for info in split.episodes))
-    why = [f"{_some(train)}: on the train side, so all models are trained again"] if train else []
+    always = settings.renewal().when == "always"
+    then = "so all models are trained again" if always else "which stays until a training is due"
+    why = [f"{_some(train)}: on the train side, {then}"] if train else []
     why += [f"{_some(test)}: on the test side alone, so models are scored again, not trained"] if test else []
     why += [f"{_some(new)}: new, the split decides"] if new else []
     learnt: tuple[str, ...] = () if no_investigator(settings.layout, split) else INVESTIGATOR
-    learnt = learnt if train or new else learnt[-1:]
-    assets = ("split", *(trained if train or new else ()), "detector_eval", *learnt, "comparison_v2")
+    anew = always and bool(train or new)
+    learnt = learnt if anew else learnt[-1:]
+    assets = ("split", *(trained if anew else ()), "detector_eval", *learnt, "comparison_v2")
     return Todo(title=title, assets=assets, why=tuple(why)) if touched else None
 
 

@@ -82,7 +82,7 @@ def run_assets(
                 instance=instance,
                 asset_selection=list(keys),
                 run_config=run_config,
-                tags={**_partition_tags(partitions), watcher.tag: watcher.name},
+                tags={**partition_tags(partitions), watcher.tag: watcher.name},
             )
     except (KeyboardInterrupt, DagsterExecutionInterruptedError):
         _report_cancelled(instance, watcher.name)
@@ -177,7 +177,8 @@ def _driver_log() -> Iterator[None]:
         os.close(kept)
 
 
-def _partition_tags(partitions: Sequence[str]) -> dict[str, str]:
+def partition_tags(partitions: Sequence[str]) -> dict[str, str]:
+    """The tags by which Dagster knows the partitions of a run: none, one, or the ends of a range."""
     if not partitions:
         return {}
     if len(partitions) == 1:

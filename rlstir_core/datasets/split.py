@@ -1,13 +1,13 @@
 """A split: who trains, who validates and who tests, by which recipe, and what was checked.
 
 The unit is the episode. Validation is carved from the train side by whole episodes, in folds: each fold is the
-validation side of one member of a detector. What does not belong here: the recipes (`recipes/`), the checks
-(`checks.py`) and files (`store.py`).
+validation side of one member of a detector. What does not belong here: the recipes (`recipes/`), a train
+side that stays (`staying.py`), the checks (`checks.py`) and files (`store.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import msgspec
@@ -54,6 +54,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     settings: SplitSettings
     rounds: tuple[SplitRound, ...]
     excluded: tuple[Exclusion, ...]
+    renewal: str = ""  # whether the train side stayed and why; empty where the recipe alone decided
     checks: tuple[SplitCheck, ...] = ()
     own_sha256: str = ""  # of all the rest, so that a file that was edited is no split
     episodes: tuple[EpisodeInfo, ...]  # that stand on a side, without their signatures
@@ -113,10 +114,7 @@ def make_split(
     if not episodes:
         raise SplitRefused("there are no usable episodes to split; see the verdicts of `rlstir validate`")
     require_settings(spec, settings)
-    named = {*settings.train_hosts, *settings.test_hosts}
-    sparse, left_out = sparse_hosts(episodes, settings.min_shared_channels, named)
-    apart = frozenset(sparse)
-    able = sorted((e for e in episodes if e.host not in apart), key=lambda episode: episode.episode_id)
+    able, left_out = able_episodes(episodes, settings)
     division = _divided(spec, able, settings, left_out)
     every = {episode.episode_id: episode for sides in division.rounds for episode in sides.train}
     if twins is None:
@@ -135,10 +133,31 @@ def make_split(
                 n_episodes=len(repeated),
             )
         )
-    used = sorted({name for each in rounds for name in (*each.train, *each.test)})
     known = every | {episode.episode_id: episode for sides in division.rounds for episode in sides.test}
-    split = Split(
-        recipe=recipe,
+    return assembled(spec, settings, rounds, excluded, known), twins
+
+
+def able_episodes(
+    episodes: Sequence[EpisodeInfo], settings: SplitSettings
+) -> tuple[list[EpisodeInfo], Sequence[Exclusion]]:
+    """The episodes that a recipe divides, by name, and the hosts that record too little to take part."""
+    named = {*settings.train_hosts, *settings.test_hosts}
+    sparse, left_out = sparse_hosts(episodes, settings.min_shared_channels, named)
+    apart = frozenset(sparse)
+    return sorted((e for e in episodes if e.host not in apart), key=lambda episode: episode.episode_id), left_out
+
+
+def assembled(
+    spec: RecipeSpec,
+    settings: SplitSettings,
+    rounds: Sequence[SplitRound],
+    excluded: Sequence[Exclusion],
+    known: Mapping[str, EpisodeInfo],
+) -> Split:
+    """The split of these rounds; `known` holds at least the episodes that stand on a side."""
+    used = sorted({name for each in rounds for name in (*each.train, *each.test)})
+    return Split(
+        recipe=spec.name,
         words=spec.words,
         headline=spec.headline,
         settings=settings,
@@ -146,7 +165,6 @@ def make_split(
         excluded=tuple(excluded),
         episodes=tuple(msgspec.structs.replace(known[name], signature=(), channels=()) for name in used),
     )
-    return split, twins
 
 
 def _divided(

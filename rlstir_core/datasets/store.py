@@ -15,7 +15,9 @@ from rlstir_core.datasets.duplicates import Twins
 from rlstir_core.datasets.episodes import episode_table, host_inputs
 from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.datasets.recipes.base import SplitCheck, SplitSettings
+from rlstir_core.datasets.renewal import ALWAYS, Renewal
 from rlstir_core.datasets.split import FORMAT, Split, heeded, make_split, recipe_spec
+from rlstir_core.datasets.staying import next_split
 from rlstir_core.errors import SplitRefused, UpstreamMissing
 from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
@@ -23,18 +25,20 @@ from rlstir_core.results.lock import holding
 from rlstir_core.results.versions import version
 
 
-def build_split(layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings) -> tuple[Split, bool]:
+def build_split(
+    layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings, renewal: Renewal = ALWAYS
+) -> tuple[Split, bool]:
     """Splits the episodes of `hosts` and writes the split; (split, False) where nothing had changed since.
 
     SplitRefused names the check that fails; the split before it then stays in place.
     """
     settings = heeded(recipe_spec(recipe), settings)
     with holding(layout.lock("split", recipe)):
-        key = split_input_sha256(layout, recipe, hosts, settings)
+        key = split_input_sha256(layout, recipe, hosts, settings, renewal)
         kept = _kept(layout, recipe)
         if kept is not None and kept.input_sha256 == key:
             return kept, False
-        split, twins = make_split(recipe, episode_table(layout, hosts), settings)
+        split, twins = next_split(recipe, episode_table(layout, hosts), settings, renewal, kept)
         checks = _checked(split, twins)
         split = msgspec.structs.replace(split, input_sha256=key, checks=checks)
         split = msgspec.structs.replace(split, own_sha256=split.seal())
@@ -44,9 +48,12 @@ def build_split(layout: Layout, recipe: str, hosts: Sequence[str], settings: Spl
         return split, True
 
 
-def try_split(layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings) -> Split:
+def try_split(
+    layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings, renewal: Renewal = ALWAYS
+) -> Split:
     """What `build_split` would give; SplitRefused where the recipe cannot be applied. Nothing is written."""
-    split, twins = make_split(recipe, episode_table(layout, hosts), heeded(recipe_spec(recipe), settings))
+    settings = heeded(recipe_spec(recipe), settings)
+    split, twins = next_split(recipe, episode_table(layout, hosts), settings, renewal, _kept(layout, recipe))
     _checked(split, twins)
     return split
 
@@ -76,17 +83,21 @@ def _checked(split: Split, twins: Twins) -> tuple[SplitCheck, ...]:
     return checks
 
 
-def split_is_current(layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings) -> bool:
+def split_is_current(
+    layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings, renewal: Renewal = ALWAYS
+) -> bool:
     """Whether `build_split` would find nothing new."""
     settings = heeded(recipe_spec(recipe), settings)
     kept = _kept(layout, recipe)
-    return kept is not None and kept.input_sha256 == split_input_sha256(layout, recipe, hosts, settings)
+    return kept is not None and kept.input_sha256 == split_input_sha256(layout, recipe, hosts, settings, renewal)
 
 
-def split_input_sha256(layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings) -> str:
+def split_input_sha256(
+    layout: Layout, recipe: str, hosts: Sequence[str], settings: SplitSettings, renewal: Renewal = ALWAYS
+) -> str:
     """The hash of everything that decides a split."""
     inputs = [host_inputs(layout, host) for host in sorted(hosts)]
-    return canonical_sha256([version("split"), recipe, settings, inputs])
+    return canonical_sha256([version("split"), recipe, settings, inputs, renewal])
 
 
 def read_split(layout: Layout, recipe: str, settings: SplitSettings | None = None) -> Split:

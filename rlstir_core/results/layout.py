@@ -145,6 +145,10 @@ class Layout:
         """Of every test episode, the counts that macro F1 of `phases` or micro F1 of `techniques` is made from."""
         return self.evaluation(recipe) / f"{of}_by_episode.parquet"
 
+    def former_sums(self, recipe: str) -> Path:
+        """The counts of `phases` of the evaluation before: like a ledger, no result."""
+        return self.evaluation(recipe) / "_phases_before.parquet"
+
     def honesty(self, recipe: str) -> Path:
         """The figures of this recipe beside those of the other recipes that were made."""
         return self.evaluation(recipe) / "honesty.json"

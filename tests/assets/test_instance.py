@@ -65,12 +65,13 @@ def test_dg_finds_the_code_location_in_the_projects_file() -> None:
 def test_what_was_worked_on_last_is_remembered_and_the_oldest_forgotten(home: Path) -> None:
     assert places.last() is None and places.store_of(Path("/data")) is None
     for n in range(60):
-        places.remember(Path(f"/store-{n}"), Path(f"/data-{n}"))
-    places.remember(Path("/store-20"), Path("/data-20"))
+        places.remember(Path(f"/store-{n}"), Path(f"/data-{n}"), {"seed": n})
+    places.remember(Path("/store-20"), Path("/data-20"), {"preset": "rtx4060"})
     assert places.last() == (Path("/store-20"), Path("/data-20"))
     assert places.store_of(Path("/data-59")) == Path("/store-59")
     assert places.data_of(Path("/store-59")) == Path("/data-59")
-    assert places.store_of(Path("/data-0")) is None
+    assert places.store_of(Path("/data-0")) is None and places.choices_of(Path("/data-0")) == {}
+    assert places.choices_of(Path("/data-20")) == {"preset": "rtx4060"}
     (home / ".rlstir" / "dagster" / "places.json").write_text("{")
     assert places.last() is None
 
@@ -129,7 +130,7 @@ def test_the_ui_without_a_word_opens_what_was_worked_on_last(
     invoke: Any, tmp_path: Path, small_store: Any, opened: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = small_store(tmp_path / "store", episodes=2)
-    places.remember(store, tmp_path / "own")
+    places.remember(store, tmp_path / "own", {})
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

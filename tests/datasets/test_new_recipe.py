@@ -10,7 +10,7 @@ from tiny_store import Tiny
 
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.recipes import RECIPES
-from rlstir_core.datasets.recipes.base import Division, RecipeSpec, Sides, SplitSettings, apart
+from rlstir_core.datasets.recipes.base import Division, RecipeSpec, Sides, SplitSettings, apart, unless_trained
 from rlstir_core.datasets.store import build_split, read_split, split_is_current
 from rlstir_core.errors import SplitRefused
 
@@ -36,6 +36,7 @@ RECIPE = RecipeSpec(
     words="Every profile is tested once, by models that never saw it.",
     divide=_divide,
     check=apart("profile"),
+    joins=unless_trained("profile"),
 )
 
 
@@ -69,7 +70,7 @@ def test_a_new_recipe_whose_sides_overlap_is_refused_by_its_check(tiny: Tiny, mo
     def careless(episodes: Sequence[EpisodeInfo], settings: SplitSettings) -> Division:
         return Division(rounds=[Sides(train=episodes[1:], test=episodes[:1], held_out=())])
 
-    spec = RecipeSpec(name="profile", words=RECIPE.words, divide=careless, check=RECIPE.check)
+    spec = RecipeSpec(name="profile", words=RECIPE.words, divide=careless, check=RECIPE.check, joins=RECIPE.joins)
     monkeypatch.setitem(RECIPES, "profile", spec)
     with pytest.raises(SplitRefused, match="'profile' fails its check 'profile_overlap': 1 profiles on both sides"):
         build_split(tiny.layout, "profile", tiny.hosts, SplitSettings(folds=2))

@@ -77,6 +77,7 @@ class RecipeSpec:
     words: str  # what is held apart, in one sentence
     divide: Callable[[Sequence[EpisodeInfo], SplitSettings], Division]
     check: Callable[[Sides], SplitCheck]
+    joins: Callable[[Sides, SplitSettings], Callable[[EpisodeInfo], bool]]  # who may test where the train side stays
     settings: frozenset[str] = frozenset()  # of the named hosts and corpora, those that it heeds
     folds_by_host: bool = False  # whole hosts where there are enough of them
     headline: bool = True  # False: stands in the report to show a gap, and is never quoted
@@ -95,6 +96,16 @@ def apart(attribute: str) -> Callable[[Sides], SplitCheck]:
         return SplitCheck(name=f"{attribute}_overlap", holds=not both, detail=f"{len(both)} {many} on both sides")
 
     return check
+
+
+def unless_trained(attribute: str) -> Callable[[Sides, SplitSettings], Callable[[EpisodeInfo], bool]]:
+    """Who may test: whoever's `attribute` (host, sample, corpus, episode_id) was not trained on."""
+
+    def joins(sides: Sides, _: SplitSettings) -> Callable[[EpisodeInfo], bool]:
+        trained = {fold(getattr(episode, attribute)) for episode in sides.train}
+        return lambda episode: fold(getattr(episode, attribute)) not in trained
+
+    return joins
 
 
 def rank(name: str, seed: int) -> int:

@@ -6,7 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.datasets.recipes.base import TEST_SHARE, Division, RecipeSpec, Sides, SplitSettings, apart, rank
+from rlstir_core.datasets.recipes.base import (
+    TEST_SHARE,
+    Division,
+    RecipeSpec,
+    Sides,
+    SplitSettings,
+    apart,
+    rank,
+    unless_trained,
+)
 from rlstir_core.errors import SplitRefused
 
 
@@ -39,5 +48,6 @@ RECIPE = RecipeSpec(
     words="Whole corpora are held out: nothing recorded by a test corpus's lab or author was seen in training.",
     divide=_divide,
     check=apart("corpus"),
+    joins=unless_trained("corpus"),
     settings=frozenset({"train_corpora"}),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.recipes.base import (
@@ -70,11 +70,17 @@ def _default_train_hosts(episodes: Sequence[EpisodeInfo], hosts: list[str]) -> l
     return ranked[: len(hosts) - n_test]
 
 
+def _joins(sides: Sides, settings: SplitSettings) -> Callable[[EpisodeInfo], bool]:
+    trained = set(hosts_of(sides.train))
+    return lambda e: e.host not in trained and (not settings.test_hosts or e.host in settings.test_hosts)
+
+
 RECIPE = RecipeSpec(
     name="host",
     words="Whole hosts are held out: nothing recorded on a test host was seen in training or validation.",
     divide=_divide,
     check=apart("host"),
+    joins=_joins,
     settings=frozenset({"train_hosts", "test_hosts"}),
     folds_by_host=True,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.recipes.base import Division, RecipeSpec, Sides, SplitSettings, apart, hosts_of
@@ -32,12 +32,18 @@ def _divide(episodes: Sequence[EpisodeInfo], settings: SplitSettings) -> Divisio
     )
 
 
+def _joins(sides: Sides, _: SplitSettings) -> Callable[[EpisodeInfo], bool]:
+    """The round's own host; one that no round tests has to wait for a training without it."""
+    return lambda episode: episode.host in sides.held_out
+
+
 RECIPE = RecipeSpec(
     name="loho",
     words="Leave one host out: every host is tested once, by models that saw nothing recorded on it; the predictions "
     "of all rounds are pooled.",
     divide=_divide,
     check=apart("host"),
+    joins=_joins,
     settings=frozenset({"test_hosts"}),
     folds_by_host=True,
 )

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlstir_core.datasets.episodes import EpisodeInfo
-from rlstir_core.datasets.recipes.base import TEST_SHARE, Division, RecipeSpec, Sides, SplitSettings, apart, rank
+from rlstir_core.datasets.recipes.base import (
+    TEST_SHARE,
+    Division,
+    RecipeSpec,
+    Sides,
+    SplitSettings,
+    apart,
+    rank,
+    unless_trained,
+)
 
 
 def _divide(episodes: Sequence[EpisodeInfo], settings: SplitSettings) -> Division:
@@ -25,5 +34,6 @@ RECIPE = RecipeSpec(
     "honest recipes cost and are no result.",
     divide=_divide,
     check=apart("episode_id"),
+    joins=unless_trained("episode_id"),
     headline=False,
 )

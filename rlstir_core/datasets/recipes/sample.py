@@ -15,6 +15,7 @@ from rlstir_core.datasets.recipes.base import (
     SplitSettings,
     apart,
     rank,
+    unless_trained,
 )
 from rlstir_core.ids import fold
 
@@ -63,4 +64,5 @@ RECIPE = RecipeSpec(
     words="Samples are held out within each profile: no payload of the test side was seen in training.",
     divide=_divide,
     check=apart("sample"),
+    joins=unless_trained("sample"),
 )

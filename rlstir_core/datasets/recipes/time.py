@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.recipes.base import (
@@ -34,9 +34,15 @@ def _check(sides: Sides) -> SplitCheck:
     return SplitCheck(name="time_order", holds=latest <= earliest, detail=detail)
 
 
+def _joins(sides: Sides, _: SplitSettings) -> Callable[[EpisodeInfo], bool]:
+    cut = int(sides.held_out[0])
+    return lambda episode: episode.t_start_wall_ns >= cut
+
+
 RECIPE = RecipeSpec(
     name="time",
     words="Training uses the past only: every test episode began after the last train episode had ended.",
     divide=_divide,
     check=_check,
+    joins=_joins,
 )

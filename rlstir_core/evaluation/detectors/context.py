@@ -62,6 +62,7 @@ def describe_split(layout: Layout, split: Split, registry: Registry) -> SplitDes
         ),
         coverage=tuple(_coverage(sides)),
         checks=tuple(f"{check.name}: {check.detail}" for check in split.checks),
+        renewal=split.renewal,
     )
 
 
@@ -87,6 +88,8 @@ def _side(layout: Layout, registry: Registry, infos: Sequence[EpisodeInfo]) -> S
         windows=sum(sum(info.windows.values()) for info in infos),
         hosts=tuple(sorted({info.host for info in infos})),
         samples=tuple(sorted({info.sample for info in infos})),
+        first_wall_ns=min((info.t_start_wall_ns for info in infos), default=None),
+        last_wall_ns=max((info.t_end_wall_ns for info in infos), default=None),
         degraded=len(degraded),
         causes=causes_of(rows, registry),
     )

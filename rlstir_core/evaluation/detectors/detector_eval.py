@@ -52,7 +52,7 @@ from rlstir_core.evaluation.detectors.probes import leak_probes
 from rlstir_core.evaluation.detectors.spread import learning_points, member_spread, seed_spread
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
-from rlstir_core.evaluation.stats.across import write_sums
+from rlstir_core.evaluation.stats.across import set_sums_aside, write_sums
 from rlstir_core.evaluation.stats.details import CloserLook, LearningPoint, MemberSpread, SeedSpread
 from rlstir_core.evaluation.stats.metrics import chance_macro_f1, untested
 from rlstir_core.evaluation.stats.paired import Contender, contender, default_family, paired_differences
@@ -85,6 +85,7 @@ def evaluate_recipe(
         # written last: while it is absent, nothing here is whole
         layout.report_inputs(options.recipe).unlink(missing_ok=True)
         sweep(layout.evaluation(options.recipe), deep=True)
+        set_sums_aside(layout.episode_sums(options.recipe, "phases"), layout.former_sums(options.recipe))
         result = _Evaluation(study, checkpoints, baselines, registry, tell).run(hosts, key)
         for evaluation in (*result.models, *result.baselines):
             write_json(layout.evaluation(options.recipe) / f"{evaluation.name}_eval.json", to_json(evaluation))

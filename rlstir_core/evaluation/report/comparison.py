@@ -39,8 +39,11 @@ from rlstir_core.evaluation.report.pictures.curves import draw_curves
 from rlstir_core.evaluation.report.pictures.episodes import draw_episodes
 from rlstir_core.evaluation.report.pictures.inline import inline_forest
 from rlstir_core.evaluation.report.pictures.plots import draw_all
+from rlstir_core.evaluation.report.pictures.scores import draw_scores
 from rlstir_core.evaluation.report.rows import distinct
+from rlstir_core.evaluation.report.sections.scores import scores_section
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
+from rlstir_core.evaluation.stats.across import read_sums
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.progress import Tell
 from rlstir_core.remedies import how_to_make
@@ -99,8 +102,10 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
         sweep(card.parent, card.name)
         write_text(card, render_model_card(evaluation, facts))
     html = path.with_suffix(".html")
-    history = continued(read_history(path), inputs, time.time())
-    write_text(html, render_html(inputs, plots, made_lines(history)))
+    before, now = read_sums(layout.former_sums(recipe)), read_sums(layout.episode_sums(recipe, "phases"))
+    history = continued(read_history(path), inputs, time.time(), before, now)
+    scores = scores_section(history)
+    write_text(html, render_html(inputs, plots | draw_scores(history), made_lines(history), scores))
     write_text(path, render_markdown(inputs))
     write_history(path, history)
     write_json(layout.honesty(recipe), msgspec.to_builtins(inputs.honesty))

@@ -18,6 +18,7 @@ from rlstir_core.drawing import Drawn
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import may_link
+from rlstir_core.evaluation.report.sections.scores import SCORES_PICTURE
 from rlstir_core.evaluation.report.sections.verdict import is_void
 from rlstir_core.text import drawable, plain
 
@@ -64,13 +65,16 @@ _NARROW_PX = (
 )  # widths of a table's box at which the page may say that it scrolls
 
 
-def render_html(inputs: ReportInputs, plots: Mapping[str, bytes], made: Sequence[str] = ()) -> str:
+def render_html(inputs: ReportInputs, plots: Mapping[str, bytes], made: Sequence[str] = (), scores: str = "") -> str:
     """`comparison_v2.html`: `plots` are pictures by the name that `inputs.pictures` gives a path.
 
     `made` are plain lines that differ between two runs of equal inputs: when, and what changed.
+    `scores` is the section of the scores so far, which differs likewise.
     """
-    embedded = {path: data_uri(plots[name]) for name, path in inputs.pictures.items() if name in plots}
-    body, contents = convert(render_markdown(inputs, page=True), embedded, made)
+    shown = {**inputs.pictures, "scores": SCORES_PICTURE}
+    embedded = {path: data_uri(plots[name]) for name, path in shown.items() if name in plots}
+    markdown = render_markdown(inputs, page=True)
+    body, contents = convert("\n\n".join([markdown, scores]) if scores else markdown, embedded, made)
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 

@@ -18,6 +18,8 @@ class SplitSide(Record, frozen=True, kw_only=True):
     windows: int
     hosts: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()
+    first_wall_ns: int | None = None  # when its first recording began and its last one ended
+    last_wall_ns: int | None = None
     degraded: int = 0  # episodes that were scored or learnt from, and are not ok
     causes: tuple[Cause, ...] = ()  # of those, the most frequent first
 
@@ -48,6 +50,7 @@ class SplitDescription(Record, frozen=True, kw_only=True):
     excluded: tuple[Excluded, ...] = ()
     coverage: tuple[Coverage, ...] = ()
     checks: tuple[str, ...] = ()  # what was checked to be disjoint
+    renewal: str = ""  # whether the train side stayed and why; empty where the recipe alone decided
     rounds: int = 1
 
 

@@ -7,6 +7,7 @@ What does not belong here: models on the same test side (`paired.py`), and which
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,6 +66,12 @@ def write_sums(path: Path, episodes: Sequence[str] | Texts, sums: Mapping[str, F
                 "sums": pa.ListArray.from_arrays(pa.array(offsets), pa.array(counts.reshape(-1))),
             }
             writer.write_table(pa.table(columns, schema=_SCHEMA))
+
+
+def set_sums_aside(path: Path, former: Path) -> None:
+    """Keeps what lies at `path` as what was before, so that the next evaluation can be set against it."""
+    with suppress(FileNotFoundError):
+        path.replace(former)
 
 
 def read_sums(path: Path) -> dict[str, Sums]:

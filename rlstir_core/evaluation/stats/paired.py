@@ -15,6 +15,7 @@ from scipy import special
 from rlstir_core.arrays import Bools, Floats
 from rlstir_core.detectors.models.spec import ENSEMBLE
 from rlstir_core.evaluation.stats import counts
+from rlstir_core.evaluation.stats.across import Sums, tested_in
 from rlstir_core.evaluation.stats.intervals import (
     MIN_BOOTSTRAP,
     MIN_EPISODES,
@@ -105,6 +106,11 @@ def paired_differences(
         )
         for model, reference, gap, p in rows
     )
+
+
+def paired_macro_f1(first: Sums, second: Sums, n_phases: int, *, draws: int = PAIRED_DRAWS) -> Estimate:
+    """Macro F1 of the first minus the second, of the same episodes in their order, over the phases these can score."""
+    return _difference(first.sums_ES, second.sums_ES, tested_in(first, n_phases), draws, 0)[0]
 
 
 def _minus(model_ES: Floats, reference_ES: Floats, tested_K: Bools) -> Statistic:

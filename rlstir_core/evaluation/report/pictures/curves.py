@@ -17,8 +17,8 @@ from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.evaluation.stats.rules import FPRS
 from rlstir_core.text import drawable
 
-_COLOURS = ("#1f6fb4", "#c8611a", "#2a8a57", "#8e4ea8", "#b8860b", "#c2334d", "#4a5568", "#128a94")
-_DASHES: tuple[Any, ...] = (
+COLOURS = ("#1f6fb4", "#c8611a", "#2a8a57", "#8e4ea8", "#b8860b", "#c2334d", "#4a5568", "#128a94")
+DASHES: tuple[Any, ...] = (
     "-",
     (0, (6, 2)),
     (0, (3, 1.5)),
@@ -50,7 +50,7 @@ def roc_and_precision(inputs: ReportInputs) -> bytes:
     for i, model in enumerate(models):
         curves = model.curves
         assert curves is not None
-        style = {"color": _COLOURS[i % len(_COLOURS)], "linestyle": _DASHES[i % len(_DASHES)], "linewidth": 1.5}
+        style = {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i % len(DASHES)], "linewidth": 1.5}
         left.plot([p.fpr for p in curves.points], [p.recall for p in curves.points], **style, label=_name(model))
         known = [p for p in curves.points if p.precision is not None]
         right.plot([p.recall for p in known], [p.precision for p in known], **style)
@@ -84,13 +84,13 @@ def reliability(inputs: ReportInputs) -> bytes:
     for i, model in enumerate(models):
         mine = model.name == chosen.name
         bins = chosen.reliability if mine else model.curves.reliability if model.curves else ()
-        colour = _COLOURS[i % len(_COLOURS)]
+        colour = COLOURS[i % len(COLOURS)]
         at = [each.mean_probability for each in bins]
         upper.plot(
             at,
             [each.share.value for each in bins],
             color=colour,
-            linestyle=_DASHES[i % len(_DASHES)],
+            linestyle=DASHES[i % len(DASHES)],
             linewidth=2.0 if mine else 1.0,
             alpha=1.0 if mine else 0.75,
             marker="o" if mine else None,
@@ -124,10 +124,10 @@ def learning_curve(inputs: ReportInputs) -> bytes:
     figure = canvas(2.7, "constrained")
     axes: Any = figure.add_subplot()
     at = [each.n_episodes for each in points]
-    axes.plot(at, [each.macro_f1.value for each in points], color=_COLOURS[0], marker="o", markersize=4, linewidth=1.6)
+    axes.plot(at, [each.macro_f1.value for each in points], color=COLOURS[0], marker="o", markersize=4, linewidth=1.6)
     band = [(n, p.macro_f1.lo, p.macro_f1.hi) for n, p in zip(at, points, strict=True) if p.macro_f1.lo is not None]
     if band:
-        axes.fill_between(*zip(*band, strict=True), color=_COLOURS[0], alpha=0.16, linewidth=0)
+        axes.fill_between(*zip(*band, strict=True), color=COLOURS[0], alpha=0.16, linewidth=0)
     if inputs.chance is not None:
         axes.axhline(inputs.chance, color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
         axes.text(at[-1], inputs.chance, "guessing ", color=FAINT, ha="right", va="bottom", fontsize=7.5)

@@ -85,6 +85,7 @@ def split_section(inputs: ReportInputs) -> str:
         _side("test", split.test),
     ]
     parts = [f"## Split `{split.recipe}`", "", escape_md(split.words), ""]
+    parts += [f"What was done: {escape_md(split.renewal)}.", ""] if split.renewal else []
     parts += [table(["side", "episodes", "windows", "hosts", "samples"], rows, "lrrll")]
     if split.excluded:
         parts += ["", "Left out by name:", ""]
