@@ -76,7 +76,7 @@ def tick(instance: dg.DagsterInstance, settings: Settings, recipes: Sequence[str
             if asked:
                 why = "; ".join(todo.sentence for todo in todos)
                 return Tick(requests=asked, why=why, cursor=_cursor(Seen(read=store)))
-            notes += [f"{todo.title} was tried {_TRIES} times and failed: see its runs" for todo in todos]
+            notes += [f"{todo.title} was run {_TRIES} times and is not up to date: see its runs" for todo in todos]
     except (SplitRefused, UpstreamMissing) as error:
         notes.append(str(error))
     return _nothing("; ".join(notes) or "no new episodes", Seen(read=store, settled=state))
