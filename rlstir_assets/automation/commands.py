@@ -4,6 +4,7 @@ No Dagster run can span two partition definitions, so each of these has one step
 the command makes stand beside it. What does not belong here: what the commands do (`cli/`).
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -137,29 +138,27 @@ def _options(settings: Settings, recipe: str) -> list[str]:
 
 def _give(context: dg.OpExecutionContext, words: Sequence[str], more: Mapping[str, str]) -> list[str]:
     """Gives `rlstir WORDS`, tells its lines as they come and returns them; Failure with its refusal."""
-    command = subprocess.Popen(  # noqa: S603 - our own program, and no shell in between
+    lines: list[str] = []
+    with subprocess.Popen(  # noqa: S603 - our own program, and no shell in between
         [*_RUN, *words],
         env={**os.environ, **more},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-    )
-    assert command.stdout is not None and command.stderr is not None
-    lines: list[str] = []
-    try:
-        for line in command.stdout:
-            lines.append(line.rstrip())
-            context.log.info(lines[-1])
-        refusal = command.stderr.read().strip()
-    finally:
-        if command.poll() is None:
+    ) as command:
+        assert command.stdout is not None and command.stderr is not None
+        try:
+            for line in command.stdout:
+                lines.append(line.rstrip())
+                context.log.info(lines[-1])
+            refusal = command.stderr.read().strip()
+        except BaseException:  # Dagster was told to stop this
             command.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 command.wait(_PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                command.kill()
-                command.wait()
+            command.kill()
+            raise
     if command.returncode:
         raise dg.Failure(description=refusal[-2000:] or f"rlstir {words[0]} ended with exit code {command.returncode}")
     return lines
