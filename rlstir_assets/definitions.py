@@ -8,6 +8,7 @@ from rlstir_assets.assets import datasets, detectors, evaluation, ingest, invest
 from rlstir_assets.automation.commands import COMMAND_JOBS, nightly_reevaluation
 from rlstir_assets.automation.jobs import STAGE_JOBS
 from rlstir_assets.automation.sensor import new_episodes
+from rlstir_assets.automation.tidying import tidy_job, weekly_tidying
 from rlstir_assets.executor import executor
 from rlstir_assets.resources import Settings
 from rlstir_assets.shell import tell_refusals_plainly
@@ -19,9 +20,9 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
         assets=dg.load_assets_from_modules([ingest, telemetry, logs, datasets, detectors, investigator, evaluation]),
         resources={"settings": settings or Settings()},
         executor=executor,
-        jobs=[*COMMAND_JOBS, *STAGE_JOBS],
+        jobs=[*COMMAND_JOBS, tidy_job, *STAGE_JOBS],
         sensors=[new_episodes],
-        schedules=[nightly_reevaluation],
+        schedules=[nightly_reevaluation, weekly_tidying],
     )
 
 

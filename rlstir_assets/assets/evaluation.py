@@ -12,7 +12,7 @@ from rlstir_assets.declarations import recipe_asset, recipe_check
 from rlstir_assets.partition_results import Part, told_of
 from rlstir_assets.reporting import opening, refusals, table, teller
 from rlstir_assets.resources import Settings
-from rlstir_core.contract.registry import MODES
+from rlstir_core.contract.registry import MODES, PRIMARY_MODE
 from rlstir_core.detectors.models import MODELS
 
 if TYPE_CHECKING:  # they bring torch
@@ -59,7 +59,7 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     probes = [{"probe": p.name, "value": p.value, "bound": p.bound, "verdict": p.verdict} for p in result.probes]
     untested = [{"kind": u.kind, "name": u.name, "reason": u.reason} for u in result.untested]
     return dg.MaterializeResult(
-        metadata={"scores": table(_scores(result)), "scored now": is_new},
+        metadata={"scores": table(_scores(result)), "scored now": is_new, **_over_time(result)},
         data_version=dg.DataVersion(result.manifest.hashes["evaluation_inputs"]),
         check_results=[
             dg.AssetCheckResult(
@@ -188,6 +188,12 @@ def _scores(inputs: "ReportInputs") -> list[dict[str, str | float | None]]:
         }
         for name, score in found
     ]
+
+
+def _over_time(inputs: "ReportInputs") -> dict[str, float]:
+    """The macro F1 of each realistic model as plain numbers, of which Dagster draws a chart over evaluations."""
+    found = {each.name: each.metrics.macro_f1.value for each in inputs.models if each.mode == PRIMARY_MODE}
+    return {f"macro F1 of {name}": round(value, 4) for name, value in found.items() if value is not None}
 
 
 def _interval(score: "Estimate") -> str:
