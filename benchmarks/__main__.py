@@ -26,9 +26,11 @@ _PEERS = (
     "techniques",
     "investigate",
     "lab",
+    "automation.tick",
     "memory",
 )
 _ALONE = {
+    "nights": "automation.nights",
     "acquire": "acting.acquire",
     "toys": "acting.toys",
     "ppo": "acting.ppo",

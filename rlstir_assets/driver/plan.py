@@ -86,11 +86,11 @@ def plan_index(settings: Settings, index: StoreIndex, wanted: Wanted, *, known: 
 
 
 def changed_index(settings: Settings) -> Todo:
-    """The run of an index that is known to have changed, which need not be read for that."""
-    from rlstir_core.staleness import schema_is_current
+    """The run of an index that is known to have changed, which need not be read for that.
 
-    schema = schema_is_current(settings.store_path, settings.layout, settings.normalise)
-    assets = INDEX_ASSETS[:1] if schema else INDEX_ASSETS
+    A schema that has changed as well is asked for once the index was read.
+    """
+    assets = INDEX_ASSETS[:1] if settings.layout.feature_schema.exists() else INDEX_ASSETS
     return Todo(title="index", assets=assets, why=("index.jsonl has changed",))
 
 
