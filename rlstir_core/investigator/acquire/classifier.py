@@ -27,8 +27,8 @@ class Teaching:
     """How the members are taught."""
 
     hidden: int = 128
-    steps: int = 2_500
-    again: int = 1_500  # once more, when there are masks of policies
+    steps: int = 1_000
+    again: int = 2_000  # once more, when there are masks of policies
     batch: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 3e-2
@@ -162,9 +162,10 @@ def _masks(
     many_N = np.where(rng.random(n) < teaching.all_seen, n_columns, many_N)
     # Gumbel's trick: the largest perturbed log-weights are a draw without replacement; sharpness differs by row
     sharp_N1 = rng.choice([0.5, 1.0, 2.0, 4.0], (n, 1))
-    key_NC = sharp_N1 * np.log(weight_C) + rng.gumbel(size=(n, n_columns))
-    rank_NC = (-key_NC).argsort(1).argsort(1)
-    mask_NC = rank_NC < many_N[:, None]
+    waits_NC = rng.standard_exponential((n, n_columns))  # minus the log of it is Gumbel's
+    key_NC = sharp_N1 * np.log(weight_C) - np.log(waits_NC + 1e-30)
+    place_N1 = np.minimum(n_columns - many_N, n_columns - 1)[:, None]
+    mask_NC = (key_NC >= np.take_along_axis(np.sort(key_NC, 1), place_N1, 1)) & (many_N > 0)[:, None]
     if own_NC is not None and len(own_NC):
         own_N = rng.random(n) < teaching.own
         mask_NC[own_N] = own_NC[rng.integers(0, len(own_NC), int(own_N.sum()))]

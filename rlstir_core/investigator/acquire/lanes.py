@@ -8,7 +8,7 @@ What does not belong here: how the classifier came to be, and who asks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,13 @@ from rlstir_core.investigator.lanes import Actions, Legal, Observed, Stepped
 from rlstir_core.investigator.policies.reading import Numbers
 
 _AT_ONCE = 20_000  # lanes times columns
+
+
+class Outlook(NamedTuple):
+    """What each query would do to its lane; NaN where it is not legal."""
+
+    gain_BC: Numbers  # how much it would lower the Brier loss
+    move_BC: Numbers  # how far it would move the answer, in squares
 
 
 class TableReads:
@@ -190,7 +197,11 @@ class TableLanes:
 
         The same as trying each one and going back (`probing.py`), without the way.
         """
-        gain_BC = np.full(self.mask_BC.shape, np.nan, np.float32)
+        return self.outlook().gain_BC
+
+    def outlook(self) -> Outlook:
+        """What every query would do, all at once."""
+        gain_BC, move_BC = np.full((2, *self.mask_BC.shape), np.nan, np.float32)
         now_B = self.brier()
         for lane_b in np.array_split(np.arange(self.n_lanes), max(1, self.mask_BC.size // _AT_ONCE)):
             lane_n, column_n = np.nonzero(~self.mask_BC[lane_b])
@@ -198,4 +209,5 @@ class TableLanes:
             first_nMH = self.first_BMH[lane_n] + self._more(lane_n, column_n)
             answer_nK = self._classes(first_nMH, self.member_BM[lane_n])
             gain_BC[lane_n, column_n] = now_B[lane_n] - self._brier(answer_nK, self.row_B[lane_n])
-        return gain_BC
+            move_BC[lane_n, column_n] = ((answer_nK - self.answer_BK[lane_n]) ** 2).sum(1)
+        return Outlook(gain_BC, move_BC)

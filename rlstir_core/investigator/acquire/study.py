@@ -16,11 +16,13 @@ from scipy.stats import rankdata
 
 from rlstir_core.investigator.acquire.classifier import Teaching, fit_classifier, folds, taught
 from rlstir_core.investigator.acquire.lanes import TableLanes, TableReads
+from rlstir_core.investigator.acquire.learned import fit_by_moves
 from rlstir_core.investigator.acquire.table import DealtRows, Table, sides
 from rlstir_core.investigator.lanes import Policy
 from rlstir_core.investigator.policies.fixed_order import best_order
 from rlstir_core.investigator.policies.greedy import fit_greedy
-from rlstir_core.investigator.policies.learned_greedy import LearnedGreedy, Learning, fit_learned_greedy
+from rlstir_core.investigator.policies.learned_greedy import LearnedGreedy, Learning
+from rlstir_core.investigator.policies.probing import run
 from rlstir_core.investigator.policies.reading import Numbers
 from rlstir_core.investigator.policies.simple import RandomLegal
 from rlstir_core.investigator.policies.stopping import Unstopped, tuned
@@ -30,6 +32,7 @@ from rlstir_core.progress import Tell
 
 PICKS = (1, 2, 3, 5, 10, 15, 20)
 PRICES = (0.005, 0.01, 0.02, 0.05)  # lambda: what a unit of cost takes from the return
+_STARTS = ("static", "learned_greedy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +41,17 @@ class AcquireNumbers:
 
     picks: tuple[int, ...] = PICKS
     prices: tuple[float, ...] = PRICES
-    lanes: int = 512  # that policies are fitted in
+    lanes: int = 512  # that greedy policies are fitted in
+    many_lanes: int = 1_400  # that the learned greedy policy is fitted in once the classifier has seen policies' masks
     rows: int = 4_096  # at most, of train and validation rows that orders and stop rules are measured on
     teaching: Teaching = field(default_factory=Teaching)
-    learning: Learning = field(default_factory=Learning)
+    learning: Learning = field(
+        default_factory=lambda: Learning(steps=20, batch=512, epochs=6, least_steps=1_200, learning_rate=2e-3)
+    )
     ppo_lanes: int = 256
     ppo: PpoNumbers = field(
         default_factory=lambda: PpoNumbers(
-            steps=1_000_000, imitate_steps=300_000, batch=2_048, learning_rate=5e-4, entropy=0.003, width=128
+            steps=300_000, imitate_steps=200_000, batch=512, learning_rate=1e-3, entropy=0.003
         )
     )
 
@@ -72,11 +78,7 @@ def compare(table: Table, seed: int, numbers: AcquireNumbers, tell: Tell) -> Ite
     for method, policy in policies.items():
         yield from make.at_picks(method, policy, picks)
     for price in sorted(numbers.prices):
-        tell(f"seed {seed}: PPO at lambda {price:g}")
-        start, _ = tuned(policies["learned_greedy"], make.reads, make.lanes(split.validation, price), seed)
-        ppo = train_ppo(
-            make.lanes(split.train, price, numbers.ppo_lanes), numbers.ppo, seed=seed, tell=tell, start=start
-        )
+        ppo = make.ppo(policies, price)
         if price == min(numbers.prices):  # where asking is cheapest, it has learnt most about what to ask late
             yield from make.at_picks("ppo", ppo, picks)
         for method, policy in {**policies, "ppo": ppo}.items():
@@ -96,7 +98,7 @@ class _Making:
     def lanes(self, table: Table, price: float, n: int = 0) -> TableLanes:
         """Lanes of these rows, a row each where no number is given."""
         fold_N = self.fold_N if table is self.split.train else None
-        n = n or min(len(table.class_N), self.numbers.rows)
+        n = min(n or self.numbers.rows, len(table.class_N))
         return TableLanes(table, self.classifier, n_lanes=n, price=price, most=self.most, fold_N=fold_N)
 
     def policies(self) -> dict[str, Policy]:
@@ -113,30 +115,44 @@ class _Making:
     def _fitted(self, learning: Learning, start: LearnedGreedy | None) -> dict[str, Policy]:
         split, numbers, seed, tell = self.split, self.numbers, self.seed, self.tell
         price = min(numbers.prices)
-        lanes, check = (
-            self.lanes(split.train, price, numbers.lanes),
-            self.lanes(split.validation, price, numbers.lanes // 2),
-        )
+        lanes = self.lanes(split.train, price, numbers.lanes)
+        many = lanes if start is None else self.lanes(split.train, price, numbers.many_lanes)
+        check = self.lanes(split.validation, price, numbers.lanes)
         tell(f"seed {seed}: the best fixed order")
         # one step more than an order can have, so that no case ends before the last place is measured
         rows = self.lanes(split.train, price)
         rows.most += 1
-        order = best_order(self.reads, rows, price=price, seed=seed, longest=self.most)
         return {
             "random": RandomLegal(),
-            "static": order,
+            "static": best_order(self.reads, rows, price=price, seed=seed, longest=self.most),
             "greedy": fit_greedy(self.reads, lanes, seed=seed, tell=tell),
-            "learned_greedy": fit_learned_greedy(
-                self.reads, lanes, price=price, seed=seed, tell=tell, learning=learning, check=check, start=start
+            "learned_greedy": fit_by_moves(
+                self.reads, many, check, seed=seed, tell=tell, learning=learning, start=start
             ),
         }
+
+    def ppo(self, policies: dict[str, Policy], price: float) -> Policy:
+        """Learnt twice, once from the fixed order and once from the learned greedy policy; the one that earns more.
+
+        Which one that is, train and validation rows say together: either side alone is small or well known.
+        """
+        train, validation = self.split.train, self.split.validation
+        found: list[tuple[float, Policy]] = []
+        for name in _STARTS:
+            self.tell(f"seed {self.seed}: PPO at lambda {price:g}, beginning like {name}")
+            start, _ = tuned(policies[name], self.reads, self.lanes(validation, price), self.seed)
+            lanes = self.lanes(train, price, self.numbers.ppo_lanes)
+            ppo = train_ppo(lanes, self.numbers.ppo, seed=self.seed, tell=self.tell, start=start)
+            earned = [run(ppo, self.lanes(rows, price), self.seed).return_B for rows in (train, validation)]
+            found.append((float(np.concatenate(earned).mean()), ppo))
+        return max(found, key=lambda each: each[0])[1]
 
     def _masks(self, policy: Policy) -> NDArray[np.bool_]:
         """Of a policy on train rows, after every pick."""
         lanes, found = self.lanes(self.split.train, 0.0), []
         policy.begin(self.seed)
         seen_BO, legal_BA = lanes.reset(self.seed)
-        for _ in range(self.most - 1):
+        for _ in range(self.most - 1):  # by the last one a case is over
             stepped = lanes.step(Unstopped(policy).act(seen_BO, legal_BA))
             seen_BO, legal_BA = stepped.seen_BO, stepped.legal_BA
             found.append(lanes.mask_BC.copy())

@@ -9,7 +9,8 @@ gathering as in DAgger, Ross et al. 2011). What does not belong here: more than 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,7 @@ class Learning:
     tries: int = 6  # of every lane and step; 0: what it does itself is enough
     explore: float = 0.1  # share of own choices that are random instead
     epochs: int = 8
+    least_steps: int = 0  # of the optimiser, a round: what is small is gone through more often
     batch: int = 1_024
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
@@ -91,6 +93,11 @@ class LearnedGreedy:
         return best(self.expected(seen_BO, legal_BA), going_on(legal_BA))
 
 
+# what a walk finds under a seed, and what it finds on other cases, on which the best epoch is chosen
+Gather = Callable[[Policy, int], tuple[Experience, Experience | None]]
+MakeNetwork = Callable[[int, int, int], GainNetwork]  # from the width of an observation, the queries and hidden units
+
+
 def fit_learned_greedy(
     reads: Reads,
     lanes: Lanes,
@@ -106,66 +113,84 @@ def fit_learned_greedy(
 
     From `start` on, where there is one (of another detector, say): its own walk takes the place of the random one.
     """
-    learning = learning or Learning()
-    gathered: list[Experience] = []
-    checked: list[Experience] = []
+    numbers = learning or Learning()
+
+    def gather(walk: Policy, seed: int) -> tuple[Experience, Experience | None]:
+        def along(cases: Lanes) -> Experience:
+            return experience(walk, cases, price=price, seed=seed, steps=numbers.steps, tries=numbers.tries)
+
+        return along(lanes), None if check is None else along(check)
+
+    return fit_in_rounds(reads, gather, seed=seed, tell=tell, learning=numbers, start=start)
+
+
+def fit_in_rounds(
+    reads: Reads,
+    gather: Gather,
+    *,
+    seed: int,
+    tell: Tell,
+    learning: Learning,
+    start: LearnedGreedy | None = None,
+    make: MakeNetwork = GainNetwork,
+) -> LearnedGreedy:
+    """Walks, fits to what the last two walks found, and walks as the fit says. How a walk is judged is `gather`'s."""
     policy: Policy = start or RandomLegal()
     network = start.network if start is not None else None
+    gathered: list[Experience] = []
     rounds = learning.rounds + (start is None)
     for number in range(rounds):
         tell(f"learned greedy: round {number + 1} of {rounds}")
-        walk = Unstopped(Exploring(policy, learning.explore))
-        gather = {"price": price, "seed": seed + number, "steps": learning.steps}
-        gathered.append(experience(walk, lanes, tries=learning.tries, **gather))  # type: ignore[arg-type]
-        if check is not None:
-            checked.append(experience(walk, check, tries=learning.tries, **gather))  # type: ignore[arg-type]
-        network = fitted_gains(gathered[-2:], checked[-1:], lanes.n_actions - 1, learning, seed, network)
+        found, checked = gather(Unstopped(Exploring(policy, learning.explore)), seed + number)
+        gathered = [*gathered, found][-2:]
+        network = _fitted(network or _unfitted(make, found, learning.hidden, seed), gathered, checked, learning, seed)
         policy = LearnedGreedy(reads, network)
     assert isinstance(policy, LearnedGreedy)
     return policy
 
 
-def fitted_gains(
-    gathered: Sequence[Experience],
-    checked: Sequence[Experience],
-    n_queries: int,
-    learning: Learning,
-    seed: int,
-    start: GainNetwork | None,
+def _unfitted(make: MakeNetwork, found: Experience, hidden: int, seed: int) -> GainNetwork:
+    """A network that knows what is usual, and nothing else."""
+    seen_NO, gain_NA = _together([found])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = make(seen_NO.shape[1], gain_NA.shape[1], hidden)
+    network.centre_O.copy_(seen_NO.mean(0))
+    network.spread_O.copy_(seen_NO.std(0).clamp_min(1e-2))
+    network.scale.copy_(gain_NA[~gain_NA.isnan()].std().clamp_min(1e-6))
+    return network
+
+
+def _fitted(
+    start: GainNetwork, gathered: Sequence[Experience], checked: Experience | None, learning: Learning, seed: int
 ) -> GainNetwork:
-    """Least squares on the tries, from `start` on where there is one; the epoch that predicts `checked` best."""
+    """Least squares on what was found, from `start` on; the epoch that predicts `checked` best."""
     seen_NO, gain_NA = _together(gathered)
+    check = None if checked is None else _together([checked])
     generator = torch.Generator().manual_seed(seed)
-    if start is None:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = GainNetwork(seen_NO.shape[1], n_queries, learning.hidden)
-        network.centre_O.copy_(seen_NO.mean(0))
-        network.spread_O.copy_(seen_NO.std(0).clamp_min(1e-2))
-        network.scale.copy_(gain_NA[~gain_NA.isnan()].std().clamp_min(1e-6))
-    else:
-        network = copy.deepcopy(start)
+    network = copy.deepcopy(start)
     optimiser = torch.optim.AdamW(
         network.layers.parameters(), lr=learning.learning_rate, weight_decay=learning.weight_decay
     )
-    steps = learning.epochs * max(1, len(seen_NO) // learning.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning.learning_rate, total_steps=steps + 1)
-    least, kept = float("inf"), copy.deepcopy(network)
-    for _ in range(learning.epochs):
+    a_pass = max(1, len(seen_NO) // learning.batch)
+    epochs = max(learning.epochs, math.ceil(learning.least_steps / a_pass))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning.learning_rate, total_steps=epochs * a_pass + 1)
+    least, kept = float("inf"), network
+    for _ in range(epochs):
         order_N = torch.randperm(len(seen_NO), generator=generator)
-        for k in range(max(1, len(seen_NO) // learning.batch)):
+        for k in range(a_pass):
             batch = order_N[k * learning.batch : (k + 1) * learning.batch]
             loss = _loss(network, seen_NO[batch], gain_NA[batch])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
-        if checked:
+        if check is not None:
             with torch.inference_mode():
-                found = float(_loss(network, *_together(checked)))
+                found = float(_loss(network, *check))
             if found < least:
                 least, kept = found, copy.deepcopy(network)
-    return kept if checked else network
+    return kept
 
 
 def _together(tries: Sequence[Experience]) -> tuple[Tensor, Tensor]:
