@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import torch
 
+from benchmarks.acting.asked import check_asked
 from rlstir_core.atomic import write_bytes
 from rlstir_core.errors import RlstirError
 from rlstir_core.investigator.acquire.study import AcquireNumbers, PointLine, compare
@@ -53,10 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{time.monotonic() - began:6.0f} s  {plain(text)}", file=sys.stderr, flush=True)
 
     try:
-        if args.seeds < 1:
-            raise RlstirError(f"--seeds is {args.seeds}; give 1 or more")
-        if not args.out.absolute().parent.is_dir():
-            raise RlstirError(f"--out {args.out}: the folder does not exist; make it first")
+        check_asked(args.seeds, args.out, [args.csv, *filter(None, [args.costs])])
         table = read_table(args.csv, args.costs)
         lines = [line for seed in range(args.seeds) for line in compare(table, seed, AcquireNumbers(), tell)]
         write_bytes(args.out, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))

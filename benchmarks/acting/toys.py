@@ -17,13 +17,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.acting.asked import check_asked
 from rlstir_core.atomic import write_text
+from rlstir_core.errors import RlstirError
 from rlstir_core.investigator.ppo import train_ppo
 from rlstir_core.investigator.toys.exact import Solved, fixed_order, greedy, solved
 from rlstir_core.investigator.toys.games import TOYS
 from rlstir_core.investigator.toys.lanes import ToyLanes
 from rlstir_core.investigator.toys.tables import tables_of
 from rlstir_core.learning.acting_numbers import PpoNumbers
+from rlstir_core.text import plain
 
 LANES = 64
 TIE = 0.03  # of the way from no query to the optimum
@@ -80,6 +83,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--steps", type=int, default=200_000, help="decisions that PPO learns from")
     parser.add_argument("--quick", action="store_true", help="one seed, and not the largest toy")
     options = parser.parse_args(argv)
+    try:
+        check_asked(options.seeds, options.out)
+        PpoNumbers(steps=options.steps)
+    except RlstirError as error:
+        print(plain(f"Error: {error}"), file=sys.stderr)
+        return 2
     torch.set_num_threads(1)
     lines: list[dict[str, Any]] = []
     results: dict[str, Any] = {}

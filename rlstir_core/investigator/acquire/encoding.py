@@ -24,7 +24,8 @@ class Encoding:
     def pieces(self, x_NC: NDArray[np.float64]) -> NDArray[np.float32]:
         """(N, C, P) how far each value is through each piece."""
         low_CP, width_CP = self.edge_CP[:, :-1], np.diff(self.edge_CP, axis=1)
-        through_NCP = np.asarray((x_NC[:, :, None] - low_CP) / np.where(width_CP > 0, width_CP, 1))
+        with np.errstate(over="ignore"):  # far beyond a very narrow piece
+            through_NCP = np.asarray((x_NC[:, :, None] - low_CP) / np.where(width_CP > 0, width_CP, 1))
         return np.asarray(np.where(width_CP > 0, np.clip(through_NCP, 0, 1), 0), np.float32)
 
     def place(self, x_NC: NDArray[np.float64]) -> NDArray[np.float32]:
