@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from rlstir_assets.cli.audit import audit
 from rlstir_assets.cli.imports import import_group
 from rlstir_assets.cli.investigate import investigate
 from rlstir_assets.cli.judge import judge
@@ -30,7 +31,7 @@ def cli() -> None:
 
 _COMMANDS = (
     *(lab, add, import_group, validate, materialize, list_, show),
-    *(score, investigate, judge, export, ui, templates),
+    *(score, investigate, judge, audit, export, ui, templates),
 )
 for _command in _COMMANDS:
     cli.add_command(_command)

@@ -1,0 +1,161 @@
+"""Test episodes that are nearly some train episode, by their features scaled on the train side alone.
+
+Exact twins are looked for among all episodes. Near ones among a bounded sample, against how near train episodes lie to
+one another: twice closer than that is no accident, a little closer may be. What does not belong here: episodes with
+one id on two sides (`overlap.py`).
+"""
+
+# E episodes, F features, A test episodes, B train episodes
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlstir_core.arrays import Bools, Floats, Ints
+from rlstir_core.audit.columns import TEST, TRAIN
+from rlstir_core.audit.figures import share_estimate
+from rlstir_core.audit.findings import SHOWN, Checked, Judgement, counted, not_checked
+from rlstir_core.audit.material import AboutEpisodes, Material
+
+_MOST_TEST, _MOST_TRAIN = 1000, 4000  # between which distances are measured
+_MOST_DISTANCE_FEATURES = 256
+_ALIKE = 0.01  # of the middle distance between train neighbours: as good as equal
+_FEWEST_FEATURES = 3  # with fewer, chance brings episodes as near as that
+_NEAR_SHARE = 0.05  # of train episodes have a train neighbour nearer than the limit
+_COARSE = 0.05  # share of train episodes with a twin in train, beyond which features are too coarse to say
+_BLOCK = 250
+
+
+def near_duplicates(found: Material) -> Checked:
+    check = "near-duplicates"
+    about = found.about
+    if about is None:
+        return not_checked(check, "no table of episodes with features was given (--episodes)")
+    if not about.feature_names:
+        return not_checked(check, "the table of episodes has no numeric column of features")
+    train = np.flatnonzero((found.side_E & (TRAIN | TEST) == TRAIN) & _measured(about))
+    test = np.flatnonzero((found.side_E & (TRAIN | TEST) == TEST) & _measured(about))
+    if len(train) < 2 or not len(test):
+        return not_checked(check, f"features are known of {len(train):,} train and {len(test):,} test episodes")
+    scaled_EF = _scaled(about.features_EF, train)
+    if not scaled_EF.shape[1]:
+        return not_checked(check, "no feature differs between train episodes")
+    exact, coarse = _exact(scaled_EF, train, test)
+    near, sampled, closer_A = _near(scaled_EF, train, test)
+    twins = np.union1d(exact, near)
+    share_closer = share_estimate(int(closer_A.sum()), len(sampled))
+    figures = {
+        "exact_share": share_estimate(len(exact), len(test)),
+        "alike_share": share_estimate(len(near), len(sampled)),
+        "closer_than_train_share": share_closer,
+    }
+    what = f"{scaled_EF.shape[1]:,} features" + (f" ({about.n_left_out:,} left out)" if about.n_left_out else "")
+    bounded = len(sampled) < len(test) or len(train) > _MOST_TRAIN
+    sample = (
+        f" Distances are of a sample, {len(sampled):,} test against {min(len(train), _MOST_TRAIN):,} train episodes."
+        if bounded
+        else ""
+    )
+    verdict: Judgement = "ok"
+    if len(twins):
+        verdict = "warn" if coarse > _COARSE else "fail"
+        sentence = (
+            f"{counted(len(twins), 'test episode')} of {len(test):,} are equal ({len(exact):,}) or as good as equal "
+            f"({len(np.setdiff1d(near, exact)):,}) to a train episode in {what}"
+        )
+        sentence += (
+            f", but so are {coarse:.0%} of train episodes to one another: features may be too coarse to tell."
+            if coarse > _COARSE
+            else "."
+        )
+    elif share_closer.lo is not None and share_closer.lo > 2 * _NEAR_SHARE:
+        verdict, twins = "warn", sampled[closer_A]
+        sentence = (
+            f"{share_closer.value:.0%} of test episodes lie nearer to a train episode than all but {_NEAR_SHARE:.0%} "
+            f"of train episodes lie to one another, in {what}: many may be variants of what was learnt."
+        )
+    else:
+        sentence = (
+            f"No test episode of {len(test):,} is equal to a train episode in {what}, and they lie no nearer to train "
+            f"episodes than those to one another ({share_closer.value:.1%} nearer than the nearest {_NEAR_SHARE:.0%})."
+        )
+        if scaled_EF.shape[1] < _FEWEST_FEATURES:
+            sentence += f" Fewer than {_FEWEST_FEATURES} features tell exact twins only."
+    return Checked(
+        check=check,
+        verdict=verdict,
+        sentence=sentence + sample,
+        figures=figures,
+        about="test episodes",
+        n_about=len(twins),
+        examples=found.names.first(twins, SHOWN),
+    )
+
+
+def _measured(about: AboutEpisodes) -> Bools:
+    found: Bools = about.described_E & ~np.isnan(about.features_EF).all(axis=1)
+    return found
+
+
+def _scaled(value_EF: Floats, train: Ints) -> NDArray[np.float32]:
+    """Standardised by the train side; a missing value is the train mean; what does not vary there is left out."""
+    part_BF = value_EF[train]
+    known_BF = ~np.isnan(part_BF)
+    n_F = np.maximum(known_BF.sum(axis=0), 1)
+    # scaled by the greatest value first, so that no square overflows
+    top_F = np.abs(np.where(known_BF, part_BF, 0.0)).max(axis=0)
+    top_F = np.where(top_F > 0, top_F, 1.0)
+    part_BF = np.where(known_BF, part_BF / top_F, 0.0)
+    mean_F = part_BF.sum(axis=0) / n_F
+    std_F = np.sqrt((np.square(part_BF - mean_F) * known_BF).sum(axis=0) / n_F)
+    varies_F = std_F > 1e-12
+    mean_F, std_F, top_F = mean_F[varies_F], std_F[varies_F], top_F[varies_F]
+    with np.errstate(over="ignore"):
+        scaled_EF = (value_EF[:, varies_F] / top_F - mean_F) / std_F
+        found: NDArray[np.float32] = np.nan_to_num(np.clip(scaled_EF, -1e9, 1e9), nan=0.0).astype(np.float32)
+    return found
+
+
+def _exact(scaled_EF: NDArray[np.float32], train: Ints, test: Ints) -> tuple[Ints, float]:
+    """(test episodes that equal a train episode, share of train episodes that equal another one)."""
+    bits_EF = (scaled_EF + np.float32(0)).view(np.uint32).astype(np.uint64)  # -0 becomes 0
+    odd_F: NDArray[np.uint64] = np.random.default_rng(0).integers(1, 2**63, bits_EF.shape[1], dtype=np.uint64) | 1
+    key_E = np.zeros(len(bits_EF), np.uint64)
+    for f in range(bits_EF.shape[1]):
+        mixed_E = (key_E ^ bits_EF[:, f]) * odd_F[f]
+        key_E = mixed_E ^ (mixed_E >> np.uint64(29))
+    known, counts = np.unique(key_E[train], return_counts=True)
+    coarse = float(counts[counts > 1].sum() / len(train))
+    return test[np.isin(key_E[test], known)], coarse
+
+
+def _near(scaled_EF: NDArray[np.float32], train: Ints, test: Ints) -> tuple[Ints, Ints, Bools]:
+    """(test episodes as good as equal to a train episode, the sample, who of it is closer than train episodes are)."""
+    rng = np.random.default_rng(0)
+    F = scaled_EF.shape[1]
+    if F > _MOST_DISTANCE_FEATURES:
+        scaled_EF = scaled_EF[:, np.sort(rng.choice(F, _MOST_DISTANCE_FEATURES, replace=False))]
+    learnt = np.sort(rng.choice(train, min(len(train), _MOST_TRAIN), replace=False))
+    sampled = np.sort(rng.choice(test, min(len(test), _MOST_TEST), replace=False))
+    asked = np.sort(rng.choice(len(learnt), min(len(learnt), _MOST_TEST), replace=False))
+    between_B = _nearest(scaled_EF[learnt[asked]], scaled_EF[learnt], asked)
+    nearest_A = _nearest(scaled_EF[sampled], scaled_EF[learnt], None)
+    alike = _ALIKE * float(np.median(between_B)) if F >= _FEWEST_FEATURES else 0.0
+    limit = float(np.quantile(between_B, _NEAR_SHARE))
+    closer_A = nearest_A < limit
+    return sampled[nearest_A < alike], sampled, closer_A
+
+
+def _nearest(from_AF: NDArray[np.float32], to_BF: NDArray[np.float32], own: Ints | None) -> Floats:
+    """Distance to the nearest of the others; `own` are places of the first among the second, which do not count."""
+    square_B = np.square(to_BF).sum(axis=1)
+    found = np.empty(len(from_AF))
+    for start in range(0, len(from_AF), _BLOCK):
+        part_AF = from_AF[start : start + _BLOCK]
+        distance_AB = square_B - 2 * (part_AF @ to_BF.T)
+        if own is not None:
+            distance_AB[np.arange(len(part_AF)), own[start : start + _BLOCK]] = np.inf
+        best = distance_AB.argmin(axis=1)
+        # measured anew: the difference of squares is too rough for twins
+        found[start : start + _BLOCK] = np.sqrt(np.square((part_AF - to_BF[best]).astype(np.float64)).sum(axis=1))
+    return found

@@ -1,0 +1,4 @@
+"""An audit for people and for machines: text, markdown, JSON and SARIF.
+
+What does not belong here: checks.
+"""
