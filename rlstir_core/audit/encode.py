@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rlstir_core.arrays import Floats, Ints
+from rlstir_core.arrays import Bools, Floats, Ints
 from rlstir_core.errors import StoreError
 from rlstir_core.text import decoded, plain, shown
 
@@ -41,9 +41,7 @@ class Names:
 
     def places_in(self, others: Names) -> Ints:
         """Where each stands among the others, -1 where it does not."""
-        found = pc.fill_null(pc.index_in(self.values, value_set=others.values), -1)
-        places: Ints = found.to_numpy(zero_copy_only=False).astype(np.int64)
-        return places
+        return _places(pc.index_in(self.values, value_set=others.values))
 
 
 def names_of(column: Any, where: str) -> tuple[Ints, Names]:
@@ -63,8 +61,7 @@ def names_of(column: Any, where: str) -> tuple[Ints, Names]:
         index_N = _joined([_places(part.indices) for part in parts])
     again = pc.dictionary_encode(_as_bytes(values, where))  # two values may be one name, or none
     places_V = _places(again.indices)
-    empty = pc.index(again.dictionary, pa.scalar(b"", pa.binary())).as_py()
-    if empty >= 0:
+    for empty in np.flatnonzero(_values(pc.binary_length(again.dictionary), np.int32) == 0):
         places_V[places_V == empty] = -1
     code_N = np.append(places_V, -1)[index_N]
     return code_N, Names(again.dictionary)
@@ -139,9 +136,10 @@ def _as_bytes(values: Any, where: str) -> Any:
 
 
 def _places(indices: Any) -> Ints:
-    filled = pc.fill_null(indices.cast(pa.int64()), -1) if indices.null_count else indices
-    places: Ints = filled.to_numpy(zero_copy_only=False).astype(np.int64)
-    return places
+    """Whole numbers, -1 where there is none."""
+    place_N: Ints = _values(indices.cast(pa.int64()), np.int64).copy()
+    place_N[_null(indices)] = -1
+    return place_N
 
 
 def _joined(parts: list[Ints]) -> Ints:
@@ -150,5 +148,31 @@ def _joined(parts: list[Ints]) -> Ints:
 
 def _floats(column: Any) -> Floats:
     cast = pc.cast(column, pa.float64(), safe=False)
-    found = cast.to_numpy() if isinstance(cast, pa.ChunkedArray) else cast.to_numpy(zero_copy_only=False)
-    return np.asarray(found, np.float64)
+    parts = []
+    for chunk in cast.chunks if isinstance(cast, pa.ChunkedArray) else [cast]:
+        value_N: Floats = _values(chunk, np.float64)
+        if chunk.null_count:
+            value_N = np.where(_null(chunk), np.nan, value_N)
+        parts.append(value_N)
+    return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0), *parts])
+
+
+# Arrow's own ways to numpy, and its scalars, import pandas where that is installed: a third of a second
+
+
+def _values(array: Any, kind: type[Any]) -> Any:
+    """The values of an Arrow array of numbers, where they lie; what stands for a null may be anything."""
+    if not len(array):
+        return np.zeros(0, kind)
+    whole = np.frombuffer(array.buffers()[1], kind)
+    return whole[array.offset : array.offset + len(array)]
+
+
+def _null(array: Any) -> Bools:
+    """True where the value is null."""
+    valid = array.buffers()[0]
+    if valid is None or not array.null_count:
+        return np.zeros(len(array), np.bool_)
+    bit_N = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")
+    found: Bools = bit_N[array.offset : array.offset + len(array)] == 0
+    return found

@@ -7,7 +7,6 @@ episode from the others. What does not belong here: the detector's own figure (`
 # N rows, E episodes, K classes, B bins of time, F folds, V values of a column
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,24 +79,20 @@ def metadata(found: Material, macro_f1: Estimate) -> Checked:
     if not coded:
         return not_checked(METADATA, f"none of {', '.join(list(columns)[:3])} has a value that two episodes share")
     of = macro(true_classes(lesson.rows.y_N, K))
-    choices: list[tuple[float, str, tuple[str, ...], bool]] = []
-    scores: dict[tuple[tuple[str, ...], bool], Ints] = {}
-    sets = [tuple(coded), *((name,) for name in coded if len(coded) > 1)]
     n_learn_EK = _counts(lesson.rows, E, K)
-    for names in sets:
-        likely_EK = _out_of_fold(names, coded, learn_EK, lesson)
+    likely = {name: _likely(code, learn_EK, lesson) for name, code in coded.items()}
+    best: tuple[float, tuple[str, ...], Ints] = (-1.0, (), np.zeros(0, np.int64))
+    for names in [tuple(coded), *((name,) for name in coded if len(coded) > 1)]:
+        summed_EK = sum((likely[name] for name in names), np.zeros((E, K)))
         for balanced in (False, True):
-            called_E = _called(likely_EK, learn_EK, balanced)
-            scores[(names, balanced)] = called_E
-            choices.append((float(of(_sums(n_learn_EK, called_E).sum(axis=0))), names[0], names, balanced))
-    _, _, names, balanced = max(choices, key=lambda one: (one[0], len(one[2])))
-    called_E = scores[(names, balanced)]
-    if not lesson.within:
-        likely_EK = _learnt(names, coded, learn_EK, _any(learn_EK))
-        called_E = _called(likely_EK, learn_EK, balanced)
+            called_E = _called(summed_EK, learn_EK, balanced)
+            value = float(of(_confusion(n_learn_EK, called_E)))
+            if value > best[0]:
+                best = (value, names, called_E)
+    _, names, called_E = best
     test_EK = _counts(found.test, E, K)
     here = _any(test_EK)
-    figure = _estimate(_sums(test_EK, called_E)[here], macro(true_classes(found.test.y_N, K)))
+    figure = _estimate(test_EK[here], called_E[here], macro(true_classes(found.test.y_N, K)))
     what = f"metadata alone ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})"
     return _judged(METADATA, what, (figure, macro_f1), lesson, found)
 
@@ -212,34 +207,27 @@ def _coded(value_E: Floats | Ints, learn_E: Bools) -> Ints | None:
     return np.where(value_E < 0, top, value_E).astype(np.int64)
 
 
-def _out_of_fold(names: Sequence[str], coded: dict[str, Ints], learn_EK: Floats, lesson: _Lesson) -> Floats:
-    """Log-likelihoods of every episode, learnt from the episodes of other folds. (E, K)"""
-    learn_E = _any(learn_EK)
-    found = np.zeros(learn_EK.shape)
-    for fold in range(_FOLDS):
-        own_E = lesson.fold_E == fold
-        found[own_E] = _learnt(names, coded, learn_EK, learn_E & ~own_E, own_E)
+def _likely(code_E: Ints, learn_EK: Floats, lesson: _Lesson) -> Floats:
+    """log p(value | class) of every episode, learnt from the episodes of other folds, or from all. (E, K)
+
+    An episode that is not learnt from (of the test side, where the train side teaches) has all of them as teachers.
+    """
+    teachers = np.flatnonzero(_any(learn_EK))
+    K, V = learn_EK.shape[1], int(code_E.max()) + 1
+    cell = lesson.fold_E[teachers] * V + code_E[teachers]
+    size = _FOLDS * V
+    own_FVK = np.stack(
+        [np.bincount(cell, weights=learn_EK[teachers, k], minlength=size) for k in range(K)], axis=1
+    ).reshape(_FOLDS, V, K)
+    all_1VK = own_FVK.sum(axis=0, keepdims=True)
+    count_FVK = np.concatenate([all_1VK - own_FVK, all_1VK])  # the last: from all
+    class_F1K = count_FVK.sum(axis=1, keepdims=True)
+    share_F1K = class_F1K / np.maximum(class_F1K.sum(axis=2, keepdims=True), 1e-9)
+    likely_FVK = np.log((np.maximum(count_FVK, 0) + share_F1K + 1e-9) / (class_F1K + 1))
+    fold_E = np.full(len(code_E), _FOLDS)
+    fold_E[teachers] = lesson.fold_E[teachers]
+    found: Floats = likely_FVK.reshape(-1, K)[fold_E * V + code_E]
     return found
-
-
-def _learnt(
-    names: Sequence[str], coded: dict[str, Ints], learn_EK: Floats, from_E: Bools, of_E: Bools | None = None
-) -> Floats:
-    """Naive Bayes without the prior: the sum over columns of log p(value | class), for the episodes of `of_E`."""
-    K = learn_EK.shape[1]
-    rows = np.arange(len(learn_EK)) if of_E is None else np.flatnonzero(of_E)
-    total = np.zeros((len(rows), K))
-    teachers = np.flatnonzero(from_E)
-    for name in names:
-        code_E = coded[name]
-        V = int(code_E.max()) + 1
-        count_VK = np.stack(
-            [np.bincount(code_E[teachers], weights=learn_EK[teachers, k], minlength=V) for k in range(K)], axis=1
-        )
-        class_K = count_VK.sum(axis=0)
-        likely_VK = np.log((count_VK + class_K / max(class_K.sum(), 1e-9) + 1e-9) / (class_K + 1))
-        total += likely_VK[code_E[rows]]
-    return total
 
 
 def _called(likely_EK: Floats, learn_EK: Floats, balanced: bool) -> Ints:
@@ -250,19 +238,20 @@ def _called(likely_EK: Floats, learn_EK: Floats, balanced: bool) -> Ints:
     return called
 
 
-def _sums(count_EK: Floats, called_E: Ints) -> Floats:
-    """Confusion matrices by episode, where each episode is called one class. (E, K*K)"""
+def _confusion(count_EK: Floats, called_E: Ints) -> Floats:
+    """The confusion matrix of all rows, where each episode is called one class. (K*K,)"""
+    K = count_EK.shape[1]
+    sums = [np.bincount(called_E, weights=count_EK[:, k], minlength=K) for k in range(K)]
+    return np.concatenate(sums)
+
+
+def _estimate(count_EK: Floats, called_E: Ints, of: SumsFigure) -> Estimate:
+    """The figure of episodes that are called one class each, with its interval over them."""
     E, K = count_EK.shape
-    sums = np.zeros((E, K, K))
-    sums[np.arange(E), :, called_E] = count_EK
-    return sums.reshape(E, K * K)
-
-
-def _estimate(sums_EK2: Floats, of: SumsFigure) -> Estimate:
-    n = len(sums_EK2)
-    if n <= MOST_UNITS:
-        return estimate(Statistic(sums_US=sums_EK2, of=of))
-    group_E = np.random.default_rng(0).permutation(n) % MOST_UNITS
-    sums = np.zeros((MOST_UNITS, sums_EK2.shape[1]))
-    np.add.at(sums, group_E, sums_EK2)
-    return estimate(Statistic(sums_US=sums, of=of), jackknife=True)
+    unit_E = np.arange(E) if E <= MOST_UNITS else np.random.default_rng(0).permutation(E) % MOST_UNITS
+    units = min(E, MOST_UNITS)
+    sums = np.zeros((units, K, K))
+    cell_E = unit_E * K + called_E
+    for k in range(K):
+        sums[:, k, :] = np.bincount(cell_E, weights=count_EK[:, k], minlength=units * K).reshape(units, K)
+    return estimate(Statistic(sums_US=sums.reshape(units, K * K), of=of), jackknife=E > MOST_UNITS)

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from rlstir_core.arrays import Bools, Floats, Ints
 from rlstir_core.audit.columns import TEST, TRAIN
 from rlstir_core.audit.figures import share_estimate
 from rlstir_core.audit.findings import SHOWN, Checked, Judgement, counted, not_checked
 from rlstir_core.audit.material import AboutEpisodes, Material
+from rlstir_core.evaluation.stats.intervals import TAIL
 
 _MOST_TEST, _MOST_TRAIN = 1000, 4000  # between which distances are measured
 _MOST_DISTANCE_FEATURES = 256
-_ALIKE = 0.01  # of the middle distance between train neighbours: as good as equal
+_ALIKE = 0.003  # of the middle distance between train neighbours: as good as equal
 _FEWEST_FEATURES = 3  # with fewer, chance brings episodes as near as that
-_NEAR_SHARE = 0.05  # of train episodes have a train neighbour nearer than the limit
+_NEAR_SHARE = 0.10  # of train episodes have a train neighbour nearer than the limit, at most and for certain
 _COARSE = 0.05  # share of train episodes with a twin in train, beyond which features are too coarse to say
 _BLOCK = 250
 
@@ -68,16 +70,16 @@ def near_duplicates(found: Material) -> Checked:
             if coarse > _COARSE
             else "."
         )
-    elif share_closer.lo is not None and share_closer.lo > 2 * _NEAR_SHARE:
+    elif share_closer.lo is not None and share_closer.lo > _NEAR_SHARE:
         verdict, twins = "warn", sampled[closer_A]
         sentence = (
-            f"{share_closer.value:.0%} of test episodes lie nearer to a train episode than all but {_NEAR_SHARE:.0%} "
-            f"of train episodes lie to one another, in {what}: many may be variants of what was learnt."
+            f"{share_closer.value:.0%} of test episodes lie nearer to a train episode than all but the nearest "
+            f"{_NEAR_SHARE:.0%} of train episodes to one another, in {what}: many may be variants of what was learnt."
         )
     else:
         sentence = (
             f"No test episode of {len(test):,} is equal to a train episode in {what}, and they lie no nearer to train "
-            f"episodes than those to one another ({share_closer.value:.1%} nearer than the nearest {_NEAR_SHARE:.0%})."
+            f"episodes than those to one another ({share_closer.value:.0%} are closer than the nearest of those)."
         )
         if scaled_EF.shape[1] < _FEWEST_FEATURES:
             sentence += f" Fewer than {_FEWEST_FEATURES} features tell exact twins only."
@@ -118,11 +120,12 @@ def _scaled(value_EF: Floats, train: Ints) -> NDArray[np.float32]:
 
 def _exact(scaled_EF: NDArray[np.float32], train: Ints, test: Ints) -> tuple[Ints, float]:
     """(test episodes that equal a train episode, share of train episodes that equal another one)."""
-    bits_EF = (scaled_EF + np.float32(0)).view(np.uint32).astype(np.uint64)  # -0 becomes 0
-    odd_F: NDArray[np.uint64] = np.random.default_rng(0).integers(1, 2**63, bits_EF.shape[1], dtype=np.uint64) | 1
+    no_zero_EF: NDArray[np.float32] = scaled_EF + np.zeros(1, np.float32)  # -0 becomes 0
+    bits_EF: NDArray[np.uint64] = no_zero_EF.view(np.uint32).astype(np.uint64)
+    factor_F: Ints = np.asarray(np.random.default_rng(0).integers(0, 2**62, bits_EF.shape[1]))
     key_E = np.zeros(len(bits_EF), np.uint64)
-    for f in range(bits_EF.shape[1]):
-        mixed_E = (key_E ^ bits_EF[:, f]) * odd_F[f]
+    for bits_E, factor in zip(bits_EF.T, factor_F.tolist(), strict=True):
+        mixed_E = (key_E ^ bits_E) * np.uint64(2 * factor + 1)  # odd, so that nothing is lost
         key_E = mixed_E ^ (mixed_E >> np.uint64(29))
     known, counts = np.unique(key_E[train], return_counts=True)
     coarse = float(counts[counts > 1].sum() / len(train))
@@ -141,9 +144,16 @@ def _near(scaled_EF: NDArray[np.float32], train: Ints, test: Ints) -> tuple[Ints
     between_B = _nearest(scaled_EF[learnt[asked]], scaled_EF[learnt], asked)
     nearest_A = _nearest(scaled_EF[sampled], scaled_EF[learnt], None)
     alike = _ALIKE * float(np.median(between_B)) if F >= _FEWEST_FEATURES else 0.0
-    limit = float(np.quantile(between_B, _NEAR_SHARE))
-    closer_A = nearest_A < limit
+    closer_A = nearest_A < _limit(between_B)
     return sampled[nearest_A < alike], sampled, closer_A
+
+
+def _limit(between_B: Floats) -> float:
+    """A distance that at most so large a share of train episodes fall short of, for all that a sample tells; else 0."""
+    n = len(between_B) // 2  # two that are nearest to one another are one thing that happened
+    k = np.arange(1, n + 1)
+    sure = np.flatnonzero(special.betaincinv(k, n - k + 1, 1 - TAIL) <= _NEAR_SHARE)  # of the k-th smallest
+    return float(np.sort(between_B)[2 * sure[-1] + 1]) if len(sure) else 0.0
 
 
 def _nearest(from_AF: NDArray[np.float32], to_BF: NDArray[np.float32], own: Ints | None) -> Floats:
