@@ -138,7 +138,7 @@ def _classes(where: str, labels: Names, said: Names | None, scored: tuple[str, .
     known = sorted(true | set(() if said is None else said.all()) | set(scored))
     if len(known) > MOST_CLASSES:
         raise StoreError(f"{where} has {len(known):,} classes with those of its scores; at most {MOST_CLASSES} are")
-    if said is not None and true and not true & set(said.all()):
+    if said is not None and true and len(known) > 2 and not true & set(said.all()):
         raise StoreError(
             f"{where} predicts {shown(said.of(0) if len(said) else '')} where labels say {shown(labels.of(0))}: no "
             "class is named alike; write both columns in the same words"

@@ -21,7 +21,7 @@ MOST_BYTES = 8 << 30  # of the columns that are read, unpacked
 MOST_COLUMNS = 20_000
 _HEADER_BYTES = 1 << 20
 _DELIMITERS = (",", ";", "\t")
-_BROKEN = (pa.ArrowException, ValueError, OSError, OverflowError)  # what damaged files raise
+_BROKEN = (pa.ArrowException, ValueError, OSError, LookupError, OverflowError)  # what damaged files raise
 
 
 class TableFile:
@@ -65,7 +65,8 @@ class TableFile:
         return len(set(self.names)) < len(self.names)
 
     def _parquet_names(self) -> list[str]:
-        return [str(name) for name in pq.read_schema(self.path).names]
+        self._meta = pq.read_metadata(self.path, memory_map=True)
+        return [str(name) for name in self._meta.schema.to_arrow_schema().names]
 
     def _csv_names(self) -> list[str]:
         if self.path.stat().st_size > MOST_BYTES:
@@ -81,11 +82,11 @@ class TableFile:
         return next(csv.reader([line], delimiter=self._delimiter))
 
     def _read_parquet(self, wanted: list[str], texts: list[str]) -> pa.Table:
-        file = pq.ParquetFile(self.path, read_dictionary=texts, memory_map=True)
-        meta = file.metadata
+        meta = self._meta
         if meta.num_rows > MOST_ROWS:
             raise StoreError(f"{self.where} has {meta.num_rows:,} rows; at most {MOST_ROWS:,} are read")
-        places = [i for i in range(len(meta.schema)) if meta.schema.column(i).path.partition(".")[0] in wanted]
+        paths = [meta.schema.column(place).path for place in range(len(meta.schema))]
+        places = [place for place, path in enumerate(paths) if path in wanted or path.partition(".")[0] in wanted]
         size = sum(
             meta.row_group(group).column(place).total_uncompressed_size
             for group in range(meta.num_row_groups)
@@ -93,6 +94,8 @@ class TableFile:
         )
         if size > MOST_BYTES:
             raise StoreError(f"the columns to read of {self.where} unpack to {size:,} bytes; {MOST_BYTES:,} are read")
+        flat = [name for name in texts if name in paths]
+        file = pq.ParquetFile(self.path, metadata=meta, read_dictionary=flat, memory_map=True)
         return file.read(columns=wanted).select(wanted)
 
     def _read_csv(self, wanted: list[str], types: Mapping[str, pa.DataType]) -> pa.Table:

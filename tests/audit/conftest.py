@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +77,3 @@ def tables(tmp_path: Path) -> Tables:
     made.episodes = {"episode": name, "start_time": rng.random(EPISODES), "os": CLASSES[rng.integers(0, 2, EPISODES)]}
     made.episodes |= {f"feature_{f}": rng.normal(size=EPISODES) for f in range(6)}
     return made
-
-
-Planting = Callable[[Tables], None]

@@ -81,7 +81,7 @@ def test_test_episodes_without_predictions_are_counted(tables: Any) -> None:
     tables.predictions = {name: column[kept] for name, column in tables.predictions.items()}
     found = tables.check("tables-agree")
     assert found.verdict == "warn" and found.n_about == 7
-    assert "7 of 120 test episodes have no prediction" in found.sentence
+    assert "7 of 120 test episodes without a prediction" in found.sentence
 
 
 def test_the_interval_by_row_is_too_narrow_where_rows_of_an_episode_err_together(tables: Any) -> None:

@@ -113,19 +113,19 @@ def tables_agree(found: Material) -> Checked:
     silent = test[~seen_E[test]]
     parts = []
     if len(silent):
-        parts.append(f"{len(silent):,} of {counted(len(test), 'test episode')} have no prediction that counts")
+        parts.append(f"{len(silent):,} of {counted(len(test), 'test episode')} without a prediction that counts")
     if found.n_without_label:
         parts.append(f"{counted(found.n_without_label, 'row')} without a label")
     if found.n_without_decision:
         parts.append(f"{counted(found.n_without_decision, 'row')} without a decision")
     if found.n_unknown:
-        parts.append(f"{counted(found.n_unknown, 'episode')} of the predictions are not in the split")
+        parts.append(f"{counted(found.n_unknown, 'episode')} of the predictions missing in the split")
     if found.about is not None:
         missing = int((~found.about.described_E[test]).sum())
         if missing:
-            parts.append(f"{counted(missing, 'test episode')} are not in the table of episodes")
+            parts.append(f"{counted(missing, 'test episode')} missing in the table of episodes")
         if found.about.n_unknown:
-            parts.append(f"{counted(found.about.n_unknown, 'episode')} of that table are not in the split")
+            parts.append(f"{counted(found.about.n_unknown, 'episode')} of that table missing in the split")
     if not parts:
         sentence = f"Every row counts, and each of {counted(len(test), 'test episode')} is predicted."
         return Checked(check="tables-agree", verdict="ok", sentence=sentence)
