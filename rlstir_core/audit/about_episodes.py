@@ -49,7 +49,7 @@ def read_about(file: TableFile, naming: Naming, split: Names) -> tuple[AboutEpis
             metadata[name] = _placed(names_of(table.column(name), _where(name, file))[0], first, -1)
     most = max(1, _MOST_VALUES // max(1, len(split)))
     kept = feature_names[:most]
-    features = np.full((len(split), len(kept)), np.nan)
+    features = np.full((len(split), len(kept)), np.nan, order="F")  # worked on column by column
     for f, name in enumerate(kept):
         features[:, f] = _placed(numbers_of(table.column(name), _where(name, file)), first, np.nan)
     read_as |= dict.fromkeys(metadata, "metadata") | dict.fromkeys(kept, "feature")

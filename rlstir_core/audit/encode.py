@@ -47,6 +47,8 @@ class Names:
 def names_of(column: Any, where: str) -> tuple[Ints, Names]:
     """(place of each row's name, -1 where it has none; the names). StoreError where they are no names."""
     kind = column.type
+    if pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType):
+        raise StoreError(f"{where} holds values of type {kind}, not names; write it as text or whole numbers")
     if pa.types.is_dictionary(kind):
         chunked = column.unify_dictionaries() if column.num_chunks > 1 else column
         parts = chunked.chunks
@@ -60,11 +62,12 @@ def names_of(column: Any, where: str) -> tuple[Ints, Names]:
         values = parts[0].dictionary if parts else pa.array([], kind)
         index_N = _joined([_places(part.indices) for part in parts])
     again = pc.dictionary_encode(_as_bytes(values, where))  # two values may be one name, or none
-    places_V = _places(again.indices)
-    for empty in np.flatnonzero(_values(pc.binary_length(again.dictionary), np.int32) == 0):
+    places_V, names = _places(again.indices), again.dictionary
+    for empty in np.flatnonzero(_values(pc.binary_length(names), np.int32) == 0).tolist():
         places_V[places_V == empty] = -1
-    code_N = np.append(places_V, -1)[index_N]
-    return code_N, Names(again.dictionary)
+        places_V[places_V > empty] -= 1
+        names = pa.concat_arrays([names[:empty], names[empty + 1 :]])
+    return np.append(places_V, -1)[index_N], Names(names)
 
 
 def numbers_of(column: Any, where: str) -> Floats:
@@ -106,8 +109,6 @@ def _encodable(column: Any) -> Any:
         return column.cast(pa.int8())
     if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
         return column.cast(pa.binary())
-    if pa.types.is_nested(kind):
-        raise StoreError(f"a column holds values of type {kind}, not names; write it as text")
     return column
 
 

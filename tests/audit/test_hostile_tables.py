@@ -166,6 +166,7 @@ def test_a_name_is_the_same_as_text_number_bytes_or_dictionary_and_odd_bytes_are
     for column in same:
         codes, names = names_of(column, "here")
         kept = codes.tolist()
+        assert names.all() == ("7", "8")
         assert [names.of(code) for code in kept if code >= 0][:2] == ["7", "8"], column.type
         assert kept.count(-1) == len(kept) - sum(code >= 0 for code in kept) >= 1
     _, odd = names_of(pa.chunked_array([pa.array([b"\xff\xfe\x00"])]), "here")

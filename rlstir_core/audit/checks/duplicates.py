@@ -26,6 +26,7 @@ _FEWEST_FEATURES = 3  # with fewer, chance brings episodes as near as that
 _NEAR_SHARE = 0.10  # of train episodes have a train neighbour nearer than the limit, at most and for certain
 _COARSE = 0.05  # share of train episodes with a twin in train, beyond which features are too coarse to say
 _BLOCK = 250
+_FLAT, _FAR = 1e-12, 1e9  # a deviation that is none, and the furthest that a value may lie out
 
 
 def near_duplicates(found: Material) -> Checked:
@@ -95,27 +96,27 @@ def near_duplicates(found: Material) -> Checked:
 
 
 def _measured(about: AboutEpisodes) -> Bools:
-    found: Bools = about.described_E & ~np.isnan(about.features_EF).all(axis=1)
+    found = np.zeros(len(about.described_E), np.bool_)
+    for value_E in about.features_EF.T:
+        found |= ~np.isnan(value_E)
     return found
 
 
 def _scaled(value_EF: Floats, train: Ints) -> NDArray[np.float32]:
     """Standardised by the train side; a missing value is the train mean; what does not vary there is left out."""
-    part_BF = value_EF[train]
-    known_BF = ~np.isnan(part_BF)
-    n_F = np.maximum(known_BF.sum(axis=0), 1)
-    # scaled by the greatest value first, so that no square overflows
-    top_F = np.abs(np.where(known_BF, part_BF, 0.0)).max(axis=0)
-    top_F = np.where(top_F > 0, top_F, 1.0)
-    part_BF = np.where(known_BF, part_BF / top_F, 0.0)
-    mean_F = part_BF.sum(axis=0) / n_F
-    std_F = np.sqrt((np.square(part_BF - mean_F) * known_BF).sum(axis=0) / n_F)
-    varies_F = std_F > 1e-12
-    mean_F, std_F, top_F = mean_F[varies_F], std_F[varies_F], top_F[varies_F]
-    with np.errstate(over="ignore"):
-        scaled_EF = (value_EF[:, varies_F] / top_F - mean_F) / std_F
-        found: NDArray[np.float32] = np.nan_to_num(np.clip(scaled_EF, -1e9, 1e9), nan=0.0).astype(np.float32)
-    return found
+    found: NDArray[np.float32] = np.zeros(value_EF.shape, np.float32, order="F")
+    n = 0
+    for value_E in value_EF.T:
+        known = value_E[train]
+        known = known[~np.isnan(known)]
+        top = np.abs(known).max(initial=0.0)  # scaled by it first, so that no square overflows
+        if not top or (std := np.std(known / top)) <= _FLAT:
+            continue
+        with np.errstate(over="ignore"):
+            scaled_E = (value_E / top - np.mean(known / top)) / std
+        found[:, n] = np.nan_to_num(np.clip(scaled_E, -_FAR, _FAR), nan=0.0)
+        n += 1
+    return found[:, :n]
 
 
 def _exact(scaled_EF: NDArray[np.float32], train: Ints, test: Ints) -> tuple[Ints, float]:
