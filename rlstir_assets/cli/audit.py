@@ -56,10 +56,12 @@ def audit(
     for path in out:
         if path.suffix.lower() not in _FORMS:
             raise ConfigError(f"--out {path} has none of the endings {', '.join(_FORMS)}; choose one of them")
-    from rlstir_core.audit.columns import Naming
+    from rlstir_core.audit.columns import ColumnNames
     from rlstir_core.audit.run import audit as made
 
-    found = made(predictions, split, episodes, naming=Naming(renamed, metadata), held_out=held_out, positive=positive)
+    found = made(
+        predictions, split, episodes, naming=ColumnNames(renamed, metadata), held_out=held_out, positive=positive
+    )
     uri = predictions.name if predictions.is_absolute() else predictions.as_posix()
     for path in out:
         _write(path, found, uri)

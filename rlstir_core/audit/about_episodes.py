@@ -13,16 +13,16 @@ import numpy as np
 import pyarrow as pa
 
 from rlstir_core.arrays import Floats, Ints
-from rlstir_core.audit.columns import Naming
-from rlstir_core.audit.encode import Names, is_name, is_number, names_of, numbers_of
+from rlstir_core.audit.columns import ColumnNames
+from rlstir_core.audit.encode import AuditNames, is_name, is_number, names_of, numbers_of
 from rlstir_core.audit.material import AboutEpisodes
-from rlstir_core.audit.tables import TableFile
+from rlstir_core.audit.tables import AuditedTable
 from rlstir_core.text import shown
 
 _MOST_VALUES = 10_000_000  # of features, in memory
 
 
-def read_about(file: TableFile, naming: Naming, split: Names) -> tuple[AboutEpisodes, dict[str, str]]:
+def read_about(file: AuditedTable, naming: ColumnNames, split: AuditNames) -> tuple[AboutEpisodes, dict[str, str]]:
     """What it says of the episodes of the split, and what each column was taken for."""
     own = naming.need("episode", file.names, file.where)
     others = [name for name in file.names if name != own]
@@ -65,7 +65,7 @@ def read_about(file: TableFile, naming: Naming, split: Names) -> tuple[AboutEpis
     return about, read_as
 
 
-def _where(name: str, file: TableFile) -> str:
+def _where(name: str, file: AuditedTable) -> str:
     return f"column {shown(name)} of {file.where}"
 
 

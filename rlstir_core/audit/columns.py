@@ -40,7 +40,7 @@ _METADATA = frozenset(
 _UNITS = ("_ns", "_us", "_ms", "_s", "_min", "_h", "_bytes", "_utc")
 
 
-class Naming:
+class ColumnNames:
     """What the columns of somebody's tables are called."""
 
     def __init__(self, renamed: Iterable[str] = (), metadata: Iterable[str] = ()) -> None:

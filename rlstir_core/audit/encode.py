@@ -20,7 +20,7 @@ from rlstir_core.text import decoded, plain, shown
 _SHOWN = 60  # characters of a name in a sentence
 
 
-class Names:
+class AuditNames:
     """Distinct names, as bytes in Arrow."""
 
     def __init__(self, values: Any) -> None:
@@ -39,12 +39,12 @@ class Names:
     def first(self, codes: Iterable[int], most: int) -> tuple[str, ...]:
         return tuple(self.of(code) for code, _ in zip(codes, range(most), strict=False))
 
-    def places_in(self, others: Names) -> Ints:
+    def places_in(self, others: AuditNames) -> Ints:
         """Where each stands among the others, -1 where it does not."""
         return _places(pc.index_in(self.values, value_set=others.values))
 
 
-def names_of(column: Any, where: str) -> tuple[Ints, Names]:
+def names_of(column: Any, where: str) -> tuple[Ints, AuditNames]:
     """(place of each row's name, -1 where it has none; the names). StoreError where they are no names."""
     kind = column.type
     if pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType):
@@ -67,7 +67,7 @@ def names_of(column: Any, where: str) -> tuple[Ints, Names]:
         places_V[places_V == empty] = -1
         places_V[places_V > empty] -= 1
         names = pa.concat_arrays([names[:empty], names[empty + 1 :]])
-    return np.append(places_V, -1)[index_N], Names(names)
+    return np.append(places_V, -1)[index_N], AuditNames(names)
 
 
 def numbers_of(column: Any, where: str) -> Floats:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rlstir_core.arrays import Bools, Floats, Ints
 from rlstir_core.audit.columns import TEST, TRAIN, VALIDATION
-from rlstir_core.audit.encode import Names
+from rlstir_core.audit.encode import AuditNames
 
 SideBits = NDArray[np.uint8]
 
@@ -57,7 +57,7 @@ class EpisodeGroup:
 
     name: str
     code_E: Ints  # of the first line of each episode, -1 where unknown
-    names: Names
+    names: AuditNames
     line_episode_L: Ints
     line_code_L: Ints
     line_side_L: SideBits
@@ -80,7 +80,7 @@ class AboutEpisodes:
 class Material:
     """All that there is to check."""
 
-    names: Names  # of the episodes of the split
+    names: AuditNames  # of the episodes of the split
     side_E: SideBits
     groups: tuple[EpisodeGroup, ...]
     classes: tuple[str, ...]

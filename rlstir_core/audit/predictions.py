@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from rlstir_core.arrays import Bools, Floats, Ints
-from rlstir_core.audit.columns import PREFIX, Naming
-from rlstir_core.audit.encode import Names, names_of, numbers_of
+from rlstir_core.audit.columns import PREFIX, ColumnNames
+from rlstir_core.audit.encode import AuditNames, names_of, numbers_of
 from rlstir_core.audit.material import AuditRows
-from rlstir_core.audit.tables import TableFile
+from rlstir_core.audit.tables import AuditedTable
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.text import plain, shown
 
@@ -53,7 +53,9 @@ class _Columns:
     threshold_N: Floats | None
 
 
-def read_predictions(file: TableFile, naming: Naming, split: Names, positive_name: str | None) -> PredictionsTable:
+def read_predictions(
+    file: AuditedTable, naming: ColumnNames, split: AuditNames, positive_name: str | None
+) -> PredictionsTable:
     """StoreError or ConfigError where a column that is needed is missing, or holds what it may not."""
     found = {meaning: naming.find(meaning, file.names) for meaning in ("predicted", "score", "threshold", "time_s")}
     own = naming.need("episode", file.names, file.where)
@@ -67,7 +69,7 @@ def read_predictions(file: TableFile, naming: Naming, split: Names, positive_nam
     if not table.num_rows:
         raise StoreError(f"{file.where} has no row; an audit needs the predictions of the test episodes")
 
-    def text(name: str) -> tuple[Ints, Names]:
+    def text(name: str) -> tuple[Ints, AuditNames]:
         return names_of(table.column(name), f"column {shown(name)} of {file.where}")
 
     def number(meaning: str) -> Floats | None:
@@ -127,7 +129,7 @@ def _numbers(table: Any, name: str, where: str) -> Floats:
     return numbers_of(table.column(name), f"column {shown(name)} of {where}")
 
 
-def _classes(where: str, labels: Names, said: Names | None, scored: tuple[str, ...]) -> tuple[str, ...]:
+def _classes(where: str, labels: AuditNames, said: AuditNames | None, scored: tuple[str, ...]) -> tuple[str, ...]:
     for names in (labels, *(() if said is None else (said,))):
         if len(names) > MOST_CLASSES:
             raise StoreError(
@@ -150,7 +152,7 @@ def _classes(where: str, labels: Names, said: Names | None, scored: tuple[str, .
     return tuple(known)
 
 
-def _recoded(code_N: Ints, names: Names, classes: tuple[str, ...]) -> Ints:
+def _recoded(code_N: Ints, names: AuditNames, classes: tuple[str, ...]) -> Ints:
     place = {name: k for k, name in enumerate(classes)}
     return np.array([*(place[name] for name in names.all()), -1], np.int64)[code_N]
 

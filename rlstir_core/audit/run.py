@@ -18,12 +18,12 @@ from rlstir_core.audit.checks.overlap import episodes_on_two_sides, groups_on_tw
 from rlstir_core.audit.checks.permuted import permuted_labels
 from rlstir_core.audit.checks.strata import untested
 from rlstir_core.audit.checks.thresholds import threshold
-from rlstir_core.audit.columns import Naming
+from rlstir_core.audit.columns import ColumnNames
 from rlstir_core.audit.findings import Audit
 from rlstir_core.audit.material import Material
 from rlstir_core.audit.predictions import read_predictions
 from rlstir_core.audit.split_table import read_split
-from rlstir_core.audit.tables import TableFile
+from rlstir_core.audit.tables import AuditedTable
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.text import plain
 
@@ -33,15 +33,15 @@ def audit(
     split: Path,
     episodes: Path | None = None,
     *,
-    naming: Naming | None = None,
+    naming: ColumnNames | None = None,
     held_out: Iterable[str] = (),
     positive: str | None = None,
 ) -> Audit:
     """Everything that these tables allow to check. StoreError or ConfigError says what is wrong with one of them."""
-    naming = naming or Naming()
-    files = {"predictions": TableFile(predictions), "split": TableFile(split)}
+    naming = naming or ColumnNames()
+    files = {"predictions": AuditedTable(predictions), "split": AuditedTable(split)}
     if episodes is not None:
-        files["episodes"] = TableFile(episodes)
+        files["episodes"] = AuditedTable(episodes)
     naming.check_used({name: file.names for name, file in files.items()})
     sides = read_split(files["split"], naming)
     rows = read_predictions(files["predictions"], naming, sides.names, positive)
@@ -106,7 +106,7 @@ def audit(
     )
 
 
-def _check_worth(found: Material, files: dict[str, TableFile], held_out: Iterable[str]) -> None:
+def _check_worth(found: Material, files: dict[str, AuditedTable], held_out: Iterable[str]) -> None:
     """A refusal where no test row is left, or a group that does not exist was asked for."""
     if not len(found.test):
         where = files["predictions"].where

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlstir_core.arrays import Ints
-from rlstir_core.audit.columns import SIDES, TEST, Naming
-from rlstir_core.audit.encode import Names, is_name, names_of
+from rlstir_core.audit.columns import SIDES, TEST, ColumnNames
+from rlstir_core.audit.encode import AuditNames, is_name, names_of
 from rlstir_core.audit.material import EpisodeGroup, SideBits
-from rlstir_core.audit.tables import TableFile
+from rlstir_core.audit.tables import AuditedTable
 from rlstir_core.errors import StoreError
 from rlstir_core.text import shown
 
@@ -23,7 +23,7 @@ _ROUNDS = ("round", "fold", "rounds", "folds", "repeat")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SplitTable:
-    names: Names
+    names: AuditNames
     side_E: SideBits
     groups: tuple[EpisodeGroup, ...]
     rounds: str
@@ -31,7 +31,7 @@ class SplitTable:
     not_used: tuple[str, ...]
 
 
-def read_split(file: TableFile, naming: Naming) -> SplitTable:
+def read_split(file: AuditedTable, naming: ColumnNames) -> SplitTable:
     """StoreError or ConfigError where no side can be read."""
     own = naming.need("episode", file.names, file.where)
     sides = naming.need("side", file.names, file.where)
@@ -66,7 +66,7 @@ def read_split(file: TableFile, naming: Naming) -> SplitTable:
     )
 
 
-def _group(name: str, values: Names, lines: tuple[Ints, Ints, SideBits], E: int) -> EpisodeGroup:
+def _group(name: str, values: AuditNames, lines: tuple[Ints, Ints, SideBits], E: int) -> EpisodeGroup:
     episode_L, value_L, side_L = lines
     code_E = np.full(E, -1, np.int64)
     code_E[episode_L[::-1]] = value_L[::-1]  # the first line wins

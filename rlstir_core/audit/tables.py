@@ -24,7 +24,7 @@ _DELIMITERS = (",", ";", "\t")
 _BROKEN = (pa.ArrowException, ValueError, OSError, LookupError, OverflowError)  # what damaged files raise
 
 
-class TableFile:
+class AuditedTable:
     """A table on disk, open: the names of its columns, and those of them that are asked for."""
 
     def __init__(self, path: Path) -> None:

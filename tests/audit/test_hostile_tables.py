@@ -13,7 +13,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from rlstir_core.audit.columns import Naming
+from rlstir_core.audit.columns import ColumnNames
 from rlstir_core.audit.encode import names_of, numbers_of
 from rlstir_core.audit.run import audit
 from rlstir_core.audit.writing.markdown import markdown
@@ -94,8 +94,8 @@ def test_predictions_that_cannot_be_used_are_refused_in_one_sentence(
     [
         ({"positive": "worm"}, "--positive 'worm' is no class"),
         ({"held_out": ["rack"]}, "--held-out rack is no column"),
-        ({"naming": Naming(["label=wahrheit"])}, "no table has the column 'wahrheit'"),
-        ({"naming": Naming(metadata=["weather"])}, "no table has the column 'weather'"),
+        ({"naming": ColumnNames(["label=wahrheit"])}, "no table has the column 'wahrheit'"),
+        ({"naming": ColumnNames(metadata=["weather"])}, "no table has the column 'weather'"),
     ],
 )
 def test_options_that_name_what_is_not_there_are_refused(tables: Any, options: dict[str, Any], said: str) -> None:
@@ -104,7 +104,7 @@ def test_options_that_name_what_is_not_there_are_refused(tables: Any, options: d
 
 def test_a_column_is_renamed_only_to_what_there_is_a_meaning_for() -> None:
     with pytest.raises(ConfigError, match="write MEANING=NAME"):
-        Naming(["colour=red"])
+        ColumnNames(["colour=red"])
 
 
 def test_a_table_with_more_rows_than_are_read_is_refused_before_it_is_read(
@@ -207,7 +207,7 @@ def test_other_names_of_columns_are_found_or_told(tables: Any) -> None:
     tables.split["run"], tables.split["subset"] = (tables.split.pop(name) for name in ("episode", "side"))
     tables.episodes["run"] = tables.episodes.pop("episode")
     assert "no column 'episode'" in refusal(tables)
-    found = tables.audit(naming=Naming(["episode=run"]))
+    found = tables.audit(naming=ColumnNames(["episode=run"]))
     assert found.macro_f1 == expected.macro_f1
     assert found.read_as["predictions: y_true"] == "label" and found.read_as["split: subset"] == "side"
 
