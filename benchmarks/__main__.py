@@ -31,6 +31,7 @@ _PEERS = (
 )
 _ALONE = {
     "nights": "automation.nights",
+    "audit": "audit.speed",
     "acquire": "acting.acquire",
     "toys": "acting.toys",
     "ppo": "acting.ppo",

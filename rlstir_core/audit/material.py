@@ -91,7 +91,6 @@ class Material:
     n_without_decision: int
     unknown: tuple[str, ...]  # the first episodes that the split does not know
     n_unknown: int
-    has_score: bool
     argmax_differs: int | None  # rows whose decision is not the most probable class; None without such scores
     positive: int | None  # the class that the score speaks for
     decided_by: str  # where decisions come from

@@ -34,7 +34,6 @@ class PredictionsTable:
     n_without_decision: int
     unknown: tuple[str, ...]
     n_unknown: int
-    has_score: bool
     argmax_differs: int | None
     positive: int | None
     decided_by: str
@@ -111,7 +110,6 @@ def read_predictions(
         n_without_decision=int((decided_N < 0).sum()),
         unknown=names.first(unknown, 5),
         n_unknown=len(unknown) + int((episode_N < 0).any()),
-        has_score=positive is not None,
         argmax_differs=None if best_N is None else int((best_N != decided_N)[kept_N & (best_N >= 0)].sum()),
         positive=positive,
         decided_by=by,

@@ -58,7 +58,6 @@ def audit(
         n_without_decision=rows.n_without_decision,
         unknown=rows.unknown,
         n_unknown=rows.n_unknown,
-        has_score=rows.has_score,
         argmax_differs=rows.argmax_differs,
         positive=rows.positive,
         decided_by=rows.decided_by,

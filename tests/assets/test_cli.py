@@ -32,6 +32,7 @@ COMMANDS = (
     ("score",),
     ("investigate",),
     ("judge",),
+    ("audit",),
     ("show",),
     ("validate",),
     ("materialize",),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rlstir_core.audit.writing.rules import RULES, rule_of
+from rlstir_core.errors import ConfigError
 
 
 def test_a_set_without_a_fault_fails_nothing_and_leaves_nothing_unchecked(tables: Any) -> None:
@@ -149,6 +150,8 @@ def test_decisions_against_the_threshold_that_is_given_are_named(tables: Any) ->
     found = tables.check("test-chosen-threshold")
     assert found.verdict == "warn" and found.n_about == 2
     assert found.examples == tuple(f"row {row + 1:,}" for row in turned)
+    tables.decide(0.3)  # one threshold makes these decisions, but another one is given
+    assert "not the one that decided" in tables.check("test-chosen-threshold").sentence
 
 
 def test_thresholds_by_host_are_looked_at_as_margins(tables: Any) -> None:
@@ -212,6 +215,54 @@ def test_more_than_two_classes_are_judged_by_the_most_probable(tables: Any) -> N
     found = tables.audit()
     assert found.decided_by == "the most probable class" and found.classes == tuple(classes)
     assert {each.check: each.verdict for each in found.checks}["test-chosen-threshold"] == "ok"
+
+
+def test_a_score_alone_is_decided_by_its_thresholds_or_by_one_half(tables: Any) -> None:
+    expected = tables.audit().macro_f1
+    del tables.predictions["predicted"]
+    found = tables.audit()
+    assert found.macro_f1 == expected and found.decided_by == "score at or above .5"
+    tables.predictions["p_malware"] = tables.predictions.pop("score")
+    assert tables.audit().macro_f1 == expected
+    tables.predictions["score"] = 10 * tables.predictions.pop("p_malware")
+    tables.predictions["threshold"] = np.full(len(tables.of_row), 5.0)
+    found = tables.audit()
+    assert found.macro_f1 == expected and found.decided_by == "score at or above the column of thresholds"
+
+
+def test_classes_whose_names_do_not_say_which_is_the_attack_are_told_by_decisions_or_asked_for(tables: Any) -> None:
+    for name in ("label", "predicted"):
+        tables.predictions[name] = np.where(tables.predictions[name] == "malware", "alpha", "beta")
+    assert tables.check("test-chosen-threshold").verdict == "ok"
+    del tables.predictions["predicted"]
+    with pytest.raises(ConfigError, match="--positive CLASS"):
+        tables.audit()
+    assert tables.audit(positive="alpha").macro_f1.value > 0.8
+
+
+def test_a_part_of_the_episodes_is_resampled_where_there_are_many_rows(
+    tables: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlstir_core.audit.checks.thresholds._MOST_ROWS", 200)
+    monkeypatch.setattr("rlstir_core.audit.checks.permuted._MOST_EPISODES", 60)
+    monkeypatch.setattr("rlstir_core.audit.checks.duplicates._MOST_TEST", 50)
+    tables.decide(best_threshold(tables, "test"))
+    found = {each.check: each for each in tables.audit().checks}
+    assert found["test-chosen-threshold"].verdict == "warn"
+    permuted = found["permuted-labels"]
+    assert permuted.verdict == "ok" and "Of a sample of 60 test episodes" in permuted.sentence
+    assert "Distances are of a sample, 50 test" in found["near-duplicates"].sentence
+
+
+def test_an_episode_that_trains_and_validates_and_a_test_side_without_train_are_told(tables: Any) -> None:
+    alone = tables.split
+    tables.split = {name: np.append(column, column[tables.on("train")[0]]) for name, column in alone.items()}
+    tables.split["side"][-1] = "validation"
+    found = tables.check("episode-overlap")
+    assert found.verdict == "warn" and "both train and validate" in found.sentence
+    tables.split = {**alone, "side": np.where(alone["side"] == "train", "none", alone["side"])}
+    verdicts = {each.check: each.verdict for each in tables.audit().checks}
+    assert verdicts["episode-overlap"] == verdicts["group-overlap/host"] == "not checked"
 
 
 def test_more_episodes_than_are_resampled_give_an_interval_of_the_same_width() -> None:

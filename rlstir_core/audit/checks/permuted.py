@@ -53,7 +53,7 @@ def permuted_labels(found: Material) -> Checked:
     how = "above" if verdict == "ok" else "not above"
     sentence = (
         f"Macro F1 {value:.3f} is {how} what {n:,} permutations of labels over {counted(E, 'episode')} give (mean "
-        f"{figure_P.mean():.3f}, 95 % below {top:.3f}); p = {p_value:.3g}, at least {1 / (n + 1):.3g}."
+        f"{figure_P.mean():.3f}, 95 % below {top:.3f}); p = {p_value:.3g}, the least is {1 / (n + 1):.3g}."
     )
     if verdict == "fail":
         sentence += " The detector is not told from one that knows nothing of which episode it sees."
@@ -82,9 +82,9 @@ def _part(rows: AuditRows, n_episodes: int) -> tuple[AuditRows, bool]:
     if len(here) <= _MOST_EPISODES and len(rows) <= _MOST_ROWS:
         return rows, False
     order = np.random.default_rng(2).permutation(here)
-    few = max(MIN_EPISODES * 5, int((np.cumsum(n_E[order]) <= _MOST_ROWS).sum()))
+    few = min(_MOST_EPISODES, max(MIN_EPISODES * 5, int((np.cumsum(n_E[order]) <= _MOST_ROWS).sum())))
     taken = np.zeros(n_episodes, np.bool_)
-    taken[order[: min(few, _MOST_EPISODES)]] = True
+    taken[order[:few]] = True
     return rows.where(taken[rows.episode_N]), few < len(here)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rlstir_core.arrays import Bools, Floats
+from rlstir_core.arrays import Bools, Floats, Ints
 from rlstir_core.audit.checks.cuts import CRITERIA, Cuts, best, cuts_of, decisions_cut, middle
 from rlstir_core.audit.figures import UnitSums
 from rlstir_core.audit.findings import SHOWN, Checked, counted, not_checked, said
@@ -29,51 +29,55 @@ _FEWEST_VALIDATION = 20  # rows of each class
 
 
 def threshold(found: Material) -> Checked:
-    if not found.has_score:
-        return _by_class(found)
-    if found.positive is None or found.test.score_N is None:
-        return not_checked(CHECK, found.why_no_score)
-    test = _scored(found.test)
+    if found.argmax_differs == 0:
+        sentence = "Each decision is the most probable class, so there is no threshold to choose."
+        return Checked(check=CHECK, verdict="ok", sentence=sentence)
+    if found.positive is None:
+        return not_checked(CHECK, _why(found))
+    return _of_scores(found, _scored(found.test))
+
+
+def _of_scores(found: Material, test: AuditRows) -> Checked:
     if not len(test):
         return not_checked(CHECK, "no test row has a score")
-    shifted = test.threshold_N is not None and len(np.unique(test.threshold_N)) > 1
-    cuts = cuts_of(_margin(test, shifted), test.y_N == found.positive)
     called_N = test.decided_N == found.positive
+    against = _against_own(test, called_N)
+    if len(against):
+        return _another(test, against)
     if called_N.all() or not called_N.any():
         return not_checked(CHECK, "all test rows are decided alike")
+    shifted = test.threshold_N is not None and len(np.unique(test.threshold_N)) > 1
+    cuts = cuts_of(_margin(test, shifted), test.y_N == found.positive)
     place, wrong = decisions_cut(cuts, called_N)
     if place is None:
-        return _no_threshold(found, test, called_N, wrong)
+        why = "no single threshold makes the decisions"
+        return not_checked(CHECK, f"{why}: the best one contradicts {wrong:,} of {len(test):,} test rows")
     return _judged(found, (test, cuts, place), shifted)
 
 
-def _by_class(found: Material) -> Checked:
+def _why(found: Material) -> str:
     if found.argmax_differs is None:
-        return not_checked(CHECK, found.why_no_score)
-    if found.argmax_differs:
-        rows = counted(found.argmax_differs, "row")
-        return not_checked(CHECK, f"{rows} are not decided for the most probable class, and by which rule is not known")
-    sentence = "Each decision is the most probable class, so there is no threshold to choose."
-    return Checked(check=CHECK, verdict="ok", sentence=sentence)
+        return found.why_no_score
+    rows = counted(found.argmax_differs, "row")
+    return f"{rows} are not decided for the most probable class, and by which rule is not known"
 
 
-def _no_threshold(found: Material, test: AuditRows, called_N: Bools, wrong: int) -> Checked:
-    score_N = test.score_N
-    assert score_N is not None
-    limit_N = test.threshold_N
-    if limit_N is not None:
-        against = np.flatnonzero((score_N >= limit_N) != called_N)
-        sentence = (
-            f"{len(against):,} of {len(test):,} test rows are decided against their own score and threshold: the "
-            "threshold that is given is not the one that decided."
-        )
-        rows = tuple(f"row {test.place_N[n] + 1:,}" for n in against[:SHOWN])
-        return Checked(
-            check=CHECK, verdict="warn", sentence=sentence, about="rows", n_about=len(against), examples=rows
-        )
-    return not_checked(
-        CHECK, f"no single threshold makes the decisions: the best one contradicts {wrong:,} of {len(test):,} test rows"
+def _against_own(test: AuditRows, called_N: Bools) -> Ints:
+    """Rows that are decided against the threshold that is given for them, whether it counts as above or not."""
+    if test.threshold_N is None or test.score_N is None:
+        return np.zeros(0, np.int64)
+    or_equal = np.flatnonzero((test.score_N >= test.threshold_N) != called_N)
+    above = np.flatnonzero((test.score_N > test.threshold_N) != called_N)
+    return or_equal if len(or_equal) <= len(above) else above
+
+
+def _another(test: AuditRows, against: Ints) -> Checked:
+    sentence = (
+        f"{len(against):,} of {len(test):,} test rows are decided against their own score and threshold: the threshold "
+        "that is given is not the one that decided."
     )
+    rows = tuple(f"row {test.place_N[n] + 1:,}" for n in against[:SHOWN])
+    return Checked(check=CHECK, verdict="warn", sentence=sentence, about="rows", n_about=len(against), examples=rows)
 
 
 def _judged(found: Material, decided: tuple[AuditRows, Cuts, int], shifted: bool) -> Checked:
@@ -82,7 +86,7 @@ def _judged(found: Material, decided: tuple[AuditRows, Cuts, int], shifted: bool
     figures = cuts.figures()
     what = "margin to the rows' own thresholds" if shifted else "threshold"
     where = f"The {what} behind the decisions lies in ({span[0]:.6g}, {span[1]:.6g}]"
-    validation = _scored(found.validation) if found.validation.score_N is not None else found.validation
+    validation = _scored(found.validation)
     of_validation = _validation_cuts(found, validation, shifted)
     if not shifted and _free(span, cuts):
         return _ok(f"{where}, which holds .5: nobody needed to choose it.")
@@ -137,7 +141,8 @@ def _against_validation(
         return Checked(
             check=CHECK, verdict="warn", sentence=sentence, figures=figures, about="test rows", n_about=len(test)
         )
-    return Checked(check=CHECK, verdict="ok", sentence=f"{text}, no more than chance gives.", figures=figures)
+    end = "as validation rows might have chosen it too" if gap.lo is not None and gap.lo > 0 else "not more than chance"
+    return Checked(check=CHECK, verdict="ok", sentence=f"{text}, {end}.", figures=figures)
 
 
 def _ok(sentence: str) -> Checked:
