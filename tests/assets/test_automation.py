@@ -200,8 +200,10 @@ def test_a_job_tells_what_its_command_says_and_fails_with_its_refusal(
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     resources = {"settings": Settings(data=str(tmp_path / "d"))}
 
-    def ran(job: dg.JobDefinition, op: str, recipes: list[str]) -> Any:
-        config = {"ops": {op: {"config": {"recipes": recipes}}}}
+    def ran(job: dg.JobDefinition, op: str, recipes: list[str], **settings: str) -> Any:
+        config: dict[str, Any] = {"ops": {op: {"config": {"recipes": recipes}}}}
+        if settings:
+            config["resources"] = {"settings": {"config": settings}}
         with dg.DagsterInstance.ephemeral() as instance:
             done = job.execute_in_process(config, resources=resources, raise_on_error=False, instance=instance)
             said = [entry.user_message for entry in instance.all_logs(done.run_id) if entry.dagster_event is None]
@@ -210,6 +212,12 @@ def test_a_job_tells_what_its_command_says_and_fails_with_its_refusal(
     done, said = ran(commands.reevaluate_job, "score_what_came", ["host", "time"])
     assert done.success and said[0] == "one" and len(said) == 4 and "'--retrain', 'never'" in said[1]
     done, said = ran(commands.full_job, "materialize_all", ["corpus"])
-    assert not done.success and "'--retrain', 'always'" in said[1]
+    assert not done.success and "'--preset', 'smoke'" in said[1] and "'--retrain', 'always'" in said[1]
+    chosen = Settings(data=str(tmp_path / "d"), preset="rtx4060").choices()
+    places.remember(tmp_path / "s", tmp_path / "d", chosen)
+    _, said = ran(commands.full_job, "materialize_all", ["host"])
+    assert "'--preset', 'rtx4060'" in said[1]
+    _, said = ran(commands.full_job, "materialize_all", ["host"], data=str(tmp_path / "d"), preset="smoke")
+    assert "'--preset', 'smoke'" in said[1]  # the launchpad says so
     (failure,) = [event for event in done.all_events if event.is_step_failure]
     assert failure.step_failure_data.user_failure_data.description == "rlstir: no corpora"

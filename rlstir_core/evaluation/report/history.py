@@ -138,8 +138,8 @@ def made_lines(history: History) -> list[str]:
     if last is None:
         return [made, "First report of this recipe here."]
     lines = [made, f"Since the last report ({_minute(last.made_s)} UTC): {changes(last, now)}."]
-    if now.succession is not None and now.succession.n_episodes:
-        each = now.succession
+    each = now.succession
+    if each is not None and each.n_episodes and (each.now != each.before or each.difference.value != 0):
         lines.append(
             f"On the {plural(each.n_episodes, 'test episode')} of both: {each.now} of now minus {each.before} of "
             f"before {signed(each.difference)} in macro F1."

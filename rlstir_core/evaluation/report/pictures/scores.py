@@ -37,6 +37,7 @@ def draw_scores(history: History) -> dict[str, bytes]:
         for x, (_, _, lo, hi) in zip(at, points, strict=True):
             if lo is not None and hi is not None:
                 axes.plot([x, x], [lo, hi], color=colour, linewidth=0.8, alpha=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
     axes.set_ylim(0, 1)
     axes.set_xlim(-0.5, len(every) - 0.5)
     axes.set_xticks(range(0, len(every), max(1, len(every) // 10)))

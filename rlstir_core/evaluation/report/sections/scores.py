@@ -28,8 +28,8 @@ def scores_section(history: History) -> str:
     more = f" The {len(every) - _SHOWN} before these are in `_history.json`." if len(every) > _SHOWN else ""
     text = (
         f"Macro F1 of the {PRIMARY_MODE} models in each of {plural(len(every), 'evaluation')} so far, newest first. "
-        f"Test sides differ as episodes come, so a step between two rows is no difference of models: the head of this "
-        f"page sets the last two against each other on the episodes of both.{more}"
+        f"Test sides differ as episodes come, so a step between two rows is no difference of models; where another "
+        f"model speaks, the head of this page sets it against the one before on the episodes of both.{more}"
     )
     picture = f"![Macro F1 of each model over the evaluations so far]({SCORES_PICTURE})"
     return "\n\n".join(["## Scores so far", text, picture, table(head, rows, "llr" + "l" * len(models))])
