@@ -1,7 +1,7 @@
 """400 nights in Dagster's records, tidied once a week: how large they are in the end, and against no tidying.
 
 Runs are made of small assets with the events of real ones and dated back; nothing is trained. What does not belong
-here: what may be thrown away (`tests/assets/test_tidying.py`).
+here: what may be thrown away (`tests/assets/automation/test_tidying.py`).
 """
 
 from __future__ import annotations

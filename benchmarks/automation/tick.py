@@ -1,6 +1,6 @@
 """A tick of the sensor on a large index, against its limit: 100,000 lines of which 100 are new, within a second.
 
-What does not belong here: what a tick decides (`tests/assets/test_automation.py`).
+What does not belong here: what a tick decides (`tests/assets/automation/test_automation.py`).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def made() -> None:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     (tmp_path / "dagster.yaml").write_text((root / "dagster.yaml").read_text())
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     return tmp_path
