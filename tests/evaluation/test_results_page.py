@@ -48,3 +48,10 @@ def test_absent_data_are_one_sentence_and_exit_code_2(
     assert load("public.results").main(["--shared", str(tmp_path / "none"), "--out", str(out)]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "--shared" in said and not out.exists()
+
+
+def test_what_the_page_says_of_itself_is_what_its_code_says(load: Any) -> None:
+    page = load("public.page")
+    written = (ROOT / "docs" / "results.md").read_text(encoding="utf-8").split("\n\n")
+    minutes = float(written[1].partition(" in ")[2].partition(" minutes")[0])
+    assert page.page([], [], page.COMMAND, minutes).split("\n\n")[:3] == written[:3]
