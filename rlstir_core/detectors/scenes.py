@@ -28,6 +28,7 @@ from rlstir_core.progress import Tell
 from rlstir_core.telemetry.schema import FeatureSchema
 
 # N windows, K phases
+Seconds = tuple[float, float]  # of CPU and of the clock
 VALIDATION = "validation"
 TEST = "test"
 BASELINE = "baseline"  # stands in a file's name where a mode stands for the detectors
@@ -94,6 +95,14 @@ class Spent:
     predict_wall_s: float = 0.0
     called: list[NDArray[np.int8]] = field(default_factory=list)  # (M, n) by block of the test scene, in its order
 
+    def add(self, n: int, *, inputs: Seconds = (0.0, 0.0), predict: Seconds) -> None:
+        """Counts `n` windows more."""
+        self.n_windows += n
+        self.inputs_cpu_s += inputs[0]
+        self.inputs_wall_s += inputs[1]
+        self.predict_cpu_s += predict[0]
+        self.predict_wall_s += predict[1]
+
 
 def write_predictions(study: Study, episodes: EpisodeSet, scored: Sequence[Scored], tell: Tell) -> list[Spent]:
     """Shows every scene of every round to every predictor, a block of episodes at a time, and writes what they say."""
@@ -111,14 +120,14 @@ def write_predictions(study: Study, episodes: EpisodeSet, scored: Sequence[Score
             n = len(next(iter(blocks.values()))) if blocks else 0
             for k in range(n):
                 for key, of_schema in blocks.items():
-                    began = _now()
+                    began = now()
                     inputs = of_schema.inputs(k)
-                    made = _since(began)
+                    made = since(began)
                     for at in asked:
                         if scored[at].inputs.sha256 == key:
-                            began = _now()
+                            began = now()
                             proba_NK = _said(scored[at], scene, place, fold, inputs, spent[at])
-                            _add(spent[at], len(proba_NK), made, _since(began))
+                            spent[at].add(len(proba_NK), inputs=made, predict=since(began))
                             writers[at](scene, place, inputs.windows, proba_NK)
                 tell(f"{scene.name}, round {place + 1} of {len(study.split.rounds)}: {k + 1}/{n} blocks of episodes")
     return spent
@@ -137,22 +146,15 @@ def _said(
     return np.asarray(np.mean(parts, axis=0))
 
 
-def _now() -> tuple[float, float]:
+def now() -> Seconds:
+    """What `since` counts from."""
     return time.process_time(), time.perf_counter()
 
 
-def _since(began: tuple[float, float]) -> tuple[float, float]:
+def since(began: Seconds) -> Seconds:
     """Seconds of CPU and of the clock."""
-    cpu, wall = _now()
+    cpu, wall = now()
     return cpu - began[0], wall - began[1]
-
-
-def _add(spent: Spent, n: int, inputs: tuple[float, float], predict: tuple[float, float]) -> None:
-    spent.n_windows += n
-    spent.inputs_cpu_s += inputs[0]
-    spent.inputs_wall_s += inputs[1]
-    spent.predict_cpu_s += predict[0]
-    spent.predict_wall_s += predict[1]
 
 
 def _parts(study: Study, episodes: EpisodeSet) -> Iterator[tuple[Scene, int, int | None, list[Recording]]]:

@@ -21,7 +21,7 @@ from rlstir_core.detectors.ensemble.combination import Ensemble, Part, RoundMixt
 from rlstir_core.detectors.ensemble.weights import fit_mixture, mix
 from rlstir_core.detectors.episode_set import EpisodeSet
 from rlstir_core.detectors.models.spec import ENSEMBLE
-from rlstir_core.detectors.scenes import scenes
+from rlstir_core.detectors.scenes import Spent, now, scenes, since
 from rlstir_core.detectors.study import Study
 
 # M models, N windows, K phases
@@ -31,10 +31,11 @@ _KEYS = ("scene", "round", "episode_id", "window")
 
 def make_ensemble(
     study: Study, episodes: EpisodeSet, checkpoints: Mapping[str, Checkpoint], mode: str, same_as: str = ""
-) -> Ensemble:
+) -> tuple[Ensemble, Spent]:
     """Fits, writes `ensemble_<mode>.ckpt.json` and what it says of every scene that its parts were shown.
 
-    On validation it speaks of a fold with weights that were fitted on the other folds, as its parts do.
+    On validation it speaks of a fold with weights that were fitted on the other folds, as its parts do. What combining
+    took is returned beside it, without what its parts took.
     """
     layout, recipe = study.layout, study.options.recipe
     path, said = layout.checkpoint(recipe, ENSEMBLE, mode), layout.predictions(recipe, ENSEMBLE, mode)
@@ -58,9 +59,9 @@ def make_ensemble(
         rounds=_fit(study, episodes, files),
         same_as=f"{ENSEMBLE}_{same_as}" if same_as else "",
     )
-    _say(study, made, files, said)
+    spent = _say(study, made, files, said)
     write_json(path, msgspec.to_builtins(made))
-    return made
+    return made, spent
 
 
 def _fit(study: Study, episodes: EpisodeSet, files: Sequence[Path]) -> tuple[RoundMixture, ...]:
@@ -102,8 +103,9 @@ def _fit(study: Study, episodes: EpisodeSet, files: Sequence[Path]) -> tuple[Rou
     return tuple(found)
 
 
-def _say(study: Study, ensemble: Ensemble, files: Sequence[Path], path: Path) -> None:
+def _say(study: Study, ensemble: Ensemble, files: Sequence[Path], path: Path) -> Spent:
     """Writes the combination of `files`, in their order and form."""
+    spent = Spent()
     sides = {scene.name: scene.side for scene in scenes(study.schema)}
     folds = [{name: f for f, names in enumerate(each.folds) for name in names} for each in study.split.rounds]
     phases = study.schema.phases
@@ -115,6 +117,7 @@ def _say(study: Study, ensemble: Ensemble, files: Sequence[Path], path: Path) ->
                 writer = writer or pq.ParquetWriter(temporary, first.schema, compression="zstd")
                 proba_MNK = np.stack([_proba(table, phases) for table in tables])
                 out_NK = np.empty(proba_MNK.shape[1:])
+                began = now()
                 if sides[scene] == "test":
                     out_NK = mix(ensemble.of(place), proba_MNK)
                 else:
@@ -122,6 +125,7 @@ def _say(study: Study, ensemble: Ensemble, files: Sequence[Path], path: Path) ->
                     for fold in np.unique(fold_N):
                         here = fold_N == fold
                         out_NK[here] = mix(ensemble.of(place, int(fold)), proba_MNK[:, here])
+                spent.add(len(out_NK), predict=since(began))
                 for k, phase in enumerate(phases):
                     at = first.schema.get_field_index(f"p_{phase}")
                     first = first.set_column(at, first.schema.field(at), pa.array(np.ascontiguousarray(out_NK[:, k])))
@@ -129,6 +133,7 @@ def _say(study: Study, ensemble: Ensemble, files: Sequence[Path], path: Path) ->
         finally:
             if writer is not None:
                 writer.close()
+    return spent
 
 
 def _blocks(files: Sequence[Path]) -> Iterator[tuple[str, int, list[pa.Table]]]:

@@ -5,12 +5,13 @@ What does not belong here: measuring (`detectors/scenes.py`) and how it is shown
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from rlstir_core.atomic import write_json
 from rlstir_core.detectors.checkpoint import Checkpoint
+from rlstir_core.detectors.ensemble.combination import Ensemble
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.scenes import Spent
 from rlstir_core.detectors.study import Study
@@ -19,11 +20,42 @@ from rlstir_core.learning.devices import device
 from rlstir_core.results.layout import Layout
 
 
-def write_costs(layout: Layout, study: Study, spent: Iterable[tuple[Checkpoint, Spent]]) -> None:
-    """Writes the cost of every checkpoint that scored any window."""
-    recipe = study.options.recipe
-    costs = [_cost(layout, study, checkpoint, each) for checkpoint, each in spent if each.n_windows]
-    write_json(layout.costs(recipe), costs)
+def write_costs(
+    layout: Layout, study: Study, trained: Iterable[Checkpoint | Ensemble], spent: Mapping[str, Spent]
+) -> None:
+    """Writes the cost of every detector that scored any window; an ensemble comes after its parts."""
+    costs: dict[str, ModelCost] = {}
+    inputs: dict[str, str] = {}  # the hash of what a checkpoint sees, by name
+    for each in trained:
+        took = spent.get(name := f"{each.model}_{each.mode}")
+        if took is None or not took.n_windows:
+            continue
+        if isinstance(each, Checkpoint):
+            costs[name] = _cost(layout, study, each, took)
+            inputs[name] = each.input_schema.sha256
+        elif (parts := [f"{part.model}_{each.mode}" for part in each.parts]) and costs.keys() >= set(parts):
+            own = layout.checkpoint(each.recipe, each.model, each.mode).stat().st_size
+            costs[name] = together(name, own, took, [(inputs[part], spent[part], costs[part]) for part in parts])
+    write_json(layout.costs(study.options.recipe), list(costs.values()))
+
+
+def together(name: str, own_bytes: int, combining: Spent, parts: Sequence[tuple[str, Spent, ModelCost]]) -> ModelCost:
+    """An ensemble's cost: that of all its parts, where equal inputs (by their hash) are made once, and of combining."""
+    made = {sha256: took for sha256, took, _ in parts}.values()
+    wall_s = combining.predict_wall_s + sum(took.inputs_wall_s for took in made)
+    wall_s += sum(took.predict_wall_s for _, took, _ in parts)
+    n = combining.n_windows
+    return ModelCost(
+        name=name,
+        device=", ".join(sorted({cost.device for *_, cost in parts})),
+        members=sum(cost.members for *_, cost in parts),
+        parameters=sum(cost.parameters for *_, cost in parts),
+        checkpoint_bytes=own_bytes + sum(cost.checkpoint_bytes for *_, cost in parts),
+        n_windows=n,
+        inputs_cpu_ms=1000 * sum(took.inputs_cpu_s for took in made) / n,
+        predict_cpu_ms=1000 * (combining.predict_cpu_s + sum(took.predict_cpu_s for _, took, _ in parts)) / n,
+        windows_per_s=n / wall_s if wall_s > 0 else 0.0,
+    )
 
 
 def read_costs(layout: Layout, recipe: str) -> tuple[ModelCost, ...]:

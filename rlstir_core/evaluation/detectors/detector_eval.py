@@ -224,7 +224,8 @@ class _Evaluation:
     def run(self, hosts: tuple[str, ...], key: str) -> ReportInputs:
         study, tell, draws = self.study, self.tell, self.study.numbers.bootstrap_draws
         spent = self._predict()
-        trained = self._with_ensembles()
+        trained = self._with_ensembles(spent)
+        write_costs(self.layout, study, [each for names, each in trained.items() if names not in self.twins], spent)
         found: dict[str, _Found] = {}
         truth: Truth | None = None
         spreads: list[MemberSpread | None] = []
@@ -337,13 +338,12 @@ class _Evaluation:
         for (model, mode), twin in self.twins.items():
             said = self.layout.predictions(self.recipe, model, twin).read_bytes()
             write_bytes(self.layout.predictions(self.recipe, model, mode), said)
-        write_costs(self.layout, self.study, zip(own.values(), spent, strict=True))
         return {f"{c.model}_{c.mode}": each for c, each in zip(own.values(), spent, strict=True)}
 
-    def _with_ensembles(self) -> dict[tuple[str, str], Trained]:
+    def _with_ensembles(self, spent: dict[str, Spent]) -> dict[tuple[str, str], Trained]:
         """The checkpoints, and after those of each mode their ensemble, which is made now: it learns from validation.
 
-        One whose parts are all another mode's is that mode's too.
+        One whose parts are all another mode's is that mode's too. What combining took is added to `spent`.
         """
         trained: dict[tuple[str, str], Trained] = {}
         for mode in MODES:
@@ -352,7 +352,8 @@ class _Evaluation:
             if twin:
                 self.twins[ENSEMBLE, mode] = twin
             trained |= {(model, mode): each for model, each in parts.items()}
-            trained[ENSEMBLE, mode] = make_ensemble(self.study, self.episodes, parts, mode, twin)
+            made, spent[f"{ENSEMBLE}_{mode}"] = make_ensemble(self.study, self.episodes, parts, mode, twin)
+            trained[ENSEMBLE, mode] = made
             self.tell(f"{ENSEMBLE}_{mode} weighted")
         return trained
 

@@ -11,7 +11,8 @@ import pytest
 
 from rlstir_core.atomic import write_json
 from rlstir_core.detectors.checkpoint import Members
-from rlstir_core.evaluation.detectors.cost import read_costs
+from rlstir_core.detectors.scenes import Spent
+from rlstir_core.evaluation.detectors.cost import read_costs, together
 from rlstir_core.evaluation.detectors.spread import learning_points, member_spread, seed_spread
 from rlstir_core.evaluation.report.document import render_markdown
 from rlstir_core.evaluation.report.inputs import ReportInputs
@@ -130,6 +131,21 @@ def test_what_scoring_took_is_the_reports_last_section_and_changes_nothing_befor
     before, section, after = shown.partition("\n## Cost\n")
     assert before.rstrip() == without.rstrip() and section and "\n## " not in after
     assert "0.25 |" in after and "3,000 |" in after and "2 |" in after
+
+
+def test_an_ensemble_costs_its_parts_with_equal_inputs_made_once_and_combining_them() -> None:
+    def took(inputs_s: float, predict_s: float) -> Spent:
+        spent = Spent()
+        spent.add(100, inputs=(inputs_s, 2 * inputs_s), predict=(predict_s, 2 * predict_s))
+        return spent
+
+    gru = msgspec.structs.replace(COST, name="gru_realistic", device="cuda", parameters=10)
+    parts = [("summaries", took(1, 2), COST), ("series", took(3, 4), gru), ("series", took(3, 5), gru)]
+    found = together("ensemble_realistic", 52, took(0, 1), parts)
+    assert (found.inputs_cpu_ms, found.predict_cpu_ms) == (40, 120)
+    assert found.windows_per_s == pytest.approx(100 / 32) and found.n_windows == 100
+    assert (found.device, found.members, found.parameters) == ("cpu, cuda", 9, 1520)
+    assert found.checkpoint_bytes == 52 + 3 * COST.checkpoint_bytes
 
 
 def test_a_learning_curve_gives_each_share_its_score_and_its_gain_on_the_same_resamples(

@@ -35,6 +35,8 @@ def cost_section(inputs: ReportInputs) -> str:
         "A window is scored by several members (all of a round on the test side, one on validation). Making its inputs "
         "means reading its tensor or its features and normalising them, in blocks of episodes; a single window at a "
         "time takes longer. "
+        "An ensemble costs what its parts cost, with inputs of one kind made once, and what combining them took; "
+        "fitting its weights is in no row, nor is any training. "
         "What counts as a parameter of trees is a tree of one phase.\n\n"
     )
     head = ["model", "device", "inputs, ms CPU a window", "prediction, ms CPU a window", "windows a second"]
