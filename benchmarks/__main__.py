@@ -35,7 +35,9 @@ _ALONE = {
     "acquire": "acting.acquire",
     "toys": "acting.toys",
     "ppo": "acting.ppo",
+    "coverage": "detectors.coverage",
     "hiper": "detectors.hiper",
+    "unseen": "detectors.unseen",
     "results": "public.results",
 }
 

@@ -12,6 +12,7 @@ import pytest
 
 from rlstir_core.atomic import file_sha256, write_json
 from rlstir_core.detectors.ensemble.combination import Ensemble, Part, RoundMixture, read_ensemble, require_parts
+from rlstir_core.detectors.ensemble.making import evenly, spaced
 from rlstir_core.detectors.ensemble.weights import Mixture, equal_mixture, fit_mixture, mix, tempered
 from rlstir_core.errors import CheckpointError, UpstreamMissing
 from rlstir_core.results.layout import Layout
@@ -90,7 +91,7 @@ def written(root: Path, **changed: Any) -> tuple[Layout, Ensemble]:
 
 
 def checkpoints(train_sha256: str = "of-today") -> dict[str, Any]:
-    members = (SimpleNamespace(round=0),)
+    members = (SimpleNamespace(round=0, fold=1),)
     return {model: SimpleNamespace(train_sha256=train_sha256, members=members) for model in ("gbt", "mlp")}
 
 
@@ -109,6 +110,23 @@ def test_an_ensemble_refuses_without_its_parts_or_with_those_of_another_training
         require_parts(layout, ensemble, checkpoints())
     with pytest.raises(UpstreamMissing, match=r"ensemble_oracle.ckpt.json is missing"):
         read_ensemble(layout.checkpoint("host", "ensemble", "oracle"))
+
+
+def test_an_ensemble_with_fewer_folds_than_its_parts_is_refused(tmp_path: Path) -> None:
+    layout, ensemble = written(tmp_path)
+    few = msgspec.structs.replace(ensemble.rounds[0], folds=(FIRST,))
+    with pytest.raises(CheckpointError, match=r"fewer rounds or folds than .*gbt_realistic"):
+        require_parts(layout, msgspec.structs.replace(ensemble, rounds=(few,)), checkpoints())
+
+
+def test_windows_to_fit_on_are_spread_over_an_episode_and_only_of_episodes_that_are_asked_for() -> None:
+    names = [f"e{k // 10}" for k in range(1000)]
+    one = evenly(names, 1, set(names))
+    assert len(one) == 100 and np.unique(one // 10).tolist() == list(range(100))
+    assert set((one % 10).tolist()) == set(range(10))  # not the first of each, which begins in peace
+    assert np.diff(evenly(names, 5, {"e3"})).tolist() == [2, 2, 2, 2]
+    assert evenly(names, 50, set(names)).tolist() == list(range(1000)) and not len(evenly(names, 5, set()))
+    assert spaced(names[::10], 5) == {"e0", "e25", "e50", "e74", "e99"} and len(spaced(["a", "b"], 5)) == 2
 
 
 def one_round(temperatures: tuple[float, ...], weights: tuple[float, ...]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from rlstir_core.detectors.training import train_checkpoint
 from rlstir_core.episodes.store.index import save_index
 from rlstir_core.episodes.validation.validate import validate_host
 from rlstir_core.episodes.validation.verdicts import read_validation
+from rlstir_core.evaluation.detectors import detector_eval
 from rlstir_core.evaluation.detectors.detector_eval import evaluate_recipe, read_inputs
 from rlstir_core.evaluation.investigation.encoder_eval import evaluate_encoder
 from rlstir_core.evaluation.report.comparison import write_comparison
@@ -45,6 +46,18 @@ def test_nothing_is_stale_after_a_run(driven: Any) -> None:
     assert schema_is_current(driven.store, layout, "ewma")
     assert all(stale_host_stages(driven.store, layout, host) == () for host in driven.index.hosts)
     assert stale(driven) == set()
+
+
+def test_another_file_of_the_same_weights_asks_for_another_evaluation_since_the_ensemble_speaks_from_that_file(
+    driven: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = read_inputs(driven.layout, "host")
+    assert kept is not None
+    models = [msgspec.structs.replace(each, checkpoint_sha256="another") if each.name == "gru_oracle" else each
+              for each in kept.models]  # fmt: skip
+    other = msgspec.structs.replace(kept, models=tuple(models))
+    monkeypatch.setattr(detector_eval, "read_inputs", lambda *_: other)
+    assert stale(driven) >= {"detector_eval"} and "checkpoint/gru_oracle" not in stale(driven)
 
 
 def test_another_preset_or_number_makes_everything_but_the_split_stale(driven: Any) -> None:

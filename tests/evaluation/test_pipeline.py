@@ -24,21 +24,25 @@ from rlstir_core.datasets.store import build_split
 from rlstir_core.detectors.beside.fitted import fit_baselines
 from rlstir_core.detectors.blocks import in_blocks
 from rlstir_core.detectors.checkpoint import load_detector, read_checkpoint
+from rlstir_core.detectors.ensemble.combination import read_ensemble
 from rlstir_core.detectors.episode_set import EpisodeSet, Recording
 from rlstir_core.detectors.models import MODELS
 from rlstir_core.detectors.scenes import AS_RECORDED, BASELINE, TEST, VALIDATION, scenes
 from rlstir_core.detectors.study import Study, open_study
-from rlstir_core.detectors.training import check_checkpoint, train_checkpoint
+from rlstir_core.detectors.training import believed_checkpoint, check_checkpoint, train_checkpoint
 from rlstir_core.episodes.validation.verdicts import read_validation
 from rlstir_core.errors import RlstirError, SplitRefused, UpstreamMissing
 from rlstir_core.evaluation.detectors import detector_eval
 from rlstir_core.evaluation.detectors.context import describe_quality
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
+from rlstir_core.evaluation.detectors.elsewhere.falls import confusions, fall
 from rlstir_core.evaluation.detectors.pairs import ScoreReader
 from rlstir_core.evaluation.detectors.probes import best_stump, feature_aurocs
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.report.summary import closing_summary
+from rlstir_core.evaluation.stats.counts import confusion_sums
+from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.remedies import how_to_make, how_to_make_all
 from rlstir_core.results.layout import Layout
 
@@ -113,6 +117,29 @@ def test_a_prediction_does_not_change_with_the_labels_of_the_test_side(
             for recordings in (tested, [wrong(recording) for recording in tested])
         )
         assert len(one) == len(two) == 1 and np.array_equal(*one, *two)
+
+
+def test_what_does_harm_is_measured_against_the_very_predictions_and_by_hiding_what_a_mode_adds(
+    driven: Any, study: Study, episodes: EpisodeSet
+) -> None:
+    added = set(study.shared["oracle"]) - set(study.shared["realistic"])
+    for trained in (
+        believed_checkpoint(study, "gbt", "oracle"),
+        read_ensemble(driven.layout.checkpoint("host", "ensemble", "oracle")),
+    ):
+        reader = ScoreReader(
+            episodes.select(study.split.rounds[0].test), episodes.select(study.split.rounds[0].train), study.schema
+        )
+        said = driven.layout.predictions("host", trained.model, "oracle")
+        truth, scores = reader.read(said, "", trained.model, "oracle")[TEST]
+        wanted = confusion_sums(truth, scores.predicted_N).sum(axis=0)
+        whole, blind = confusions(study, episodes, trained, [study.shared["oracle"]])
+        assert np.array_equal(whole.sum(axis=0), wanted) and not np.array_equal(whole, blind)
+        tested_K = np.ones(len(study.schema.phases), bool)
+        found = fall(study, episodes, trained, Estimate(value=-0.1), tested_K, draws=50)
+        assert {each.what for each in found.without if each.channels == 1} >= added
+        values = [each.change.value or 0.0 for each in found.without]
+        assert values == sorted(values, reverse=True)
 
 
 def test_test_scenes_show_test_episodes_and_validation_shows_train_episodes(driven: Any, study: Study) -> None:

@@ -15,12 +15,13 @@ import pytest
 import zstandard
 from host_run import ROWS, TEST_HOST, TRAIN_HOST, silent
 
+from rlstir_core.contract.registry import MODES
 from rlstir_core.detectors import single as single_module
 from rlstir_core.detectors.checkpoint import load_detector
 from rlstir_core.detectors.scenes import AS_RECORDED
 from rlstir_core.detectors.single import IndexClaim, Standing, open_single, same_schema, spoken_single, standing_of
 from rlstir_core.detectors.unusual import TrainRange, train_range, unusual
-from rlstir_core.errors import ConfigError, SchemaMismatch, StoreError, UpstreamMissing
+from rlstir_core.errors import CheckpointError, ConfigError, SchemaMismatch, StoreError, UpstreamMissing
 from rlstir_core.evaluation.detectors import scoring
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.detectors.scoring import Scorer, default_recipe, phase_runs
@@ -245,6 +246,27 @@ def test_what_cannot_be_scored_is_refused_in_one_sentence(driven: Any, scorer: S
     assert default_recipe(driven.layout, driven.store) == "host"
     with pytest.raises(SchemaMismatch, match="the checkpoint was trained under schema"):
         same_schema(of_own(scorer)[0].checkpoint, msgspec.structs.replace(scorer.schema, normalise="none"))
+
+
+@pytest.mark.slow
+def test_an_ensemble_that_cannot_speak_is_said_to_be_silent_and_refused_where_it_was_chosen(
+    driven: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise CheckpointError("combines gbt, which is missing")
+
+    inputs = read_inputs(driven.layout, "host")
+    assert inputs is not None
+    models = {each.name: each for each in inputs.models}
+    monkeypatch.setattr(scoring, "require_parts", refuse)
+    monkeypatch.setattr(scoring, "chosen_model", lambda _: (models["gbt_realistic"], "validation"))
+    assert {
+        sentence.partition(" does not speak: ")[::2]
+        for sentence in Scorer(driven.layout, driven.store, "host", silent).silent
+    } == {(f"ensemble_{mode}", "combines gbt, which is missing") for mode in MODES}
+    monkeypatch.setattr(scoring, "chosen_model", lambda _: (models["ensemble_realistic"], "validation"))
+    with pytest.raises(CheckpointError, match="combines gbt"):
+        Scorer(driven.layout, driven.store, "host", silent)
 
 
 def test_a_window_speaks_for_what_it_adds_and_runs_have_no_gap() -> None:

@@ -152,5 +152,6 @@ def require_parts(layout: Layout, ensemble: Ensemble, checkpoints: Mapping[str, 
                 f"{name} was fitted on another training of {part.model}_{ensemble.mode} than lies at {path}; make it "
                 f"again with: {remedy}"
             )
-        if any(m.round >= len(ensemble.rounds) for m in checkpoint.members):
-            raise CheckpointError(f"{name} has fewer rounds than {path}; make it again with: {remedy}")
+        sizes = [len(each.folds) for each in ensemble.rounds]
+        if any(m.round >= len(sizes) or m.fold >= sizes[m.round] for m in checkpoint.members):
+            raise CheckpointError(f"{name} has fewer rounds or folds than {path}; make it again with: {remedy}")

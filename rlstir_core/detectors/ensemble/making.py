@@ -6,7 +6,7 @@ does not belong here: the numbers (`weights.py`) and the file (`combination.py`)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -26,6 +26,7 @@ from rlstir_core.detectors.study import Study
 
 # M models, N windows, K phases
 _MOST = 6_000  # windows of a round that weights are fitted on, drawn evenly over episodes and over their time
+_LEAST = 8  # windows of an episode: where there is no room for these, fewer episodes are drawn
 _KEYS = ("scene", "round", "episode_id", "window")
 
 
@@ -71,12 +72,15 @@ def _fit(study: Study, episodes: EpisodeSet, files: Sequence[Path]) -> tuple[Rou
     drawn: list[list[tuple[Floats, Ints, Ints, Ints]]] = [[] for _ in rounds]  # proba, label, episode, fold
     numbers = {name: at for at, name in enumerate(episodes.recordings)}
     folds = [{name: f for f, names in enumerate(each.folds) for name in names} for each in rounds]
+    asked = [spaced(sorted(each), _MOST // (len(held) * _LEAST)) for each in folds]
     for scene, place, tables in _blocks(files):
         if scene not in held:
             continue
-        most = max(1, _MOST // (len(held) * max(1, len(folds[place]))))
+        most = _MOST // (len(held) * max(1, len(asked[place])))
         names, windows = _episodes(tables[0]), tables[0]["window"].to_numpy()
-        keep = _evenly(names, most)
+        keep = evenly(names, most, asked[place])
+        if not len(keep):
+            continue
         names, windows = [names[at] for at in keep], windows[keep]
         label = np.array([episodes.recordings[n].label_W[w] for n, w in zip(names, windows, strict=True)], np.int64)
         episode = np.array([numbers[name] for name in names], np.int64)
@@ -161,11 +165,24 @@ def _proba(table: pa.Table, phases: Sequence[str]) -> Floats:
     return np.stack([table[f"p_{phase}"].to_numpy() for phase in phases], axis=1)
 
 
-def _evenly(names: Sequence[str], most: int) -> Ints:
-    """Places of at most `most` windows of each episode, evenly over its own."""
+def spaced(names: Sequence[str], most: int) -> frozenset[str]:
+    """At most `most` of the names, evenly spaced."""
+    at = np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int)
+    return frozenset(names[k] for k in at.tolist())
+
+
+def evenly(names: Sequence[str], most: int, asked: Collection[str]) -> Ints:
+    """Places of at most `most` windows of each episode that is asked for, in equal steps over its own.
+
+    Where the steps begin is drawn: an episode's first window is always of the same phase.
+    """
     of: dict[str, list[int]] = {}
     for at, name in enumerate(names):
-        of.setdefault(name, []).append(at)
-    kept = [np.asarray(places)[np.linspace(0, len(places) - 1, min(most, len(places))).round().astype(int)]
-            for places in of.values()]  # fmt: skip
+        if name in asked:
+            of.setdefault(name, []).append(at)
+    kept = [np.empty(0, np.int64)]
+    for name, places in of.items():
+        n = min(most, len(places))
+        begin = np.random.default_rng(list(name.encode())).random() if n < len(places) else 0.0
+        kept.append(np.asarray(places)[((np.arange(n) + begin) * len(places) / n).astype(int)])
     return np.sort(np.concatenate(kept)).astype(np.int64)

@@ -46,6 +46,7 @@ from rlstir_core.evaluation.detectors.context import (
     never_shown,
 )
 from rlstir_core.evaluation.detectors.cost import write_costs
+from rlstir_core.evaluation.detectors.elsewhere.falls import falls
 from rlstir_core.evaluation.detectors.evaluate import ModelEvaluation, evaluate_scores, split_gap, to_json
 from rlstir_core.evaluation.detectors.pairs import ScoredPair, ScoreReader, read_random_split
 from rlstir_core.evaluation.detectors.probes import leak_probes
@@ -53,6 +54,7 @@ from rlstir_core.evaluation.detectors.spread import learning_points, member_spre
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.stats.across import set_sums_aside, write_sums
+from rlstir_core.evaluation.stats.counts import tested_phases
 from rlstir_core.evaluation.stats.details import CloserLook, LearningPoint, MemberSpread, SeedSpread
 from rlstir_core.evaluation.stats.metrics import chance_macro_f1, untested
 from rlstir_core.evaluation.stats.paired import Contender, contender, default_family, paired_differences
@@ -127,10 +129,11 @@ def _still_tells(layout: Layout, recipe: str, kept: ReportInputs, key: str) -> b
     """Whether what was kept was made from the same inputs and all its files are there."""
     files = [layout.evaluation(recipe) / f"{each.name}_eval.json" for each in (*kept.models, *kept.baselines)]
     files += [layout.predictions(recipe, each.model, each.mode) for each in kept.models]
-    files += [layout.checkpoint(recipe, each.model, each.mode) for each in kept.models if each.model == ENSEMBLE]
-    files.append(layout.episode_sums(recipe, "phases"))
-    files += [layout.reach(recipe)] * (kept.chosen is not None)
-    return kept.manifest.hashes.get("evaluation_inputs") == key and all(path.exists() for path in files)
+    files += [layout.episode_sums(recipe, "phases"), *[layout.reach(recipe)] * (kept.chosen is not None)]
+    # an ensemble speaks from the very files of its parts: another file of the same weights asks for another ensemble
+    made = {layout.checkpoint(recipe, each.model, each.mode): each.checkpoint_sha256 for each in kept.models}
+    whole = kept.manifest.hashes.get("evaluation_inputs") == key and all(path.exists() for path in (*files, *made))
+    return whole and all(file_sha256(path) == sha256 for path, sha256 in made.items())
 
 
 def _opened(layout: Layout, options: StudyOptions) -> Study:
@@ -225,12 +228,12 @@ class _Evaluation:
         study, tell, draws = self.study, self.tell, self.study.numbers.bootstrap_draws
         spent = self._predict()
         trained = self._with_ensembles(spent)
-        write_costs(self.layout, study, [each for names, each in trained.items() if names not in self.twins], spent)
+        own = {names: each for names, each in trained.items() if names not in self.twins}
+        write_costs(self.layout, study, own.values(), spent)
         found: dict[str, _Found] = {}
         truth: Truth | None = None
         spreads: list[MemberSpread | None] = []
         first_members: dict[str, Ints] = {}  # what the member that left the first fold out named, by realistic model
-        own = [each for each in trained if each not in self.twins]
         names = [(f"{model}_{mode}", model, mode) for model, mode in own]
         names += [(name, name, BASELINE) for name in self.baselines.files]
         for name, model, mode in names:
@@ -254,10 +257,8 @@ class _Evaluation:
             truth.episodes.episode_id[truth.scored_E],
             {name: each.confusion_ES for name, each in realistic.items()},
         )
-        models = tuple(self._evaluation(found, each) for each in trained.values())
-        beside = tuple(found[name].evaluation for name in self.baselines.files)
         apart = [found[f"{model}_{mode}"].contender for model, mode in own]
-        family = default_family(apart, [found[b.name].contender for b in beside])
+        family = default_family(apart, [found[name].contender for name in self.baselines.files])
         gaps = []
         for mode in self.baselines.random_split:
             if f"gbt_{mode}" in found:
@@ -271,8 +272,8 @@ class _Evaluation:
             headline=study.split.headline,
             store=self.registry.name,
             synthetic=any(info.synthetic for info in study.split.tested),
-            models=models,
-            baselines=beside,
+            models=tuple(self._evaluation(found, each) for each in trained.values()),
+            baselines=tuple(found[name].evaluation for name in self.baselines.files),
             chance=chance,
             paired=paired_differences(truth, family),
             gaps=tuple(gaps),
@@ -286,6 +287,7 @@ class _Evaluation:
         )
         return msgspec.structs.replace(
             inputs,
+            falls=falls(study, self.episodes, trained, inputs.paired, tested_phases(truth), draws=draws),
             chosen=self._chosen(inputs, draws),
             members=tuple(spread for spread in spreads if spread is not None),
             seeds=self._seeds(truth, first_members),
@@ -317,8 +319,7 @@ class _Evaluation:
         return tuple(spread for spread in found if spread is not None)
 
     def _chosen(self, inputs: ReportInputs, draws: int) -> CloserLook | None:
-        chosen = chosen_model(inputs)
-        if chosen is None:
+        if (chosen := chosen_model(inputs)) is None:
             return None
         model = chosen[0]
         path = self.layout.predictions(self.recipe, model.model, model.mode)
@@ -380,9 +381,7 @@ class _Evaluation:
         choosing = [pairs[scene.name] for scene in early if scene.side == "validation"]
         if prefixes:
             prefixes.append((round(schema.windowing.length_s * schema.windowing.bin_hz), truth, scores))
-        sha256 = ""
-        if checkpoint is not None:
-            sha256 = file_sha256(self.layout.checkpoint(checkpoint.recipe, checkpoint.model, checkpoint.mode))
+        path = None if checkpoint is None else self.layout.checkpoint(self.recipe, checkpoint.model, checkpoint.mode)
         return evaluate_scores(
             truth,
             scores,
@@ -392,7 +391,7 @@ class _Evaluation:
             seeds=() if checkpoint is None else (checkpoint.seed,),
             n_train_episodes=len(split.trained_on),
             schema_sha256="" if checkpoint is None else checkpoint.schema_sha256,
-            checkpoint_sha256=sha256,
+            checkpoint_sha256="" if path is None else file_sha256(path),
             profiles=self.registry.profiles,
             prefixes=prefixes,
             as_recorded=pairs.get(AS_RECORDED),

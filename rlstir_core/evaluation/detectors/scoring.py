@@ -209,18 +209,20 @@ class Scorer:
         }
 
     def _ensembles(self, evaluated: Mapping[str, ModelEvaluation], tell: Tell) -> list[_Loaded]:
-        """The ensembles that can speak; why another cannot is kept in `silent`."""
+        """The ensembles that can speak; why another cannot is kept in `silent`, raised where it is chosen."""
         found, self.silent = [], list[str]()
         for mode in MODES:
             path = self.layout.checkpoint(self.recipe, ENSEMBLE, mode)
-            if not path.exists():
+            if not path.exists() and f"{ENSEMBLE}_{mode}" not in evaluated:
                 continue
             tell(f"opening {ENSEMBLE}_{mode}")
             own = [each.checkpoint for each in self.loaded if isinstance(each.checkpoint, Checkpoint)]
             try:
                 ensemble = read_ensemble(path)
                 require_parts(self.layout, ensemble, {each.model: each for each in own if each.mode == mode})
-            except CheckpointError as error:
+            except (CheckpointError, UpstreamMissing) as error:
+                if self.chosen == f"{ENSEMBLE}_{mode}":
+                    raise
                 self.silent.append(f"{ENSEMBLE}_{mode} does not speak: {error}")
                 continue
             evaluation = evaluated.get(f"{ENSEMBLE}_{mode}")

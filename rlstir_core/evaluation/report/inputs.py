@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from rlstir_core.evaluation.acting.records import InvestigationEvaluation
 from rlstir_core.evaluation.investigation.records import EncoderEvaluation
-from rlstir_core.evaluation.stats.details import Cause, CloserLook, LearningPoint, MemberSpread, ModelCost, SeedSpread
+from rlstir_core.evaluation.stats.details import (
+    Cause,
+    CloserLook,
+    Fall,
+    LearningPoint,
+    MemberSpread,
+    ModelCost,
+    SeedSpread,
+)
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation, PairedDifference, Record, SplitGap, Untested
 
@@ -205,6 +213,7 @@ class ReportInputs(Record, frozen=True, kw_only=True):
     one_sided: str = ""  # why no figure tells attack from the rest; empty where they do
     facts: dict[str, str] = {}  # further lines of the head: preset, device, window
     pictures: dict[str, str] = {}  # relative path by name: forest, confusion, early
+    falls: tuple[Fall, ...] = ()  # detectors that see more and say less, with the channels that do it
     chosen: CloserLook | None = None  # a closer look at the model that the verdict speaks of
     members: tuple[MemberSpread, ...] = ()
     seeds: tuple[SeedSpread, ...] = ()

@@ -172,6 +172,24 @@ class ModelCost(Record, frozen=True, kw_only=True):
     windows_per_s: float  # by the clock, inputs and prediction together
 
 
+class Without(Record, frozen=True, kw_only=True):
+    """How a detector's macro F1 changes when a source or a channel is shown to it as missing."""
+
+    what: str  # the source or the channel
+    channels: int
+    change: Estimate  # without it minus with it: above 0, it does harm
+
+
+class Fall(Record, frozen=True, kw_only=True):
+    """A detector that sees more than the realistic one of its model and lies below it by more than noise."""
+
+    name: str
+    reference: str
+    gap: Estimate
+    n_episodes: int  # of the test side, that `without` was measured on
+    without: tuple[Without, ...]  # the most harmful first
+
+
 class LearningPoint(Record, frozen=True, kw_only=True):
     """The score of one model that learnt from a share of the train episodes."""
 

@@ -20,7 +20,7 @@ from rlstir_core.evaluation.report.model_card import render_model_card
 from rlstir_core.evaluation.report.pictures.inline import LIMIT, inline_forest
 from rlstir_core.evaluation.report.pictures.plots import draw_all
 from rlstir_core.evaluation.report.sections.verdict import chosen_model, is_void, verdict_paragraphs
-from rlstir_core.evaluation.stats.details import Cause
+from rlstir_core.evaluation.stats.details import Cause, Fall, Without
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation, Untested
 from rlstir_core.text import escape_md
@@ -268,3 +268,28 @@ def test_a_mode_with_the_same_channels_has_a_sentence_and_no_rows(sample_inputs:
     assert "| gbt oracle" not in text.partition("## Files")[0]
     assert "../../../artifacts/host/gbt_oracle.card.md" in text.partition("## Files")[2]
     assert "2 model rows" in text
+
+
+def test_a_model_that_sees_more_and_says_less_is_named_with_what_does_it(sample_inputs: SampleInputs) -> None:
+    inputs = sample_inputs()
+    assert "the lowest is gbt_oracle, +0.100" in render_markdown(inputs)
+    change = Estimate(value=0.04, lo=0.01, hi=0.07)
+    noise = Estimate(value=0.01, lo=-0.02, hi=0.04)
+    fallen = Fall(
+        name="gbt_oracle",
+        reference="gbt_realistic",
+        gap=Estimate(value=-0.05, lo=-0.08, hi=-0.02),
+        n_episodes=60,
+        without=(
+            Without(what="guest.load", channels=1, change=change),
+            Without(what="a|b<i>", channels=2, change=change),
+            Without(what="qmp.rd_ops", channels=1, change=noise),
+        ),
+    )
+    text = render_markdown(msgspec.structs.replace(inputs, falls=(fallen,)))
+    section = text.partition("### Models that see more and say less")[2].partition("\n## ")[0]
+    assert "better off without `guest.load` and a" in section and "<i>" not in section
+    assert "`qmp" not in section and "+0.010 [-0.020, +0.040]" in section
+    quiet = msgspec.structs.replace(fallen, without=fallen.without[2:])
+    text = render_markdown(msgspec.structs.replace(inputs, falls=(quiet,)))
+    assert "none of them does it alone by more than noise" in text and "the lowest is" not in text

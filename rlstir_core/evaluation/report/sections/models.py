@@ -11,8 +11,26 @@ from collections.abc import Callable, Sequence
 from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.detectors.models.spec import ENSEMBLE
 from rlstir_core.evaluation.report.inputs import ReportInputs
-from rlstir_core.evaluation.report.markdown import MISSING, figure, number, p_value, percent, plural, signed, table
-from rlstir_core.evaluation.report.rows import column_notes, no_attack, ordered, repeated, row_name, time_to_detect
+from rlstir_core.evaluation.report.markdown import (
+    MISSING,
+    figure,
+    listed,
+    number,
+    p_value,
+    percent,
+    plural,
+    signed,
+    table,
+)
+from rlstir_core.evaluation.report.rows import (
+    coded,
+    column_notes,
+    no_attack,
+    ordered,
+    repeated,
+    row_name,
+    time_to_detect,
+)
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
@@ -20,6 +38,7 @@ from rlstir_core.text import escape_md
 
 _TIME = "mean time to detect, s"
 _RECALL = f"recall at {percent(ALARM_FPR)} FP"
+_HARMS_SHOWN = 12  # sources and channels, for each detector that falls
 _OF_ATTACK = ("attack F1", "attack AUROC", _RECALL, _TIME)
 
 
@@ -114,6 +133,7 @@ def paired_section(inputs: ReportInputs) -> str:
         f"episodes. Holm's correction covers all {plural(len(rows), 'comparison')}.\n\n"
         + table(["difference", "macro F1 [95 %]", *["new host [95 %]"] * hosts, "p", "p, Holm"], rows)
         + _ensemble_words(inputs)
+        + _falls_words(inputs)
     )
 
 
@@ -128,3 +148,39 @@ def _ensemble_words(inputs: ReportInputs) -> str:
         return f"\n\nWhether the ensemble is above `gbt` on a new host cannot be said: {escape_md(gap.note)}."
     says = "is above" if gap.lo > 0 else "is below" if gap.hi < 0 else "cannot be told apart from"
     return f"\n\nOn a new host like the test hosts the ensemble {says} `gbt`: {signed(gap)}, over hosts."
+
+
+def _falls_words(inputs: ReportInputs) -> str:
+    """Whether a mode that sees more says less, and which of the channels that it adds do it."""
+    realistic = {model.name: model.model for model in inputs.models if model.mode == PRIMARY_MODE}
+    wider = {model.name: model.model for model in inputs.models if model.mode != PRIMARY_MODE}
+    gaps = {row.model: row.difference for row in inputs.paired
+            if row.model in wider and realistic.get(row.reference) == wider[row.model]}  # fmt: skip
+    gaps = {name: gap for name, gap in gaps.items() if gap.hi is not None}
+    if not gaps:
+        return ""
+    if not inputs.falls:
+        name, gap = min(gaps.items(), key=lambda item: item[1].value or 0.0)
+        return (
+            "\n\nNo model that sees more lies below its realistic row by more than noise; the lowest is "
+            f"{escape_md(name)}, {signed(gap)}."
+        )
+    parts = [
+        "### Models that see more and say less",
+        "These lie below their realistic row by more than noise. What the wider mode adds was shown to them as "
+        "missing, a source or a channel at a time, on test episodes: this explains their figures and chooses nothing. "
+        "The change is macro F1 without it minus with it, so what is above 0 does harm.",
+    ]
+    for fall in inputs.falls:
+        harmful = [each.what for each in fall.without if each.change.lo is not None and each.change.lo > 0]
+        text = f"**{escape_md(fall.name)}** ({signed(fall.gap)} against {escape_md(fall.reference)}): "
+        text += (
+            f"it would be better off without {listed([coded(what) for what in harmful])}, by more than noise."
+            if harmful
+            else "none of them does it alone by more than noise: what is first in the table changes most."
+        )
+        rows = [[escape_md(each.what), str(each.channels), signed(each.change)] for each in fall.without[:_HARMS_SHOWN]]
+        parts += [text, table([f"without, on {plural(fall.n_episodes, 'episode')}", "channels", "change"], rows)]
+        if len(fall.without) > _HARMS_SHOWN:
+            parts.append(f"{len(fall.without) - _HARMS_SHOWN} more change it less.")
+    return "\n\n" + "\n\n".join(parts)
