@@ -60,6 +60,8 @@ def test_outputs_and_dagsters_records_lie_where_they_were_asked_for_and_nowhere_
 def test_the_report_has_a_row_of_every_model_and_ensemble_and_the_baselines(driven: Any) -> None:
     rows = re.findall(r"(?m)^\| (\S+) (realistic|oracle) +\|", report(driven))
     assert {f"{model}_{mode}" for model, mode in rows} == set(NAMES)
+    costs = re.findall(r"(?m)^\| (\S+) (realistic|oracle) +\| cpu", report(driven).partition("\n## Cost\n")[2])
+    assert sorted(f"{model}_{mode}" for model, mode in costs) == sorted(NAMES)
     for baseline in ("majority", "clock", "metadata-only"):
         assert f"`{baseline}`" in report(driven)
 
