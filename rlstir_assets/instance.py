@@ -21,10 +21,7 @@ from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 
-from rlstir_core.errors import StoreError
-
-RECORDS = Path(".rlstir/dagster")  # below DAGSTER_HOME, as dagster.yaml says
-_CHECKOUT = Path(__file__).resolve().parent.parent
+from rlstir_assets.home import home_folder
 
 
 class SqliteAtHome(DagsterSqliteStorage):
@@ -51,16 +48,6 @@ class ComputeLogsAtHome(LocalComputeLogManager):
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
         return cls(_at_home(config_value["base_dir"]), inst_data=inst_data)
-
-
-def home_folder() -> Path:
-    """DAGSTER_HOME, which is the checkout unless the environment says otherwise; StoreError where it cannot be one."""
-    home = Path(os.environ.get("DAGSTER_HOME") or _CHECKOUT).absolute()
-    if not (home / "dagster.yaml").is_file():
-        raise StoreError(
-            f"DAGSTER_HOME {home} holds no dagster.yaml; set it to the folder of the RL-STIR checkout and run again"
-        )
-    return home
 
 
 def open_instance() -> dg.DagsterInstance:

@@ -32,7 +32,8 @@ def _records(nights: int, *, tidied: bool) -> dict[str, float]:
     import dagster as dg
 
     from rlstir_assets.automation.tidying import tidy
-    from rlstir_assets.instance import RECORDS, open_instance
+    from rlstir_assets.home import RECORDS
+    from rlstir_assets.instance import open_instance
 
     night = _night(dg)
     with tempfile.TemporaryDirectory() as folder:

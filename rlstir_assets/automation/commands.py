@@ -19,7 +19,7 @@ import dagster as dg
 from pydantic import Field
 
 from rlstir_assets.automation.standing import standing, tracked_recipes
-from rlstir_assets.instance import home_folder
+from rlstir_assets.home import home_folder
 from rlstir_assets.resources import Settings
 from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from rlstir_assets.instance import RECORDS, home_folder
+from rlstir_assets.home import RECORDS, home_folder
 
 _BATCH = 200
 _DRIVER_LOG_BYTES = 4 << 20  # what steps wrote to standard error, of which the end tells most

@@ -33,7 +33,8 @@ def ui(store: str | None, data: str | None, port: int) -> None:
         _refuse_busy(port)
         console.state("loading Dagster")
         from rlstir_assets.executor import size_gpu_pool
-        from rlstir_assets.instance import home_folder, open_instance
+        from rlstir_assets.home import home_folder
+        from rlstir_assets.instance import open_instance
         from rlstir_core.episodes.store.binding import check_store
         from rlstir_core.results.layout import Layout
 

@@ -27,7 +27,7 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 
 from rlstir_assets.console import Console
 from rlstir_assets.executor import GPU_POOL, start_steps
-from rlstir_assets.instance import RECORDS, home_folder
+from rlstir_assets.home import RECORDS, home_folder
 from rlstir_core.errors import RlstirError, StoreError
 from rlstir_core.results.lock import holding, is_held
 

@@ -10,7 +10,8 @@ import dagster as dg
 import pytest
 
 from rlstir_assets.automation.tidying import tidy
-from rlstir_assets.instance import RECORDS, open_instance
+from rlstir_assets.home import RECORDS
+from rlstir_assets.instance import open_instance
 from rlstir_assets.partitions import recipes
 
 LONG_AGO = "2026-01-01 00:00:00.000000"
