@@ -8,9 +8,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 from multiprocessing import forkserver
-from pathlib import Path
 
 import dagster as dg
+
+from rlstir_assets.devices import visible_devices
 
 GPU_POOL = "gpu"
 _PRELOAD = [
@@ -43,13 +44,8 @@ def start_steps(*, train: bool) -> None:
     forkserver.ensure_running()
 
 
-def gpu_count() -> int:
-    """NVIDIA devices of this machine, without loading a driver."""
-    return len(list(Path("/dev").glob("nvidia[0-9]*")))
-
-
 def size_gpu_pool(instance: dg.DagsterInstance) -> int:
     """Gives the pool one slot a device; without devices it queues for nothing. Returns the slots."""
-    slots = gpu_count() or _WITHOUT_GPU
+    slots = len(visible_devices()) or _WITHOUT_GPU
     instance.event_log_storage.set_concurrency_slots(GPU_POOL, slots)
     return slots

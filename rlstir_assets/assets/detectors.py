@@ -1,10 +1,13 @@
 """Group `detectors`: twelve checkpoints, six models in two modes, from one factory; and what stands beside them."""
 
+from contextlib import nullcontext
+
 import dagster as dg
 
 from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.telemetry import window_features
 from rlstir_assets.declarations import recipe_asset, recipe_check
+from rlstir_assets.devices import leased
 from rlstir_assets.executor import GPU_POOL
 from rlstir_assets.reporting import refusals, table, teller
 from rlstir_assets.resources import Settings
@@ -51,7 +54,7 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
         from rlstir_core.detectors.training import train_checkpoint
 
         recipe = context.partition_key
-        with refusals():
+        with refusals(), leased(teller(context)) if on_gpu else nullcontext():
             layout, options = settings.opened().layout, settings.options(recipe)
             made, checks, is_new = train_checkpoint(layout, options, model, mode, teller(context))
         facts = [member.facts for member in made.members]

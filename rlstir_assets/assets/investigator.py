@@ -9,6 +9,7 @@ import dagster as dg
 from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.logs import log_events, provenance_graphs
 from rlstir_assets.declarations import recipe_asset, recipe_check
+from rlstir_assets.devices import leased
 from rlstir_assets.executor import GPU_POOL
 from rlstir_assets.reporting import refusals, table, teller
 from rlstir_assets.resources import Settings
@@ -90,7 +91,8 @@ def encoder(context: dg.AssetExecutionContext, settings: Settings) -> dg.Materia
         study = settings.investigator(context.partition_key)
         if why := why_not(study.layout, study.split):
             return nothing_made(why)
-        made, is_new = train_encoder(study, teller(context))
+        with leased(teller(context), every=study.numbers.investigator.devices > 1):
+            made, is_new = train_encoder(study, teller(context))
     facts = made.facts
     losses = {"validation_loss": facts.loss, "before training": facts.loss_before}
     return dg.MaterializeResult(

@@ -35,6 +35,13 @@ def holding(path: Path, *, shared: bool = False, waiting: Tell | None = None) ->
         yield
 
 
+@contextlib.contextmanager
+def trying(path: Path) -> Iterator[bool]:
+    """Holds the lock at `path` alone where nobody else does; says whether it is held."""
+    with _opened(path) as handle:
+        yield _take(handle, fcntl.LOCK_EX)
+
+
 def is_held(path: Path) -> bool:
     """Whether some process holds the lock at `path`."""
     if not path.exists():
