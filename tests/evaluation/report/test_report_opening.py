@@ -193,6 +193,12 @@ def test_what_is_kept_of_a_report_survives_and_does_not_grow_with_episodes(
     assert isinstance(history, History)
 
 
+def test_where_every_host_is_tested_once_the_choice_is_said_to_have_known_them(sample_inputs: SampleInputs) -> None:
+    inputs = sample_inputs()
+    pooled = replace(inputs, split=replace(inputs.split, rounds=8))
+    assert "this figure leans high" in render_markdown(pooled) and "leans high" not in render_markdown(inputs)
+
+
 # What closes a command
 
 

@@ -126,6 +126,11 @@ def _best(inputs: ReportInputs, model: ModelEvaluation, side: str) -> list[str]:
             f"On a **new host** like them it is **{figure(model.new_host)}** (jackknife over "
             f"{plural(model.n_test_hosts, 'test host')}, t)."
         )
+    if side == "validation" and inputs.split.rounds > 1:
+        text.append(
+            "What validates in one round is tested in another, so the choice knew the tested hosts, and this figure "
+            "leans high."
+        )
     if side == "test":
         text.append("It was picked by the figure shown, so that figure flatters it.")
     top = highest([m for m in inputs.models if m.mode == PRIMARY_MODE])
