@@ -47,6 +47,11 @@ GROUP = "evaluation"
             asset="detector_eval",
             description="Phases, profiles and hosts that the test side says too little about.",
         ),
+        recipe_check(
+            "drift",
+            asset="detector_eval",
+            description="Whether the episodes of the last day look like those of the same host before.",
+        ),
     ],
 )
 def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
@@ -74,6 +79,7 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={"recipe": context.partition_key, "untested": table(untested)},
             ),
+            _drift(result, context.partition_key),
         ],
     )
 
@@ -159,6 +165,25 @@ def investigation_eval(context: dg.AssetExecutionContext, settings: Settings) ->
                 },
             )
         ],
+    )
+
+
+def _drift(result: "ReportInputs", recipe: str) -> dg.AssetCheckResult:
+    from rlstir_core.evaluation.drift.words import alarm_sentence
+
+    hosts = () if result.drift is None else result.drift.hosts
+    rows: list[dict[str, str | float | None]] = [
+        {"host": h.host, "recent": h.n_recent, "before": h.n_before, "verdict": h.verdict, "p": h.p} for h in hosts
+    ]
+    return dg.AssetCheckResult(
+        check_name="drift",
+        passed=result.drift is None or not result.drift.alarm,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "recipe": recipe,
+            "said": dg.MetadataValue.md(alarm_sentence(result.drift) or "No alarm."),
+            "hosts": table(rows),
+        },
     )
 
 

@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 
 from rlstir_core.arrays import Ints
-from rlstir_core.atomic import canonical_sha256, file_sha256, sweep, write_bytes, write_json
+from rlstir_core.atomic import file_sha256, sweep, write_bytes, write_json
 from rlstir_core.contract.registry import MODES, PRIMARY_MODE, Registry
 from rlstir_core.detectors.beside import learning_curve, reseeding
-from rlstir_core.detectors.beside.fitted import Baselines, kept_baselines
+from rlstir_core.detectors.beside.fitted import Baselines
 from rlstir_core.detectors.checkpoint import Checkpoint, load_detector
 from rlstir_core.detectors.ensemble.combination import Ensemble
 from rlstir_core.detectors.ensemble.making import make_ensemble
@@ -34,9 +34,8 @@ from rlstir_core.detectors.scenes import (
     scenes,
     write_predictions,
 )
-from rlstir_core.detectors.study import Study, open_study
-from rlstir_core.detectors.training import believed_checkpoint
-from rlstir_core.errors import CheckpointError, SplitRefused, UpstreamMissing
+from rlstir_core.detectors.study import Study
+from rlstir_core.errors import SplitRefused
 from rlstir_core.evaluation.detectors.chosen import look_closer
 from rlstir_core.evaluation.detectors.context import (
     describe_quality,
@@ -51,6 +50,9 @@ from rlstir_core.evaluation.detectors.evaluate import ModelEvaluation, evaluate_
 from rlstir_core.evaluation.detectors.pairs import ScoredPair, ScoreReader, read_random_split
 from rlstir_core.evaluation.detectors.probes import leak_probes
 from rlstir_core.evaluation.detectors.spread import learning_points, member_spread, seed_spread
+from rlstir_core.evaluation.detectors.upstream import Checkpoints, evaluation_sha256, opened_study, read_upstream
+from rlstir_core.evaluation.drift.find import attack_scores, find_drift
+from rlstir_core.evaluation.drift.records import Drift
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.stats.across import set_sums_aside, write_sums
@@ -61,16 +63,11 @@ from rlstir_core.evaluation.stats.paired import Contender, contender, default_fa
 from rlstir_core.evaluation.stats.scored import Truth
 from rlstir_core.learning.options import StudyOptions
 from rlstir_core.progress import Tell
-from rlstir_core.remedies import how_to_make_all
 from rlstir_core.results.layout import Layout
-from rlstir_core.results.ledger import held_sha256
 from rlstir_core.results.lock import holding
-from rlstir_core.results.versions import version
 
 # N windows, K phases
-Checkpoints = dict[tuple[str, str], Checkpoint]
 Trained = Checkpoint | Ensemble
-_NAMED = 3  # assets that one selection names; more are made as a group
 
 
 def evaluate_recipe(
@@ -78,9 +75,9 @@ def evaluate_recipe(
 ) -> tuple[ReportInputs, bool]:
     """Scores every checkpoint of the recipe; (inputs of the report, False) where nothing had changed since."""
     with held_for(layout, options.recipe, tell):
-        study = _opened(layout, options)
-        checkpoints, baselines = _upstream(study)
-        key = _evaluation_sha256(study, registry, checkpoints, baselines)
+        study = opened_study(layout, options)
+        checkpoints, baselines = read_upstream(study)
+        key = evaluation_sha256(study, registry, checkpoints, baselines)
         kept = read_inputs(layout, options.recipe)
         if kept is not None and _still_tells(layout, options.recipe, kept, key):
             return kept, False
@@ -101,7 +98,7 @@ def evaluation_is_current(study: Study, registry: Registry) -> bool:
     kept = read_inputs(study.layout, recipe)
     if kept is None:
         return False
-    key = _evaluation_sha256(study, registry, *_upstream(study))
+    key = evaluation_sha256(study, registry, *read_upstream(study))
     return _still_tells(study.layout, recipe, kept, key)
 
 
@@ -134,59 +131,6 @@ def _still_tells(layout: Layout, recipe: str, kept: ReportInputs, key: str) -> b
     made = {layout.checkpoint(recipe, each.model, each.mode): each.checkpoint_sha256 for each in kept.models}
     whole = kept.manifest.hashes.get("evaluation_inputs") == key and all(path.exists() for path in (*files, *made))
     return whole and all(file_sha256(path) == sha256 for path, sha256 in made.items())
-
-
-def _opened(layout: Layout, options: StudyOptions) -> Study:
-    try:
-        return open_study(layout, options)
-    except UpstreamMissing as error:
-        every = how_to_make_all("+key:detector_eval", options.recipe)
-        raise UpstreamMissing(f"{error}, or all that stands before detector_eval with: {every}") from None
-
-
-def _upstream(study: Study) -> tuple[Checkpoints, Baselines]:
-    """Checkpoints and baselines of this very split; others may have seen what is the test side now.
-
-    UpstreamMissing names all that cannot be used, and one command that makes it.
-    """
-    recipe = study.options.recipe
-    checkpoints: Checkpoints = {}
-    faults: dict[str, str] = {}  # by asset
-    for mode in MODES:
-        for model in MODELS:
-            try:
-                checkpoints[model, mode] = believed_checkpoint(study, model, mode)
-            except (UpstreamMissing, CheckpointError) as error:
-                faults[f"checkpoint/{model}_{mode}"] = str(error)
-    baselines = kept_baselines(study)
-    if baselines is None:
-        faults["baselines"] = (
-            "the baselines are missing, or were fitted on other data, another split or another preset than today's"
-        )
-    if faults or baselines is None:
-        some = "key:" + " or key:".join(faults) if len(faults) <= _NAMED else "group:detectors"
-        first = next(iter(faults.values())).partition("; ")[0]
-        more = f", and so it is with {', '.join(list(faults)[1:])}" if len(faults) > 1 else ""
-        them = "it" if len(faults) == 1 else f"these {len(faults)}"
-        raise UpstreamMissing(f"{first}{more}; make {them} with: {how_to_make_all(some, recipe)}")
-    return checkpoints, baselines
-
-
-def _evaluation_sha256(study: Study, registry: Registry, checkpoints: Checkpoints, baselines: Baselines) -> str:
-    index = study.layout.index
-    return canonical_sha256(
-        [
-            version("evaluation"),
-            study.options,
-            registry.sha256,
-            study.split.sha256,
-            [(c.model, c.mode, c.input_sha256, c.weights_sha256) for c in checkpoints.values()],
-            baselines,
-            file_sha256(index) if index.exists() else "",
-            # recall by technique and the quality of logs
-            [held_sha256(study.layout.log_events(host), "log_rows") for host in study.split.hosts],
-        ]
-    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -292,6 +236,7 @@ class _Evaluation:
             members=tuple(spread for spread in spreads if spread is not None),
             seeds=self._seeds(truth, first_members),
             learning=self._learning(truth, first_members[learning_curve.MODEL], draws),
+            drift=self._drift(inputs, hosts),
         )
 
     def _learning(self, truth: Truth, called_N: Ints, draws: int) -> tuple[LearningPoint, ...]:
@@ -325,6 +270,16 @@ class _Evaluation:
         path = self.layout.predictions(self.recipe, model.model, model.mode)
         pairs = self.reader.read(path, model.name, model.model, model.mode)
         return look_closer(model.name, pairs, self.episodes, self.study, self.registry, draws=draws)
+
+    def _drift(self, inputs: ReportInputs, hosts: tuple[str, ...]) -> Drift:
+        """Of the last day, on every host; scores are those of the chosen model."""
+        chosen, scores = chosen_model(inputs), {}
+        if chosen is not None:
+            model = chosen[0]
+            path = self.layout.predictions(self.recipe, model.model, model.mode)
+            said = self.reader.read(path, model.name, model.model, model.mode)[TEST]
+            scores = attack_scores(*said, self.study.split.by_name)
+        return find_drift(self.study, self.registry, hosts, scores, chosen[0].name if chosen else "", self.tell)
 
     def _predict(self) -> dict[str, Spent]:
         """Writes what every checkpoint says of every scene; what stands beside them has been written already."""

@@ -6,6 +6,7 @@ a section (`sections/`), pictures (`pictures/`).
 
 from __future__ import annotations
 
+from rlstir_core.evaluation.drift.words import drift_section
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.sections.acting import acting_section
 from rlstir_core.evaluation.report.sections.alarms import (
@@ -76,6 +77,7 @@ def render_markdown(inputs: ReportInputs, *, page: bool = False) -> str:
         setup_section(inputs),
         split_section(inputs),
         quality_section(inputs),
+        drift_section(inputs.drift),
         probes_section(inputs),
         files_section(inputs),
         manifest_section(inputs),

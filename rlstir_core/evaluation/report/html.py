@@ -38,6 +38,7 @@ FOLDED = (
     "Setup",
     "Split",
     "Data quality",
+    "Drift",
     "Leak probes",
     "Files",
     "Manifest",

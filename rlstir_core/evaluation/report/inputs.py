@@ -7,6 +7,7 @@ What does not belong here: computing any of it, and any wording.
 from __future__ import annotations
 
 from rlstir_core.evaluation.acting.records import InvestigationEvaluation
+from rlstir_core.evaluation.drift.records import Drift
 from rlstir_core.evaluation.investigation.records import EncoderEvaluation
 from rlstir_core.evaluation.stats.details import (
     Cause,
@@ -218,6 +219,7 @@ class ReportInputs(Record, frozen=True, kw_only=True):
     members: tuple[MemberSpread, ...] = ()
     seeds: tuple[SeedSpread, ...] = ()
     learning: tuple[LearningPoint, ...] = ()  # one member of `gbt` on growing shares of the train episodes
+    drift: Drift | None = None  # of all hosts' last day, and since training
     investigation: EncoderEvaluation | None = None  # read from beside the evaluation; a result, and in the hash
     acting: InvestigationEvaluation | None = None  # likewise
     honesty: Honesty | None = None  # read from other recipes' evaluations too; a result, and in the hash

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from rlstir_core.evaluation.drift.words import alarm_sentence
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import figure, listed, number, percent, plural
 from rlstir_core.evaluation.report.rows import causes, coded, no_attack, picture
@@ -36,6 +37,7 @@ def opening(inputs: ReportInputs, *, page: bool = False) -> str:
         f"# Detector comparison, recipe `{inputs.recipe}`",
         *answer(inputs),
         *picture(inputs, "forest", "Macro F1 of every model with its 95 % interval")[:1],
+        alarm_sentence(inputs.drift),
         not_tested(inputs),
         _recordings(inputs),
     ]
