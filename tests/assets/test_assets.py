@@ -258,7 +258,7 @@ def test_an_evaluation_that_is_current_is_shown_again_with_its_warnings(
     result = make([detector_eval], settings, instance, "host")
     assert result.success  # the checks warn and do not block
     assert metadata(result, detector_eval)["scored now"] is False
-    assert checks(result)["untested"] is False
+    assert checks(result)["untested"] is False and checks(result)["drift"] is True
     for each in result.get_asset_check_evaluations():  # so that no recipe's result replaces another's
         assert each.partition == each.metadata["recipe"].value == "host"
     scores = str(metadata(result, detector_eval)["scores"])

@@ -141,7 +141,7 @@ def test_blocking_checks_stop_a_run_that_would_lie_and_the_others_report() -> No
     assert reporting == {
         "episode_index": {"index_readable"},
         "log_events": {"parse_failures", "log_times"},
-        "detector_eval": {"leak_probes", "untested"},
+        "detector_eval": {"leak_probes", "untested", "drift"},
         "ppo_policy": {"alert_alone"},
         "investigation_eval": {"headroom"},
     }

@@ -72,6 +72,12 @@ def test_the_report_lists_what_was_not_tested_and_names_the_torn_line(driven: An
     assert "two records in one line, both kept" in text.split("## Data quality")[1]
 
 
+def test_the_report_compares_the_last_day_of_each_host_with_its_past(driven: Any) -> None:
+    text = report(driven).split("\n## Drift\n")[1].split("\n## ")[0]
+    assert "No alarm." in text and "Not judged, with fewer than 10 episodes before that day" in text
+    assert "No host of the train side recorded anything after the last train episode" in text
+
+
 def test_the_html_is_one_offline_file_under_a_megabyte(driven: Any) -> None:
     html = driven.layout.report("host").with_suffix(".html").read_text()
     assert len(html.encode()) < 1_000_000

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from drift_sample import sample_drift
 
 from rlstir_core.evaluation.report.inputs import (
     BadRows,
@@ -328,6 +329,7 @@ def sample_inputs(clock: float = 0.24) -> ReportInputs:
             "honesty": "plots/honesty.png",
         },
         honesty=sample_honesty(),
+        drift=sample_drift(),
     )
 
 

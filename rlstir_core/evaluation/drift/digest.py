@@ -25,6 +25,7 @@ from rlstir_core.telemetry.store import tensor_input_sha256
 
 # E episodes, C columns
 
+_Logs = tuple[dict[tuple[str, str], float], dict[str, float], dict[str, float]]  # rates, templates, words
 Terms = Sequence[Mapping[str, float]]  # of each episode, the share of its log rows by template, or of words by word
 _OF_CHANNEL = (("level", "median"), ("spread", "std"), ("missing", "missing"))
 
@@ -61,12 +62,20 @@ class DigestReader:
         wanted = [f"{name}|{statistic}" for name in schema.channel_names for _, statistic in _OF_CHANNEL]
         self._reader = FeatureReader(layout, wanted)
 
-    def read(self, host: str, rows: Sequence[ValidationRow]) -> Digests:
-        """Digests of these episodes of `host`, in their order, but for those whose features are not there."""
-        with holding(self._layout.host_lock(host), shared=True):
-            channels = self._channels(host, rows)
-            kept = [row for row in rows if row.episode_id in channels]
-            logs = [self._logs(host, row) for row in kept]
+    def read(self, host: str, rows: Sequence[ValidationRow], *, verdicts_only: bool = False) -> Digests:
+        """Digests of these episodes of `host`, in their order, but for those whose features are not there.
+
+        With `verdicts_only` neither features nor logs are opened, and nothing is left out.
+        """
+        if verdicts_only:
+            channels = {row.episode_id: np.full(len(self._kinds), np.nan) for row in rows}
+            kept = list(rows)
+            logs: list[_Logs] = [({}, {}, {})] * len(kept)
+        else:
+            with holding(self._layout.host_lock(host), shared=True):
+                channels = self._channels(host, rows)
+                kept = [row for row in rows if row.episode_id in channels]
+                logs = [self._logs(host, row) for row in kept]
         tables: list[dict[tuple[str, str], float]] = []
         for row, (log, _, _) in zip(kept, logs, strict=True):
             score = self._scores.get((host, row.episode_id))
@@ -134,9 +143,7 @@ class DigestReader:
             found["recording", "duration, s"] = (row.t_end_wall_ns - row.t_start_wall_ns) / 1e9
         return found
 
-    def _logs(
-        self, host: str, row: ValidationRow
-    ) -> tuple[dict[tuple[str, str], float], dict[str, float], dict[str, float]]:
+    def _logs(self, host: str, row: ValidationRow) -> _Logs:
         """Rows a minute by channel, and the shares of templates and of words."""
         if not row.usable or not row.log_bytes or row.t_start_wall_ns is None or row.t_end_wall_ns is None:
             return {}, {}, {}

@@ -24,7 +24,7 @@ from rlstir_core.evaluation.drift.days import DAY_NS, MIN_BEFORE, Sides, day_of,
 from rlstir_core.evaluation.drift.digest import DigestReader, Digests
 from rlstir_core.evaluation.drift.distances import distances, probe
 from rlstir_core.evaluation.drift.faults import find_faults, shared_faults
-from rlstir_core.evaluation.drift.records import QUIET, UNTOLD, UP, ColumnDrift, Drift, HostDrift, Novelty
+from rlstir_core.evaluation.drift.records import DIFFERS, QUIET, UNTOLD, UP, ColumnDrift, Drift, HostDrift, Novelty
 from rlstir_core.evaluation.stats.scored import Scores, Truth
 from rlstir_core.progress import Tell
 
@@ -81,11 +81,13 @@ def find_drift(
     for host in sorted({*days, *after}):
         wanted = {name for sides in (days.get(host), after.get(host)) if sides for side in sides for name in side}
         rows = [row for row in read_validation(layout.validation(host)) if row.episode_id in wanted]
-        digests = reader.read(host, rows)
+        able = (host in days and _can_tell(*map(len, days[host]), level)) or host in after
+        digests = reader.read(host, rows, verdicts_only=not able)
         if host in days:
             found.append(judge_host(host, digests, days[host], level=level, seed=seed))
         if host in after:
-            grown.append(judge_host(host, digests, after[host], level=LEVEL / len(after), seed=seed))
+            since = judge_host(host, digests, after[host], level=LEVEL / len(after), seed=seed)
+            grown.append(msgspec.structs.replace(since, verdict=DIFFERS) if since.verdict == UP else since)
         tell(f"drift of host {host}")
     return msgspec.structs.replace(
         judge_day(found),
@@ -124,7 +126,7 @@ def _faults_level(n_hosts: int) -> float:
 
 def _first(found: Sequence[HostDrift]) -> tuple[HostDrift, ...]:
     """Those to be shown: alarms, and then what is most unlikely."""
-    order = {UP: 0, QUIET: 1, UNTOLD: 2}
+    order = {UP: 0, DIFFERS: 0, QUIET: 1, UNTOLD: 2}
     ordered = sorted(found, key=lambda each: (order[each.verdict], not each.faults, each.p or 0.0, each.host))
     return tuple(ordered[:MOST_HOSTS])
 
@@ -142,7 +144,7 @@ def judge_host(host: str, digests: Digests, sides: Sides, *, level: float, seed:
         level=level,
         faults=find_faults(digests, recent, before),
     )
-    if n_recent < _MIN_RECENT or n_before < MIN_BEFORE or reachable(n_recent, n_before) > level:
+    if not _can_tell(n_recent, n_before, level):
         return told
     seeds = (seed, zlib.crc32(host.encode()))
     compared = compare(
@@ -154,16 +156,24 @@ def judge_host(host: str, digests: Digests, sides: Sides, *, level: float, seed:
         templates=digests.templates,
         words=digests.words,
     )
+    scored = [at for at, (kind, _) in enumerate(digests.columns) if kind == "score"]
+    scored = [at for at in scored if all(np.isfinite(digests.x_EC[side, at]).any() for side in (recent, before))]
     worst = [at for at in np.argsort(compared.p_C, kind="stable")[:MOST_COLUMNS] if compared.p_C[at] < _TOLD]
     return msgspec.structs.replace(
         told,
         verdict=UP if compared.p <= level else QUIET,
         p=compared.p,
         n_columns=int(compared.moving_C.sum()),
+        score=next((_column(digests, at, recent, before, float(compared.p_C[at]), seeds[1]) for at in scored), None),
         columns=tuple(_column(digests, int(at), recent, before, float(compared.p_C[at]), seeds[1]) for at in worst),
         novelty=tuple(Novelty(what=what, share=new, expected=usual) for what, (new, usual) in compared.new.items()),
         probe=probe(digests.x_EC, recent, before, seeds[1]),
     )
+
+
+def _can_tell(n_recent: int, n_before: int, level: float) -> bool:
+    """Whether any difference between so many episodes could be an alarm."""
+    return n_recent >= _MIN_RECENT and n_before >= MIN_BEFORE and reachable(n_recent, n_before) <= level
 
 
 def _column(

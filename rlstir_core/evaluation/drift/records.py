@@ -9,6 +9,7 @@ from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import Record
 
 UP, QUIET, UNTOLD = "alarm", "quiet", "cannot tell"
+DIFFERS = "differs"  # since training: no alarm, for it would be the same one every day
 
 
 class ColumnDrift(Record, frozen=True, kw_only=True):
@@ -32,12 +33,13 @@ class Novelty(Record, frozen=True, kw_only=True):
 
 
 class DriftFault(Record, frozen=True, kw_only=True):
-    """What holds in every recent episode of a host and held in none before."""
+    """What holds in every recent episode of a host, and in few or none before."""
 
     what: str  # source, clock
     name: str = ""  # of the source
     value_s: float | None = None  # of the clock
-    chance: float  # that the episodes that have it are just the recent ones, if any could be
+    n_before: int = 0  # episodes before that had it too
+    chance: float  # that every recent episode has it where episodes could change places; over all that is looked for
 
 
 class HostDrift(Record, frozen=True, kw_only=True):
@@ -52,6 +54,7 @@ class HostDrift(Record, frozen=True, kw_only=True):
     level: float = 0.0  # below which it is an alarm
     n_columns: int = 0  # that were compared
     columns: tuple[ColumnDrift, ...] = ()  # those that differ most
+    score: ColumnDrift | None = None  # of the chosen detector, where it was tested on both sides
     novelty: tuple[Novelty, ...] = ()
     faults: tuple[DriftFault, ...] = ()
     probe: Estimate = Estimate(value=None)  # AUROC of telling recent from before

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rlstir_core.evaluation.drift.days import MIN_BEFORE, MOST
-from rlstir_core.evaluation.drift.records import UP, ColumnDrift, Drift, DriftFault, HostDrift, Novelty
+from rlstir_core.evaluation.drift.records import DIFFERS, UP, ColumnDrift, Drift, DriftFault, HostDrift, Novelty
 from rlstir_core.evaluation.report.markdown import MISSING, figure, listed, number, p_value, percent, plural, table
 from rlstir_core.text import escape_md
 
@@ -40,7 +40,8 @@ def _why(host: HostDrift, drift: Drift) -> str:
 
 def _fault(fault: DriftFault) -> str:
     if fault.what == "source":
-        return f"source {escape_md(fault.name)} is missing throughout and never was before"
+        past = f"was in {plural(fault.n_before, 'episode')}" if fault.n_before else "never was"
+        return f"source {escape_md(fault.name)} is missing throughout and {past} before"
     return f"the clocks of two sources lie {number(fault.value_s, 1)} s apart and never did before"
 
 
@@ -52,8 +53,8 @@ def drift_section(drift: Drift | None) -> str:
         "## Drift",
         f"Episodes that began in the {drift.hours:g} hours before {_time(drift.until_wall_ns)} UTC, where the newest "
         f"recording ends, against the latest {MOST} before them on the same host. A host's alarm is a permutation test "
-        "over all numbers of an episode at once, or a fault that every recent episode has and none before had. A day "
-        f"without drift gives a false alarm with a chance of at most {percent(drift.level)} by each of the two. "
+        "over all numbers of an episode at once, or a fault that every recent episode has and hardly any before had. A "
+        f"day without drift gives a false alarm with a chance of at most {percent(drift.level)} by each of the two. "
         "Another mix of profiles than usual is a difference as well, and shows here.",
         alarm_sentence(drift) or "No alarm.",
     ]
@@ -65,6 +66,12 @@ def drift_section(drift: Drift | None) -> str:
         parts.append(f"Not judged, with fewer than {MIN_BEFORE} episodes before that day: {names}{more}.")
     if not drift.scored_by:
         parts.append("No scores were compared: no model was chosen.")
+    else:
+        parts.append(
+            f"P(attack) is the median over episodes of the mean that {escape_md(drift.scored_by)} gives an episode, "
+            "where it was tested on both. `cannot tell` stands where so few episodes could differ by chance in any "
+            "way: there only faults are looked for."
+        )
     parts.append("### Since training")
     if drift.trained_until_wall_ns is None or not drift.since_training:
         parts.append(
@@ -80,8 +87,18 @@ def drift_section(drift: Drift | None) -> str:
 
 
 def _hosts(hosts: Sequence[HostDrift], n: int) -> list[str]:
-    head = ["host", "recent", "before", "verdict", "p", "numbers", "told apart, AUROC [95 %]", *_NEW.values()]
-    parts = [table(head, [_host_row(host) for host in hosts], "lrrlrrrrr")]
+    head = [
+        "host",
+        "recent",
+        "before",
+        "verdict",
+        "p",
+        "numbers",
+        "told apart, AUROC [95 %]",
+        "P(attack)",
+        *_NEW.values(),
+    ]
+    parts = [table(head, [_host_row(host) for host in hosts], "lrrlrrrrrr")]
     if n > len(hosts):
         parts.append(f"And {plural(n - len(hosts), 'more host')}.")
     left_out = [host for host in hosts if host.n_left_out]
@@ -94,7 +111,9 @@ def _hosts(hosts: Sequence[HostDrift], n: int) -> list[str]:
     if faults:
         parts.append("\n".join(faults))
     rows = [
-        _column_row(host.host, each) for host in hosts for each in host.columns[: None if host.verdict == UP else _FEW]
+        _column_row(host.host, each)
+        for host in hosts
+        for each in host.columns[: None if host.verdict in (UP, DIFFERS) else _FEW]
     ]
     if rows:
         parts.append(
@@ -110,7 +129,7 @@ _NEW = {"templates": "new templates", "words": "new words"}
 
 
 def _host_row(host: HostDrift) -> list[str]:
-    verdict = f"**{host.verdict}**" if host.verdict == UP else host.verdict
+    verdict = f"**{host.verdict}**" if host.verdict in (UP, DIFFERS) else host.verdict
     new = {each.what: each for each in host.novelty}
     return [
         escape_md(host.host),
@@ -120,8 +139,15 @@ def _host_row(host: HostDrift) -> list[str]:
         p_value(host.p),
         f"{host.n_columns:,}" if host.n_columns else MISSING,
         figure(host.probe, 2),
+        _score(host.score),
         *(_novelty(new.get(what)) for what in _NEW),
     ]
+
+
+def _score(column: ColumnDrift | None) -> str:
+    if column is None:
+        return MISSING
+    return f"{number(column.before, 2)} to {number(column.recent, 2)} (KS {figure(column.ks, 2)})"
 
 
 def _novelty(new: Novelty | None) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import msgspec
 import pytest
+from drift_sample import sample_drift
 from report_page import Page
 
 from rlstir_core.evaluation.report.document import render_markdown
@@ -155,6 +156,7 @@ def test_a_report_full_of_hostile_names_makes_no_markup(sample_inputs: SampleInp
         store=name,
         untested=(Untested(kind="profile", name=name, n_test=0, reason=name),),
         facts={name: name},
+        drift=sample_drift(*[name] * 5),
         models=tuple(replace(m, per_host={name: m.per_host["host-a"]}, model=name) for m in inputs.models),
         quality=replace(
             quality,

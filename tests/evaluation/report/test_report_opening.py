@@ -43,6 +43,7 @@ def test_the_first_screen_is_the_answer_its_picture_what_was_not_tested_and_of_w
     assert said[1].startswith("**gbt**, the realistic model that validation chose, reaches macro F1 **0.610 [0.560,")
     assert said[2].startswith("At its threshold for 1 % false positives") and said[3].startswith("What limits this:")
     assert said[4] == "![Macro F1 of every model with its 95 % interval](plots/forest.png)"
+    assert said.pop(5).startswith("**Drift in the last day**: on host-a source netflow is missing")
     assert said[5].startswith("**Not tested**") and "profile scan-and-dial (no test episode)" in said[5]
     assert "2 hosts (host-a and host-b), recorded 2026-01-05 10:00 to 2026-01-26 10:00 UTC" in said[6]
     assert all(len(re.findall(r"[.!?](?:\s|$)", re.sub(r"\*\*", "", part))) == 1 for part in said[1:4])
