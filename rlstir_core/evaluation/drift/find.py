@@ -81,13 +81,14 @@ def find_drift(
     for host in sorted({*days, *after}):
         wanted = {name for sides in (days.get(host), after.get(host)) if sides for side in sides for name in side}
         rows = [row for row in read_validation(layout.validation(host)) if row.episode_id in wanted]
-        able = (host in days and _can_tell(*map(len, days[host]), level)) or host in after
+        last = days.get(host)
+        able = host in after or (last is not None and _can_tell(len(last.recent), len(last.before), level))
         digests = reader.read(host, rows, verdicts_only=not able)
-        if host in days:
-            found.append(judge_host(host, digests, days[host], level=level, seed=seed))
+        if last is not None:
+            found.append(judge_host(host, digests, last, level=level, seed=seed))
         if host in after:
-            since = judge_host(host, digests, after[host], level=LEVEL / len(after), seed=seed)
-            grown.append(msgspec.structs.replace(since, verdict=DIFFERS) if since.verdict == UP else since)
+            told = judge_host(host, digests, after[host], level=LEVEL / len(after), seed=seed)
+            grown.append(msgspec.structs.replace(told, verdict=DIFFERS) if told.verdict == UP else told)
         tell(f"drift of host {host}")
     return msgspec.structs.replace(
         judge_day(found),

@@ -22,17 +22,17 @@ def alarm_sentence(drift: Drift | None) -> str:
     if drift is None or not drift.alarm:
         return ""
     said = [f"on all {drift.n_hosts} hosts {_fault(fault)}" for fault in drift.shared_faults]
-    up = [host for host in drift.hosts if host.verdict == UP]
-    said += [f"on {escape_md(host.host)} {_why(host, drift)}" for host in up[:_NAMED]]
+    # what all of them have says enough; the section says the rest
+    up = [host for host in drift.hosts if host.verdict == UP and not drift.shared_faults]
+    said += [f"on {escape_md(host.host)} {_why(host)}" for host in up[:_NAMED]]
     more = f", and on {plural(len(up) - _NAMED, 'more host')}" if len(up) > _NAMED else ""
     return f"**Drift in the last day**: {'; '.join(said)}{more}."
 
 
-def _why(host: HostDrift, drift: Drift) -> str:
-    shared = {(each.what, each.name) for each in drift.shared_faults}
-    faults = [_fault(each) for each in host.faults if (each.what, each.name) not in shared]
+def _why(host: HostDrift) -> str:
+    faults = [_fault(each) for each in host.faults]
     if host.p is None or host.p > host.level:
-        return listed(faults) or "the same"
+        return listed(faults)
     said = [f"{plural(host.n_recent, 'episode')} differ from the {host.n_before:,} before (p {p_value(host.p)})"]
     most = listed([_name(each) for each in host.columns[:_NAMED]])
     return listed([*faults, *said]) + (f", most in {most}" if most else "")
