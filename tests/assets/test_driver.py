@@ -14,7 +14,10 @@ import pytest
 
 from rlstir_core.contract.registry import MODES
 from rlstir_core.detectors.models import MODELS
+from rlstir_core.episodes.validation.verdicts import read_validation
+from rlstir_core.evaluation.drift.digest import DigestReader
 from rlstir_core.evaluation.report.markdown import may_link
+from rlstir_core.telemetry.schema import read_schema
 
 pytestmark = pytest.mark.slow
 TEST_HOST, TRAIN_HOST = "k-gamingcom", "elliott-thinkpad"
@@ -76,6 +79,22 @@ def test_the_report_compares_the_last_day_of_each_host_with_its_past(driven: Any
     text = report(driven).split("\n## Drift\n")[1].split("\n## ")[0]
     assert "No alarm." in text and "Not judged, with fewer than 10 episodes before that day" in text
     assert "No host of the train side recorded anything after the last train episode" in text
+
+
+def test_a_digest_holds_how_an_episode_was_recorded_its_channels_its_logs_and_its_score(driven: Any) -> None:
+    rows = read_validation(driven.layout.validation(TRAIN_HOST))
+    scored = next(row for row in rows if row.usable)
+    schema = read_schema(driven.layout.feature_schema)
+    reader = DigestReader(driven.layout, driven.registry, schema, {(TRAIN_HOST, scored.episode_id): 0.4})
+    found = reader.read(TRAIN_HOST, rows)
+    assert found.episodes == tuple(row.episode_id for row in rows) and found.n_left_out == 0
+    (at,) = found.select([scored.episode_id])
+    number = dict(zip(found.columns, found.x_EC[at], strict=True))
+    assert number["score", "mean attack probability"] == 0.4
+    assert number["recording", "rejected"] == 0 and number["recording", "duration, s"] > 30
+    assert number["level", "proc.rss_bytes"] > 0 and 0 <= number["missing", "proc.rss_bytes"] < 0.2
+    assert any(kind == "log" and rate > 0 for (kind, _), rate in number.items())
+    assert sum(found.templates[at].values()) == pytest.approx(1) == pytest.approx(sum(found.words[at].values()))
 
 
 def test_the_html_is_one_offline_file_under_a_megabyte(driven: Any) -> None:

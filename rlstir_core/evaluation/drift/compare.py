@@ -39,7 +39,7 @@ class Compared:
     new: dict[str, tuple[float, float]]  # share of what the episodes before do not know, and what draws give
 
 
-class Columns:
+class ScoredColumns:
     """Columns as scores that a sum over the recent episodes turns into a p each."""
 
     def __init__(self, x_EC: Floats, n_recent: int) -> None:
@@ -130,7 +130,7 @@ def compare(
 ) -> Compared:
     """Permutes which of the episodes are recent; more often where the first draws leave an alarm possible."""
     rows = [*recent, *before]
-    columns = Columns(x_EC[rows], len(recent))
+    columns = ScoredColumns(x_EC[rows], len(recent))
     news = {
         name: News([terms[at] for at in rows], len(recent))
         for name, terms in (("templates", templates), ("words", words))
@@ -163,7 +163,7 @@ def reachable(n_recent: int, n_before: int) -> float:
     return 1 / math.comb(n_recent + n_before, n_recent)
 
 
-def _statistics(columns: Columns, news: dict[str, News], drawn_PE: Floats) -> Floats:
+def _statistics(columns: ScoredColumns, news: dict[str, News], drawn_PE: Floats) -> Floats:
     """(P, families)"""
     best = columns.log_p(drawn_PE).max(axis=1, initial=0.0)
     return np.stack([best, *(each.shares(drawn_PE) for each in news.values())], axis=1)

@@ -15,7 +15,7 @@ MIN_BEFORE = 10  # episodes; a host with fewer has no past to be held against
 MOST = 500  # episodes of one side; the latest
 
 
-class Sides(NamedTuple):
+class DriftSides(NamedTuple):
     """Ids of one host's episodes, in the order of time."""
 
     recent: tuple[str, ...]
@@ -27,20 +27,20 @@ def last_end(rows: Iterable[ValidationRow]) -> int | None:
     return max((row.t_end_wall_ns for row in rows if row.t_end_wall_ns is not None), default=None)
 
 
-def day_of(rows: Sequence[ValidationRow], until_ns: int) -> Sides:
+def day_of(rows: Sequence[ValidationRow], until_ns: int) -> DriftSides:
     """The episodes that began in the last day, and the latest before; what says no time is in neither."""
     known = _in_time(rows)
     begin = until_ns - DAY_NS
-    return Sides(
+    return DriftSides(
         recent=tuple(name for at, name in known if at >= begin)[-MOST:],
         before=tuple(name for at, name in known if at < begin)[-MOST:],
     )
 
 
-def since_training(rows: Sequence[ValidationRow], trained: Mapping[str, int], until_ns: int) -> Sides:
+def since_training(rows: Sequence[ValidationRow], trained: Mapping[str, int], until_ns: int) -> DriftSides:
     """The episodes that began after the last train episode ended, and the latest that were trained on."""
     known = _in_time(rows)
-    return Sides(
+    return DriftSides(
         recent=tuple(name for at, name in known if at > until_ns and name not in trained)[-MOST:],
         before=tuple(name for _, name in known if name in trained)[-MOST:],
     )

@@ -20,7 +20,7 @@ from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.detectors.study import Study
 from rlstir_core.episodes.validation.verdicts import read_validation
 from rlstir_core.evaluation.drift.compare import compare, reachable
-from rlstir_core.evaluation.drift.days import DAY_NS, MIN_BEFORE, Sides, day_of, last_end, since_training
+from rlstir_core.evaluation.drift.days import DAY_NS, MIN_BEFORE, DriftSides, day_of, last_end, since_training
 from rlstir_core.evaluation.drift.digest import DigestReader, Digests
 from rlstir_core.evaluation.drift.distances import distances, probe
 from rlstir_core.evaluation.drift.faults import find_faults, shared_faults
@@ -61,8 +61,8 @@ def find_drift(
     for info in study.split.trained_on:
         trained.setdefault(info.host, {})[info.own_id] = info.t_end_wall_ns
     trained_until_ns = max((end for of_host in trained.values() for end in of_host.values()), default=None)
-    days: dict[str, Sides] = {}
-    after: dict[str, Sides] = {}
+    days: dict[str, DriftSides] = {}
+    after: dict[str, DriftSides] = {}
     new: list[str] = []
     for host in hosts:
         rows = read_validation(layout.validation(host))
@@ -132,7 +132,7 @@ def _first(found: Sequence[HostDrift]) -> tuple[HostDrift, ...]:
     return tuple(ordered[:MOST_HOSTS])
 
 
-def judge_host(host: str, digests: Digests, sides: Sides, *, level: float, seed: int) -> HostDrift:
+def judge_host(host: str, digests: Digests, sides: DriftSides, *, level: float, seed: int) -> HostDrift:
     """Two sets of episodes of one host: what differs, and whether that can be chance."""
     recent, before = digests.select(sides.recent), digests.select(sides.before)
     n_recent, n_before = len(recent), len(before)

@@ -14,7 +14,7 @@ from rlstir_core.evaluation.report.markdown import MISSING, figure, listed, numb
 from rlstir_core.text import escape_md
 
 _NAMED, _FEW = 3, 3
-_KINDS = {"level": "{}, level", "spread": "{}, spread", "missing": "{}, share missing"}
+_KINDS = {"level": "level of {}", "spread": "spread of {}", "missing": "missing share of {}"}
 
 
 def alarm_sentence(drift: Drift | None) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from rlstir_core.episodes.validation.verdicts import ValidationRow
 from rlstir_core.evaluation.drift.compare import compare
-from rlstir_core.evaluation.drift.days import DAY_NS, MOST, Sides, day_of, since_training
+from rlstir_core.evaluation.drift.days import DAY_NS, MOST, DriftSides, day_of, since_training
 from rlstir_core.evaluation.drift.digest import Digests, Terms
 from rlstir_core.evaluation.drift.distances import distances, probe
 from rlstir_core.evaluation.drift.find import LEVEL, judge_day, judge_host
@@ -27,7 +27,7 @@ def world(
     missing: tuple[str, ...] = (),
     clock_s: float = 0.0,
     templates: Terms = (),
-) -> tuple[Digests, Sides]:
+) -> tuple[Digests, DriftSides]:
     """Recent episodes first; columns are correlated, one is mostly one value, one is constant and one has no value."""
     n = recent + before
     rng = np.random.default_rng(seed)
@@ -45,10 +45,10 @@ def world(
         clock_s=np.array([clock_s] * recent + [0.01] * before),
         templates=templates,
     )
-    return digests, Sides(recent=names[:recent], before=names[recent:])
+    return digests, DriftSides(recent=names[:recent], before=names[recent:])
 
 
-def judged(digests: Digests, sides: Sides, level: float = LEVEL) -> HostDrift:
+def judged(digests: Digests, sides: DriftSides, level: float = LEVEL) -> HostDrift:
     return judge_host("h", digests, sides, level=level, seed=0)
 
 
