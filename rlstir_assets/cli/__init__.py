@@ -17,6 +17,7 @@ from rlstir_assets.cli.pipeline import materialize, validate
 from rlstir_assets.cli.score import score
 from rlstir_assets.cli.show import show
 from rlstir_assets.cli.store import add, list_
+from rlstir_assets.cli.sync import sync
 from rlstir_assets.cli.ui import ui
 
 
@@ -30,7 +31,7 @@ def cli() -> None:
 
 
 _COMMANDS = (
-    *(lab, add, import_group, validate, materialize, list_, show),
+    *(lab, add, sync, import_group, validate, materialize, list_, show),
     *(score, investigate, judge, audit, export, ui, templates),
 )
 for _command in _COMMANDS:

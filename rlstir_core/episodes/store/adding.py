@@ -60,7 +60,7 @@ def add_episodes(paths: Sequence[Path], store: Path, *, registry: Registry, prog
 
 
 def _add_all(files: Sequence[Path], store: Path, registry: Registry, progress: Progress | None) -> Added:
-    known = _known(store)
+    known = known_episodes(store)
     made = Added(store=str(store))
     hosts = {fold(entry.host_id): str(entry.host_id) for entry in known.values()}
     records: list[IndexRecord] = []
@@ -93,7 +93,7 @@ def _tarballs(paths: Iterable[Path]) -> Iterator[Path]:
             raise StoreError(f"{path} is not there; name episode tarballs (*{SUFFIX}), or a folder of them")
 
 
-def _known(store: Path) -> dict[tuple[str, str], IndexEntry]:
+def known_episodes(store: Path) -> dict[tuple[str, str], IndexEntry]:
     """The episodes that the index names, by host and name; none where the store is new."""
     path = store / INDEX_NAME
     if not path.exists() or not path.stat().st_size:

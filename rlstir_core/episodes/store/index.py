@@ -24,7 +24,7 @@ from rlstir_core.remedies import how_to_make
 from rlstir_core.text import printable, shown
 
 SUFFIX = ".tar.zst"
-_INDEX_BYTES = 256 * MIB
+INDEX_BYTES = 256 * MIB
 _NESTING = 8
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -116,8 +116,8 @@ def _index_bytes(store: Path) -> bytes:
         raise StoreError(f"store {store} is not a folder; {_remedy(store)}")
     if not path.is_file():
         raise StoreError(f"store {store} has no {INDEX_NAME}; {_remedy(store)}")
-    if path.stat().st_size > _INDEX_BYTES:
-        raise StoreError(f"{path} has {path.stat().st_size} bytes, over {_INDEX_BYTES}; split the store")
+    if path.stat().st_size > INDEX_BYTES:
+        raise StoreError(f"{path} has {path.stat().st_size} bytes, over {INDEX_BYTES}; split the store")
     try:
         return path.read_bytes()
     except OSError as error:
