@@ -28,6 +28,9 @@ MOST_HOSTS = 200  # in a table
 _SMALL_FAULTS = (ReasonCode.INDEX_TORN, ReasonCode.INDEX_REPEATED)  # no record was lost by them
 
 index_readable = dg.AssetCheckSpec("index_readable", asset="episode_index", description="No index line was lost.")
+source_is_here = dg.AssetCheckSpec(
+    "source_is_here", asset="synced_episodes", description="Every episode that the source names came or was there."
+)
 verdict_rates = host_check(
     "verdict_rates", asset="validation", blocking=True, description="At most half of a host's episodes are rejected."
 )
@@ -45,6 +48,16 @@ lab_gates = [
     dg.AssetCheckSpec(name, asset="lab_checks", blocking=True, description=f"Generated stores: {asks}.")
     for name, asks in GATES.items()
 ]
+
+
+def source_came(left: int, refused: int) -> dg.AssetCheckResult:
+    """`source_is_here`: how many episodes or lines of the source did not come."""
+    return dg.AssetCheckResult(
+        check_name=source_is_here.name,
+        passed=not left and not refused,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"left for the next time": left, "refused": refused},
+    )
 
 
 def index_was_read(index: StoreIndex) -> dg.AssetCheckResult:

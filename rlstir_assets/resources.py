@@ -100,6 +100,11 @@ class Settings(dg.ConfigurableResource):
         description="When models are trained anew on episodes that came since: always, never, or due:share=0.2,days=30 "
         "(once as many wait beside those trained on, or so many days have passed) (RLSTIR_RETRAIN).",
     )
+    sync_source: str = Field(
+        default=os.environ.get("RLSTIR_SYNC") or "",
+        description="The store that new episodes are copied from before the index is read: a folder, ssh://HOST/PATH "
+        "or a URL; empty: none (RLSTIR_SYNC).",
+    )
     prune: bool = Field(
         default=False,
         description="Take away results though more than half of the hosts or episodes are gone.",
@@ -121,7 +126,8 @@ class Settings(dg.ConfigurableResource):
 
     def choices(self) -> dict[str, Any]:
         """What was chosen about the results, without the folders, and without what is asked for once."""
-        return {name: value for name, value in self.as_config().items() if name not in ("store", "data", "prune")}
+        others = ("store", "data", "prune", "sync_source")
+        return {name: value for name, value in self.as_config().items() if name not in others}
 
     @property
     def store_path(self) -> Path:

@@ -5,18 +5,22 @@ from collections import Counter
 import dagster as dg
 
 from rlstir_assets import checks
+from rlstir_assets.console import plain
 from rlstir_assets.declarations import host_asset, opened_hosts, plain_asset
 from rlstir_assets.partition_results import Events, Part, partition_checks, partition_results
 from rlstir_assets.partitions import register_hosts
 from rlstir_assets.reporting import column_schema, counter, failing, refusals, table, types_of
 from rlstir_assets.resources import Settings
-from rlstir_core.atomic import canonical_sha256
+from rlstir_core.atomic import canonical_sha256, file_sha256
 from rlstir_core.contract import columns
 from rlstir_core.episodes.store.binding import refresh_index
+from rlstir_core.episodes.store.writer import INDEX_NAME
 from rlstir_core.episodes.validation.gate import VerdictsRefused
 from rlstir_core.episodes.validation.validate import HostValidation, validate_host
 from rlstir_core.episodes.validation.verdicts import VALIDATION_SCHEMA
 from rlstir_core.results.versions import version
+from rlstir_core.sync.run import Synced, sync_episodes
+from rlstir_core.sync.sources import Cut, source_of
 
 GROUP = "ingest"
 
@@ -25,6 +29,48 @@ GROUP = "ingest"
     group=GROUP,
     stage="index",
     kind="json",
+    description="New episodes of another store, where a source is set (`sync_source`): each tarball is checked against "
+    "its hash and its line appended to the store's index. A source that does not answer stops nothing: what is there "
+    "is used, and the check says so.",
+    check_specs=[checks.source_is_here],
+)
+def synced_episodes(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
+    settings.name_place()
+    if not settings.sync_source:
+        return dg.MaterializeResult(
+            metadata={"source": "none is set (RLSTIR_SYNC)"},
+            data_version=dg.DataVersion("no source"),
+            check_results=[checks.source_came(0, 0)],
+        )
+    with refusals():
+        source = source_of(settings.sync_source)
+        try:
+            made = sync_episodes(source, settings.store_path, progress=counter(context))
+        except Cut as error:
+            made = Synced(source=source.name, store=settings.store)
+            made.left.add(f"the source does not answer: {error}")
+    for sentence in made.sentences():
+        context.log.info(plain(sentence))
+    index = settings.store_path / INDEX_NAME
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": made.named,
+            "source": plain(made.source),
+            "fetched": made.fetched,
+            "bytes": made.n_bytes,
+            "there already": made.there_already,
+            "what happened": table([{"line": plain(sentence)} for sentence in made.sentences()]),
+        },
+        data_version=dg.DataVersion(file_sha256(index) if index.exists() else "no index"),
+        check_results=[checks.source_came(made.left.n, made.refused.n)],
+    )
+
+
+@plain_asset(
+    group=GROUP,
+    stage="index",
+    kind="json",
+    deps=[synced_episodes],
     description="Every readable line of the store's `index.jsonl`, and every fault by its line. Binds the data folder "
     "to the store, registers the hosts as partitions, and takes away what was made of hosts that are gone.",
     check_specs=[checks.index_readable],

@@ -10,12 +10,14 @@ from collections.abc import Collection
 
 import dagster as dg
 
-from rlstir_assets.driver.plan import INDEX_ASSETS, LAB_ASSETS
+from rlstir_assets.driver.plan import INDEX_ASSETS, LAB_ASSETS, SYNC_ASSETS
 
 HOST_ASSETS = ("validation", "window_tensors", "window_features", "log_events", "provenance_graphs")
 
 index_job = dg.define_asset_job(
-    "index", dg.AssetSelection.assets(*INDEX_ASSETS), description="Reads the store's index and its registry."
+    "index",
+    dg.AssetSelection.assets(*SYNC_ASSETS, *INDEX_ASSETS),
+    description="Copies new episodes where a source is set, and reads the store's index and its registry.",
 )
 hosts_job = dg.define_asset_job(
     "hosts",
@@ -35,7 +37,7 @@ STAGE_JOBS = [index_job, hosts_job, lab_job, recipe_job]
 
 def job_of(assets: Collection[str]) -> str:
     """The name of the job that one run of these assets belongs to."""
-    for names, job in ((INDEX_ASSETS, index_job), (HOST_ASSETS, hosts_job), (LAB_ASSETS, lab_job)):
+    for names, job in (((*SYNC_ASSETS, *INDEX_ASSETS), index_job), (HOST_ASSETS, hosts_job), (LAB_ASSETS, lab_job)):
         if set(assets) <= set(names):
             return str(job.name)
     return str(recipe_job.name)

@@ -114,7 +114,7 @@ def foresee(request: Request, index: StoreIndex, console: Console) -> Outcome:
     logs_alone = is_of_logs_alone(settings, index)
     hosts = plan.stale_hosts(settings, index, logs_alone=logs_alone and wanted is None)
     of_index = plan.plan_index(settings, index, wanted, known=None)
-    todos = [of_index, *plan.plan_hosts(hosts, index.hosts, wanted)]
+    todos = [plan.plan_sync(settings, wanted), of_index, *plan.plan_hosts(hosts, index.hosts, wanted)]
     if wanted is None or wanted.intersection(plan.LAB_ASSETS):
         todos.append(plan.plan_lab(settings, index, wanted, touched=hosts.has_new_rows))
     for recipe in request.recipes if asks_for_recipes(wanted, logs_alone) else ():

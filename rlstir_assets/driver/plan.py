@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rlstir_core.episodes.validation.current import HostChanges
 
 INDEX_ASSETS = ("episode_index", "feature_schema")
+SYNC_ASSETS = ("synced_episodes",)
 LAB_ASSETS = ("lab_checks",)
 _OF_TELEMETRY = ("window_tensors", "window_features")
 _HOSTS_NAMED = 3
@@ -63,6 +64,15 @@ class Hosts:
     def has_new_rows(self) -> bool:
         """Whether log rows are made."""
         return any("log_events" in stages for stages in self.stages.values())
+
+
+def plan_sync(settings: Settings, wanted: Wanted) -> Todo | None:
+    """The run that asks the source for new episodes, where one is set, or where nothing but that is wanted."""
+    asked = wanted is None or bool(wanted.intersection(SYNC_ASSETS))
+    if not asked or not (settings.sync_source or wanted == set(SYNC_ASSETS)):
+        return None
+    why = "a source is set, and only it knows what is new" if settings.sync_source else "asked for, though none is set"
+    return Todo(title="sync", assets=SYNC_ASSETS, why=(why,))
 
 
 def plan_index(settings: Settings, index: StoreIndex, wanted: Wanted, *, known: Sequence[str] | None) -> Todo | None:
@@ -220,7 +230,7 @@ def foresee_recipe(settings: Settings, recipe: str, hosts: Hosts, wanted: Wanted
 
     title, trained = f"recipe {recipe}", (f"{len(MODES) * len(MODELS)} checkpoints", "baselines")
     if wanted is not None:
-        early = {*INDEX_ASSETS, *HOST_STAGES, *LAB_ASSETS}
+        early = {*SYNC_ASSETS, *INDEX_ASSETS, *HOST_STAGES, *LAB_ASSETS}
         return Todo(title=title, assets=tuple(sorted(wanted - early)), partitions=(recipe,))
     try:
         split = read_split(settings.layout, recipe)

@@ -34,13 +34,15 @@ def stages(
     """The runs that can be made now, then, once they were made, those after them; a stage may be empty.
 
     `say` is told what is left out, `state` what is looked at; `index` is what the store's index says, where it was
-    read already.
+    read already: then no source is asked for more.
     """
     from rlstir_core.episodes.store.index import read_index
     from rlstir_core.episodes.validation.kinds import has_telemetry
 
     layout = settings.layout
-    index = index or read_index(settings.store_path)
+    if index is None:
+        yield _some(plan.plan_sync(settings, wanted))
+        index = read_index(settings.store_path)
     seems = wanted is None and is_of_logs_alone(settings, index)
     yield _some(plan.plan_index(settings, index, wanted, known=_partitions(instance)))
     if asks_for_hosts(wanted):
@@ -83,7 +85,7 @@ def asks_for_recipes(wanted: Wanted, logs_alone: bool) -> bool:
 
     if wanted is None:
         return not logs_alone
-    return not wanted.issubset({*plan.INDEX_ASSETS, *HOST_STAGES, *plan.LAB_ASSETS})
+    return not wanted.issubset({*plan.SYNC_ASSETS, *plan.INDEX_ASSETS, *HOST_STAGES, *plan.LAB_ASSETS})
 
 
 def of_recipe(settings: Settings, recipe: str, wanted: Wanted, say: Tell | None) -> Todo | None:

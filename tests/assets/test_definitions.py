@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 ROOT = Path(__file__).parents[2]
 CHECKPOINTS = {f"checkpoint/{model}_{mode}" for mode in MODES for model in MODELS}
 GROUPS = {
-    "ingest": {"episode_index", "validation"},
+    "ingest": {"synced_episodes", "episode_index", "validation"},
     "telemetry": {"feature_schema", "window_features", "window_tensors"},
     "logs": {"log_events", "provenance_graphs", "lab_checks"},
     "datasets": {"split"},
@@ -110,7 +110,7 @@ def test_tables_list_their_columns_with_descriptions(specs: dict[str, dg.AssetSp
 def test_every_setting_of_the_launchpad_is_described() -> None:
     fields = Settings.model_fields
     assert {name for name, field in fields.items() if not field.description} == set()
-    for variable in ("STORE", "DATA", "PRESET", "SET", "TRAIN_HOSTS", "NORMALISE"):
+    for variable in ("STORE", "DATA", "PRESET", "SET", "TRAIN_HOSTS", "NORMALISE", "SYNC"):
         assert any(f"RLSTIR_{variable}" in str(field.description) for field in fields.values()), variable
 
 
@@ -139,6 +139,7 @@ def test_blocking_checks_stop_a_run_that_would_lie_and_the_others_report() -> No
             kind.setdefault(name_of(check.asset_key), set()).add(check.name)
     assert blocking == BLOCKING
     assert reporting == {
+        "synced_episodes": {"source_is_here"},
         "episode_index": {"index_readable"},
         "log_events": {"parse_failures", "log_times"},
         "detector_eval": {"leak_probes", "untested", "drift"},
@@ -151,7 +152,8 @@ def test_dependencies_follow_the_order_of_the_groups(nodes: dict[str, object]) -
     def parents(name: str) -> set[str]:
         return {name_of(key) for key in nodes[name].parent_keys}
 
-    assert parents("episode_index") == set()
+    assert parents("synced_episodes") == set()
+    assert parents("episode_index") == {"synced_episodes"}
     assert parents("validation") == {"episode_index"}
     assert parents("window_tensors") == {"feature_schema", "validation"}
     assert parents("window_features") == {"window_tensors"}
