@@ -18,9 +18,10 @@ from rlstir_core.episodes.store.writer import INDEX_NAME
 from rlstir_core.episodes.validation.gate import VerdictsRefused
 from rlstir_core.episodes.validation.validate import HostValidation, validate_host
 from rlstir_core.episodes.validation.verdicts import VALIDATION_SCHEMA
+from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.results.versions import version
 from rlstir_core.sync.run import Synced, sync_episodes
-from rlstir_core.sync.sources import Cut, source_of
+from rlstir_core.sync.sources import LinkCut, source_of
 
 GROUP = "ingest"
 
@@ -43,19 +44,20 @@ def synced_episodes(context: dg.AssetExecutionContext, settings: Settings) -> dg
             check_results=[checks.source_came(0, 0)],
         )
     with refusals():
-        source = source_of(settings.sync_source)
+        settings.check()
         try:
+            source = source_of(settings.sync_source)
             made = sync_episodes(source, settings.store_path, progress=counter(context))
-        except Cut as error:
-            made = Synced(source=source.name, store=settings.store)
-            made.left.add(f"the source does not answer: {error}")
+        except (LinkCut, ConfigError, StoreError) as error:  # a folder that is not mounted, or a link that is down
+            made = Synced(source="", store=settings.store)
+            made.left.add(f"nothing came of the source: {error}")
     for sentence in made.sentences():
         context.log.info(plain(sentence))
     index = settings.store_path / INDEX_NAME
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": made.named,
-            "source": plain(made.source),
+            "source": plain(made.source) or "it did not answer",
             "fetched": made.fetched,
             "bytes": made.n_bytes,
             "there already": made.there_already,

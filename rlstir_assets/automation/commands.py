@@ -66,7 +66,7 @@ def make_small(context: dg.OpExecutionContext, config: Small) -> None:
         home = root / "home"
         home.mkdir()
         shutil.copy(home_folder() / "dagster.yaml", home)  # its hosts are no partitions of this instance
-        apart = {"DAGSTER_HOME": str(home)}
+        apart = {"DAGSTER_HOME": str(home), "RLSTIR_SYNC": ""}  # nobody's episodes belong in it
         store, data = ("--store", str(root / "store")), ("--data", str(root / "data"))
         size = ("--episodes", str(config.episodes), "--seed", str(config.seed))
         _give(context, ["lab", "generate", *store, *size], apart)
@@ -125,7 +125,11 @@ def _chosen(context: dg.OpExecutionContext, settings: Settings) -> Settings:
 
 def _materialize(context: dg.OpExecutionContext, settings: Settings, recipes: Sequence[str]) -> None:
     for recipe in recipes or tracked_recipes(settings.layout):
-        _give(context, ["materialize", *_options(settings, recipe), "--recipe", recipe], {})
+        _give(
+            context,
+            ["materialize", *_options(settings, recipe), "--recipe", recipe],
+            {"RLSTIR_SYNC": settings.sync_source},
+        )
 
 
 def _options(settings: Settings, recipe: str) -> list[str]:

@@ -16,8 +16,7 @@ from rlstir_assets.cli.logs import export, templates
 from rlstir_assets.cli.pipeline import materialize, validate
 from rlstir_assets.cli.score import score
 from rlstir_assets.cli.show import show
-from rlstir_assets.cli.store import add, list_
-from rlstir_assets.cli.sync import sync
+from rlstir_assets.cli.store import add, list_, sync
 from rlstir_assets.cli.ui import ui
 
 

@@ -27,7 +27,7 @@ from rlstir_core.errors import ConfigError, RegistryError, StoreError
 from rlstir_core.ids import fold
 from rlstir_core.progress import Progress, told_to
 from rlstir_core.results.lock import holding
-from rlstir_core.sync.sources import Cut, Folder, Gone, Source, Unfit
+from rlstir_core.sync.sources import EpisodeSource, Folder, LinkCut, NotThere, Unfit
 from rlstir_core.text import one_line, printable
 
 REGISTRY_NAME = "registry.toml"
@@ -41,7 +41,7 @@ _HEALED = {ReasonCode.INDEX_TORN, ReasonCode.INDEX_REPEATED}
 _UNREADABLE = ReasonCode.INDEX_UNREADABLE
 
 
-class Told(msgspec.Struct, kw_only=True):
+class FirstFew(msgspec.Struct, kw_only=True):
     """How many there were of something, and the first of them in words."""
 
     n: int = 0
@@ -65,10 +65,10 @@ class Synced(msgspec.Struct, kw_only=True):
     there_already: int = 0
     cuts: int = 0
     registry: str = ""
-    healed: Told = msgspec.field(default_factory=Told)
-    replaced: Told = msgspec.field(default_factory=Told)
-    left: Told = msgspec.field(default_factory=Told)
-    refused: Told = msgspec.field(default_factory=Told)
+    healed: FirstFew = msgspec.field(default_factory=FirstFew)
+    replaced: FirstFew = msgspec.field(default_factory=FirstFew)
+    left: FirstFew = msgspec.field(default_factory=FirstFew)
+    refused: FirstFew = msgspec.field(default_factory=FirstFew)
 
     @property
     def exit_code(self) -> int:
@@ -98,7 +98,7 @@ class Synced(msgspec.Struct, kw_only=True):
 class _Work:
     """One sync at work."""
 
-    source: Source
+    source: EpisodeSource
     store: Path
     made: Synced
     progress: Progress | None
@@ -120,11 +120,11 @@ class _Work:
 
 
 def sync_episodes(
-    source: Source, store: Path, *, progress: Progress | None = None, sleep: Callable[[float], None] = time.sleep
+    source: EpisodeSource, store: Path, *, progress: Progress | None = None, sleep: Callable[[float], None] = time.sleep
 ) -> Synced:
     """Copies what `source` has and `store` (which may be new) has not.
 
-    Cut where the source cannot even be asked for its index; StoreError where it has none, or one that is too large.
+    LinkCut where the source cannot even be asked for its index; StoreError where it has none, or one that is too large.
     """
     made = Synced(source=printable(source.name), store=str(store))
     work = _Work(source, store, made, progress, sleep)
@@ -163,7 +163,7 @@ def _all(work: _Work, entries: list[IndexEntry]) -> None:
         except Unfit as error:
             work.made.left.add(f"line {entry.line}: {name}: {error}")
             continue
-        except Cut as error:
+        except LinkCut as error:
             more = f", and {len(entries) - done - 1} after it were not asked for" if done + 1 < len(entries) else ""
             work.made.left.add(f"line {entry.line}: {name}: the link broke {_TRIES} times ({error}){more}")
             work.made.left.n += len(entries) - done - 1
@@ -229,7 +229,7 @@ def _fetch(work: _Work, entry: IndexEntry, target: Path, tick: Callable[[int], N
                         f"its sha256 is {found[:12]} and the index says {entry.sha256[:12]}: it changed at the source"
                     )
             return
-        except Cut:
+        except LinkCut:
             work.made.cuts += 1
             if attempt + 1 == _TRIES:
                 raise
@@ -265,7 +265,7 @@ def _registry(work: _Work) -> None:
     made, own = work.made, work.store / REGISTRY_NAME
     try:
         raw = _small(work, REGISTRY_NAME, _REGISTRY_BYTES)
-    except Gone:
+    except NotThere:
         return
     except StoreError as error:
         made.left.add(f"{REGISTRY_NAME}: {error}")
@@ -292,7 +292,7 @@ def _small(work: _Work, path: str, most: int) -> bytes:
                 file.touch()
                 work.source.fetch(path, file, most, lambda _: work.tell(0, 0, f"reading {path} of the source"))
                 break
-            except Gone:
+            except NotThere:
                 if path == INDEX_NAME:
                     raise StoreError(
                         f"source {work.made.source} has no {path}; name a store: the folder that {path} lies in"
@@ -300,7 +300,7 @@ def _small(work: _Work, path: str, most: int) -> bytes:
                 raise
             except Unfit as error:
                 raise StoreError(f"source {work.made.source}: {error}; give read permission") from None
-            except Cut:
+            except LinkCut:
                 work.made.cuts += 1
                 if attempt + 1 == _TRIES:
                     raise

@@ -26,7 +26,7 @@ _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*(?:::|://)")
 Tick = Callable[[int], None]  # bytes of this file that are there
 
 
-class Cut(Exception):
+class LinkCut(Exception):
     """The link broke: the same file may come at another try."""
 
 
@@ -34,23 +34,23 @@ class Unfit(Exception):
     """This one file is not to be had, or is not what its index line says: left for the next time."""
 
 
-class Gone(Unfit):
+class NotThere(Unfit):
     """The file is not there."""
 
 
-class Source(Protocol):
+class EpisodeSource(Protocol):
     """Another store, to be read from."""
 
     name: str  # as it may be shown: without a password
 
-    def __enter__(self) -> Source: ...
+    def __enter__(self) -> EpisodeSource: ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
     def fetch(self, path: str, to: Path, most: int, tick: Tick) -> None:
-        """Writes the file at `path` to `to`, or at most one byte more than `most` of it; Cut, Gone or Unfit."""
+        """Writes the file at `path` to `to`, or at most one byte more than `most` of it; LinkCut, NotThere or Unfit."""
 
 
 class _Streamed(AbstractContextManager["_Streamed"]):
@@ -99,7 +99,7 @@ class Folder(_Streamed):
         try:
             return open_plain(self.root / path)
         except EpisodeRejected as error:
-            raise (Unfit if (self.root / path).exists() else Gone)(str(error)) from None
+            raise (Unfit if (self.root / path).exists() else NotThere)(str(error)) from None
 
 
 class Url(_Streamed):
@@ -127,23 +127,23 @@ class Url(_Streamed):
 
 
 class _telling(AbstractContextManager[None]):  # noqa: N801 - reads as a word of the with statement
-    """What a file system raises, as Cut, Gone or Unfit; each library has errors of its own, so all are heard."""
+    """What a file system raises, as LinkCut, NotThere or Unfit: libraries have their own errors, so all are heard."""
 
     def __init__(self, path: str) -> None:
         self._path = path
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        if error is None or not isinstance(error, Exception) or isinstance(error, (Cut, Unfit)):
+        if error is None or not isinstance(error, Exception) or isinstance(error, (LinkCut, Unfit)):
             return
         what = one_line(str(error)) or type(error).__name__
         if isinstance(error, FileNotFoundError):
-            raise Gone(f"{self._path} is not there") from error
+            raise NotThere(f"{self._path} is not there") from error
         if isinstance(error, (PermissionError, IsADirectoryError)):
             raise Unfit(f"{self._path} cannot be read ({what})") from error
-        raise Cut(f"{self._path}: {what}") from error
+        raise LinkCut(f"{self._path}: {what}") from error
 
 
-def source_of(text: str, rate: int = 0, pace: Pace | None = None) -> Source:
+def source_of(text: str, rate: int = 0, pace: Pace | None = None) -> EpisodeSource:
     """The source that a folder's path or a URL names; ConfigError where it can be none."""
     pace = pace or Pace(rate)
     if not text.strip() or "\0" in text:

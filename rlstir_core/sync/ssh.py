@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from rlstir_core.errors import ConfigError
 from rlstir_core.sync.pace import Pace
-from rlstir_core.sync.sources import Cut, Gone, Tick, Unfit
+from rlstir_core.sync.sources import LinkCut, NotThere, Tick, Unfit
 from rlstir_core.text import one_line, shown
 
 _POLL_S = 0.05
@@ -87,14 +87,14 @@ class Ssh:
         return [*(word for name, value in given.items() for word in ("-o", f"{name}={value}")), *self._port]
 
     def _answers(self, command: str) -> bool:
-        """Whether a command works over there; Cut where there is no way to ask."""
+        """Whether a command works over there; LinkCut where there is no way to ask."""
         words = ["ssh", *self._options(), self._at, command]
         # the connection that stays must hold none of our pipes: a file takes what is said
         with tempfile.TemporaryFile() as said:
             done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False)  # noqa: S603
             said.seek(0)
             if done.returncode == 255:
-                raise Cut(_last(said.read(10_000)))
+                raise LinkCut(_last(said.read(10_000)))
         return done.returncode == 0
 
     def _rsync(self, path: str, to: Path, most: int, tick: Tick) -> int:
@@ -109,11 +109,11 @@ class Ssh:
             *(to, most, tick),
         )
         if code and "No such file" in said:
-            raise Gone(f"{path} is not there")
+            raise NotThere(f"{path} is not there")
         if code == 23:
             raise Unfit(f"{path} cannot be read ({_last(said.encode())})")
         if code:
-            raise Cut(f"{path}: {_last(said.encode())}")
+            raise LinkCut(f"{path}: {_last(said.encode())}")
         if "non-regular" in said:
             raise Unfit(f"{path} is no plain file")
         return size
@@ -129,11 +129,11 @@ class Ssh:
                 *(to, most, tick),
             )
         if code and re.search(r"not found|No such file", said):
-            raise Gone(f"{path} is not there")
+            raise NotThere(f"{path} is not there")
         if code and re.search(r"Permission denied$|not a regular file", said, re.MULTILINE) and path in said:
             raise Unfit(f"{path} cannot be read ({_last(said.encode())})")
         if code:
-            raise Cut(f"{path}: {_last(said.encode())}")
+            raise LinkCut(f"{path}: {_last(said.encode())}")
         return size
 
     def _run(self, words: list[str], to: Path, most: int, tick: Tick) -> tuple[int, str, int]:

@@ -20,7 +20,7 @@ from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.store.index import read_index
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.sync.run import Synced, sync_episodes
-from rlstir_core.sync.sources import Cut, source_of
+from rlstir_core.sync.sources import LinkCut, source_of
 
 Fill = Callable[..., Path]
 
@@ -96,7 +96,7 @@ def test_a_link_that_stays_broken_leaves_the_rest_and_the_next_time_goes_on_from
 
 def test_a_source_that_does_not_answer_is_a_cut_and_makes_no_store(source: Path, link: Any, store: Path) -> None:
     link.cuts = set(range(99))
-    with pytest.raises(Cut, match="connection reset"):
+    with pytest.raises(LinkCut, match="connection reset"):
         run(f"brittle://{source}", store)
     assert not store.exists()
 
