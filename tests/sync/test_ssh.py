@@ -105,7 +105,7 @@ def test_episodes_come_over_one_connection_and_what_is_wrong_with_one_is_said(
 def test_a_rate_is_kept_for_one_large_file_and_for_many_small_ones(
     server: Server, fill: Callable[..., Path], tmp_path: Path
 ) -> None:
-    for name, n, size in (("large", 1, 600_000), ("small", 20, 30_000)):
+    for name, n, size in (("large", 1, 300_000), ("small", 5, 60_000)):
         since = time.monotonic()
         made = run(server.url(fill(tmp_path / name, n=n, size=size)), tmp_path / f"of-{name}", rate=300_000)
-        assert made.exit_code == 0 and time.monotonic() - since > 1.7, name
+        assert made.exit_code == 0 and time.monotonic() - since > 0.85, name
