@@ -24,10 +24,10 @@ PROGRAMS = {
 
 
 @pytest.fixture
-def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Ssh]:
+def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ssh]:
     """A source behind programs that do what `script` says with a path there ($1) and one here ($2)."""
 
-    def having(remote: str, script: str) -> Ssh:
+    def having(remote: str, script: str, pace: Pace | None = None) -> Ssh:
         for name, head in PROGRAMS.items():
             program = tmp_path / "bin" / name
             program.parent.mkdir(exist_ok=True)
@@ -35,15 +35,13 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str]
             program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
         monkeypatch.setenv("REMOTE", remote)
-        return Ssh(f"ssh://me@[::1]:22{tmp_path}/there", Pace(50_000_000))
+        return Ssh(f"ssh://me@[::1]:22{tmp_path}/there", pace or Pace(50_000_000))
 
     return having
 
 
 @pytest.mark.parametrize("remote", ["", "1"], ids=["rsync", "sftp"])
-def test_a_file_comes_and_too_much_of_one_is_cut_off(
-    said: Callable[[str, str], Ssh], tmp_path: Path, remote: str
-) -> None:
+def test_a_file_comes_and_too_much_of_one_is_cut_off(said: Callable[..., Ssh], tmp_path: Path, remote: str) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "there/f").write_bytes(b"x" * 500)
     to = tmp_path / 'to "here"' / "file"
@@ -55,6 +53,22 @@ def test_a_file_comes_and_too_much_of_one_is_cut_off(
     with said(remote, 'head -c 9000 /dev/zero > "$2"; exec sleep 60') as source:
         source.fetch("f", to, 500, lambda _: None)  # ends at once, for it asks no more of the program
     assert to.stat().st_size == 9_000
+
+
+@pytest.mark.parametrize(("remote", "limit"), [("", "--bwlimit=97 "), ("1", "-l 781 ")], ids=["rsync", "sftp"])
+def test_the_programs_are_told_the_rate_and_many_small_files_keep_it_too(
+    said: Callable[..., Ssh], tmp_path: Path, remote: str, limit: str
+) -> None:
+    naps, to = list[float](), tmp_path / "file"
+    pace = Pace(100_000, lambda: sum(naps), naps.append)  # the programs take no time
+    with said(remote, 'head -c 5000 /dev/zero > "$2"', pace) as source:
+        for name in ("rsync", "sftp"):
+            program = tmp_path / "bin" / name
+            program.write_text(program.read_text().replace("\n", '\necho "$@ " >> "$0.told"\n', 1))
+        for _ in range(4):
+            source.fetch("f", to, 5_000, lambda _: None)
+    assert sum(naps) == pytest.approx(4 * 5_000 / 100_000)
+    assert (tmp_path / "bin" / f"{'sftp' if remote else 'rsync'}.told").read_text().count(limit) == 4
 
 
 @pytest.mark.parametrize(
@@ -73,7 +87,7 @@ def test_a_file_comes_and_too_much_of_one_is_cut_off(
     ],
 )
 def test_what_the_programs_say_is_understood(
-    said: Callable[[str, str], Ssh], tmp_path: Path, remote: str, script: str, error: type[Exception]
+    said: Callable[..., Ssh], tmp_path: Path, remote: str, script: str, error: type[Exception]
 ) -> None:
     to = tmp_path / "file"
     to.touch()

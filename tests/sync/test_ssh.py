@@ -100,12 +100,3 @@ def test_episodes_come_over_one_connection_and_what_is_wrong_with_one_is_said(
     assert (again.fetched, again.there_already, again.exit_code) == (3, 3, 0)
     assert (store / "index.jsonl").read_bytes().count(b"\n") == 6 and not read_index(store).faults
     assert not list(store.rglob(".tmp-*"))
-
-
-def test_a_rate_is_kept_for_one_large_file_and_for_many_small_ones(
-    server: Server, fill: Callable[..., Path], tmp_path: Path
-) -> None:
-    for name, n, size in (("large", 1, 300_000), ("small", 5, 60_000)):
-        since = time.monotonic()
-        made = run(server.url(fill(tmp_path / name, n=n, size=size)), tmp_path / f"of-{name}", rate=300_000)
-        assert made.exit_code == 0 and time.monotonic() - since > 0.85, name
