@@ -33,6 +33,7 @@ COMMANDS = (
     ("investigate",),
     ("judge",),
     ("audit",),
+    ("sync",),
     ("show",),
     ("validate",),
     ("materialize",),
