@@ -151,7 +151,7 @@ def refusal(asset: dg.AssetsDefinition, settings: Settings, instance: dg.Dagster
     return str(failure.user_failure_data.description)
 
 
-@pytest.mark.parametrize("name", sorted(ASSETS))
+@pytest.mark.parametrize("name", sorted(ASSETS.keys() - {"synced_episodes"}))  # without a source it touches nothing
 def test_no_asset_writes_where_the_store_is_gone_or_another(name: str, made: Path, other: Path, tmp_path: Path) -> None:
     store, before = tmp_path / "store", outputs(made)
     with dg.DagsterInstance.ephemeral() as instance:

@@ -41,7 +41,14 @@ from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.investigation.encoder_eval import read_encoder_evaluation
 from rlstir_core.evaluation.report.comparison import write_comparison
 from rlstir_core.evaluation.report.document import render_markdown
-from rlstir_core.evaluation.report.history import Essentials, History, continued, made_lines
+from rlstir_core.evaluation.report.history import (
+    Essentials,
+    History,
+    continued,
+    history_path,
+    made_lines,
+    read_history,
+)
 from rlstir_core.evaluation.report.honesty import make_honesty
 from rlstir_core.evaluation.report.html import convert, render_html
 from rlstir_core.evaluation.report.inputs import (
@@ -63,6 +70,7 @@ from rlstir_core.evaluation.report.inputs import (
 from rlstir_core.evaluation.report.markdown import link
 from rlstir_core.evaluation.report.model_card import render_model_card
 from rlstir_core.evaluation.report.pictures.inline import inline_forest
+from rlstir_core.evaluation.report.sections.scores import scores_section
 from rlstir_core.evaluation.stats.details import (
     BenignWork,
     Cause,
@@ -128,7 +136,9 @@ def test_a_run_over_a_hostile_store_says_everything_as_plain_text(
     assert_tables_hold(markdown, "comparison_v2.md")
     calm = msgspec.structs.replace(calm, costs=read_costs(driven.layout, "host"), investigation=calm_encoder)
     calm = msgspec.structs.replace(calm, honesty=make_honesty(driven.layout, calm))
-    known = rendered(render_markdown(calm)), Page(render_html(calm, {}))
+    history = read_history(report)
+    assert history is not None and history.previous is not None
+    known = rendered(render_markdown(calm)), Page(render_html(calm, {}, (), scores_section(history)))
     assert MARK in markdown and MARK in html
     pictures = {("img", name) for name in ("", "src", "alt")} | {("ul", "class")}
     for page, before in zip((rendered(markdown), Page(html)), known, strict=True):
@@ -315,6 +325,7 @@ def test_a_report_written_from_a_hostile_context_leaves_nothing_hostile_on_disk(
     assert inputs is not None
     path = layout.report_inputs("host")
     path.write_bytes(msgspec.json.encode(poisoned(inputs, "".join(PAYLOADS[:-1]))))
+    history_path(layout.report("host")).unlink()  # the scores so far have a test of their own
     written = write_comparison(layout, "host")
     mild = msgspec.structs.replace(
         poisoned(inputs, MILD),

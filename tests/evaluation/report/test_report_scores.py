@@ -68,6 +68,15 @@ def test_the_page_has_the_scores_and_their_picture(sample_inputs: SampleInputs, 
     assert "Scores so far" not in render_html(sample_inputs(), {}, made_lines(three))
 
 
+def test_a_hostile_name_among_the_scores_is_text(sample_inputs: SampleInputs, three: History) -> None:
+    hostile = "<script>x</script>|[a](http://b)_realistic"
+    now = replace(three.current, model=hostile, scores={hostile: three.current.macro_f1})
+    history = replace(three, current=now)
+    page = render_html(sample_inputs(), draw_scores(history), made_lines(history), scores_section(history))
+    assert "<script" not in page and 'href="http' not in page
+    assert len({line.count(" | ") for line in scores_section(history).splitlines() if line.startswith("|")}) == 1
+
+
 def test_another_model_is_set_against_the_one_before_on_the_episodes_of_both(sample_inputs: SampleInputs) -> None:
     right, wrong = np.array([5.0, 0, 0, 5]), np.array([0.0, 5, 5, 0])  # two phases, all right or all wrong
     before = {"gbt_realistic": Sums(np.array([f"e{k:02d}" for k in range(60)]), np.tile(wrong, (60, 1)))}
