@@ -61,7 +61,8 @@ def why_renew(
     share = len(waiting) / max(1, len(trained))
     last = max(episode.t_end_wall_ns for episode in trained)
     days = max(0.0, max(episode.t_end_wall_ns for episode in known) - last) / _DAY_NS
-    facts = f"{len(waiting)} episodes wait beside {len(trained)} trained on ({share:.0%}), {days:.1f} days have passed"
+    wait = "1 episode waits" if len(waiting) == 1 else f"{len(waiting)} episodes wait"
+    facts = f"{wait} beside {len(trained)} trained on ({share:.0%}), {days:.1f} days have passed"
     if renewal.when == "never":
         return False, f"the train side stays: {facts}"
     over = [f"{renewal.share:.0%} of them are enough"] * (share >= renewal.share)

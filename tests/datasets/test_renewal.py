@@ -77,7 +77,7 @@ def test_a_new_host_is_named_among_those_that_are_held_out() -> None:
 def test_enough_that_wait_or_enough_days_make_a_training_due() -> None:
     train_host = first("host").trained_on[0].host
     few = [episode("n0", train_host, day=1)]
-    assert later("host", few, DUE)[1].renewal.startswith("the train side stays: 1 episodes wait")
+    assert later("host", few, DUE)[1].renewal.startswith("the train side stays: 1 episode waits")
     many = [episode(f"n{k}", train_host, day=1) for k in range(6)]
     before, after = later("host", many, DUE)
     assert after.renewal.startswith("trained anew: 6 episodes wait") and after.train_sha256 != before.train_sha256
