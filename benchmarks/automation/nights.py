@@ -1,4 +1,4 @@
-"""400 nights in Dagster's records, tidied once a week: how large they are in the end, and against no tidying.
+"""400 nights in Dagster's records, tidied once a week: how large they are along the way.
 
 Runs are made of small assets with the events of real ones and dated back; nothing is trained. What does not belong
 here: what may be thrown away (`tests/assets/automation/test_tidying.py`).
@@ -21,21 +21,21 @@ NIGHTS, KEPT_DAYS = 400, 60
 _STEPS = 12  # assets of a night, about as many as one that trains nothing
 
 
-def main(arguments: list[str]) -> dict[str, Any]:
+def main(arguments: list[str]) -> int:
     nights = NIGHTS // 10 if "--quick" in arguments else NIGHTS
-    kept = {name: _records(nights, tidied=name == "tidied") for name in ("tidied", "untidied")}
-    return {"nights": nights, "kept_days": KEPT_DAYS, **kept}
+    json.dump({"nights": nights, "kept_days": KEPT_DAYS, "after": _records(nights)}, sys.stdout, indent=1)
+    return 0
 
 
-def _records(nights: int, *, tidied: bool) -> dict[str, float]:
-    """Size of the records and how many runs are left after so many nights, the last of which is today."""
+def _records(nights: int) -> list[dict[str, float]]:
+    """Size of the records and how many runs are left, at every tenth part of so many nights, the last of them today."""
     import dagster as dg
 
     from rlstir_assets.automation.tidying import tidy
     from rlstir_assets.home import RECORDS
     from rlstir_assets.instance import open_instance
 
-    night = _night(dg)
+    night, found = _night(dg), []
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         shutil.copy(Path(__file__).parents[2] / "dagster.yaml", home)
@@ -48,9 +48,12 @@ def _records(nights: int, *, tidied: bool) -> dict[str, float]:
                 with closing(sqlite3.connect(next(records.rglob("runs.db")))) as table, table:
                     row = (when.strftime("%Y-%m-%d %H:%M:%S.000000"), run)
                     table.execute("UPDATE runs SET create_timestamp = ? WHERE run_id = ?", row)
-                if tidied and k % 7 == 6:
+                if k % 7 == 6:
                     tidy(instance, records, days=KEPT_DAYS + nights - k)
-            return {"mib": round(_size(records) / 2**20, 1), "runs": instance.get_runs_count()}
+                if (k + 1) % max(1, nights // 10) == 0:
+                    mib = round(_size(records) / 2**20, 1)
+                    found.append({"night": k + 1, "mib": mib, "runs": instance.get_runs_count()})
+    return found
 
 
 def _night(dg: Any) -> list[Any]:
@@ -69,4 +72,4 @@ def _size(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    json.dump(main(sys.argv[1:]), sys.stdout, indent=1)
+    raise SystemExit(main(sys.argv[1:]))

@@ -72,6 +72,8 @@ def tidy(instance: dg.DagsterInstance, records: Path, *, days: int) -> Tidied:
         instance.delete_run(run)
         for folder in (records / "storage" / run, records / "compute_logs" / run):
             shutil.rmtree(folder, ignore_errors=True)
+        for events in (records / "storage/history/runs").glob(f"{run}.db*"):
+            events.unlink(missing_ok=True)  # SQLite keeps a file of each run's events, which Dagster empties only
         runs += 1
     _shorten(records / "driver.log")
     return Tidied(runs=runs, needed=old_needed, freed_bytes=max(0, before - _bytes_of(records)))

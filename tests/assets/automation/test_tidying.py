@@ -48,6 +48,7 @@ def test_old_runs_go_but_those_that_made_something_last_stay(home: Path) -> None
         assert (done.runs, done.needed) == (2, 1) and done.freed_bytes > 0
         assert [instance.has_run(run) for run in runs] == [False, False, True, True]
         assert sorted(path.name for path in (records / "compute_logs").iterdir()) == sorted(runs[2:])
+        assert {path.stem for path in records.rglob("runs/*.db")} == {*runs[2:], "index"}
         events = instance.fetch_materializations(made.key, limit=10).records
         assert {event.partition_key for event in events} == {"host", "time"}
         log = (records / "driver.log").read_bytes()
