@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rlstir_assets.resources import Settings
 
 ASKED_BY = {"rlstir/asked_by": "new_episodes"}
-TODO_TAG = "rlstir/todo"
+WORK_TAG = "rlstir/work"
 _TRIES = 3  # of one run on one state of the store, within a day: what fails three times needs somebody
 _A_DAY = datetime.timedelta(days=1)
 _ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
@@ -79,7 +79,8 @@ def tick(instance: dg.DagsterInstance, settings: Settings, recipes: Sequence[str
             notes += [f"{todo.title} was run {_TRIES} times and is not up to date: see its runs" for todo in todos]
     except (SplitRefused, UpstreamMissing) as error:
         notes.append(str(error))
-    return _nothing("; ".join(notes) or "no new episodes", Seen(read=store, settled=state))
+    why = "; ".join(notes) or "no new episodes"
+    return _nothing(why, Seen(read=store, settled=state, why=why))
 
 
 def _stages(
@@ -101,7 +102,7 @@ def _request(instance: dg.DagsterInstance, settings: Settings, todo: Todo, state
     """The run that makes `todo`; None where it was tried often enough in this state."""
     name = canonical_sha256([todo.title, todo.assets, todo.partitions, state])[:32]
     since = datetime.datetime.now(datetime.UTC) - _A_DAY
-    tries = instance.get_runs_count(dg.RunsFilter(tags={TODO_TAG: name}, created_after=since))
+    tries = instance.get_runs_count(dg.RunsFilter(tags={WORK_TAG: name}, created_after=since))
     if tries >= _TRIES:
         return None
     return dg.RunRequest(
@@ -109,7 +110,7 @@ def _request(instance: dg.DagsterInstance, settings: Settings, todo: Todo, state
         job_name=job_of(todo.assets),
         asset_selection=[dg.AssetKey.from_user_string(each) for each in todo.assets],
         run_config={"resources": {"settings": {"config": settings.as_config()}}},
-        tags={**partition_tags(todo.partitions), **ASKED_BY, TODO_TAG: name},
+        tags={**partition_tags(todo.partitions), **ASKED_BY, WORK_TAG: name},
     )
 
 
@@ -140,5 +141,4 @@ def _cursor(seen: Seen) -> str:
 
 
 def _nothing(why: str, seen: Seen) -> Tick:
-    kept = msgspec.structs.replace(seen, why=why) if not seen.why and seen.settled else seen
-    return Tick(why=why, cursor=_cursor(kept))
+    return Tick(why=why, cursor=_cursor(seen))

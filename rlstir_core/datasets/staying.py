@@ -45,9 +45,12 @@ def next_split(
     if anew:
         return _anew(recipe, episodes, settings, why)
     repeats = tested_twins([sides.train for sides in beside], [e for sides in beside for e in sides.test])
-    tests = [
-        [e for e in sides.test if place not in repeats.get(e.episode_id, ())] for place, sides in enumerate(beside)
-    ]
+    tests: list[list[EpisodeInfo]] = []
+    repeated: list[EpisodeInfo] = []
+    for place, sides in enumerate(beside):
+        tests.append([])
+        for episode in sides.test:
+            (repeated if place in repeats.get(episode.episode_id, ()) else tests[-1]).append(episode)
     if not all(tests):
         return _anew(
             recipe, episodes, settings, "trained anew: beside the train side that stood, nothing can be tested"
@@ -58,7 +61,6 @@ def next_split(
         )
         for each, test in zip(prior.rounds, tests, strict=True)
     ]
-    repeated = [e for sides, test in zip(beside, tests, strict=True) for e in sides.test if e not in test]
     excluded = [*left_out, *_excluded(waiting, "may not be tested beside what was trained on: wait for a training")]
     excluded += _excluded(repeated, "near-duplicates of train episodes, taken out of the test side")
     split = assembled(recipe_spec(recipe), settings, rounds, excluded, now)

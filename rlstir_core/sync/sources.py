@@ -7,6 +7,7 @@ belong here: whether what came is right (`run.py`).
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -66,8 +67,9 @@ class _Streamed(AbstractContextManager["_Streamed"]):
     ) -> None:
         return None
 
+    @abstractmethod
     def open(self, path: str) -> BinaryIO:
-        raise NotImplementedError
+        """The file at `path`, to be read and closed; what is wrong with it is told by `_telling`."""
 
     def fetch(self, path: str, to: Path, most: int, tick: Tick) -> None:
         n, at_once = 0, self._pace.piece(_CHUNK)

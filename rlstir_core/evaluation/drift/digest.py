@@ -41,7 +41,6 @@ class Digests:
     clock_s: Floats  # largest offset between two sampled sources, (E,)
     templates: Terms = ()
     words: Terms = ()
-    n_left_out: int = 0
 
     def select(self, names: Sequence[str]) -> list[int]:
         """Rows of these episodes; those that were left out have none."""
@@ -103,7 +102,6 @@ class DigestReader:
             clock_s=np.array([self._clock_s(row) for row in kept]),
             templates=[each[1] for each in logs],
             words=[each[2] for each in logs],
-            n_left_out=len(rows) - len(kept),
         )
 
     def _channels(self, host: str, rows: Sequence[ValidationRow]) -> dict[str, Floats]:

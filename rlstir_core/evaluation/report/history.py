@@ -25,7 +25,7 @@ from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import figure, listed, plural, signed
 from rlstir_core.evaluation.report.rows import distinct
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
-from rlstir_core.evaluation.stats.across import Sums
+from rlstir_core.evaluation.stats.across import Sums, tested_phases_of
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.paired import paired_macro_f1
 from rlstir_core.evaluation.stats.records import Record
@@ -124,8 +124,10 @@ def _succession(last: Essentials, current: Essentials, before: SumsOf, now: Sums
     old, new = (found.get(f"{each.model}_{PRIMARY_MODE}") for each, found in ((last, before), (current, now)))
     if old is None or new is None or old.sums_ES.shape[1] != new.sums_ES.shape[1]:
         return None
-    shared, old_at, new_at = np.intersect1d(old.episode_E, new.episode_E, return_indices=True)
     n_phases = round(new.sums_ES.shape[1] ** 0.5)
+    if tested_phases_of(last.macro_f1, old, n_phases).statistic is None:
+        return None
+    shared, old_at, new_at = np.intersect1d(old.episode_E, new.episode_E, return_indices=True)
     one, other = Sums(shared, new.sums_ES[new_at]), Sums(shared, old.sums_ES[old_at])
     difference = paired_macro_f1(one, other, n_phases)
     return Succession(before=last.model, now=current.model, n_episodes=len(shared), difference=difference)

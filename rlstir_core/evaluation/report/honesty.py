@@ -27,7 +27,7 @@ from rlstir_core.evaluation.report.beside import Evaluated, comparable_encoders,
 from rlstir_core.evaluation.report.inputs import Honesty, HonestyRow, LeftOut, ReportInputs, SplitColumn
 from rlstir_core.evaluation.report.rows import ordered
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
-from rlstir_core.evaluation.stats.across import Gap, Tested, gap_across, is_what_was_said, tested_in
+from rlstir_core.evaluation.stats.across import Gap, Tested, gap_across, is_what_was_said, tested_in, tested_phases_of
 from rlstir_core.evaluation.stats.intervals import Estimate, Statistic, estimate, refused
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.investigator.techniques.row_truth import says_rows
@@ -159,11 +159,8 @@ def _tested(side: Evaluated, name: str, said: Estimate, common_K: Bools | None) 
     sums, K = side.phase_sums.get(name), side.n_phases
     if sums is None or sums.sums_ES.shape[1] != K * K:
         return Tested(said)
-    own_K = tested_in(sums, K)
-    whole = Tested(said, sums.episode_E, Statistic(sums_US=sums.sums_ES, of=lambda s: macro_f1(s, own_K)))
-    if not is_what_was_said(whole):
-        return Tested(said)
-    if common_K is None or (common_K == own_K).all():
+    whole = tested_phases_of(said, sums, K)
+    if whole.statistic is None or common_K is None or (common_K == tested_in(sums, K)).all():
         return whole
     statistic = Statistic(sums_US=sums.sums_ES, of=lambda s: macro_f1(s, common_K))
     return Tested(estimate(statistic), sums.episode_E, statistic)

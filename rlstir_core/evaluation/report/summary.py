@@ -84,7 +84,7 @@ def _of_recipe(inputs: ReportInputs, path: Path) -> list[str]:
         lines.append(f"  {test.degraded:,} of {plural(test.episodes, 'test episode')} were degraded ({why})")
     history = read_history(path)
     if history is not None and history.previous is not None:
-        lines.append(made_lines(history)[-1])
+        lines += made_lines(history)[1:]
     for baseline in inputs.baselines:
         lines.append(f"  baseline {baseline.name}: macro F1 {figure(baseline.metrics.macro_f1)}")
     if inputs.honesty is not None and (line := closing_line(inputs.honesty)):

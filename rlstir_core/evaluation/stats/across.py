@@ -27,6 +27,7 @@ from rlstir_core.evaluation.stats.intervals import (
     independent_gap,
 )
 from rlstir_core.evaluation.stats.scored import Texts
+from rlstir_core.learning.scores import macro_f1
 
 _SCHEMA = pa.schema({"model": pa.string(), "episode_id": pa.string(), "sums": pa.list_(pa.int64())})
 _SAME = 1e-9  # what the order of additions may move
@@ -111,6 +112,13 @@ def gap_across(first: Tested, second: Tested, *, draws: int = DRAWS) -> Gap:
     statistic, shared = _joined(first, second)
     few = min(len(_units(first)[0]), len(_units(second)[0])) < MIN_BOOTSTRAP
     return Gap(estimate(statistic, draws=draws, jackknife=few), shared)
+
+
+def tested_phases_of(said: Estimate, sums: Sums, n_phases: int) -> Tested:
+    """Macro F1 over the phases that its side tests; without the statistic where the sums are of other predictions."""
+    own_K = tested_in(sums, n_phases)
+    found = Tested(said, sums.episode_E, Statistic(sums_US=sums.sums_ES, of=lambda s: macro_f1(s, own_K)))
+    return found if is_what_was_said(found) else Tested(said)
 
 
 def is_what_was_said(tested: Tested) -> bool:

@@ -15,7 +15,7 @@ from rlstir_assets.automation import commands
 from rlstir_assets.automation import tick as ticking
 from rlstir_assets.automation.jobs import HOST_ASSETS, STAGE_JOBS, job_of
 from rlstir_assets.automation.standing import standing, tracked_recipes
-from rlstir_assets.automation.tick import ASKED_BY, TODO_TAG, Tick, tick
+from rlstir_assets.automation.tick import ASKED_BY, WORK_TAG, Tick, tick
 from rlstir_assets.cli.pipeline import materialize as materialize_command
 from rlstir_assets.definitions import defs
 from rlstir_assets.partitions import register_hosts
@@ -93,7 +93,7 @@ def test_a_tick_asks_for_a_stage_at_a_time_and_for_nothing_where_all_is_made(
     ends = [request.tags[f"dagster/asset_partition_range_{end}"] for end in ("start", "end")]
     assert ends == [HOST, "z-new"]
     config = request.run_config["resources"]["settings"]["config"]
-    assert Settings(**config) == settings and request.tags[TODO_TAG] and ASKED_BY.items() <= request.tags.items()
+    assert Settings(**config) == settings and request.tags[WORK_TAG] and ASKED_BY.items() <= request.tags.items()
 
 
 @pytest.mark.slow
@@ -112,7 +112,7 @@ def test_a_tick_waits_for_runs_and_commands_and_gives_up_what_was_tried_in_vain(
     assert tick(instance, settings, ("host",), None).why == "1 run has not ended yet"
     instance.report_run_failed(run)
     (other,) = tick(instance, settings, ("host",), None).requests
-    assert other.run_key != request.run_key and other.tags[TODO_TAG] == request.tags[TODO_TAG]
+    assert other.run_key != request.run_key and other.tags[WORK_TAG] == request.tags[WORK_TAG]
     for _ in range(2):
         failed = instance.create_run_for_job(defs.resolve_job_def("recipe"), tags=dict(request.tags))
         instance.report_run_failed(failed)

@@ -82,11 +82,15 @@ def test_another_model_is_set_against_the_one_before_on_the_episodes_of_both(sam
     before = {"gbt_realistic": Sums(np.array([f"e{k:02d}" for k in range(60)]), np.tile(wrong, (60, 1)))}
     now = {"gbt_realistic": Sums(np.array([f"e{k:02d}" for k in range(20, 80)]), np.tile(right, (60, 1)))}
     first = continued(None, evaluated(sample_inputs(), "a"), NOON)
+    foreign = continued(first, evaluated(sample_inputs(), "b"), NOON, before, now)
+    assert foreign.current.succession is None  # what was counted before is not what was said before
+    first = replace(first, current=replace(first.current, macro_f1=replace(first.current.macro_f1, value=0.0)))
     second = continued(first, evaluated(sample_inputs(), "b"), NOON, before, now)
     assert second.current.succession is not None and second.current.succession.n_episodes == 40
     assert second.current.succession.difference.value == pytest.approx(1.0)
     assert "On the 40 test episodes of both: gbt of now minus gbt of before +1.000" in made_lines(second)[-1]
-    same = continued(first, evaluated(sample_inputs(), "b"), NOON, now, now)
+    same = continued(first, evaluated(sample_inputs(), "b"), NOON, before, before)
+    assert same.current.succession is not None and same.current.succession.n_episodes == 60
     assert not any("test episodes of both" in line for line in made_lines(same))
     apart = {"gbt_realistic": Sums(np.array(["x", "y"]), np.tile(right, (2, 1)))}
     other = continued(first, evaluated(sample_inputs(), "b"), NOON, before, apart)
