@@ -9,6 +9,8 @@ from rlstir_assets.assets.detectors import baselines, checkpoint_key
 from rlstir_assets.assets.investigator import encoder, nothing_made, ppo_policy
 from rlstir_assets.assets.logs import log_events
 from rlstir_assets.declarations import recipe_asset, recipe_check
+from rlstir_assets.devices import leased
+from rlstir_assets.executor import GPU_POOL
 from rlstir_assets.partition_results import Part, told_of
 from rlstir_assets.reporting import opening, refusals, table, teller
 from rlstir_assets.resources import Settings
@@ -34,6 +36,8 @@ GROUP = "evaluation"
         baselines,
         dg.AssetDep(log_events, partition_mapping=dg.AllPartitionMapping()),  # for recall by technique
     ],
+    pool=GPU_POOL,
+    op_tags={"rlstir/device": "gpu"},
     description="Predictions first, labels afterwards: every checkpoint and baseline on the held-out episodes, each "
     "figure with its interval.",
     check_specs=[
@@ -60,7 +64,8 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     with refusals():
         opened, options = settings.opened(), settings.options(context.partition_key)
         hosts = settings.validated_hosts()
-        result, is_new = evaluate_recipe(opened.layout, options, hosts, opened.registry, teller(context))
+        with leased(teller(context)):
+            result, is_new = evaluate_recipe(opened.layout, options, hosts, opened.registry, teller(context))
     probes = [{"probe": p.name, "value": p.value, "bound": p.bound, "verdict": p.verdict} for p in result.probes]
     untested = [{"kind": u.kind, "name": u.name, "reason": u.reason} for u in result.untested]
     return dg.MaterializeResult(
@@ -89,6 +94,8 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     stage="encoder_eval",
     kind="json",
     deps=[encoder],
+    pool=GPU_POOL,
+    op_tags={"rlstir/device": "gpu"},
     description="Techniques and risks of the held-out episodes by the encoder, by base rates, by a bag of words and by "
     "public technique texts: predictions first, labels afterwards, each figure with its interval.",
 )
@@ -101,7 +108,8 @@ def encoder_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.Ma
         if why := why_not(study.layout, study.split):
             forget_evaluation(study.layout, context.partition_key)
             return nothing_made(why)
-        result, is_new = evaluate_encoder(study, teller(context))
+        with leased(teller(context)):
+            result, is_new = evaluate_encoder(study, teller(context))
     return dg.MaterializeResult(
         metadata={
             "scores": table(_technique_scores(result)),

@@ -119,9 +119,10 @@ def test_a_range_of_hosts_is_one_run(nodes: dict[str, object]) -> None:
         assert nodes[name].backfill_policy == dg.BackfillPolicy.single_run()
 
 
-def test_only_networks_queue_for_the_pool_gpu_and_are_tagged(nodes: dict[str, object]) -> None:
+def test_what_runs_networks_queues_for_the_pool_gpu_and_is_tagged(nodes: dict[str, object]) -> None:
     for name, node in nodes.items():
-        wants_gpu = name == "encoder" or (name in CHECKPOINTS and not name.startswith("checkpoint/gbt_"))
+        trains = name == "encoder" or (name in CHECKPOINTS and not name.startswith("checkpoint/gbt_"))
+        wants_gpu = trains or name in ("detector_eval", "encoder_eval")  # which run on a device what was trained there
         assert set(node.pools) == ({"gpu"} if wants_gpu else set()), name
     for definition in defs.get_repository_def().assets_defs_by_key.values():
         name = name_of(definition.key)
