@@ -8,11 +8,12 @@ replace another's. What does not belong here: the partitions themselves, and wha
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
 
+from rlstir_assets.executor import GPU_POOL
 from rlstir_assets.partitions import hosts, recipes
 from rlstir_assets.reporting import OWNERS, refusals
 from rlstir_assets.resources import Settings, Workspace
@@ -34,9 +35,12 @@ def host_asset(*, group: str, stage: str, kind: str, **own: Any) -> Decorator:
     return plain_asset(group=group, stage=stage, kind=kind, partitions_def=hosts, backfill_policy=single_run, **own)
 
 
-def recipe_asset(*, group: str, stage: str, kind: str, **own: Any) -> Decorator:
-    """An asset of every split recipe; one run makes one."""
-    return plain_asset(group=group, stage=stage, kind=kind, partitions_def=recipes, **own)
+def recipe_asset(
+    *, group: str, stage: str, kind: str, on_gpu: bool = False, op_tags: Mapping[str, str] | None = None, **own: Any
+) -> Decorator:
+    """An asset of every split recipe; one run makes one. On a GPU it queues for the pool; the body asks for a lease."""
+    tags, pool = {**(op_tags or {}), **({"rlstir/device": "gpu"} if on_gpu else {})}, GPU_POOL if on_gpu else None
+    return plain_asset(group=group, stage=stage, kind=kind, partitions_def=recipes, op_tags=tags, pool=pool, **own)
 
 
 def host_check(name: str, *, asset: str, description: str, blocking: bool = False) -> dg.AssetCheckSpec:

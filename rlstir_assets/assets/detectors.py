@@ -8,7 +8,6 @@ from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.telemetry import window_features
 from rlstir_assets.declarations import recipe_asset, recipe_check
 from rlstir_assets.devices import leased
-from rlstir_assets.executor import GPU_POOL
 from rlstir_assets.reporting import refusals, table, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.contract.registry import MODES, PRIMARY_MODE
@@ -39,11 +38,8 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
         kind="torch" if on_gpu else "xgboost",
         key=key,
         deps=[split, _EVERY_HOST, "lab_checks"],
-        pool=GPU_POOL if on_gpu else None,
-        op_tags={
-            "dagster/priority": str(priority),
-            **({"rlstir/device": "gpu"} if on_gpu else {}),
-        },
+        on_gpu=on_gpu,
+        op_tags={"dagster/priority": str(priority)},
         description=f"{spec.words}, mode `{mode}`. Cross-fitted on the train side of the recipe; the schema's hash is "
         "part of the checkpoint.",
         check_specs=[

@@ -10,7 +10,6 @@ from rlstir_assets.assets.investigator import encoder, nothing_made, ppo_policy
 from rlstir_assets.assets.logs import log_events
 from rlstir_assets.declarations import recipe_asset, recipe_check
 from rlstir_assets.devices import leased
-from rlstir_assets.executor import GPU_POOL
 from rlstir_assets.partition_results import Part, told_of
 from rlstir_assets.reporting import opening, refusals, table, teller
 from rlstir_assets.resources import Settings
@@ -36,8 +35,7 @@ GROUP = "evaluation"
         baselines,
         dg.AssetDep(log_events, partition_mapping=dg.AllPartitionMapping()),  # for recall by technique
     ],
-    pool=GPU_POOL,
-    op_tags={"rlstir/device": "gpu"},
+    on_gpu=True,
     description="Predictions first, labels afterwards: every checkpoint and baseline on the held-out episodes, each "
     "figure with its interval.",
     check_specs=[
@@ -94,8 +92,7 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     stage="encoder_eval",
     kind="json",
     deps=[encoder],
-    pool=GPU_POOL,
-    op_tags={"rlstir/device": "gpu"},
+    on_gpu=True,
     description="Techniques and risks of the held-out episodes by the encoder, by base rates, by a bag of words and by "
     "public technique texts: predictions first, labels afterwards, each figure with its interval.",
 )

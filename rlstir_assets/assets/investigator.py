@@ -10,7 +10,6 @@ from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.logs import log_events, provenance_graphs
 from rlstir_assets.declarations import recipe_asset, recipe_check
 from rlstir_assets.devices import leased
-from rlstir_assets.executor import GPU_POOL
 from rlstir_assets.reporting import refusals, table, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.atomic import canonical_sha256
@@ -78,8 +77,8 @@ def tokenizer(context: dg.AssetExecutionContext, settings: Settings) -> dg.Mater
     stage="encoder",
     kind="torch",
     deps=[tokenizer, dg.AssetDep(provenance_graphs, partition_mapping=dg.AllPartitionMapping())],
-    pool=GPU_POOL,
-    op_tags={"rlstir/device": "gpu", "dagster/priority": "2"},
+    on_gpu=True,
+    op_tags={"dagster/priority": "2"},
     description="A linear first look at log rows and what stands around them, then a transformer and GraphSAGE that "
     "start from it: attack, techniques and tampering by row. Stopped and calibrated on a fold of the train side.",
 )
