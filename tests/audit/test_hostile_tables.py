@@ -33,7 +33,7 @@ def refusal(tables: Any, **options: Any) -> str:
     [
         (b"", "is empty"),
         (b"PAR1 and no more", "cannot be read as Parquet"),
-        (gzip.compress(b"episode,side\n"), "is compressed"),
+        (gzip.compress(b"episode,side\n", mtime=0), "is compressed"),
         (b"\x00\x01\x02\n", "neither Parquet nor CSV"),
         (b"episode,side\na,test\nb\n", "cannot be read as CSV"),
         (b"\xff\xfe,side\na,test\n", "cannot be read as CSV"),
