@@ -97,8 +97,9 @@ class Settings(dg.ConfigurableResource):
     )
     retrain: str = Field(
         default=os.environ.get("RLSTIR_RETRAIN") or "always",
-        description="When models are trained anew on episodes that came since: always, never, or due:share=0.2,days=30 "
-        "(once as many wait beside those trained on, or so many days have passed) (RLSTIR_RETRAIN).",
+        description="When models are trained anew on episodes that came since: always, never, or "
+        "due:share=0.2,days=30,drift=0.5 (once as many wait beside those trained on, so many days have passed, or so "
+        "many train hosts record otherwise since) (RLSTIR_RETRAIN).",
     )
     sync_source: str = Field(
         default=os.environ.get("RLSTIR_SYNC") or "",

@@ -146,7 +146,8 @@ def _argument(file: str) -> str:
     default="always",
     show_default=True,
     envvar="RLSTIR_RETRAIN",
-    help="When models are trained anew on what came since: always, never, or due:share=0.2,days=30 (RLSTIR_RETRAIN).",
+    help="When models are trained anew on what came since: always, never, or due:share=0.2,days=30,drift=0.5 "
+    "(RLSTIR_RETRAIN).",
 )
 @click.option("--select", default="", help="Dagster's asset selection, instead of all that is stale.")
 @click.option("--dry-run", is_flag=True, help="Say what would be made, and why; make nothing.")

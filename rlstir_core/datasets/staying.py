@@ -12,7 +12,7 @@ import msgspec
 from rlstir_core.datasets.duplicates import Twins, tested_twins
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.recipes.base import Exclusion, Sides, SplitSettings, hosts_of
-from rlstir_core.datasets.renewal import Renewal, why_renew
+from rlstir_core.datasets.renewal import Renewal, Strayed, why_renew
 from rlstir_core.datasets.split import Split, SplitRound, able_episodes, assembled, make_split, recipe_spec
 
 _NAMED = 5
@@ -24,6 +24,7 @@ def next_split(
     settings: SplitSettings,
     renewal: Renewal,
     prior: Split | None,
+    strayed: Strayed | None = None,
 ) -> tuple[Split, Twins]:
     """What `make_split` gives, or the train side of `prior` with everything that may test beside it.
 
@@ -41,7 +42,7 @@ def next_split(
     beside = [_beside(each, now, settings, recipe) for each in prior.rounds]
     placed = {episode.episode_id for sides in beside for episode in (*sides.train, *sides.test)}
     waiting = [episode for episode in able if episode.episode_id not in placed]
-    anew, why = why_renew(renewal, stood, waiting, able)
+    anew, why = why_renew(renewal, stood, waiting, able, strayed)
     if anew:
         return _anew(recipe, episodes, settings, why)
     repeats = tested_twins([sides.train for sides in beside], [e for sides in beside for e in sides.test])

@@ -15,7 +15,7 @@ from rlstir_core.datasets.duplicates import Twins
 from rlstir_core.datasets.episodes import episode_table, host_inputs
 from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.datasets.recipes.base import SplitCheck, SplitSettings
-from rlstir_core.datasets.renewal import ALWAYS, Renewal
+from rlstir_core.datasets.renewal import ALWAYS, Renewal, Strayed
 from rlstir_core.datasets.split import FORMAT, Split, heeded, make_split, recipe_spec
 from rlstir_core.datasets.staying import next_split
 from rlstir_core.errors import SplitRefused, UpstreamMissing
@@ -36,15 +36,18 @@ def build_split(
     with holding(layout.lock("split", recipe)):
         key = split_input_sha256(layout, recipe, hosts, settings, renewal)
         kept = _kept(layout, recipe)
-        if kept is not None and kept.input_sha256 == key:
+        strayed = _strayed(layout, recipe, renewal, kept)
+        if kept is not None and kept.input_sha256 == key and strayed is None:
             return kept, False
-        split, twins = next_split(recipe, episode_table(layout, hosts), settings, renewal, kept)
+        split, twins = next_split(recipe, episode_table(layout, hosts), settings, renewal, kept, strayed)
         checks = _checked(split, twins)
         split = msgspec.structs.replace(split, input_sha256=key, checks=checks)
         split = msgspec.structs.replace(split, own_sha256=split.seal())
         path = layout.split(recipe)
         sweep(path.parent, path.name)
         write_json(path, split)
+        if strayed is not None:  # it was heeded, also where the train side had to stay
+            layout.strayed(recipe).unlink(missing_ok=True)
         return split, True
 
 
@@ -53,7 +56,9 @@ def try_split(
 ) -> Split:
     """What `build_split` would give; SplitRefused where the recipe cannot be applied. Nothing is written."""
     settings = heeded(recipe_spec(recipe), settings)
-    split, twins = next_split(recipe, episode_table(layout, hosts), settings, renewal, _kept(layout, recipe))
+    kept = _kept(layout, recipe)
+    strayed = _strayed(layout, recipe, renewal, kept)
+    split, twins = next_split(recipe, episode_table(layout, hosts), settings, renewal, kept, strayed)
     _checked(split, twins)
     return split
 
@@ -89,7 +94,9 @@ def split_is_current(
     """Whether `build_split` would find nothing new."""
     settings = heeded(recipe_spec(recipe), settings)
     kept = _kept(layout, recipe)
-    return kept is not None and kept.input_sha256 == split_input_sha256(layout, recipe, hosts, settings, renewal)
+    if kept is None or _strayed(layout, recipe, renewal, kept) is not None:
+        return False
+    return kept.input_sha256 == split_input_sha256(layout, recipe, hosts, settings, renewal)
 
 
 def split_input_sha256(
@@ -121,3 +128,14 @@ def _kept(layout: Layout, recipe: str) -> Split | None:
         return None
     whole = split.format == FORMAT and split.recipe == recipe and split.own_sha256 == split.seal()
     return split if whole else None
+
+
+def _strayed(layout: Layout, recipe: str, renewal: Renewal, kept: Split | None) -> Strayed | None:
+    """What the last evaluation found of the hosts that `kept` trains on, where it is a reason to train anew."""
+    if kept is None or renewal.when != "due":
+        return None
+    try:
+        found = msgspec.json.decode(layout.strayed(recipe).read_bytes(), type=Strayed)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+    return found if found.is_over(renewal, kept.train_sha256) else None

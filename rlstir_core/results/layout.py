@@ -149,6 +149,10 @@ class Layout:
         """The counts of `phases` of the evaluation before: like a ledger, no result."""
         return self.evaluation(recipe) / "_phases_before.parquet"
 
+    def strayed(self, recipe: str) -> Path:
+        """Which train hosts record otherwise than what was trained on: what a training may be due by."""
+        return self.evaluation(recipe) / "_strayed.json"
+
     def honesty(self, recipe: str) -> Path:
         """The figures of this recipe beside those of the other recipes that were made."""
         return self.evaluation(recipe) / "honesty.json"

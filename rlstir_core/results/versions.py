@@ -24,7 +24,7 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "baselines": 5,
         "tokenizer": 3,  # and the texts of log rows
         "encoder": 4,
-        "evaluation": 9,
+        "evaluation": 10,
         "encoder_eval": 6,
         "ppo_policy": 2,
         "investigation_eval": 2,

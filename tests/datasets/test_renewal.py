@@ -10,7 +10,7 @@ import pytest
 from rlstir_core.datasets.checks import check_split
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.recipes.base import SplitSettings
-from rlstir_core.datasets.renewal import Renewal, read_renewal
+from rlstir_core.datasets.renewal import Renewal, Strayed, read_renewal
 from rlstir_core.datasets.split import Split, make_split
 from rlstir_core.datasets.staying import next_split
 from rlstir_core.errors import ConfigError
@@ -86,6 +86,23 @@ def test_enough_that_wait_or_enough_days_make_a_training_due() -> None:
     assert later("host", many, Renewal(when="due", share=0.9))[1].renewal.startswith("the train side stays")
 
 
+def test_train_hosts_that_record_otherwise_since_make_a_training_due_and_only_of_their_own_train_side() -> None:
+    before = first("host")
+    trained = sorted({info.host for info in before.trained_on})
+    found = Strayed(train_sha256=before.train_sha256, hosts=tuple(trained[:2]), n_hosts=len(trained))
+    share = 2 / len(trained)
+    assert found.is_over(Renewal(when="due", drift=share), before.train_sha256)
+    assert not found.is_over(Renewal(when="due", drift=share + 0.01), before.train_sha256)
+    assert not found.is_over(Renewal(when="due", drift=share), "of another train side")
+    assert not found.is_over(NEVER, before.train_sha256)
+    new = [episode("n0", trained[0], day=1)]
+    after, _ = next_split("host", [*FIRST, *new], SETTINGS, DUE, before, found)
+    assert after.renewal.startswith("trained anew: ") and f"{trained[0]}, {trained[1]})" in after.renewal
+    assert "n0" in after.rounds[0].train
+    elsewhere, _ = next_split("host", [*FIRST, episode("n1", "e", day=1)], SETTINGS, DUE, before, found)
+    assert elsewhere.renewal.startswith("the train side stays: 0 episodes wait")  # training again would change nothing
+
+
 def test_a_train_episode_that_is_gone_or_changed_makes_the_train_side_anew() -> None:
     before = first("host")
     lost = before.trained_on[0].episode_id
@@ -116,7 +133,7 @@ def test_other_settings_or_nothing_before_give_what_the_recipe_gives() -> None:
         ("always", Renewal()),
         ("never", NEVER),
         ("due", DUE),
-        ("due:share=0.5,days=7", Renewal(when="due", share=0.5, days=7)),
+        ("due:share=0.5,days=7,drift=1", Renewal(when="due", share=0.5, days=7, drift=1)),
         ("due:days=7", Renewal(when="due", days=7)),
     ],
 )
@@ -128,5 +145,5 @@ def test_when_to_train_anew_is_read(text: str, renewal: Renewal) -> None:
     "text", ["", "often", "never:share=1", "due:share", "due:share=0", "due:x=1", "due:days=nan", "due:days=1,days=2"]
 )
 def test_a_word_that_cannot_be_understood_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"due:share=0\.1,days=14"):
+    with pytest.raises(ConfigError, match=r"due:share=0\.1,days=14,drift=0\.5"):
         read_renewal(text)

@@ -8,7 +8,9 @@ import msgspec
 import pytest
 from tiny_store import Tiny
 
+from rlstir_core.atomic import write_json
 from rlstir_core.datasets.recipes.base import SplitSettings
+from rlstir_core.datasets.renewal import Renewal, Strayed
 from rlstir_core.datasets.split import Split
 from rlstir_core.datasets.store import build_split, read_split, refused_recipes, split_is_current, try_split
 from rlstir_core.detectors.study import open_study
@@ -17,6 +19,7 @@ from rlstir_core.learning.options import StudyOptions
 from rlstir_core.results.versions import VERSIONS
 from rlstir_core.telemetry.window_table import TABLE
 
+DUE = Renewal(when="due", share=2.0)
 NAMED = SplitSettings(train_hosts=("host-a",), folds=2)
 
 
@@ -51,6 +54,26 @@ def test_a_split_is_written_once_and_found_the_second_time(tiny: Tiny) -> None:
     assert made.input_sha256 and b"signature" not in raw and made.settings == NAMED
     again, is_new = built(tiny)
     assert not is_new and again == made and (path.read_bytes(), path.stat().st_mtime_ns) == (raw, time)
+
+
+def test_what_drifted_from_the_train_side_makes_a_split_once_and_only_where_a_training_may_be_due(tiny: Tiny) -> None:
+    made = build_split(tiny.layout, "host", tiny.hosts, NAMED, DUE)[0]
+    tiny.add("ep-new", seed=99, host="host-a")
+    tiny.build_all()
+    stays, _ = build_split(tiny.layout, "host", tiny.hosts, NAMED, DUE)
+    assert stays.train_sha256 == made.train_sha256 and split_is_current(tiny.layout, "host", tiny.hosts, NAMED, DUE)
+    found = Strayed(train_sha256=made.train_sha256, hosts=("host-a",), n_hosts=1)
+    write_json(tiny.layout.strayed("host"), found)
+    assert not split_is_current(tiny.layout, "host", tiny.hosts, NAMED, DUE)
+    foreseen = try_split(tiny.layout, "host", tiny.hosts, NAMED, DUE)
+    anew, is_new = build_split(tiny.layout, "host", tiny.hosts, NAMED, DUE)
+    assert is_new and anew.train_sha256 == foreseen.train_sha256 != made.train_sha256
+    assert "recordings since differ" in anew.renewal
+    for leftover in (found, Strayed(train_sha256=anew.train_sha256, hosts=(), n_hosts=1)):
+        write_json(tiny.layout.strayed("host"), leftover)
+        assert split_is_current(tiny.layout, "host", tiny.hosts, NAMED, DUE)
+    tiny.layout.strayed("host").write_bytes(b"{torn")
+    assert split_is_current(tiny.layout, "host", tiny.hosts, NAMED, DUE)
 
 
 def test_a_split_that_was_edited_is_none_and_is_made_again(tiny: Tiny) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from rlstir_core.arrays import Ints
 from rlstir_core.atomic import file_sha256, sweep, write_bytes, write_json
 from rlstir_core.contract.registry import MODES, PRIMARY_MODE, Registry
+from rlstir_core.datasets.renewal import Strayed
 from rlstir_core.detectors.beside import learning_curve, reseeding
 from rlstir_core.detectors.beside.fitted import Baselines
 from rlstir_core.detectors.checkpoint import Checkpoint, load_detector
@@ -88,8 +89,16 @@ def evaluate_recipe(
         result = _Evaluation(study, checkpoints, baselines, registry, tell).run(hosts, key)
         for evaluation in (*result.models, *result.baselines):
             write_json(layout.evaluation(options.recipe) / f"{evaluation.name}_eval.json", to_json(evaluation))
+        if result.drift is not None:
+            write_json(layout.strayed(options.recipe), _strayed(study, result.drift))
         write_json(layout.report_inputs(options.recipe), msgspec.to_builtins(result))
         return result, True
+
+
+def _strayed(study: Study, drift: Drift) -> Strayed:
+    """What the next split is told of drift."""
+    trained = {info.host for info in study.split.trained_on}
+    return Strayed(train_sha256=study.split.train_sha256, hosts=drift.strayed, n_hosts=len(trained))
 
 
 def evaluation_is_current(study: Study, registry: Registry) -> bool:

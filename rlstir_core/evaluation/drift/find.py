@@ -98,6 +98,7 @@ def find_drift(
         scored_by=scored_by if scores else "",
         trained_until_wall_ns=trained_until_ns,
         n_since=len(grown),
+        strayed=tuple(each.host for each in grown if each.verdict == DIFFERS),
         since_training=_first(grown),
     )
 

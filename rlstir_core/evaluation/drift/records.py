@@ -75,4 +75,5 @@ class Drift(Record, frozen=True, kw_only=True):
     scored_by: str = ""  # the detector whose scores are compared
     trained_until_wall_ns: int | None = None
     n_since: int = 0
+    strayed: tuple[str, ...] = ()  # all hosts that record otherwise since than what was trained on
     since_training: tuple[HostDrift, ...] = ()
