@@ -36,6 +36,7 @@ def lab() -> None:
     metavar="near|deep",
     help="Where an attack's evidence lies: in the processes it starts, or hops away in one of four places. [near]",
 )
+@click.option("--days", type=int, default=None, help="Over how many days they were recorded. [21]")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @refusing
 def lab_generate(
@@ -47,6 +48,7 @@ def lab_generate(
     hardness: float | None,
     tampered: float | None,
     depth: str | None,
+    days: int | None,
     as_json: bool,
 ) -> None:
     """Writes a store of synthetic episodes: telemetry, host logs and the truth about both.
@@ -64,7 +66,13 @@ def lab_generate(
         from rlstir_core.lab.hosts import DEFAULT_HOSTS
         from rlstir_core.lab.plan import LabOptions
 
-        given: dict[str, Any] = {"benign": benign, "hardness": hardness, "tampered": tampered, "depth": depth}
+        given: dict[str, Any] = {
+            "benign": benign,
+            "hardness": hardness,
+            "tampered": tampered,
+            "depth": depth,
+            "days": days,
+        }
         made = generate_store(
             target,
             hosts=names(hosts) or DEFAULT_HOSTS,

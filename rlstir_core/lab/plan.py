@@ -22,7 +22,8 @@ MIN_DURATION_S = 20.0
 Depth = Literal["near", "deep"]
 BENIGN: dict[Depth, float] = {"near": 0.36, "deep": 0.5}  # share of episodes that are benign twins
 _CAMPAIGN_START_NS = 1_772_438_400 * NS  # 2026-03-02 08:00 UTC
-_CAMPAIGN_S = 21 * 86_400
+_DAY_S = 86_400
+MAX_DAYS = 3_650
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,7 @@ class LabOptions:
     benign: float | None = None  # as usual at that depth
     tampered: float = 0.25
     depth: Depth = "near"
+    days: int = 21  # of recording
 
     def __post_init__(self) -> None:
         if self.depth not in BENIGN:
@@ -89,6 +91,8 @@ class LabOptions:
         for name in ("hardness", "benign_share", "tampered"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"{name.removesuffix('_share')} is {getattr(self, name)}; keep it between 0 and 1")
+        if not 1 <= self.days <= MAX_DAYS:
+            raise ConfigError(f"days is {self.days}; keep it between 1 and {MAX_DAYS}")
         if not MIN_DURATION_S <= self.duration_s <= 3600.0:
             raise ConfigError(f"duration_s is {self.duration_s}; keep it between {MIN_DURATION_S:.0f} and 3600 seconds")
 
@@ -146,7 +150,7 @@ def _plan_host(host: Host, count: int, options: LabOptions) -> list[EpisodePlan]
         episode = f"ep-{stream(seed, host.name, number, 'id').bytes(6).hex()}"
         length = round(duration_s * (1 + KNOBS.duration_spread * between(rng, -1, 1)), 3)
         flows = BY_NAME[profile].flows_per_s * factor(rng, KNOBS.flows_spread) * length
-        at_s = between(rng, 0, _CAMPAIGN_S)
+        at_s = between(rng, 0, options.days * _DAY_S)
         plans.append(
             EpisodePlan(
                 episode_id=episode,

@@ -86,7 +86,9 @@ def test_a_store_that_cannot_be_made_is_refused(tmp_path: Path, bad: dict[str, o
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("bad", [{"duration_s": 1.0}, {"hardness": 1.5}, {"benign": 2.0}, {"tampered": -0.1}])
+@pytest.mark.parametrize(
+    "bad", [{"duration_s": 1.0}, {"hardness": 1.5}, {"benign": 2.0}, {"tampered": -0.1}, {"days": 0}]
+)
 def test_options_out_of_range_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="keep it between"):
         LabOptions(**bad)  # type: ignore[arg-type]
@@ -220,6 +222,15 @@ def test_the_order_and_the_times_of_recording_are_blind_to_the_label() -> None:
         return float(np.mean([rank / len(plans) for rank, plan in enumerate(plans) if plan.benign]))
 
     assert abs(np.mean([lead(_plans(seed=seed)) for seed in range(20)]) - 0.5) < 0.03
+
+
+def test_a_store_is_recorded_over_as_many_days_as_are_asked_for_and_is_the_same_otherwise() -> None:
+    usual, long = _plans(), plan_store(hosts=DEFAULT_HOSTS, episodes=100, options=LabOptions(days=42))
+    times = [[plan.start_wall_ns for plan in plans] for plans in (usual, long)]
+    spread = [(max(each) - min(each)) / 86_400e9 for each in times]
+    assert 19 <= spread[0] <= 21 and 40 <= spread[1] <= 42
+    named = [{plan.episode_id: (plan.profile, plan.sample) for plan in plans} for plans in (usual, long)]
+    assert named[0] == named[1]
 
 
 def test_counts_of_flows_do_not_tell_a_twin_from_an_attack() -> None:
