@@ -17,6 +17,7 @@ from rlstir_core.ids import host_id
 from rlstir_core.learning.presets import preset as preset_of
 
 _SOCKET_PATH = 103 if sys.platform == "darwin" else 107  # sun_path of unix(7) without the NUL at its end
+_A_DAY_S = 86_400
 _SPLIT: dict[str, Callable[[str], list[str]]] = {  # how each variable is read
     "RLSTIR_PRESET": lambda text: [text],
     "RLSTIR_SET": str.split,
@@ -57,6 +58,16 @@ def check_choices(
         with blaming("RLSTIR_NORMALISE", named):
             if named[0] not in NORMALISERS:
                 raise ConfigError(f"normaliser {named[0]!r} is unknown; choose one of {', '.join(NORMALISERS)}")
+
+
+def seconds_between_looks() -> int:
+    """From one look of the sensor at the store to the next; ConfigError for what is no number of seconds."""
+    text = os.environ.get("RLSTIR_LOOK_EVERY_S") or "20"
+    if not (text.isascii() and text.isdecimal() and len(text) < 6 and 1 <= int(text) <= _A_DAY_S):
+        raise ConfigError(
+            f"environment variable RLSTIR_LOOK_EVERY_S: {text!r} is no number of seconds from 1 to {_A_DAY_S}; write 20"
+        )
+    return int(text)
 
 
 def check_room_for_sockets() -> None:

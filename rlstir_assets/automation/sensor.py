@@ -7,17 +7,18 @@ import dagster as dg
 
 from rlstir_assets.automation.jobs import STAGE_JOBS
 from rlstir_assets.automation.standing import standing, tracked_recipes
+from rlstir_assets.environment import seconds_between_looks
 from rlstir_assets.resources import Settings
 from rlstir_core.errors import RlstirError
 
-_EVERY_S = 20
+_EVERY_S = seconds_between_looks()
 
 
 @dg.sensor(
     jobs=STAGE_JOBS,
     minimum_interval_seconds=_EVERY_S,
-    description="Looks at the store's index every 20 seconds and has made what is stale, as `rlstir materialize` "
-    "would: index, hosts with new episodes, then every recipe that was made before (host, where none was). What fails "
+    description=f"Looks at the store's index every {_EVERY_S} seconds and has made what is stale, as `rlstir "
+    "materialize` would: index, hosts with new episodes, then every recipe that was made before (host, where none was). What fails "
     "three times in a day waits for somebody.",
 )
 def new_episodes(context: dg.SensorEvaluationContext, settings: Settings) -> dg.SensorResult:
