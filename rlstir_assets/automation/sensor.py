@@ -18,8 +18,8 @@ _EVERY_S = seconds_between_looks()
     jobs=STAGE_JOBS,
     minimum_interval_seconds=_EVERY_S,
     description=f"Looks at the store's index every {_EVERY_S} seconds and has made what is stale, as `rlstir "
-    "materialize` would: index, hosts with new episodes, then every recipe that was made before (host, where none was). What fails "
-    "three times in a day waits for somebody.",
+    "materialize` would: index, hosts with new episodes, then every recipe that was made before (host, where none "
+    "was). What fails three times in a day waits for somebody.",
 )
 def new_episodes(context: dg.SensorEvaluationContext, settings: Settings) -> dg.SensorResult:
     from rlstir_assets.automation.tick import tick
