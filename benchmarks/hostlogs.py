@@ -142,7 +142,8 @@ def bare_evtx(log: bytes) -> int:
 
 def obvious_evtx(log: bytes) -> int:
     """What most people would write on top of it."""
-    frame = pd.json_normalize([json.loads(record["data"]) for record in PyEvtxParser(io.BytesIO(log)).records_json()])
+    records = (record for record in PyEvtxParser(io.BytesIO(log)).records_json() if record is not None)
+    frame = pd.json_normalize([json.loads(record["data"]) for record in records])
     frame["time"] = pd.to_datetime(frame["Event.System.TimeCreated.#attributes.SystemTime"], utc=True, format="mixed")
     return len(frame)
 

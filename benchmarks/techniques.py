@@ -15,6 +15,7 @@ import json
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ REAL, TEXTS = SHARED / "real", SHARED / "knowledge"
 ACROSS = (("mdecrevoisier", "mordor"), ("mordor", "mdecrevoisier"))  # learnt from, told of
 _TEXTS_ALONE = (None, "generated")
 MAJORITY = "majority"
+Texts = tuple[list[Document], list[Sequence[str]]]  # and the techniques that each speaks of
 AllSpoken = dict[str, tuple[Spoken, Knowledge | None]]
 ALWAYS = Naming(margin=0.0)  # the first, of whatever file
 
@@ -141,7 +143,7 @@ def _info(row: Any) -> EpisodeInfo:
     )
 
 
-def spoken_of(train: Side | None, test: Side, texts: Any, alone: Knowledge) -> AllSpoken:
+def spoken_of(train: Side | None, test: Side, texts: Texts, alone: Knowledge) -> AllSpoken:
     """What every model says of the test side, and the model of texts behind it."""
     said: AllSpoken = {KNOWLEDGE: (knowledge_spoken(alone, test.documents), alone)}
     if train is None:
@@ -162,7 +164,7 @@ def spoken_of(train: Side | None, test: Side, texts: Any, alone: Knowledge) -> A
     return said
 
 
-def figures(root: Path, name: str, train: Side | None, test: Side, texts: Any, alone: Knowledge, draws: int) -> Any:
+def figures(root: Path, name: str, train: Side | None, test: Side, texts: Texts, alone: Knowledge, draws: int) -> Any:
     """The table of one pair of corpora: a row a model."""
     spoken = spoken_of(train, test, texts, alone)
     path = root / "techniques.parquet"
@@ -247,13 +249,13 @@ def labelled_sides(shared: Path, root: Path) -> dict[str, Side]:
     return sides
 
 
-def fitted_texts(shared: Path, root: Path) -> tuple[Any, Knowledge]:
+def fitted_texts(shared: Path, root: Path) -> tuple[Texts, Knowledge]:
     """The public texts under `shared`, and the model of them alone."""
     layout = Layout(root)
     import_knowledge([shared / "knowledge"], layout.knowledge)
     texts = read_texts(layout)
     alone = fitted(*texts) if texts is not None else None
-    assert alone is not None
+    assert texts is not None and alone is not None
     return texts, alone
 
 

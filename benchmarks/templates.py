@@ -40,9 +40,9 @@ def ours(messages: Sequence[str]) -> Found:
 def drain3() -> Callable[[Sequence[str]], Found] | None:
     """Drain3 with its defaults and one generic set of masks, or None where it is not installed."""
     try:
-        from drain3 import TemplateMiner  # type: ignore[import-not-found]
-        from drain3.masking import MaskingInstruction  # type: ignore[import-not-found]
-        from drain3.template_miner_config import TemplateMinerConfig  # type: ignore[import-not-found]
+        from drain3 import TemplateMiner
+        from drain3.masking import MaskingInstruction
+        from drain3.template_miner_config import TemplateMinerConfig
     except ImportError:
         return None
 

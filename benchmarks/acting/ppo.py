@@ -66,7 +66,7 @@ def physics_differ() -> float:
     env.reset(0)
     for episode in range(100):
         seen, _ = peer.reset(seed=episode)
-        env.state_4B[:, 0], env.age_B[0] = peer.unwrapped.state, 0
+        env.state_4B[:, 0], env.age_B[0] = peer.get_wrapper_attr("state"), 0
         ended = False
         while not ended:
             action = int(chance.integers(2))

@@ -58,10 +58,10 @@ def _add(store: Path, start: int, end: int) -> None:
         (store / f"episodes/h{host}").mkdir(parents=True, exist_ok=True)
     with (store / "index.jsonl").open("a") as index:
         for k in range(start, end):
-            name, host = f"ep-{k:06d}", f"h{k % HOSTS}"
-            path = f"episodes/{host}/{name}.tar.zst"
+            name, of = f"ep-{k:06d}", f"h{k % HOSTS}"
+            path = f"episodes/{of}/{name}.tar.zst"
             (store / path).touch()
-            record = {"episode_id": name, "host_id": host, "path": path, "bytes": 0, "sha256": "0" * 64}
+            record = {"episode_id": name, "host_id": of, "path": path, "bytes": 0, "sha256": "0" * 64}
             index.write(json.dumps(record) + "\n")
 
 

@@ -152,7 +152,7 @@ def by_hosts(rng: np.random.Generator, worlds: int, *, hosts: int = 8, each: int
         never_seen[1:] += later.singles().sum(axis=1)
         names = host_E.astype(str)
         found.append(
-            judged(lambda s, n=names: new_host_estimate(s, n), ensemble_ES, test.singles(), best(folds.singles()))  # type: ignore[misc]
+            judged(lambda s, n=names: new_host_estimate(s, n), ensemble_ES, test.singles(), best(folds.singles()))
         )
     return [(each_world, macro_f1(never_seen, EVERY)) for each_world in found]
 

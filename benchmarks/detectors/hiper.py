@@ -28,7 +28,7 @@ from benchmarks.public.run import brought
 from rlstir_core.contract.registry import PRIMARY_MODE
 from rlstir_core.datasets.episodes import EpisodeInfo
 from rlstir_core.datasets.recipes import RECIPES
-from rlstir_core.datasets.recipes.base import Division, RecipeSpec, Sides, SplitSettings, apart, rank
+from rlstir_core.datasets.recipes.base import Division, RecipeSpec, Sides, SplitSettings, apart, rank, unless_trained
 from rlstir_core.datasets.store import build_split
 from rlstir_core.detectors.checkpoint import load_detector
 from rlstir_core.detectors.ensemble.making import make_ensemble
@@ -222,7 +222,9 @@ def _split_off(layout: Layout, deal: int, fold: int, folds: int) -> list[str]:
         return Division(rounds=[Sides(train=sides[0], test=sides[1], held_out=())])
 
     name = _name(deal, fold)
-    RECIPES[name] = RecipeSpec(name=name, words="A fold of runs.", divide=divide, check=apart("sample"))
+    RECIPES[name] = RecipeSpec(
+        name=name, words="A fold of runs.", divide=divide, check=apart("sample"), joins=unless_trained("sample")
+    )
     hosts = read_index(layout.data.parent / "store").hosts
     split, _ = build_split(layout, name, hosts, SplitSettings(seed=deal))
     return [info.episode_id for info in split.tested]

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from rlstir_core.investigator.network.encoder import InputWidths, Layer, LogEncoder
+from rlstir_core.arrays import Array
+from rlstir_core.investigator.network.encoder import InputWidths, LogEncoder
 from rlstir_core.investigator.network.packing import Sequences, sequences
 from rlstir_core.investigator.network.sage import Edges, batch_graphs
 from rlstir_core.investigator.network.sizes import flops
@@ -96,12 +97,18 @@ def make_batch(episodes: int, seed: int = 0) -> Batch:
         aux_XA=torch.zeros(n_X, _WIDTHS.row),
         look_X=torch.zeros(n_X),
         process_X=torch.full((n_X,), -1),
-        graph=batch_graphs([Edges((1, 1, 1), {})], [tuple(np.zeros((1, n), np.float32) for n in _WIDTHS.nodes)]),
+        graph=batch_graphs([Edges((1, 1, 1), {})], [one_node_a_kind(_WIDTHS)]),
         prior_EK=torch.zeros(episodes, 1),
     )
 
 
-def _layer(layer: Layer, x_BTD: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
+def one_node_a_kind(widths: InputWidths) -> tuple[Array, Array, Array]:
+    """Features of a graph with a process, a file and a socket."""
+    process, file, sock = (np.zeros((1, n), np.float32) for n in widths.nodes)
+    return process, file, sock
+
+
+def _layer(layer: Any, x_BTD: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
     B, T, D = x_BTD.shape
     q, k, v = layer.qkv(layer.norm_attention(x_BTD)).view(B, T, 3, layer.heads, -1).permute(2, 0, 3, 1, 4)
     said = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask_BT[:, None, None, :])

@@ -34,7 +34,7 @@ _PARTS = 3
 
 def stories(store: Path) -> dict[tuple[str, str], str]:
     """{(host, episode): its story}"""
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for entry in read_index(store).entries:
         meta, _ = meta_of(store / entry.path)
         if meta is not None and meta.lab is not None:

@@ -45,6 +45,7 @@ def train(folder: Path) -> dict[str, Any]:
     import torch
     from torch.nn import functional
 
+    from benchmarks.network.encoder import one_node_a_kind
     from rlstir_core.investigator.network.encoder import InputWidths
     from rlstir_core.investigator.network.heads import Investigating
     from rlstir_core.investigator.network.packing import sequences
@@ -88,7 +89,7 @@ def train(folder: Path) -> dict[str, Any]:
             aux_XA=torch.zeros(len(text_X), widths.row),
             look_X=torch.zeros(len(text_X)),
             process_X=torch.full((len(text_X),), -1),
-            graph=batch_graphs([Edges((1, 1, 1), {})], [tuple(np.zeros((1, k), np.float32) for k in widths.nodes)]),
+            graph=batch_graphs([Edges((1, 1, 1), {})], [one_node_a_kind(widths)]),
             prior_EK=torch.zeros(len(held), 2),
         )
 

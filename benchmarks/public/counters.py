@@ -21,7 +21,7 @@ from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.detectors.episode_set import Recording
 from rlstir_core.detectors.scenes import TEST, scenes
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
-from rlstir_core.evaluation.stats.intervals import Statistic, estimate
+from rlstir_core.evaluation.stats.intervals import Estimate, Statistic, estimate
 from rlstir_core.evaluation.stats.paired import minus
 from rlstir_core.learning.options import StudyOptions
 from rlstir_core.learning.scores import ratio
@@ -42,7 +42,7 @@ def measured(shared: Path, root: Path, seeds: Sequence[int], draws: int, tell: T
     steps: list[int] = []
     for seed in seeds:
         options = StudyOptions(recipe="sample", split=SplitSettings(seed=seed))
-        found = judged(data, options, lambda text, seed=seed: tell(f"hardware counters, split {seed}: {text}"))  # type: ignore[misc]
+        found = judged(data, options, lambda text, seed=seed: tell(f"hardware counters, split {seed}: {text}"))
         steps = _steps(found)
         of_split = {name: _right(pairs, steps, found) for name, pairs in found.pairs.items()}
         of_split[RAW] = _raw_summaries(found, steps, seed)
@@ -55,7 +55,7 @@ def measured(shared: Path, root: Path, seeds: Sequence[int], draws: int, tell: T
     mean = {name: _statistic(of, slice(None)) for name, of in hits.items()}
     rows = []
     for name, of in hits.items():
-        cells = {"mean over prefixes": estimate(mean[name], draws=draws)}
+        cells: dict[str, Estimate | str] = {"mean over prefixes": estimate(mean[name], draws=draws)}
         for place, at in enumerate(steps):
             cells[f"{at} steps"] = estimate(_statistic(of, slice(place, place + 1)), draws=draws)
         if name != RAW:
@@ -82,7 +82,7 @@ def _scene(found: Judged, at: int) -> str:
     return next((s.name for s in scenes(found.study.schema) if s.prefix_bins == at), TEST)
 
 
-def _right(pairs: dict[str, tuple], steps: Sequence[int], found: Judged) -> dict[str, Floats]:  # type: ignore[type-arg]
+def _right(pairs: dict[str, tuple], steps: Sequence[int], found: Judged) -> dict[str, Floats]:
     """Whether each run was named rightly at each prefix, {run: (P,)}."""
     right: dict[str, list[float]] = {}
     for at in steps:

@@ -34,7 +34,7 @@ def measured(shared: Path, root: Path, seeds: Sequence[int], draws: int, tell: T
         data = brought(shared / FOLDER / name, "uea", root / name)
         for seed in seeds:
             options = StudyOptions(recipe="host", split=SplitSettings(train_hosts=("train",), seed=seed))
-            found = judged(data, options, lambda text, at=f"{name}, seed {seed}": tell(f"{at}: {text}"))  # type: ignore[misc]
+            found = judged(data, options, lambda text, at=f"{name}, seed {seed}": tell(f"{at}: {text}"))
             for row, pairs in found.pairs.items():
                 truth, scores = pairs[TEST]
                 right_E = (scores.predicted_N == truth.y_N).astype(np.float64)

@@ -19,7 +19,7 @@ from rlstir_assets.cli.common import READ_HELP, STORE_HELP, as_text, folder, ref
 from rlstir_assets.console import Console, plain
 from rlstir_assets.places import store_of
 from rlstir_core.errors import ConfigError, RlstirError
-from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command, work_at
+from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command, how_to_make, work_at
 
 if TYPE_CHECKING:
     from rlstir_core.detectors.single import IndexClaim
@@ -57,10 +57,14 @@ def score(
     with Console(quiet=as_json) as console:
         console.say(f"scoring {episodes[0]}" + (f" and {len(episodes) - 1} more" if len(episodes) > 1 else ""))
         from rlstir_core.evaluation.detectors.scoring import Scorer, default_recipe
+        from rlstir_core.results.champion import champion_of, is_succeeded
         from rlstir_core.results.layout import Layout
 
         layout = Layout(target)
-        scorer = Scorer(layout, source, recipe or default_recipe(layout, source), console.state)
+        chosen = recipe or default_recipe(layout, source)
+        speaking = champion_of(layout, chosen, layout.report_inputs(chosen))
+        scorer = Scorer(speaking, source, chosen, console.state)
+        waits = is_succeeded(layout, chosen)
         for name in episodes:
             try:
                 path, claims = _tarball(name, source, host)
@@ -72,10 +76,18 @@ def score(
         console.state("")
     following = _next(found, layout, source) if found else ""
     if as_json:
-        head = {"recipe": scorer.recipe, "trained_on": scorer.trained_on, "chosen": scorer.chosen}
+        head = {
+            "recipe": scorer.recipe,
+            "trained_on": scorer.trained_on,
+            "chosen": scorer.chosen,
+            "unreported_since": waits,
+        }
         click.echo(as_text(head | {"episodes": found, "refused": refused, "next": following}))
     else:
         click.echo(plain(f"recipe {scorer.recipe}, trained on {', '.join(scorer.trained_on) or 'hosts not known'}"))
+        if waits:
+            make = how_to_make("comparison_v2", scorer.recipe)
+            click.echo(plain(f"  as in the last report; another training or evaluation waits for its report: {make}"))
         for each in found:
             for line in _lines(each):
                 click.echo(plain(line))

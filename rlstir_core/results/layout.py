@@ -99,6 +99,10 @@ class Layout:
     def checkpoint(self, recipe: str, model: str, mode: str) -> Path:
         return self.artifacts(recipe) / f"{model}_{mode}.ckpt.json"
 
+    def champions(self, recipe: str) -> Path:
+        """What the last report speaks of, until another is written."""
+        return self.data / "champions" / recipe
+
     def reach(self, recipe: str) -> Path:
         """How far the train side reaches, by round."""
         return self.artifacts(recipe) / "range.json"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from rlstir_core.atomic import write_bytes
 from rlstir_core.remedies import program
 
 pytestmark = pytest.mark.slow
@@ -71,6 +72,22 @@ def test_an_episode_that_the_data_folder_does_not_know_goes_into_a_store_next(
     result = invoke("score", own_driven.store / entry.path, "--data", own_driven.data, "--store", own_driven.store)
     assert following(result)[0] == "add"
     assert "1 were there already" in invoke(*following(result)).stdout
+
+
+def test_another_training_does_not_speak_before_its_report_is_written(
+    own_driven: Any, invoke: Callable[..., Result]
+) -> None:
+    where = ("--data", own_driven.data, "--store", own_driven.store)
+    episode = own_driven.index.of_host(TEST_HOST)[0].episode_id
+    before = invoke("score", episode, *where).stdout
+    layout = own_driven.layout
+    for path in layout.artifacts("host").glob("*.ckpt.json"):  # as a training that wrote its last file
+        write_bytes(path, path.read_bytes() + b"\n")
+    layout.report_inputs("host").unlink()  # as an evaluation that began
+    after = invoke("score", episode, *where)
+    said = [line for line in after.stdout.splitlines() if "waits for its report" not in line]
+    assert after.exit_code == 0 and len(said) == len(after.stdout.splitlines()) - 1
+    assert said[:-1] == before.splitlines()[:-1]
 
 
 @pytest.mark.parametrize(

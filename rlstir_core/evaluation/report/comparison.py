@@ -47,6 +47,7 @@ from rlstir_core.evaluation.stats.across import read_sums
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.progress import Tell
 from rlstir_core.remedies import how_to_make
+from rlstir_core.results.champion import keep_champion
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.versions import version
 
@@ -110,6 +111,7 @@ def _write_comparison(layout: Layout, recipe: str) -> Written:
     write_history(path, history)
     write_json(layout.honesty(recipe), msgspec.to_builtins(inputs.honesty))
     write_json(_manifest_path(layout, recipe), _manifest(inputs, beside))
+    keep_champion(layout, recipe)
     chosen = chosen_model(inputs)
     return Written(
         markdown=path,

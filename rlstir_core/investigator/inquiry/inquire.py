@@ -27,6 +27,7 @@ from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.investigator.techniques.tactics import tactic_table
 from rlstir_core.progress import Progress
 from rlstir_core.remedies import materialize
+from rlstir_core.results.champion import champion_of
 from rlstir_core.results.layout import Layout
 
 _NAME_CHARS = 60
@@ -91,7 +92,7 @@ def _encoder(layout: Layout, recipe: str, tell: Progress) -> tuple[OpenEncoder |
         return None, f"no encoder is under {layout.data}; train one with: {materialize()}"
     tell(0, 0, f"opening the encoder of recipe {there[0]}")
     try:
-        encoder = open_encoder(layout, there[0])
+        encoder = open_encoder(champion_of(layout, there[0], layout.encoder(there[0])), there[0])
     except (CheckpointError, UpstreamMissing) as error:
         if recipe:
             raise

@@ -33,6 +33,7 @@ from rlstir_core.investigator.tamper.spans import Suspicion, Tampering, tamper_o
 from rlstir_core.progress import Progress
 from rlstir_core.provenance.store import graph_of
 from rlstir_core.remedies import materialize
+from rlstir_core.results.champion import champion_of
 from rlstir_core.results.layout import Layout
 
 _MOST_SPANS: Final = 50  # of a log
@@ -57,7 +58,9 @@ def question(
     """
     tell: Progress = progress or (lambda done, total, what: None)
     checked_policy(policy), checked_budget(budget)
-    checkpoint = read_acting(layout, _recipe(layout, recipe))
+    chosen = _recipe(layout, recipe)
+    layout = champion_of(layout, chosen, layout.acting(chosen))
+    checkpoint = read_acting(layout, chosen)
     tell(0, 0, f"opening the policies of recipe {checkpoint.recipe}")
     actors = open_actors(layout, checkpoint)
     cases: list[CaseAsked] = []
