@@ -18,6 +18,7 @@ from rlstir_core.telemetry.store import WINDOW_TYPES, BuildSummary, build_featur
 from rlstir_core.telemetry.window_table import TABLE, count_windows
 
 GROUP = "telemetry"
+_STATISTICS = {**columns.STATISTICS, **columns.OF_PARTS}
 
 
 @plain_asset(
@@ -67,8 +68,8 @@ def window_tensors(context: dg.AssetExecutionContext, settings: Settings) -> Eve
     description="A row per window: keys, labels, purity, summary statistics and missingness. The columns of statistics "
     "are `<series>|<statistic>`; `feature_schema` lists the channels that series are made of.",
     metadata=column_schema(
-        {**WINDOW_TYPES, **{f"<series>|{statistic}": "float" for statistic in columns.STATISTICS}},
-        {**columns.WINDOW_KEYS, **{f"<series>|{name}": words for name, words in columns.STATISTICS.items()}},
+        {**WINDOW_TYPES, **{f"<series>|{statistic}": "float" for statistic in _STATISTICS}},
+        {**columns.WINDOW_KEYS, **{f"<series>|{name}": words for name, words in _STATISTICS.items()}},
     ),
 )
 def window_features(context: dg.AssetExecutionContext, settings: Settings) -> Events:

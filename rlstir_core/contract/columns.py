@@ -72,6 +72,9 @@ STATISTICS: Final[Words] = {
     "rise": "last known value less the first",
     "missing": "share of the bins in which the channel is missing",
 }
+OF_PARTS: Final[Words] = {
+    "<statistic>_<k>of<n>": "mean, std or slope of the k-th of n equal parts, where a window is a whole run",
+}
 
 LOG_EVENTS: Final[Words] = {
     "host": "short name in lower case",

@@ -11,7 +11,7 @@ import numpy as np
 from rlstir_core.arrays import Array
 from rlstir_core.telemetry.normalise import normalise
 from rlstir_core.telemetry.schema import FeatureSchema
-from rlstir_core.telemetry.summary import missing_share, window_statistics
+from rlstir_core.telemetry.summary import missing_share, part_statistics, window_statistics
 from rlstir_core.telemetry.windows import WindowGrid
 
 # C channels, T bins, S series, W windows, F feature columns
@@ -41,8 +41,12 @@ def ratios(x_CT: Array, schema: FeatureSchema) -> Array:
 
 
 def statistics_columns(series_ST: Array, schema: FeatureSchema, grid: WindowGrid) -> Array:
-    """`window_statistics` as columns, (S, T) -> (W, S*Q)."""
-    stats_WSQ = window_statistics(series_ST, grid.start_W, grid.length, schema.windowing.bin_hz)
+    """`window_statistics`, and those of parts where the schema has them, as columns, (S, T) -> (W, S*Q)."""
+    hz = schema.windowing.bin_hz
+    stats_WSQ = window_statistics(series_ST, grid.start_W, grid.length, hz)
+    if len(schema.statistics) > stats_WSQ.shape[2]:
+        of_parts_WSP = part_statistics(series_ST, grid.start_W, grid.length, hz)
+        stats_WSQ = np.concatenate([stats_WSQ, of_parts_WSP], axis=2)
     return stats_WSQ.reshape(len(grid.start_W), len(series_ST) * stats_WSQ.shape[2])
 
 

@@ -17,7 +17,7 @@ from rlstir_core.errors import ConfigError, UpstreamMissing
 from rlstir_core.remedies import how_to_make
 from rlstir_core.results.versions import version
 from rlstir_core.telemetry.normalise import NORMALISERS, normalised_names
-from rlstir_core.telemetry.summary import STATISTICS
+from rlstir_core.telemetry.summary import OF_PARTS, STATISTICS
 
 _ALL_PAIRS_UP_TO = 12  # counters of one source; beyond, only pairs of one quantity, or columns grow as the square
 _MAX_RATIOS = 128
@@ -98,7 +98,8 @@ class FeatureSchema(msgspec.Struct, frozen=True, kw_only=True):
 def make_schema(registry: Registry, normalise: str = "ewma") -> FeatureSchema:
     """The schema that `registry` and the chosen normaliser give.
 
-    A window that is the whole run has no past before it to be normalised by: there the normaliser is `none`.
+    A window that is the whole run has no past before it to be normalised by: there the normaliser is `none`. Where no
+    run is judged by its first part, the same part of each is the same time, and parts have statistics of their own.
     """
     if normalise not in NORMALISERS:
         raise ConfigError(f"normalise is {normalise!r}; choose one of {', '.join(NORMALISERS)}")
@@ -111,6 +112,9 @@ def make_schema(registry: Registry, normalise: str = "ewma") -> FeatureSchema:
         onset_phase=registry.onset_phase,
         windowing=registry.windowing,
         normalise="none" if registry.windowing.whole else normalise,
+        statistics=STATISTICS + OF_PARTS
+        if registry.windowing.whole and not registry.windowing.prefixes_s
+        else STATISTICS,
         channels=registry.channels,
         ratios=_ratio_pairs(registry.channels),
     )

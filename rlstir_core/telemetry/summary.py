@@ -6,6 +6,8 @@ series there are (`features.py`) and how time is cut (`windows.py`).
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,11 @@ from rlstir_core.arrays import Array
 STATISTICS: tuple[str, ...] = (
     "mean", "std", "min", "q10", "q25", "median", "q75", "q90", "max", "slope", "absdiff", "lag1", "rise",
 )  # fmt: skip
+CUTS = (4, 8)  # equal parts of a window that is a whole run; chosen by cross-validation on train series of `ts_uea`
+_OF_PARTS = ("mean", "std", "slope")
+OF_PARTS: tuple[str, ...] = tuple(
+    f"{name}_{part + 1}of{parts}" for parts in CUTS for part in range(parts) for name in _OF_PARTS
+)
 _QUANTILES = (0.0, 0.10, 0.25, 0.50, 0.75, 0.90, 1.0)
 _MIN_SPREAD = 1e-6
 _CHUNK = 512  # windows at a time, so that the work stays in the processor's cache
@@ -38,6 +45,23 @@ def window_statistics(x_ST: Array, start_W: NDArray[np.int64], length: int, bin_
             parts = [statistics(x_NL[at : at + _CHUNK], bin_hz) for at in range(0, len(x_NL), _CHUNK)]
             out_WSQ[chosen_WS] = np.concatenate(parts)
     return out_WSQ
+
+
+def part_statistics(x_ST: Array, start_W: NDArray[np.int64], length: int, bin_hz: float) -> Array:
+    """`OF_PARTS` of every series in every window, (S, T) -> (W, S, P) float32, NaN where nothing is known.
+
+    Mean, standard deviation and slope of quarters and eighths, which tell when in a run something happens; after the
+    intervals of arXiv:1302.2277 (time series forest), which draws them at random. A part has at least two bins.
+    """
+    chosen = [STATISTICS.index(name) for name in _OF_PARTS]
+    found = []
+    for parts in CUTS:
+        ends = np.linspace(0, length, parts + 1).round().astype(np.int64)
+        for begin, end in pairwise(ends.tolist()):
+            n = min(max(2, end - begin), length)
+            at_W = np.minimum(start_W + begin, x_ST.shape[1] - n)
+            found.append(window_statistics(x_ST, at_W, n, bin_hz)[:, :, chosen])
+    return np.concatenate(found, axis=2)
 
 
 def missing_share(x_CT: Array, start_W: NDArray[np.int64], length: int) -> Array:

@@ -17,7 +17,7 @@ from rlstir_core.staleness import schema_is_current
 from rlstir_core.telemetry.features import episode_features
 from rlstir_core.telemetry.normalise import NORMALISERS
 from rlstir_core.telemetry.schema import make_schema, read_schema, write_schema
-from rlstir_core.telemetry.summary import STATISTICS
+from rlstir_core.telemetry.summary import OF_PARTS, STATISTICS
 from rlstir_core.telemetry.windows import window_grid
 
 
@@ -65,6 +65,20 @@ def test_columns_are_unique_and_as_many_as_the_numbers(normaliser: str, registry
     x_CT = np.random.default_rng(0).normal(5, 1, (len(schema.channels), 100)).astype(np.float32)
     assert episode_features(x_CT, schema, window_grid(100, schema.windowing)).shape[1] == len(schema.columns)
     assert len(STATISTICS) >= 12
+
+
+@pytest.mark.parametrize(
+    ("whole", "prefixes_s", "parts"), [(True, (), True), (True, (1.0,), False), (False, (), False)]
+)
+def test_parts_of_a_run_have_statistics_where_no_run_is_judged_by_its_first_part(
+    whole: bool, prefixes_s: tuple[float, ...], parts: bool, registry: Registry
+) -> None:
+    windowing = msgspec.structs.replace(registry.windowing, whole=whole, prefixes_s=prefixes_s)
+    schema = make_schema(msgspec.structs.replace(registry, windowing=windowing))
+    assert schema.statistics == (STATISTICS + OF_PARTS if parts else STATISTICS)
+    x_CT = np.random.default_rng(0).normal(5, 1, (len(schema.channels), 100)).astype(np.float32)
+    found = episode_features(x_CT, schema, window_grid(100, windowing))
+    assert found.shape[1] == len(schema.columns) == len(set(schema.columns))
 
 
 def test_columns_stand_in_the_order_in_which_the_numbers_come(registry: Registry) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlstir_core.telemetry import summary
-from rlstir_core.telemetry.summary import STATISTICS, missing_share, window_statistics
+from rlstir_core.telemetry.summary import OF_PARTS, STATISTICS, missing_share, part_statistics, window_statistics
 
 HZ = 10.0
 
@@ -130,3 +130,33 @@ def test_the_pandas_reference_agrees_where_bins_are_missing(benchmark_script: Mo
     x_ST[5], x_ST[6, ::2] = np.nan, np.nan
     mine, theirs = benchmark_script.ours(x_ST, grid, hz), benchmark_script.with_pandas(x_ST, grid, hz)
     assert benchmark_script.largest_difference(mine, theirs) <= 1e-6
+
+
+@pytest.mark.parametrize("length", [9, 40, 150])
+def test_statistics_of_parts_are_those_of_windows_that_are_the_parts(length: int) -> None:
+    x_ST = np.random.default_rng(1).normal(5, 2, (3, 170)).astype(np.float32)
+    x_ST[1, 20:40] = np.nan
+    found_P = part_statistics(x_ST, np.array([0]), length, HZ)[0]
+    assert found_P.shape == (3, len(OF_PARTS))
+    for name, told_S in zip(OF_PARTS, found_P.T, strict=True):
+        statistic, _, which = name.rpartition("_")
+        part, parts = map(int, which.split("of"))
+        begin, end = (round(length * k / parts) for k in (part - 1, part))
+        for s, told in enumerate(told_S):
+            expected = reference(x_ST[s, begin : max(end, begin + 2)])[statistic]
+            np.testing.assert_allclose(told, expected, rtol=2e-5, atol=2e-5, err_msg=f"{name} of {s}")
+
+
+@pytest.mark.parametrize("length", [2, 3, 5])
+def test_the_shortest_runs_have_parts_that_overlap_and_none_that_reaches_beyond(length: int) -> None:
+    found = part_statistics(np.arange(length, dtype=np.float32)[None], np.array([0]), length, HZ)
+    assert found.shape == (1, 1, len(OF_PARTS)) and np.isfinite(found).all()
+
+
+def test_what_comes_after_a_part_changes_nothing_in_it() -> None:
+    x_ST = np.random.default_rng(2).normal(0, 1, (1, 80)).astype(np.float32)
+    later_ST = x_ST.copy()
+    later_ST[:, 40:] = 9.0
+    early = [k for k, name in enumerate(OF_PARTS) if name.endswith(("_1of4", "_2of4", "_1of8", "_4of8"))]
+    before, after = (part_statistics(x, np.array([0]), 80, HZ)[0, 0] for x in (x_ST, later_ST))
+    assert np.array_equal(before[early], after[early]) and not np.array_equal(before, after)
