@@ -28,7 +28,7 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "encoder_eval": 6,
         "ppo_policy": 2,
         "investigation_eval": 2,
-        "report": 12,
+        "report": 13,
     }
 )
 

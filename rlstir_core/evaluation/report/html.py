@@ -1,6 +1,7 @@
 """The report as one offline HTML file: the markdown converted, pictures embedded, one stylesheet inline.
 
-Long parts fold, and open without a script when a link points into them. Pictures are SVG that follow the page's theme.
+Long parts fold, and open without a script when a link points into them; one script (`sorting.js`) puts the rows of
+tables in the order of a column. Pictures are SVG that follow the page's theme.
 Only links that `may_link` knows are kept. What does not belong here: any wording; the markdown says everything but when
 the report was made and what changed since the last one (`history.py`).
 """
@@ -8,6 +9,7 @@ the report was made and what changed since the last one (`history.py`).
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
@@ -20,6 +22,7 @@ from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import may_link
 from rlstir_core.evaluation.report.sections.scores import SCORES_PICTURE
 from rlstir_core.evaluation.report.sections.verdict import is_void
+from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.text import drawable, plain
 
 if TYPE_CHECKING:
@@ -66,6 +69,11 @@ _NARROW_PX = (
 )  # widths of a table's box at which the page may say that it scrolls
 
 
+def predictions(model: ModelEvaluation) -> str:
+    """The file that a model's figures were counted from, beside the page."""
+    return f"predictions/{model.model}_{model.mode}.parquet"
+
+
 def render_html(inputs: ReportInputs, plots: Mapping[str, bytes], made: Sequence[str] = (), scores: str = "") -> str:
     """`comparison_v2.html`: `plots` are pictures by the name that `inputs.pictures` gives a path.
 
@@ -75,11 +83,14 @@ def render_html(inputs: ReportInputs, plots: Mapping[str, bytes], made: Sequence
     shown = {**inputs.pictures, "scores": SCORES_PICTURE}
     embedded = {path: data_uri(plots[name]) for name, path in shown.items() if name in plots}
     markdown = render_markdown(inputs, page=True)
-    body, contents = convert("\n\n".join([markdown, scores]) if scores else markdown, embedded, made)
+    rows = {f"{m.model} {m.mode}": predictions(m) for m in inputs.models} | {
+        m.model: predictions(m) for m in inputs.baselines
+    }
+    body, contents = convert("\n\n".join([markdown, scores]) if scores else markdown, embedded, made, rows)
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    source = resources.files("rlstir_core.evaluation.report").joinpath("document.html.j2").read_text("utf-8")
+    source, script = (_ours(name) for name in ("document.html.j2", "sorting.js"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(source).render(
         title=f"RL-STIR comparison, recipe {inputs.recipe}",
@@ -88,9 +99,15 @@ def render_html(inputs: ReportInputs, plots: Mapping[str, bytes], made: Sequence
         synthetic=inputs.synthetic,
         contents=contents,
         narrow_px=_NARROW_PX,
+        script=Markup(script),  # noqa: S704
+        script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         # markdown-it with html switched off: everything that came from data is escaped by it
         body=Markup(body),  # noqa: S704
     )
+
+
+def _ours(name: str) -> str:
+    return resources.files("rlstir_core.evaluation.report").joinpath(name).read_text("utf-8")
 
 
 def data_uri(picture: bytes) -> str:
@@ -103,16 +120,20 @@ def data_uri(picture: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"
 
 
-def convert(markdown: str, pictures: Mapping[str, str], made: Sequence[str] = ()) -> tuple[str, list[tuple[str, str]]]:
+def convert(
+    markdown: str, pictures: Mapping[str, str], made: Sequence[str] = (), rows: Mapping[str, str] | None = None
+) -> tuple[str, list[tuple[str, str]]]:
     """HTML of the markdown, and its second-level headings as (anchor, text).
 
-    A picture whose path is not in `pictures` is left out: the file must not load anything.
+    A picture whose path is not in `pictures` is left out: the file must not load anything. The first cell of a table's
+    row that says a name of `rows` leads to the file behind its figures.
     """
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(markdown)
     _make_safe(tokens, pictures)
+    _lead_rows(tokens, rows or {})
     starts = [at for at, token in enumerate(tokens) if token.type == "heading_open" and token.tag == "h2"]
     contents: list[tuple[str, str]] = []
 
@@ -155,6 +176,19 @@ def _make_safe(tokens: Sequence[Token], pictures: Mapping[str, str]) -> None:
         words = _words(children)
         if before is not None and before.type == "td_open" and len(words) > _WORDS and not _figure(token):
             before.attrSet("class", "text" if len(words) > _LONG else "words")
+
+
+def _lead_rows(tokens: Sequence[Token], rows: Mapping[str, str]) -> None:
+    """Makes the name that begins a row of figures a link to what they were counted from."""
+    from markdown_it.token import Token
+
+    for first, cell, inline in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        path = rows.get(_words(inline.children or []), "") if inline.children else ""
+        if first.type != "tr_open" or cell.type != "td_open" or not path or not may_link(path):
+            continue
+        if not any(child.type == "link_open" for child in inline.children or []):
+            opened = Token("link_open", "a", 1, {"href": path, "class": "row", "title": "predictions"})
+            inline.children = [opened, *(inline.children or []), Token("link_close", "a", -1)]
 
 
 def _first_screen(html_of: Callable[[list[Token]], str], tokens: list[Token], made: Sequence[str]) -> str:

@@ -42,11 +42,23 @@ def test_the_first_screen_is_the_answer_its_picture_what_was_not_tested_and_of_w
     assert said[0] == "# Detector comparison, recipe `host`"
     assert said[1].startswith("**gbt**, the realistic model that validation chose, reaches macro F1 **0.610 [0.560,")
     assert said[2].startswith("At its threshold for 1 % false positives") and said[3].startswith("What limits this:")
-    assert said[4] == "![Macro F1 of every model with its 95 % interval](plots/forest.png)"
+    assert said[4] == "![Macro F1, technique micro F1 and risk under each split](plots/honesty.png)"
     assert said.pop(5).startswith("**Drift in the last day**: on host-a source netflow is missing")
     assert said[5].startswith("**Not tested**") and "profile scan-and-dial (no test episode)" in said[5]
     assert "2 hosts (host-a and host-b), recorded 2026-01-05 10:00 to 2026-01-26 10:00 UTC" in said[6]
     assert all(len(re.findall(r"[.!?](?:\s|$)", re.sub(r"\*\*", "", part))) == 1 for part in said[1:4])
+
+
+def test_where_no_gap_can_be_drawn_every_models_figure_stands_first_and_no_picture_stands_twice(
+    sample_inputs: SampleInputs,
+) -> None:
+    inputs = sample_inputs()
+    forest = "![Macro F1 of every model with its 95 % interval](plots/forest.png)"
+    pictures = {name: path for name, path in inputs.pictures.items() if name != "honesty"}
+    assert forest in first_screen(replace(inputs, pictures=pictures))
+    for shown in (inputs, replace(inputs, pictures=pictures)):
+        told = render_markdown(shown)
+        assert told.count(forest) == 1 and told.count("(plots/honesty.png)") == ("honesty" in shown.pictures)
 
 
 def test_the_answer_says_how_many_test_episodes_were_degraded_and_by_which_source(sample_inputs: SampleInputs) -> None:
@@ -227,6 +239,6 @@ def test_a_store_without_an_attack_class_has_no_figure_of_attacks_and_one_senten
     verdict, models = told.partition("## Verdict")[2].partition("## Honesty gap")[::2]
     models = models.partition("## Models")[2]
     assert sentence in models and "attack" not in verdict
-    table = models.partition("## ")[0].splitlines()
-    assert table[2].count("|") == 6 and "ttack" not in table[2] and "detect" not in table[2]
+    head = next(line for line in models.splitlines() if line.startswith("|"))
+    assert head.count("|") == 6 and "ttack" not in head and "detect" not in head
     assert "False alarms" not in told and "Early detection" not in told and "Recall at" not in told

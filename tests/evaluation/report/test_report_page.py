@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -39,7 +40,24 @@ def test_the_html_is_one_file_under_1_mb_that_loads_nothing(html: str) -> None:
     page = Page(html)
     sources = [attributes["src"] or "" for tag, attributes in page.tags if tag == "img"]
     assert len(sources) == 4 and all(source.startswith("data:image/svg+xml;base64,") for source in sources)
-    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
+    assert not {"link", "iframe", "object"} & {tag for tag, _ in page.tags}
+
+
+def test_the_one_script_of_the_page_is_the_one_that_its_policy_names_and_asks_nobody(html: str) -> None:
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    sha256 = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert re.findall(r"script-src ([^;\"]*)", html) == [f"'sha256-{sha256}'"]
+    assert not re.search(r"fetch|XMLHttp|eval|innerHTML|import|document\.write|location", script)
+
+
+def test_the_name_that_begins_a_row_of_figures_leads_to_the_predictions_behind_them(html: str) -> None:
+    page = Page(html)
+    rows = [attributes["href"] for tag, attributes in page.tags if tag == "a" and attributes.get("class") == "row"]
+    assert {"predictions/gbt_realistic.parquet", "predictions/clock_baseline.parquet"} <= set(rows)
+    assert 'class="row" title="predictions"><code>clock</code></a>' in html
+    text = "| model | n |\n| --- | --- |\n| x | 1 |\n| y | 2 |"
+    told, _ = convert(text, {}, rows={"x": "javascript:alert(1)", "y": "predictions/y_z.parquet"})
+    assert "javascript" not in told and told.count("<a ") == 1
 
 
 def test_every_section_is_in_both_lists_of_contents_and_long_ones_fold(html: str) -> None:

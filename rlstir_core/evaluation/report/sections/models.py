@@ -27,10 +27,12 @@ from rlstir_core.evaluation.report.rows import (
     column_notes,
     no_attack,
     ordered,
+    picture,
     repeated,
     row_name,
     time_to_detect,
 )
+from rlstir_core.evaluation.report.sections.honesty import gap_picture
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
@@ -40,6 +42,11 @@ _TIME = "mean time to detect, s"
 _RECALL = f"recall at {percent(ALARM_FPR)} FP"
 _HARMS_SHOWN = 12  # sources and channels, for each detector that falls
 _OF_ATTACK = ("attack F1", "attack AUROC", _RECALL, _TIME)
+
+
+def forest_picture(inputs: ReportInputs) -> list[str]:
+    """Every model's figure with its interval."""
+    return picture(inputs, "forest", "Macro F1 of every model with its 95 % interval")[:1]
 
 
 def models_section(inputs: ReportInputs) -> str:
@@ -60,7 +67,8 @@ def models_section(inputs: ReportInputs) -> str:
             for model in models]  # fmt: skip
     if inputs.chance is not None:
         rows.append(["guessing by train frequencies", number(inputs.chance), *([MISSING] * (len(columns) - 1))])
-    parts = ["## Models", "", table(["model", *columns], rows)]
+    shown_first = bool(gap_picture(inputs))  # so this one did not stand there
+    parts = ["## Models", "", *([*forest_picture(inputs), ""] if shown_first else []), table(["model", *columns], rows)]
     explained = column_notes({title: map(of, models) for title, of in columns.items()})
     undetected = [m for m in models if m.time_to_detect.share_detected.value == 0]
     if undetected:

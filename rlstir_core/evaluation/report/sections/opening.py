@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from rlstir_core.evaluation.drift.words import alarm_sentence
 from rlstir_core.evaluation.report.inputs import ReportInputs
 from rlstir_core.evaluation.report.markdown import figure, listed, number, percent, plural
-from rlstir_core.evaluation.report.rows import causes, coded, no_attack, picture
+from rlstir_core.evaluation.report.rows import causes, coded, no_attack
+from rlstir_core.evaluation.report.sections.honesty import gap_picture
+from rlstir_core.evaluation.report.sections.models import forest_picture
 from rlstir_core.evaluation.report.sections.verdict import (
     against_baselines,
     chosen_model,
@@ -36,7 +38,7 @@ def opening(inputs: ReportInputs, *, page: bool = False) -> str:
     parts = [
         f"# Detector comparison, recipe `{inputs.recipe}`",
         *answer(inputs),
-        *picture(inputs, "forest", "Macro F1 of every model with its 95 % interval")[:1],
+        *first_picture(inputs),
         alarm_sentence(inputs.drift),
         not_tested(inputs),
         _recordings(inputs),
@@ -44,6 +46,11 @@ def opening(inputs: ReportInputs, *, page: bool = False) -> str:
     if not page:
         parts.append(_ELSEWHERE)
     return "\n\n".join(part for part in parts if part)
+
+
+def first_picture(inputs: ReportInputs) -> list[str]:
+    """What the figure hides, where more than one split was made; else every model's figure."""
+    return gap_picture(inputs) or forest_picture(inputs)
 
 
 def answer(inputs: ReportInputs) -> list[str]:
