@@ -8,14 +8,14 @@ from __future__ import annotations
 import click
 
 from rlstir_assets.cli.audit import audit
+from rlstir_assets.cli.episode.score import score
+from rlstir_assets.cli.episode.show import show
 from rlstir_assets.cli.imports import import_group
 from rlstir_assets.cli.investigate import investigate
 from rlstir_assets.cli.judge import judge
 from rlstir_assets.cli.lab import lab
 from rlstir_assets.cli.logs import export, templates
 from rlstir_assets.cli.pipeline import materialize, validate
-from rlstir_assets.cli.score import score
-from rlstir_assets.cli.show import show
 from rlstir_assets.cli.store import add, list_, sync
 from rlstir_assets.cli.ui import ui
 
