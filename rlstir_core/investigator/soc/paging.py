@@ -64,7 +64,8 @@ class Stretches:
         place_MX = np.concatenate([left_M[:, None] + _TO_LEFT, right_M[:, None] + _TO_RIGHT], axis=1)
         inside_MX = (place_MX >= start_M[:, None]) & (place_MX < end_M[:, None])
         place_MX[~inside_MX] = 0
-        row_MX = cases.answer_M[place_MX]
+        # logs of which no row answers any query have no answer to stand in for one that is not inside
+        row_MX = cases.answer_M[place_MX] if len(cases.answer_M) else np.zeros_like(place_MX, np.int32)
         far_MX = np.abs(cases.ts_N[row_MX + row0_M[:, None]] - cases.ts_N[row0_M + focus_M][:, None])
         far_MX[~inside_MX] = _FAR
         # a stretch grows without holes, also where its next rows lie nearer than the first of them

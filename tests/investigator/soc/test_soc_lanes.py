@@ -205,6 +205,17 @@ def test_pages_follow_one_another_from_the_nearest_row_until_nothing_is_left() -
     assert len(shown) == len(set(shown))
 
 
+def test_logs_of_which_no_row_answers_anything_can_be_asked_and_show_nothing() -> None:
+    case = CASES[1]
+    nothing = replace(case, answer_P1=np.zeros_like(case.answer_P1), answer_M=case.answer_M[:0])
+    env = lanes(1, cases=[nothing])
+    _, legal = env.reset(0)
+    query = int(np.flatnonzero(legal[0])[0])
+    assert query != STOP
+    env.step(np.array([query]))
+    assert not len(env.last.row_R)
+
+
 def test_process_queries_read_the_alerts_own_process_until_a_tree_was_asked_for() -> None:
     cases = [case for case in CASES if case.alert_process >= 0]
     env = lanes(8, cases=cases, budget=1000.0)
