@@ -25,6 +25,7 @@ from rlstir_core.investigator.pretraining.calibrated import AnswerCalibration
 from rlstir_core.investigator.techniques.labels import LABELS
 from rlstir_core.learning.container import MAX_JSON_BYTES, MAX_SIDECAR_BYTES, opened, verified_sidecar
 from rlstir_core.learning.presets import Investigator
+from rlstir_core.learning.shapes import shapes_alone
 from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.versions import version
@@ -182,7 +183,7 @@ def _network(path: Path, checkpoint: EncoderCheckpoint) -> Investigating:
         numbers = Investigator(**{name: value for name, value in checkpoint.numbers.items() if name in known})
         with opened(sidecar, MAX_SIDECAR_BYTES) as handle:
             weights = load(handle.read())
-        with torch.device("meta"):  # no memory before the shapes are known to be those of the weights
+        with shapes_alone():  # no memory before the shapes are known to be those of the weights
             network = Investigating(numbers, checkpoint.pieces, torch.zeros(len(LABELS)), WIDTHS)
         network.load_state_dict(weights, assign=True)
     except (SafetensorError, RuntimeError, ConfigError, TypeError) as error:

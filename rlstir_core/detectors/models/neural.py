@@ -29,6 +29,7 @@ from rlstir_core.learning.loop import predict, train
 from rlstir_core.learning.memory import training_bytes
 from rlstir_core.learning.presets import Net, Preset
 from rlstir_core.learning.scores import class_weights
+from rlstir_core.learning.shapes import shapes_alone
 from rlstir_core.learning.standardise import Standardiser, fit_standardiser
 from rlstir_core.progress import Tell
 from rlstir_core.text import printable
@@ -131,7 +132,7 @@ class NeuralDetector(Detector):
         try:
             checked = msgspec.convert(settings, _Settings)
             tensors = load_file(path)
-            with torch.device("meta"):  # takes no memory, whatever sizes the settings claim
+            with shapes_alone():  # takes no memory, whatever sizes the settings claim
                 network = self.build(checked.n_inputs, checked.n_phases, checked.net)
             mean, spread = tensors.pop("standardiser.mean"), tensors.pop("standardiser.spread")
             if strays := [name for name in tensors if not name.startswith(_WEIGHT)]:
