@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from rlstir_assets.cli.audit import audit
+from rlstir_assets.cli.episode.case import case
 from rlstir_assets.cli.episode.score import score
 from rlstir_assets.cli.episode.show import show
 from rlstir_assets.cli.imports import import_group
@@ -31,7 +32,7 @@ def cli() -> None:
 
 _COMMANDS = (
     *(lab, add, sync, import_group, validate, materialize, list_, show),
-    *(score, investigate, judge, audit, export, ui, templates),
+    *(score, investigate, case, judge, audit, export, ui, templates),
 )
 for _command in _COMMANDS:
     cli.add_command(_command)

@@ -99,7 +99,7 @@ def investigate(
     with Console(quiet=as_json) as console:
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         console.say(f"investigating {paths[0]}{more}")
-        named = [_path(each, source, host) for each in paths]
+        named = [named_path(each, source, host) for each in paths]
         from rlstir_core.contract.registry import load_registry
         from rlstir_core.hostlogs.times.evidence import zones_given
         from rlstir_core.results.layout import Layout
@@ -137,7 +137,7 @@ def investigate(
     click.echo(plain(f"next: {following}"))
 
 
-def _path(name: str, store: Path, host: str) -> Path:
+def named_path(name: str, store: Path, host: str) -> Path:
     """The path that is meant, or the tarball of the episode that is."""
     from rlstir_core.episodes.store.index import named_entries
     from rlstir_core.episodes.store.lookup import find_entry

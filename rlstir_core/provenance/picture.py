@@ -29,7 +29,9 @@ _KINDS = (
 )
 
 
-class _Line(NamedTuple):
+class ProcessLine(NamedTuple):
+    """A process, or several alike, in a tree that is read from above."""
+
     depth: int
     above: int  # the parent's line, -1 for none
     name: str
@@ -43,7 +45,7 @@ def tree_picture(graph: Graph, title: str = "", marked_rows: Collection[int] = (
 
     Empty where no process has a parent. Children of one parent with equal trees below them share their lines.
     """
-    lines, n_shown, n_all = _lines(graph, set(marked_rows))
+    lines, n_shown, n_all = _lines(graph, set(marked_rows), MAX_LINES)
     if not lines:
         return b""
     height = 30 + _LINE_PX * len(lines) + 8
@@ -75,6 +77,12 @@ def tree_picture(graph: Graph, title: str = "", marked_rows: Collection[int] = (
             axes.text(after, y, shortened(line.detail, room), color=FAINT, **font)
         axes.text(_RIGHT_PX, y, line.right, color=FAINT, ha="right", **font)
     return png(figure)
+
+
+def tree_lines(graph: Graph, marked_rows: Collection[int], *, most: int) -> tuple[list[ProcessLine], int]:
+    """At most so many lines of what `tree_picture` draws, and how many processes have a parent or a child."""
+    lines, _, n_all = _lines(graph, set(marked_rows), most)
+    return lines, n_all
 
 
 class _Tree:
@@ -137,7 +145,7 @@ class _Tree:
         return drawable(words, 100)
 
 
-def _lines(graph: Graph, marked_rows: set[int]) -> tuple[list[_Line], int, int]:
+def _lines(graph: Graph, marked_rows: set[int], most: int) -> tuple[list[ProcessLine], int, int]:
     """The lines to draw, how many processes they show, and how many have a parent or a child."""
     tree = _Tree(graph, marked_rows)
     roots = [at for at in tree.children if tree.procs[at]["parent_id"] is None]
@@ -149,25 +157,25 @@ def _lines(graph: Graph, marked_rows: set[int]) -> tuple[list[_Line], int, int]:
         marked = len(tree.marked.intersection(trees[root])) if share_marked else 0
         return -marked, -len(trees[root]), root
 
-    lines: list[_Line] = []
+    lines: list[ProcessLine] = []
     shown = 0
     for root in sorted(roots, key=weight):
-        if len(lines) >= MAX_LINES - 1:
+        if len(lines) >= most - 1:
             break
-        shown += _draw(tree, root, lines, share_marked)
+        shown += _draw(tree, root, lines, share_marked, most)
     return lines, shown, n_all
 
 
-def _draw(tree: _Tree, root: int, lines: list[_Line], marks: bool) -> int:
+def _draw(tree: _Tree, root: int, lines: list[ProcessLine], marks: bool, most: int) -> int:
     """Adds the lines of one tree, as far as there is room; gives how many processes they show."""
     shown, shapes = 0, tree.shapes(root)
     waiting: list[tuple[list[int], int, int]] = [([root], 0, -1)]
-    while waiting and len(lines) < MAX_LINES:
+    while waiting and len(lines) < most:
         group, depth, above = waiting.pop()
         at = group[0]
         name = tree.name(at) + (f" x{len(group)}" if len(group) > 1 else "")
         marked = marks and not tree.marked.isdisjoint(group)
-        lines.append(_Line(depth, above, name, tree.detail(at), tree.right(group), marked))
+        lines.append(ProcessLine(depth, above, name, tree.detail(at), tree.right(group), marked))
         shown += len(group)
         here = len(lines) - 1
         groups: dict[object, list[int]] = {}

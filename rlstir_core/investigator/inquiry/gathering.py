@@ -81,7 +81,7 @@ def gathered(
     progress: Progress | None = None,
 ) -> Iterator[Gathered]:
     """Everything under `paths`; StoreError where there is no log, or an episode that cannot be trusted."""
-    episodes = [path for path in paths if _is_episode(path)]
+    episodes = [path for path in paths if is_episode(path)]
     others = [path for path in paths if path not in episodes]
     with tempfile.TemporaryDirectory(prefix="rlstir-", ignore_cleanup_errors=True) as private:
         found = Gathered(private=Path(private), _registry=registry)
@@ -100,7 +100,7 @@ def gathered(
         yield found
 
 
-def _is_episode(path: Path) -> bool:
+def is_episode(path: Path) -> bool:
     """Whether a file is a tar in zstd with a meta.json of its own: an episode, good or bad."""
     try:
         if not path.is_file():
