@@ -23,7 +23,7 @@ def shapes_alone() -> Iterator[None]:
 class _Unfilled(TorchFunctionMode):
     """Lets nothing of torch.nn.init run: on `meta` it would do no more than load torch's compiler, for a second."""
 
-    def __torch_function__(  # type: ignore[override]
+    def __torch_function__(
         self,
         func: Callable[..., Any],
         types: Sequence[type],
