@@ -15,6 +15,7 @@ from rlstir_assets.cli.imports import import_group
 from rlstir_assets.cli.investigate import investigate
 from rlstir_assets.cli.judge import judge
 from rlstir_assets.cli.lab import lab
+from rlstir_assets.cli.live import live
 from rlstir_assets.cli.logs import export, templates
 from rlstir_assets.cli.pipeline import materialize, validate
 from rlstir_assets.cli.store import add, list_, sync
@@ -32,7 +33,7 @@ def cli() -> None:
 
 _COMMANDS = (
     *(lab, add, sync, import_group, validate, materialize, list_, show),
-    *(score, investigate, case, judge, audit, export, ui, templates),
+    *(score, investigate, case, judge, audit, live, export, ui, templates),
 )
 for _command in _COMMANDS:
     cli.add_command(_command)

@@ -96,15 +96,28 @@ def open_single(path: Path, claims: IndexClaim, registry: Registry, schema: Feat
     columns = {name: source.columns for name, source in episode.sources.items()}
     x_CT = bin_channels(columns, registry, meta.t_start_wall_ns, n_bins)
     grid = window_grid(n_bins, schema.windowing)
-    n_windows = len(grid.start_W)
-    if not n_windows:
+    if not len(grid.start_W):
         raise StoreError(
             f"{path} lasts {n_bins / schema.windowing.bin_hz:g} s, less than one window of "
             f"{schema.windowing.length_s:g} s; record for longer"
         )
+    return _single(path, verdict, episode, x_CT, grid, schema)
+
+
+def first_window(single: SingleEpisode) -> SingleEpisode:
+    """The episode as it is known at the end of its first window; nothing of what was made of `single` is used."""
+    grid = WindowGrid(single.recording.grid.start_W[:1], single.recording.grid.length)
+    x_CT = np.ascontiguousarray(single.x_CT[:, : grid.length])
+    return _single(single.path, single.verdict, single.decoded, x_CT, grid, single.episodes.schema)
+
+
+def _single(
+    path: Path, verdict: Verdict, episode: Episode, x_CT: NDArray[np.float32], grid: WindowGrid, schema: FeatureSchema
+) -> SingleEpisode:
+    n_windows = len(grid.start_W)
     recording = Recording(
         info=_info(episode),
-        n_bins=n_bins,
+        n_bins=x_CT.shape[1],
         grid=grid,
         known_C=np.asarray(np.isfinite(x_CT).any(axis=1)),
         label_W=np.zeros(n_windows, np.int64),  # of no meaning: what has a label is shown, and no label was read
@@ -114,7 +127,7 @@ def open_single(path: Path, claims: IndexClaim, registry: Registry, schema: Feat
     )
     episodes = EpisodeSet(
         schema=schema,
-        recordings={meta.episode_id: recording},
+        recordings={episode.meta.episode_id: recording},
         features=_features(x_CT, schema, grid),
         place=lambda _: "",
     )

@@ -24,7 +24,8 @@ from rlstir_core.detectors.unusual import TrainRange, train_range, unusual
 from rlstir_core.errors import CheckpointError, ConfigError, SchemaMismatch, StoreError, UpstreamMissing
 from rlstir_core.evaluation.detectors import scoring
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
-from rlstir_core.evaluation.detectors.scoring import Scorer, default_recipe, phase_runs
+from rlstir_core.evaluation.detectors.saying.records import phase_runs
+from rlstir_core.evaluation.detectors.scoring import Scorer, default_recipe
 from rlstir_core.evaluation.stats.intervals import Estimate
 from rlstir_core.results.layout import Layout
 from rlstir_core.telemetry.features import episode_features

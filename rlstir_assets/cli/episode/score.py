@@ -23,7 +23,7 @@ from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command
 
 if TYPE_CHECKING:
     from rlstir_core.detectors.single import IndexClaim
-    from rlstir_core.evaluation.detectors.scoring import EpisodeScore, ModelSays
+    from rlstir_core.evaluation.detectors.saying.records import EpisodeScore, ModelSays
     from rlstir_core.results.layout import Layout
 
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -67,7 +67,7 @@ def score(
         waits = is_succeeded(layout, chosen)
         for name in episodes:
             try:
-                path, claims = _tarball(name, source, host)
+                path, claims = tarball_of(name, source, host)
                 found.append(scorer.score(path, claims, console.state))
             except RlstirError as error:
                 if len(episodes) == 1:
@@ -99,7 +99,7 @@ def score(
         sys.exit(2)
 
 
-def _tarball(name: str, store: Path, host: str) -> tuple[Path, IndexClaim]:
+def tarball_of(name: str, store: Path, host: str) -> tuple[Path, IndexClaim]:
     """The tarball that `name` means, and what the store's index says of it where it is an id."""
     from rlstir_core.detectors.single import IndexClaim
     from rlstir_core.episodes.store.index import SUFFIX, named_entries

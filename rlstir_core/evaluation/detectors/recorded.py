@@ -17,7 +17,7 @@ from rlstir_core.datasets.store import read_split
 from rlstir_core.detectors.scenes import AS_RECORDED, TEST, VALIDATION
 from rlstir_core.errors import UpstreamMissing
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
-from rlstir_core.evaluation.detectors.scoring import PhaseRun, attack_probability, phase_runs
+from rlstir_core.evaluation.detectors.saying.records import PhaseRun, attack_probability, phase_runs
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
 from rlstir_core.results.layout import Layout

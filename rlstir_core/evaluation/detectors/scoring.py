@@ -6,11 +6,10 @@ What does not belong here: probabilities (`rlstir_core/detectors/single.py`) and
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,12 +32,19 @@ from rlstir_core.detectors.single import (
     spoken_single,
     standing_of,
 )
-from rlstir_core.detectors.unusual import RULE, Unusual, unusual, widest_range
+from rlstir_core.detectors.unusual import RULE, unusual, widest_range
 from rlstir_core.episodes.store.binding import command
 from rlstir_core.episodes.store.index import load_index
 from rlstir_core.episodes.validation.kinds import has_telemetry
 from rlstir_core.errors import CheckpointError, ConfigError, SchemaMismatch, UpstreamMissing
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
+from rlstir_core.evaluation.detectors.saying.records import (
+    EpisodeScore,
+    ModelSays,
+    Spoken,
+    attack_probability,
+    phase_runs,
+)
 from rlstir_core.evaluation.report.sections.verdict import chosen_model
 from rlstir_core.evaluation.stats.records import ModelEvaluation
 from rlstir_core.evaluation.stats.rules import ALARM_FPR
@@ -49,65 +55,6 @@ from rlstir_core.results.lock import holding
 from rlstir_core.telemetry.schema import FeatureSchema, read_schema
 
 # N windows, K phases
-
-
-class PhaseRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of windows of one most probable phase; a window speaks for what it adds to the one before."""
-
-    phase: str
-    start_s: float
-    end_s: float
-    probability: float  # of that phase, the mean over the windows
-
-
-class ModelSays(msgspec.Struct, frozen=True, kw_only=True):
-    """What one detector says of one episode."""
-
-    name: str
-    model: str
-    mode: str
-    chosen: bool  # by validation, to be the one to speak of
-    side: str  # of the split the episode was on, for this checkpoint: test, train, none, unknown
-    n_members: int  # that may speak of it
-    phases: tuple[PhaseRun, ...]
-    attack: tuple[float, ...]  # its probability, by window; none where no phase, or every, is an attack
-    highest: float | None
-    highest_at_s: float | None
-    threshold: float | None
-    threshold_from: str  # where it came from, or why there is none
-    first_alarm_s: float | None
-    same_as: str = ""  # the detector with the same channels and weights, which says the same
-
-    @property
-    def alarm(self) -> str:
-        if self.highest is None:
-            return "no alarm can be told"
-        if self.threshold is None:
-            return "no threshold, so no alarm can be told"
-        return "no alarm" if self.first_alarm_s is None else f"first alarm {self.first_alarm_s:g} s after the start"
-
-
-class EpisodeScore(msgspec.Struct, frozen=True, kw_only=True):
-    """One episode as all detectors of a recipe see it; the chosen one stands first."""
-
-    path: str
-    episode_id: str
-    host_id: str
-    duration_s: float
-    verdict: str
-    reasons: dict[str, str]  # why it is not ok, in words
-    detail: str
-    missing_sources: tuple[str, ...]
-    missing_channels: tuple[str, ...]  # that some detector uses and this recording never has
-    side: str  # in words
-    rule: str  # when a channel counts as unusual
-    distance: float | None  # from what was trained on, 1 is the train side's mean; None where that was not kept
-    far_beyond: float | None  # distance beyond which few train episodes lie when they are left out
-    outside: float | None  # share of the channels outside the train side's quantiles
-    unusual: tuple[Unusual, ...] | None  # None: no checkpoint keeps what it takes to tell
-    silent: tuple[str, ...]  # which ensembles cannot speak, and why
-    window_end_s: tuple[float, ...]
-    models: tuple[ModelSays, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -242,31 +189,44 @@ class Scorer:
         """The hosts of the train side."""
         return () if self.split is None else tuple(sorted({info.host for info in self.split.trained_on}))
 
-    def score(self, path: Path, claims: IndexClaim, tell: Tell) -> EpisodeScore:
-        """What every checkpoint says of the episode in a tarball; StoreError where it cannot be read."""
+    def speak(self, path: Path, claims: IndexClaim, tell: Tell) -> Spoken:
+        """What every checkpoint says of every window of a tarball; StoreError where it cannot be read."""
         tell(f"reading {path.name}")
         single = open_single(path, claims, self.registry, self.schema)
-        decoded, names = single.decoded, self.schema.channel_names
-        says: dict[str, ModelSays] = {}
+        proba: dict[str, NDArray[np.float64]] = {}
         spoken: dict[tuple[str, str], list[tuple[int, int, NDArray[np.float64]]]] = {}
         used: set[str] = set()
         place: Standing | None = None
+        says: dict[str, ModelSays] = {}
         for each in self.loaded:
             checkpoint = each.checkpoint
             if isinstance(checkpoint, Checkpoint):
-                tell(f"{each.name} on {decoded.meta.episode_id}")
+                tell(f"{each.name} on {single.decoded.meta.episode_id}")
                 place = standing_of(checkpoint, self.split, single.recording.info)
                 said = spoken_single(each.members, checkpoint.input_schema, single, place)
                 spoken[checkpoint.mode, checkpoint.model] = said
-                proba_NK = np.asarray(np.mean([proba_NK for *_, proba_NK in said], axis=0))
-                says[each.name] = self._says(each, place, single.seconds_W, proba_NK)
+                proba[each.name] = np.asarray(np.mean([proba_NK for *_, proba_NK in said], axis=0))
+                says[each.name] = self._says(each, place, single.seconds_W, proba[each.name])
                 used.update(checkpoint.input_schema.channels)
         assert place is not None  # there is no ensemble without its parts
         for each in self.loaded:
             if isinstance(each.checkpoint, Ensemble):
                 parts = {part.model: spoken[each.checkpoint.mode, part.model] for part in each.checkpoint.parts}
-                proba_NK = each.checkpoint.predict(parts, left_out=place.side == "train")
-                says[each.name] = self._says(each, place, single.seconds_W, proba_NK)
+                proba[each.name] = each.checkpoint.predict(parts, left_out=place.side == "train")
+                says[each.name] = self._says(each, place, single.seconds_W, proba[each.name])
+        return Spoken(
+            single=single,
+            place=place,
+            proba={each.name: proba[each.name] for each in self.loaded},
+            says={each.name: says[each.name] for each in self.loaded},
+            used=frozenset(used),
+        )
+
+    def score(self, path: Path, claims: IndexClaim, tell: Tell) -> EpisodeScore:
+        """What every checkpoint says of the episode in a tarball; StoreError where it cannot be read."""
+        spoken, names = self.speak(path, claims, tell), self.schema.channel_names
+        single, place, used = spoken.single, spoken.place, spoken.used
+        decoded = single.decoded
         known = dict(zip(names, single.recording.known_C.tolist(), strict=True))
         return EpisodeScore(
             path=str(path),
@@ -284,7 +244,7 @@ class Scorer:
             unusual=None if self.range is None else unusual(self.range, single.x_CT, single.recording.grid, names),
             silent=tuple(self.silent),
             window_end_s=tuple(single.seconds_W.tolist()),
-            models=tuple(says[each.name] for each in self.loaded),
+            models=tuple(spoken.says.values()),
         )
 
     def _says(
@@ -362,31 +322,6 @@ def path_lock(layout: Layout, recipe: str, path: Path) -> Path:
     """The lock of the checkpoint at `path`."""
     model, _, mode = path.name.removesuffix(".ckpt.json").partition("_")
     return layout.checkpoint_lock(recipe, model, mode)
-
-
-def attack_probability(
-    proba_NK: NDArray[np.float64], phases: Sequence[str], attack: Sequence[str]
-) -> NDArray[np.float64]:
-    """P(attack): the sum over the phases that are one, (N, K) -> (N,)."""
-    return np.asarray(proba_NK[:, [phase in attack for phase in phases]].sum(axis=1))
-
-
-def phase_runs(
-    proba_NK: NDArray[np.float64], seconds_N: NDArray[np.float64], phases: Sequence[str]
-) -> tuple[PhaseRun, ...]:
-    """Runs of equal most probable phase; the first begins with the recording."""
-    best_N = proba_NK.argmax(axis=1)
-    cuts = np.flatnonzero(np.diff(best_N)) + 1
-    begins, ends = [0, *cuts.tolist()], [*cuts.tolist(), len(best_N)]
-    return tuple(
-        PhaseRun(
-            phase=phases[best_N[begin]],
-            start_s=0.0 if not begin else float(seconds_N[begin - 1]),
-            end_s=float(seconds_N[end - 1]),
-            probability=float(proba_NK[begin:end, best_N[begin]].mean()),
-        )
-        for begin, end in zip(begins, ends, strict=True)
-    )
 
 
 def _split(layout: Layout, recipe: str) -> Split | None:

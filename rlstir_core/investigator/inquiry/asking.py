@@ -20,7 +20,7 @@ from rlstir_core.arrays import Array, Ints
 from rlstir_core.errors import ConfigError
 from rlstir_core.investigator.acting.checkpoint import Actors
 from rlstir_core.investigator.acting.roster import PPO, overruled, program
-from rlstir_core.investigator.inquiry.records import Believed, CaseAsked, QueryAsked, SpanSaid
+from rlstir_core.investigator.inquiry.records import Believed, CaseAsked, CaseBegun, QueryAsked, SpanSaid
 from rlstir_core.investigator.inquiry.rows import row_said, span_said
 from rlstir_core.investigator.lanes import Legal, Policy
 from rlstir_core.investigator.policies.program import PREFIX, Declaration, Program
@@ -36,6 +36,7 @@ POLICIES: Final = (PPO, "greedy", "learned_greedy", "fixed_order", "playbook")
 _RANKS: Final = 10  # techniques
 _CHANGED: Final = 3  # techniques of a query
 _NAME_CHARS = 200
+Heard = Callable[[CaseBegun | QueryAsked | CaseAsked], None]  # a step, as it is taken
 BY_DETECTOR, BY_AGENT = "the frozen detector", "the agent"
 
 
@@ -64,6 +65,10 @@ def checked_budget(budget: float | None) -> float | None:
     return budget
 
 
+def nobody(_: CaseBegun | QueryAsked | CaseAsked) -> None:
+    """Listens to no step."""
+
+
 class Questioner:
     """A policy of a checkpoint, or somebody else's agent, that investigates one case after the other."""
 
@@ -79,14 +84,16 @@ class Questioner:
         if isinstance(self._policy, Program):
             self._policy.close()
 
-    def ask(self, found: LogCase) -> CaseAsked:
-        """Investigates a case from its alert to the verdict."""
+    def ask(self, found: LogCase, heard: Heard = nobody) -> CaseAsked:
+        """Investigates a case from its alert to the verdict; who listens hears each step as it is taken."""
         actors, seed = self._actors, self._actors.checkpoint.seed
         lanes = SocLanes(CaseSet([found.case]), actors.belief, actors.rewards, self._budget, 1, once=True)
         policy = self._begun(lanes, seed)
         seen_BO, legal_BA = lanes.reset(seed)
         begun, queries = lanes.begun, list[QueryAsked]()
         before_K, seen = begun.answers_BK[0].copy(), [begun.row_R]
+        alert, first = row_said(found.table, found.case.alert, found.shown), _believed(begun.answers_BK[0])
+        heard(CaseBegun(name=found.name, host=found.case.host, alert=alert, first=first))
         while True:
             action_B = policy.act(seen_BO, legal_BA)
             stepped = lanes.step(action_B)
@@ -94,18 +101,19 @@ class Questioner:
             if facts.declared_B[0]:
                 break
             queries.append(_query(found, facts, before_K))
+            heard(queries[-1])
             before_K = facts.answers_BK[0].copy()
             seen.append(facts.row_R)
             seen_BO, legal_BA = stepped.seen_BO, stepped.legal_BA
         said = policy.declared.get(0) if isinstance(policy, Program) else None
         row_R = np.concatenate(seen)
-        return CaseAsked(
+        case = CaseAsked(
             name=found.name,
             host=found.case.host,
             recording=found.recording,
             n_rows=found.case.n_rows,
-            alert=row_said(found.table, found.case.alert, found.shown),
-            first=_believed(begun.answers_BK[0]),
+            alert=alert,
+            first=first,
             queries=tuple(queries),
             spent=round(float(facts.cumulative_B[0]), 4),
             n_seen=len(row_R),
@@ -114,6 +122,8 @@ class Questioner:
             verdict=_verdict(facts.answers_BK[0], said),
             spans=_spans(found, row_R),
         )
+        heard(case)
+        return case
 
     def _begun(self, lanes: SocLanes, seed: int) -> Policy:
         """The policy, ready for these lanes; a program runs on from one case to the next."""

@@ -22,7 +22,7 @@ from rlstir_core.errors import ConfigError, StoreError, UpstreamMissing
 from rlstir_core.hostlogs.attack.techniques import techniques
 from rlstir_core.investigator.acting.checkpoint import Actors, open_actors, read_acting
 from rlstir_core.investigator.belief.words import row_words
-from rlstir_core.investigator.inquiry.asking import LogCase, checked_budget, checked_policy, questioner
+from rlstir_core.investigator.inquiry.asking import Heard, LogCase, checked_budget, checked_policy, nobody, questioner
 from rlstir_core.investigator.inquiry.gathering import Gathered, LogRows, gathered
 from rlstir_core.investigator.inquiry.records import Believed, CaseAsked, Questioning
 from rlstir_core.investigator.inquiry.together import ROWS_HELD, as_one, numbered, numbered_name, numbered_shown
@@ -51,8 +51,11 @@ def question(
     zone: str = "",
     zones: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    heard: Heard = nobody,
 ) -> Questioning:
     """How a policy investigates these logs; without a budget, under the one that it was trained for.
+
+    Who listens hears each step as it is taken.
 
     UpstreamMissing where nobody has learnt to investigate, StoreError where there is no row to begin with.
     """
@@ -76,7 +79,7 @@ def question(
     ):
         for each in _cases(found, actors, tell):
             tell(len(cases), 0, f"{policy} investigates {each.name}")
-            cases.append(who.ask(each))
+            cases.append(who.ask(each, heard))
         if not cases:
             raise StoreError(f"no log row in {', '.join(map(str, paths))}; name logs, or an episode that has some")
         return Questioning(

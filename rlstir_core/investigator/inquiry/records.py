@@ -139,6 +139,15 @@ class QueryAsked(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[RowSaid, ...]  # that were not seen before, in the order in which they were shown
 
 
+class CaseBegun(msgspec.Struct, frozen=True, kw_only=True):
+    """An investigation that begins: what those hear who listen to it."""
+
+    name: str
+    host: str
+    alert: RowSaid
+    first: Believed  # by the alert alone
+
+
 class CaseAsked(msgspec.Struct, frozen=True, kw_only=True):
     """One investigation: of a recorded episode, or of the logs of a host."""
 

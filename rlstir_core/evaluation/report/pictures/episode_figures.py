@@ -133,7 +133,7 @@ def _telemetry(layout: Layout, host: str, known: Episode, schema: FeatureSchema)
         x_CT = read_tensor(layout, host, known.meta.episode_id).x_CT
     except UpstreamMissing:
         return b""
-    chosen = _chosen(schema, x_CT)
+    chosen = telling(schema, x_CT)
     if not chosen:
         return b""
     figure = canvas(0.5 + 0.82 * len(chosen))
@@ -150,7 +150,7 @@ def _telemetry(layout: Layout, host: str, known: Episode, schema: FeatureSchema)
     return png(figure)
 
 
-def _chosen(schema: FeatureSchema, x_CT: NDArray[np.float32]) -> list[int]:
+def telling(schema: FeatureSchema, x_CT: NDArray[np.float32]) -> list[int]:
     """Channels that were recorded: first those that tell most to the eye, each source once, then any."""
     seen = [at for at in range(len(schema.channel_names)) if np.isfinite(x_CT[at]).any()]
     names = schema.channel_names
