@@ -104,10 +104,11 @@ def open_single(path: Path, claims: IndexClaim, registry: Registry, schema: Feat
     return _single(path, verdict, episode, x_CT, grid, schema)
 
 
-def first_window(single: SingleEpisode) -> SingleEpisode:
-    """The episode as it is known at the end of its first window; nothing of what was made of `single` is used."""
-    grid = WindowGrid(single.recording.grid.start_W[:1], single.recording.grid.length)
-    x_CT = np.ascontiguousarray(single.x_CT[:, : grid.length])
+def first_windows(single: SingleEpisode, n: int) -> SingleEpisode:
+    """The episode as it is known at the end of its window `n`, counted from 1; nothing made of the whole is used."""
+    start_W, length = single.recording.grid.start_W[:n], single.recording.grid.length
+    x_CT = np.ascontiguousarray(single.x_CT[:, : int(start_W[-1]) + length])
+    grid = WindowGrid(start_W, length)
     return _single(single.path, single.verdict, single.decoded, x_CT, grid, single.episodes.schema)
 
 

@@ -45,6 +45,7 @@ class ShownChannel(_Data, frozen=True, kw_only=True):
 
     name: Name
     unit: Annotated[str, Meta(max_length=64)] = ""
+    scale: Literal["linear", "log"] = "linear"  # of the plot
     shown: bool = True  # at first
 
 
@@ -190,10 +191,7 @@ class StepEvent(_Event, frozen=True, kw_only=True, tag="io.rlstir.investigation_
 LiveEvent = (
     EpisodeEvent | TelemetryEvent | PhaseEvent | PredictionEvent | EmbeddingEvent | MetricEvent | PerfEvent | StepEvent
 )
-TYPES: Final[tuple[str, ...]] = tuple(
-    each.__struct_config__.tag
-    for each in LiveEvent.__args__  # type: ignore[attr-defined]
-)
+TYPES: Final[tuple[str, ...]] = tuple(each.__struct_config__.tag for each in LiveEvent.__args__)
 _ONE = msgspec.json.Decoder(LiveEvent)
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 _ENCODER = msgspec.json.Encoder()

@@ -13,13 +13,15 @@ import secrets
 from collections.abc import Iterator, Sequence
 from heapq import merge
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rlstir_core.contract.registry import Registry, one_sided
 from rlstir_core.detectors.single import IndexClaim
 from rlstir_core.episodes.reading.read import read_episode
-from rlstir_core.episodes.schema import Label
+from rlstir_core.episodes.schema import Label, Verdict
 from rlstir_core.evaluation.detectors.saying.records import Spoken, attack_probability
 from rlstir_core.evaluation.report.pictures.episode_figures import telling
 from rlstir_core.live.contract import (
@@ -52,22 +54,27 @@ def true_phases(path: Path, claims: IndexClaim, registry: Registry) -> tuple[Lab
     return read.episode.labels if read.episode is not None else ()
 
 
-def replayed(spoken: Spoken, schema: FeatureSchema, labels: Sequence[Label], run: str = "") -> Iterator[Timed]:
+def replayed(spoken: Spoken, schema: FeatureSchema, labels: Sequence[Label], run: str) -> Iterator[Timed]:
     """The events of one episode in the order of their seconds; `run` tells this replay from another."""
-    run = run or secrets.token_hex(4)
     yield Timed(at_s=0.0, data=_begun(spoken, schema, run))
     streams = (_telemetry(spoken, schema, run), _truth(spoken, labels, run), _predictions(spoken, schema, run))
     yield from merge(*streams, key=lambda event: event.at_s)
-    duration_s = _duration_s(spoken)
-    yield Timed(at_s=duration_s, data=EpisodeData(**_who(spoken, run), state="ended", duration_s=duration_s))
+    seconds = duration_s(spoken)
+    yield Timed(at_s=seconds, data=EpisodeData(**_who(spoken, run), state="ended", duration_s=seconds))
 
 
-def _who(spoken: Spoken, run: str) -> dict[str, str]:
+def _who(spoken: Spoken, run: str) -> dict[str, Any]:
     meta = spoken.single.decoded.meta
     return {"host": str(meta.host_id), "episode": str(meta.episode_id), "run": run}
 
 
-def _duration_s(spoken: Spoken) -> float:
+def run_of() -> str:
+    """A name for one replay, which no other has."""
+    return secrets.token_hex(4)
+
+
+def duration_s(spoken: Spoken) -> float:
+    """How long the recording is."""
     meta = spoken.single.decoded.meta
     return (meta.t_end_wall_ns - meta.t_start_wall_ns) / _NS
 
@@ -77,7 +84,7 @@ def _begun(spoken: Spoken, schema: FeatureSchema, run: str) -> EpisodeData:
     shown = set(telling(schema, single.x_CT))
     return EpisodeData(
         **_who(spoken, run),
-        duration_s=_duration_s(spoken),
+        duration_s=duration_s(spoken),
         phases=schema.phases,
         attack_phases=schema.attack_phases,
         onset_phase=schema.onset_phase,
@@ -92,7 +99,7 @@ def _begun(spoken: Spoken, schema: FeatureSchema, run: str) -> EpisodeData:
             for name, says in spoken.says.items()
         ),
         channels=tuple(
-            ShownChannel(name=channel.name, unit=channel.unit, shown=at in shown)
+            ShownChannel(name=channel.name, unit=channel.unit, scale=channel.scale, shown=at in shown)
             for at, channel in enumerate(schema.channels)
             if single.recording.known_C[at]
         ),
@@ -102,9 +109,13 @@ def _begun(spoken: Spoken, schema: FeatureSchema, run: str) -> EpisodeData:
     )
 
 
+def _note(verdict: Verdict) -> str:
+    return "" if verdict.verdict == "ok" else f"the recording is {verdict.verdict}: {verdict.detail}"
+
+
 def _telemetry(spoken: Spoken, schema: FeatureSchema, run: str) -> Iterator[Timed]:
     """Every channel that was recorded, some bins at a time."""
-    x_CT, who, hz = spoken.single.x_CT, _who(spoken, run), schema.windowing.bin_hz
+    x_CT, who, hz = _in_units(spoken.single.x_CT, schema), _who(spoken, run), schema.windowing.bin_hz
     known = [at for at, has in enumerate(spoken.single.recording.known_C.tolist()) if has]
     n_bins = x_CT.shape[1]
     step = max(1, min(round(_CHUNK_S * hz), 1_000))
@@ -116,12 +127,20 @@ def _telemetry(spoken: Spoken, schema: FeatureSchema, run: str) -> Iterator[Time
             yield Timed(at_s=at_s, data=TelemetryData(**who, t_s=begin / hz, step_s=1 / hz, values=values))
 
 
+def _in_units(x_CT: NDArray[np.float32], schema: FeatureSchema) -> NDArray[np.float64]:
+    """The channels in their units: detectors see the asinh of most."""
+    plain_CT = x_CT.astype(np.float64)
+    log_C = np.array([channel.scale == "log" for channel in schema.channels])
+    plain_CT[log_C] = np.sinh(plain_CT[log_C])
+    return plain_CT
+
+
 def _parts(places: Sequence[int], most: int) -> Iterator[Sequence[int]]:
     for at in range(0, len(places), most):
         yield places[at : at + most]
 
 
-def _plain(values: np.ndarray) -> tuple[float | None, ...]:
+def _plain(values: NDArray[np.float64]) -> tuple[float | None, ...]:
     """Six digits of each number, as many as a plot shows; None where missing."""
     return tuple(float(f"{value:.6g}") if np.isfinite(value) else None for value in values.tolist())
 

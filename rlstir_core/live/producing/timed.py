@@ -51,7 +51,7 @@ class Sink(Protocol):
 
 def send(sink: Sink, data: LiveData) -> bool:
     """Publishes one event; whether it waits to be sent."""
-    subject = f"{data.host}/{data.episode}" if hasattr(data, "episode") else ""
+    subject = "" if isinstance(data, MetricData | PerfData) else f"{data.host}/{data.episode}"
     return sink.publish(_TYPES[type(data)], msgspec.to_builtins(data), subject=subject, wait_s=_ROOM_S)
 
 

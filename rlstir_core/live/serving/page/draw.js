@@ -1,10 +1,11 @@
 // Lanes and curves on canvases, in the colours of the style sheet. What is drawn is decided elsewhere.
 
-let colours = {};
+let colours = {}, rem = 16;
 
 export function readColours() {
   const style = getComputedStyle(document.documentElement);
   colours = Object.fromEntries(["ink", "faint", "grid", "edge", "line", "alarm", "card"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+  rem = Number.parseFloat(style.fontSize) || 16;
   colours.phases = [0, 1, 2, 3, 4, 5].map((at) => style.getPropertyValue(`--phase-${at}`).trim());
 }
 
@@ -18,7 +19,7 @@ export function opened(canvas) {
   const pen = canvas.getContext("2d");
   pen.setTransform(by, 0, 0, by, 0, 0);
   pen.clearRect(0, 0, wide, tall);
-  pen.font = "11px system-ui, sans-serif";
+  pen.font = `${0.6875 * rem}px system-ui, sans-serif`;
   pen.textBaseline = "middle";
   return { pen, wide, tall };
 }
@@ -81,7 +82,7 @@ export function chance(canvas, points, { from, to, threshold, words }) {
 }
 
 /** A series up to `until`; where there are more bins than pixels, the lowest and highest of each pixel. */
-export function curve(canvas, series, { from, to, until, label }) {
+export function curve(canvas, series, { from, to, until, label, log }) {
   const open = opened(canvas);
   if (!open || !series) return;
   const { pen, wide, tall } = open, { step, base, values } = series;
@@ -89,7 +90,8 @@ export function curve(canvas, series, { from, to, until, label }) {
   let low = Infinity, high = -Infinity;
   for (let i = first; i < last; i++) { const v = values[i]; if (v < low) low = v; if (v > high) high = v; }
   if (!(high >= low)) return;
-  const flat = high === low, y = (v) => (flat ? tall / 2 : 4 + (1 - (v - low) / (high - low)) * (tall - 8));
+  const flat = high === low, on = log ? Math.asinh : (v) => v, least = on(low), most = on(high); // asinh: a logarithm that knows zero
+  const y = (v) => (flat ? tall / 2 : 4 + (1 - (on(v) - least) / (most - least)) * (tall - 8));
   const by = wide / (to - from), x = (i) => ((base + i + 0.5) * step - from) * by;
   pen.strokeStyle = colours.line; pen.lineWidth = 1; pen.beginPath();
   let down = false;
@@ -110,21 +112,26 @@ export function curve(canvas, series, { from, to, until, label }) {
     }
   }
   pen.stroke();
-  pen.fillStyle = colours.faint;
-  pen.fillText(label(high), 3, 8);
-  if (!flat) pen.fillText(label(low), 3, tall - 7);
+  note(pen, label(high), 3, 0.5 * rem);
+  if (!flat) note(pen, label(low), 3, tall - 0.45 * rem);
+}
+
+/** Words that lines do not run through. */
+function note(pen, words, x, y) {
+  pen.globalAlpha = 0.85; pen.fillStyle = colours.card; pen.fillRect(x - 2, y - 0.42 * rem, pen.measureText(words).width + 4, 0.84 * rem);
+  pen.globalAlpha = 1; pen.fillStyle = colours.faint; pen.fillText(words, x, y);
 }
 
 export function axis(canvas, { from, to }, label) {
   const open = opened(canvas);
   if (!open) return;
   const { pen, wide } = open, by = wide / (to - from);
-  const rough = (to - from) / Math.max(2, wide / 90), size = 10 ** Math.floor(Math.log10(rough));
+  const rough = (to - from) / Math.max(2, wide / (5.6 * rem)), size = 10 ** Math.floor(Math.log10(rough));
   const step = size * ([1, 2, 5, 10].find((each) => each * size >= rough) ?? 10);
   pen.fillStyle = colours.faint; pen.strokeStyle = colours.edge; pen.beginPath();
   for (let n = Math.ceil(from / step - 1e-9); n * step <= to + 1e-9; n++) {
     const x = (n * step - from) * by, words = label(n * step), width = pen.measureText(words).width;
-    pen.moveTo(x, 0); pen.lineTo(x, 4); pen.fillText(words, Math.min(wide - width, Math.max(0, x - width / 2)), 13);
+    pen.moveTo(x, 0); pen.lineTo(x, 4); pen.fillText(words, Math.min(wide - width, Math.max(0, x - width / 2)), 0.8 * rem);
   }
   pen.stroke();
 }

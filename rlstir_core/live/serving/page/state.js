@@ -83,9 +83,9 @@ export class Episode {
     return found;
   }
 
-  channel(name, unit = "", shown = null) {
+  channel(name, unit = "", shown = null, scale = "linear") {
     let found = this.channels.get(name);
-    if (!found && this.channels.size < 512) this.channels.set(name, found = { name, unit, shown: shown ?? this.channels.size < 5, series: null });
+    if (!found && this.channels.size < 512) this.channels.set(name, found = { name, unit, log: scale === "log", shown: shown ?? this.channels.size < 5, series: null });
     return found;
   }
 
@@ -141,7 +141,7 @@ export class State {
           const model = it.model(each.name);
           if (model) { model.chosen = each.chosen ?? false; model.threshold = each.threshold ?? null; model.from = each.threshold_from ?? ""; model.sameAs = each.same_as ?? ""; }
         }
-        for (const each of data.channels ?? []) it.channel(each.name, each.unit, each.shown ?? true);
+        for (const each of data.channels ?? []) it.channel(each.name, each.unit, each.shown ?? true, each.scale);
         return it;
       }
       case "io.rlstir.telemetry.v1": {

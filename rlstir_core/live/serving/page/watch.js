@@ -146,7 +146,7 @@ export class Watch {
     }
     for (const model of models.slice(1)) this.modelRow(row, model, labelled, look);
     for (const channel of shown) {
-      row("channel", make("span", {}, visible(channel.name, 60)), (canvas, view) => draw.curve(canvas, channel.series, { ...view, label: short }),
+      row("channel", make("span", {}, visible(channel.name, 60)), (canvas, view) => draw.curve(canvas, channel.series, { ...view, label: short, log: channel.log }),
         (t) => { const value = channel.series?.at(Math.min(t, it.latest - 1e-6)) ?? NaN; return Number.isNaN(value) ? "" : `${short(value)} ${visible(channel.unit, 12)}`; });
     }
     $("rows").replaceChildren(...this.rows.map((each) => each.box));
