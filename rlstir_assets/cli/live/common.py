@@ -83,6 +83,6 @@ def scorer_of(layout: Layout, place: LivePlace, recipe: str, tell: Tell) -> Scor
 
 def tarball(episode: str, place: LivePlace, host: str) -> tuple[Path, IndexClaim]:
     """The tarball that is meant, and what the store's index says of it."""
-    from rlstir_assets.cli.score import tarball_of
+    from rlstir_assets.cli.episode.score import tarball_of
 
     return tarball_of(episode, place.store, host)

@@ -13,12 +13,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from rlstir_core.contract.registry import Registry
-from rlstir_core.detectors.single import IndexClaim
 from rlstir_core.episodes.reading.read import read_episode
 from rlstir_core.episodes.schema import Episode
 from rlstir_core.errors import RlstirError
 from rlstir_core.evaluation.case.material import CaseMaterial, LogsShown, TimeLane, TreeLine, TruthShown
-from rlstir_core.evaluation.detectors.scoring import EpisodeScore, PhaseRun, Scorer, default_recipe
+from rlstir_core.evaluation.detectors.saying.records import EpisodeScore, PhaseRun
 from rlstir_core.investigator.inquiry.gathering import Gathered, LogRows, gathered, is_episode
 from rlstir_core.investigator.inquiry.inquire import investigate
 from rlstir_core.investigator.inquiry.questioning import question
@@ -34,7 +33,7 @@ _BINS = 120  # of a time line
 _LOGS = 12  # that have a time line and trees
 _TREE_LINES = 120
 _NS = 1e9
-Said = TypeVar("Said")
+Reply = TypeVar("Reply")
 
 
 def gather_case(
@@ -94,7 +93,7 @@ def gather_case(
     )
 
 
-def _asked(ask: Callable[[], Said]) -> tuple[Said | None, str]:
+def _asked(ask: Callable[[], Reply]) -> tuple[Reply | None, str]:
     """What is said, or None and the sentence why nothing is."""
     try:
         return ask(), ""
@@ -108,6 +107,10 @@ def _episode(path: Path, registry: Registry) -> Episode | None:
 
 
 def _score(path: Path, layout: Layout, store: Path, recipe: str, tell: Progress) -> EpisodeScore:
+    # scoring loads what detectors are made with, which takes longer than reading a log
+    from rlstir_core.detectors.single import IndexClaim
+    from rlstir_core.evaluation.detectors.scoring import Scorer, default_recipe
+
     chosen = recipe or default_recipe(layout, store)
     speaking = champion_of(layout, chosen, layout.report_inputs(chosen))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rlstir_core.evaluation.case.material import CaseMaterial, LogsShown
-from rlstir_core.evaluation.detectors.scoring import EpisodeScore, ModelSays, PhaseRun
+from rlstir_core.evaluation.detectors.saying.records import EpisodeScore, ModelSays, PhaseRun
 from rlstir_core.evaluation.report.pictures.phases import phase_colour
 from rlstir_core.investigator.inquiry.records import CaseAsked, SpanSaid
 from rlstir_core.investigator.tamper.finding import clock

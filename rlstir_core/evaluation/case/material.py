@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from rlstir_core.evaluation.detectors.scoring import EpisodeScore, PhaseRun
+from rlstir_core.evaluation.detectors.saying.records import EpisodeScore, PhaseRun
 from rlstir_core.investigator.inquiry.records import Inquiry, Questioning
 
 

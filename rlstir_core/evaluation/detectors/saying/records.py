@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rlstir_core.detectors.single import SingleEpisode, Standing
 from rlstir_core.detectors.unusual import Unusual
+
+if TYPE_CHECKING:
+    from rlstir_core.detectors.single import SingleEpisode, Standing
 
 # N windows, K phases
 
