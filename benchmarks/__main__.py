@@ -31,6 +31,7 @@ _PEERS = (
 )
 _ALONE = {
     "nights": "automation.nights",
+    "cores": "automation.cores",
     "share": "automation.share",
     "month": "automation.month",
     "audit": "audit.speed",

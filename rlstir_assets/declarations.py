@@ -18,6 +18,7 @@ from rlstir_assets.partitions import hosts, recipes
 from rlstir_assets.reporting import OWNERS, refusals
 from rlstir_assets.resources import Settings, Workspace
 from rlstir_core.results.versions import version
+from rlstir_core.workers.spread import Workers
 
 Decorator = Callable[[Callable[..., Any]], dg.AssetsDefinition]
 
@@ -60,6 +61,12 @@ def _partitioned(
     with warnings.catch_warnings():  # partitions of checks are a preview in 1.13, which is no news to whoever runs this
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return dg.AssetCheckSpec(name, asset=key, description=description, blocking=blocking, partitions_def=partitions)
+
+
+def hosts_workers(settings: Settings) -> Workers:
+    """Who works on the episodes of those hosts."""
+    with refusals():
+        return settings.at_work()
 
 
 def opened_hosts(context: dg.AssetExecutionContext, settings: Settings) -> Workspace:

@@ -15,6 +15,7 @@ from rlstir_core.datasets.renewal import read_renewal
 from rlstir_core.errors import ConfigError, RlstirError
 from rlstir_core.ids import host_id
 from rlstir_core.learning.presets import preset as preset_of
+from rlstir_core.workers.spread import check_workers
 
 _SOCKET_PATH = 103 if sys.platform == "darwin" else 107  # sun_path of unix(7) without the NUL at its end
 _A_DAY_S = 86_400
@@ -23,6 +24,7 @@ _SPLIT: dict[str, Callable[[str], list[str]]] = {  # how each variable is read
     "RLSTIR_SET": str.split,
     "RLSTIR_NORMALISE": lambda text: [text],
     "RLSTIR_RETRAIN": lambda text: [text],
+    "RLSTIR_WORKERS": lambda text: [text],
     "RLSTIR_TRAIN_HOSTS": lambda text: [name.strip() for name in text.split(",") if name.strip()],
 }
 
@@ -40,6 +42,7 @@ def check_choices(
     train_hosts: Sequence[str],
     normalise: str | None = None,
     retrain: str = "always",
+    workers: str = "",
 ) -> None:
     """ConfigError for a value that cannot be; without `normalise`, that of the environment is looked at."""
     with blaming("RLSTIR_PRESET", [preset]):
@@ -51,6 +54,8 @@ def check_choices(
             host_id(name)
     with blaming("RLSTIR_RETRAIN", [retrain]):
         read_renewal(retrain)
+    with blaming("RLSTIR_WORKERS", [workers]):
+        check_workers(workers)
     named = [normalise] if normalise else from_environment("RLSTIR_NORMALISE")
     if named and named != ["ewma"]:  # that one is known to be right, and numpy need not be loaded to tell
         from rlstir_core.telemetry.normalise import NORMALISERS

@@ -20,11 +20,13 @@ from rlstir_core.datasets.recipes.base import SplitSettings
 from rlstir_core.datasets.renewal import Renewal, read_renewal
 from rlstir_core.episodes.store.binding import command, opened_index
 from rlstir_core.episodes.store.index import StoreIndex, load_index
+from rlstir_core.episodes.store.writer import INDEX_NAME
 from rlstir_core.errors import ConfigError, UpstreamMissing
 from rlstir_core.learning.presets import PRESETS
 from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, how_to_make, work_at
 from rlstir_core.results.lab_outcome import refuse_leaks
 from rlstir_core.results.layout import Layout
+from rlstir_core.workers.spread import Workers, workers_of
 
 if TYPE_CHECKING:  # they bring torch, which a code location should not have to load
     from rlstir_core.investigator.study import InvestigatorStudy
@@ -106,6 +108,11 @@ class Settings(dg.ConfigurableResource):
         description="The store that new episodes are copied from before the index is read: a folder, ssh://HOST/PATH "
         "or a URL; empty: none (RLSTIR_SYNC).",
     )
+    workers: str = Field(
+        default=os.environ.get("RLSTIR_WORKERS") or "",
+        description="Who decodes and reads the episodes of a host: a number of processes, or the address of a Dask "
+        "scheduler; empty: a process a core, at most 8 (RLSTIR_WORKERS).",
+    )
     prune: bool = Field(
         default=False,
         description="Take away results though more than half of the hosts or episodes are gone.",
@@ -119,6 +126,7 @@ class Settings(dg.ConfigurableResource):
             train_hosts=self.train_hosts,
             normalise=self.normalise,
             retrain=self.retrain,
+            workers=self.workers,
         )
 
     def as_config(self) -> dict[str, Any]:
@@ -127,7 +135,7 @@ class Settings(dg.ConfigurableResource):
 
     def choices(self) -> dict[str, Any]:
         """What was chosen about the results, without the folders, and without what is asked for once."""
-        others = ("store", "data", "prune", "sync_source")
+        others = ("store", "data", "prune", "sync_source", "workers")
         return {name: value for name, value in self.as_config().items() if name not in others}
 
     @property
@@ -158,6 +166,12 @@ class Settings(dg.ConfigurableResource):
     def index(self) -> StoreIndex:
         """The episode index that `episode_index` wrote."""
         return load_index(self.layout.index)
+
+    def at_work(self) -> Workers:
+        """Who works on the episodes of a host; ConfigError where nobody there sees the store and the data folder."""
+        found = workers_of(self.workers)
+        found.must_see([self.store_path.absolute() / INDEX_NAME, self.layout.store_identity.absolute()])
+        return found
 
     def validated_hosts(self) -> tuple[str, ...]:
         """The hosts of the index; UpstreamMissing while one of them was not validated."""

@@ -6,7 +6,7 @@ import dagster as dg
 
 from rlstir_assets import checks
 from rlstir_assets.console import plain
-from rlstir_assets.declarations import host_asset, opened_hosts, plain_asset
+from rlstir_assets.declarations import host_asset, hosts_workers, opened_hosts, plain_asset
 from rlstir_assets.partition_results import Events, Part, partition_checks, partition_results
 from rlstir_assets.partitions import register_hosts
 from rlstir_assets.reporting import column_schema, counter, failing, refusals, table, types_of
@@ -112,6 +112,7 @@ def validation(context: dg.AssetExecutionContext, settings: Settings) -> Events:
     found: list[HostValidation] = []
     refused: dict[str, str] = {}
     opened = opened_hosts(context, settings)
+    workers = hosts_workers(settings)
 
     def validate(host: str) -> Part | None:
         try:
@@ -123,6 +124,7 @@ def validation(context: dg.AssetExecutionContext, settings: Settings) -> Events:
                     registry=opened.registry,
                     index=opened.index,
                     progress=counter(context),
+                    workers=workers,
                 )
         except VerdictsRefused as error:
             refused[host] = str(error)

@@ -7,7 +7,7 @@ import dagster as dg
 from rlstir_assets import checks
 from rlstir_assets.assets.ingest import validation
 from rlstir_assets.console import plain
-from rlstir_assets.declarations import host_asset, opened_hosts, plain_asset
+from rlstir_assets.declarations import host_asset, hosts_workers, opened_hosts, plain_asset
 from rlstir_assets.partition_results import Events, Part, partition_checks, partition_results
 from rlstir_assets.reporting import column_schema, counter, failing, png, refusals, table, types_of
 from rlstir_assets.resources import Settings
@@ -37,10 +37,11 @@ GROUP = "logs"
 def log_events(context: dg.AssetExecutionContext, settings: Settings) -> Events:
     found: dict[str, LogSummary] = {}
     opened = opened_hosts(context, settings)
+    workers = hosts_workers(settings)
 
     def build(host: str) -> Part:
         with refusals():
-            found[host] = build_log_events(opened.store, opened.layout, host, counter(context))
+            found[host] = build_log_events(opened.store, opened.layout, host, counter(context), workers)
         return _rows_told(found[host], held_sha256(opened.layout.log_events(host), "log_rows"))
 
     yield from partition_results(context, build)
@@ -94,10 +95,11 @@ def _rows_told(summary: LogSummary, data_version: str) -> Part:
 )
 def provenance_graphs(context: dg.AssetExecutionContext, settings: Settings) -> Events:
     opened = opened_hosts(context, settings)
+    workers = hosts_workers(settings)
 
     def build(host: str) -> Part:
         with refusals():
-            summary = build_graphs(opened.layout, host, counter(context))
+            summary = build_graphs(opened.layout, host, counter(context), workers)
             picture = largest_tree(opened.layout, [host])
         left_out = Counter(summary.left_out).most_common(20)
         return Part(

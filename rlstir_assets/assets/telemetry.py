@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from rlstir_assets.assets.ingest import episode_index, validation
-from rlstir_assets.declarations import host_asset, opened_hosts, plain_asset
+from rlstir_assets.declarations import host_asset, hosts_workers, opened_hosts, plain_asset
 from rlstir_assets.partition_results import Events, Part, partition_results
 from rlstir_assets.reporting import column_schema, counter, refusals, table
 from rlstir_assets.resources import Settings
@@ -84,10 +84,11 @@ def _build(
     stage: str,
 ) -> Events:
     opened = opened_hosts(context, settings)
+    workers = hosts_workers(settings)
 
     def build_one(host: str) -> Part:
         with refusals():
-            summary = build(opened.layout, host, opened.registry, counter(context))
+            summary = build(opened.layout, host, opened.registry, counter(context), workers)
         metadata = {"dagster/row_count": count_windows(opened.layout.tensors(host) / TABLE), **summary}
         return Part(metadata=metadata, data_version=held_sha256(folder(opened.layout, host), stage))
 

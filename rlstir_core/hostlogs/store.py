@@ -5,6 +5,7 @@ What does not belong here: how a log is parsed and what a row's columns mean (`t
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish
 from rlstir_core.results.lock import holding
 from rlstir_core.results.versions import version
+from rlstir_core.workers.spread import ALONE, Workers
 
 ROWS_AT_MOST = 1_000_000  # of one episode
 _TOP = 10
@@ -95,7 +97,9 @@ def log_changes(layout: Layout, host: str) -> Changes:
     return changes(layout.log_events(host), _wanted(layout, host))
 
 
-def build_log_events(store: Path, layout: Layout, host: str, progress: Progress | None = None) -> LogSummary:
+def build_log_events(
+    store: Path, layout: Layout, host: str, progress: Progress | None = None, workers: Workers = ALONE
+) -> LogSummary:
     """Brings the log rows of `host` up to date with its validated episodes.
 
     UpstreamMissing when the host was not validated, or a tarball is no longer the one that was.
@@ -107,8 +111,8 @@ def build_log_events(store: Path, layout: Layout, host: str, progress: Progress 
         if todo:
             begin(folder, todo)
         rows = {row.episode_id: row for row in read_validation(layout.validation(host))} if todo.make else {}
-        for done, episode in enumerate(todo.make, 1):
-            _write(store, folder / f"{episode}.parquet", rows[episode])
+        items = [(episode, folder / f"{episode}.parquet", rows[episode]) for episode in todo.make]
+        for done, _ in enumerate(workers.each(functools.partial(_write, store), items), 1):
             if progress is not None:
                 progress(done, len(todo.make), f"logs {host}")
         finish(folder, wanted, todo)
@@ -155,7 +159,8 @@ def _wanted(layout: Layout, host: str) -> Ledger:
     }
 
 
-def _write(store: Path, path: Path, row: ValidationRow) -> None:
+def _write(store: Path, item: tuple[str, Path, ValidationRow]) -> None:
+    _, path, row = item
     builder, truth, tally = _parse(store, row)
     table = builder.finish(truth)
     labels = pc.value_counts(pc.list_flatten(table["label_ttp"]))

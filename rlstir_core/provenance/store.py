@@ -6,6 +6,7 @@ here: what becomes a node or an edge (`graph.py`).
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections import Counter
@@ -34,6 +35,7 @@ from rlstir_core.results.layout import Layout
 from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish, read_ledger
 from rlstir_core.results.lock import holding
 from rlstir_core.results.versions import version
+from rlstir_core.workers.spread import ALONE, Workers
 
 _TEMPORARY = ".tmp-"
 _META = b"rlstir"
@@ -76,7 +78,7 @@ def graph_changes(layout: Layout, host: str) -> Changes:
     return changes(layout.graphs(host), _wanted(layout, host))
 
 
-def build_graphs(layout: Layout, host: str, progress: Progress | None = None) -> GraphSummary:
+def build_graphs(layout: Layout, host: str, progress: Progress | None = None, workers: Workers = ALONE) -> GraphSummary:
     """Brings the graphs of `host` up to date with its log rows.
 
     UpstreamMissing when those are not those of the validated episodes.
@@ -93,13 +95,19 @@ def build_graphs(layout: Layout, host: str, progress: Progress | None = None) ->
         todo = changes(folder, wanted)
         if todo:
             begin(folder, todo)
-        for done, episode in enumerate(todo.make, 1):
-            graph, counts = graph_of(layout.log_events(host) / f"{episode}.parquet", wanted[episode][episode])
-            write_graph(folder / episode, graph, counts)
+        items = [(episode, wanted[episode][episode]) for episode in todo.make]
+        for done, _ in enumerate(workers.each(functools.partial(_make, layout, host), items), 1):
             if progress is not None:
                 progress(done, len(todo.make), f"graphs {host}")
         finish(folder, wanted, todo)
         return _summary([read_counts(folder / episode) for episode in wanted], todo)
+
+
+def _make(layout: Layout, host: str, item: tuple[str, str]) -> None:
+    """Writes the graph of an episode, which stands beside the hash of all that it is made from."""
+    episode, made_from = item
+    graph, counts = graph_of(layout.log_events(host) / f"{episode}.parquet", made_from)
+    write_graph(layout.graphs(host) / episode, graph, counts)
 
 
 def graph_of(path: Path, made_from: str = "") -> tuple[Graph, GraphCounts]:

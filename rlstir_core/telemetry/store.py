@@ -6,6 +6,7 @@ does not belong here: how a number is computed (`channels.py`, `features.py`).
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -37,11 +38,13 @@ from rlstir_core.telemetry.signature import signature
 from rlstir_core.telemetry.window_table import (
     TABLE,
     EpisodeWindows,
+    WindowLabels,
     holds_rows,
     label_windows,
     read_window_table,
     write_window_table,
 )
+from rlstir_core.workers.spread import ALONE, Workers
 
 # C channels, T bins, W windows, F feature columns
 
@@ -75,14 +78,18 @@ def feature_changes(layout: Layout, host: str) -> Changes:
     return changes(layout.features(host), _feature_files(_wanted(layout, host, schema)))
 
 
-def build_tensors(layout: Layout, host: str, registry: Registry, progress: Progress | None = None) -> BuildSummary:
+def build_tensors(
+    layout: Layout, host: str, registry: Registry, progress: Progress | None = None, workers: Workers = ALONE
+) -> BuildSummary:
     """A safetensors file per episode, `x_CT` scaled channels (0 where missing) and `mask_CT` (1 where known), and the
     window table of the host."""
     with holding(layout.host_lock(host), waiting=told_to(progress)):
-        return _build_tensors(layout, host, registry, progress)
+        return _build_tensors(layout, host, registry, progress, workers)
 
 
-def _build_tensors(layout: Layout, host: str, registry: Registry, progress: Progress | None) -> BuildSummary:
+def _build_tensors(
+    layout: Layout, host: str, registry: Registry, progress: Progress | None, workers: Workers
+) -> BuildSummary:
     schema = _schema_for(layout, registry)
     inputs = _wanted(layout, host, schema)
     wanted = _tensor_files(inputs)
@@ -92,8 +99,10 @@ def _build_tensors(layout: Layout, host: str, registry: Registry, progress: Prog
         begin(folder, todo)
     table = read_window_table(folder / TABLE)
     windows = {e: row for e, row in table.items() if inputs.get(e) == row.input_sha256 and e not in todo.make}
-    for done, episode in enumerate(todo.make, 1):
-        windows[episode] = _write_tensor(layout, host, episode, registry, schema, inputs[episode])
+    work = functools.partial(_write_tensor, layout=layout, host=host, registry=registry, schema=schema)
+    made = workers.each(work, [(episode, inputs[episode]) for episode in todo.make])
+    for done, (episode, found) in enumerate(zip(todo.make, made, strict=True), 1):
+        windows[episode] = found
         _tell(progress, done, len(todo.make), f"tensors {host}")
     for episode in inputs.keys() - windows.keys():  # the table was lost, the tensors were not
         tensor = read_tensor(layout, host, episode)
@@ -104,16 +113,20 @@ def _build_tensors(layout: Layout, host: str, registry: Registry, progress: Prog
     return _summary(todo, wanted)
 
 
-def build_features(layout: Layout, host: str, registry: Registry, progress: Progress | None = None) -> BuildSummary:
+def build_features(
+    layout: Layout, host: str, registry: Registry, progress: Progress | None = None, workers: Workers = ALONE
+) -> BuildSummary:
     """A row per window: keys, labels, summary statistics.
 
     UpstreamMissing when the tensors are not those of the validated episodes under this schema.
     """
     with holding(layout.host_lock(host), waiting=told_to(progress)):
-        return _build_features(layout, host, registry, progress)
+        return _build_features(layout, host, registry, progress, workers)
 
 
-def _build_features(layout: Layout, host: str, registry: Registry, progress: Progress | None) -> BuildSummary:
+def _build_features(
+    layout: Layout, host: str, registry: Registry, progress: Progress | None, workers: Workers
+) -> BuildSummary:
     schema = _schema_for(layout, registry)
     inputs = _wanted(layout, host, schema)
     stale = changes(layout.tensors(host), _tensor_files(inputs)).make
@@ -132,8 +145,10 @@ def _build_features(layout: Layout, host: str, registry: Registry, progress: Pro
     for name in reversed(todo.files):
         tables = _kept(folder, before, wanted[name])
         have = {episode for table in tables for episode in table["episode_id"].unique().to_pylist()}
-        for episode in wanted[name].keys() - have:
-            tables.append(_feature_table(layout, host, episode, schema))
+        lacking = sorted(wanted[name].keys() - have)
+        work = functools.partial(_features_of, layout=layout, host=host, schema=schema)
+        for episode, found in zip(lacking, workers.each(work, lacking), strict=True):
+            tables.append(_feature_table(host, episode, schema, *found))
             done += episode in todo.make
             _tell(progress, done, len(todo.make), f"features {host}")
         _write_part(folder / name, tables, schema)
@@ -195,8 +210,10 @@ def _summary(todo: Changes, wanted: Ledger) -> BuildSummary:
 
 
 def _write_tensor(
-    layout: Layout, host: str, episode: str, registry: Registry, schema: FeatureSchema, input_sha256: str
+    item: tuple[str, str], *, layout: Layout, host: str, registry: Registry, schema: FeatureSchema
 ) -> EpisodeWindows:
+    """Writes the tensor of an episode, which stands beside the hash of all that it is made from."""
+    episode, input_sha256 = item
     rows = read_rows(layout.rows(host, episode))
     start, end = rows.meta.t_start_wall_ns, rows.meta.t_end_wall_ns
     n_bins = episode_bins(start, end, registry.windowing.bin_hz)
@@ -238,11 +255,18 @@ def _schema_for(layout: Layout, registry: Registry) -> FeatureSchema:
     return schema
 
 
-def _feature_table(layout: Layout, host: str, episode: str, schema: FeatureSchema) -> pa.Table:
+def _features_of(
+    episode: str, *, layout: Layout, host: str, schema: FeatureSchema
+) -> tuple[WindowLabels, NDArray[np.float32]]:
     x_CT = read_tensor(layout, host, episode).x_CT
     labelled = label_windows(read_rows(layout.rows(host, episode)), schema, x_CT.shape[1])
+    return labelled, episode_features(x_CT, schema, labelled.grid)
+
+
+def _feature_table(
+    host: str, episode: str, schema: FeatureSchema, labelled: WindowLabels, features_WF: NDArray[np.float32]
+) -> pa.Table:
     phase_names = np.array([*schema.phases, ""], dtype=object)
-    features_WF = episode_features(x_CT, schema, labelled.grid)
     arrays = [
         pa.array([host] * len(labelled.label_W), pa.string()),
         pa.array([episode] * len(labelled.label_W), pa.string()),

@@ -7,8 +7,10 @@ not belong here: the checks (`reading/read.py`) and what later steps make of the
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,7 @@ from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
 from rlstir_core.results.lock import holding
 from rlstir_core.text import printable
+from rlstir_core.workers.spread import ALONE, Workers
 
 _MIN_DRIFT_ROWS = 20
 _NO_TARBALL = (ReasonCode.INDEX_PATH, ReasonCode.INDEX_MISSING_FILE)  # faults that stand for a tarball's verdict
@@ -116,6 +119,7 @@ def validate_host(
     index: StoreIndex,
     limits: Limits | None = None,
     progress: Progress | None = None,
+    workers: Workers = ALONE,
 ) -> HostValidation:
     """Brings the verdicts and typed rows of one host up to date with the index.
 
@@ -123,7 +127,7 @@ def validate_host(
     (VerdictsRefused), or where usable episodes were known and not one tarball is there any more (StoreError).
     """
     with holding(layout.host_lock(host), waiting=told_to(progress)):
-        return _validate_host(store, layout, host, registry, index, limits, progress)
+        return _validate_host(store, layout, host, registry, index, limits, progress, workers)
 
 
 def _validate_host(
@@ -134,6 +138,7 @@ def _validate_host(
     index: StoreIndex,
     limits: Limits | None,
     progress: Progress | None,
+    workers: Workers,
 ) -> HostValidation:
     decode = decode_sha256(registry, limits)
     target = layout.validation(host)
@@ -159,6 +164,8 @@ def _validate_host(
             write_ledger(target, known | dict.fromkeys(todo, _IN_WORK))
         staged.commit()
 
+    work = functools.partial(_decode, store=store, registry=registry, limits=limits, decode=decode)
+    decoded: Iterator[ValidationRow] | None = None  # from where it is certain that rows replace those of before
     rows = []
     for done, (episode, entry) in enumerate(entries.items()):
         if progress is not None:
@@ -168,7 +175,10 @@ def _validate_host(
             continue
         if not staged.committed and (staged.safe or not at_stake):
             commit()
-        row = _decode(store, entry, staged.place(episode), registry=registry, limits=limits, decode=decode)
+        if staged.committed and decoded is None:
+            rest = [(each, staged.place(e)) for e, each in islice(entries.items(), done, None) if e in todo]
+            decoded = workers.each(work, rest)
+        row = next(decoded) if decoded is not None else work((entry, staged.place(episode)))
         staged.took(row)
         rows.append(row)
     if not staged.committed:
@@ -259,8 +269,10 @@ def _orphan(store: Path, path: str, registry: Registry, limits: Limits | None) -
 
 
 def _decode(
-    store: Path, entry: IndexEntry, kept: Path, *, registry: Registry, limits: Limits | None, decode: str
+    item: tuple[IndexEntry, Path], *, store: Path, registry: Registry, limits: Limits | None, decode: str
 ) -> ValidationRow:
+    """The verdict on one tarball, whose typed rows it writes to the path beside its index entry."""
+    entry, kept = item
     reading = _read(store, entry, registry, limits)
     episode, verdict = reading.episode, reading.verdict
     if episode is not None:

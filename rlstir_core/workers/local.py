@@ -1,0 +1,108 @@
+"""Processes of this machine, started when there is enough to do, and kept until this process ends.
+
+What does not belong here: when they are asked for (`spread.py`).
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from rlstir_core.errors import StoreError
+from rlstir_core.workers.answers import Answer, answered, named
+from rlstir_core.workers.spread import ALONE, Item, Made
+
+_WORTH = 12  # items a process, from which starting it pays
+_AHEAD = 3  # items a process that may wait, so that memory does not grow with their number
+_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@functools.cache
+def processes(n: int) -> Processes:
+    """The `n` processes of this one."""
+    return Processes(n)
+
+
+class Processes:
+    """As many processes as are worth it, and at most `n`."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self._pool: ProcessPoolExecutor | None = None
+        atexit.register(self.close)
+
+    def must_see(self, paths: Sequence[Path]) -> None:
+        """They see what this process does."""
+
+    def close(self) -> None:
+        """Ends them; what has not begun is given up."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def each(self, work: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
+        """See `Workers.each`; few items are done here while nobody was started for others."""
+        if len(items) < 2 or (self._pool is None and len(items) < 2 * _WORTH):
+            yield from ALONE.each(work, items)
+            return
+        waiting: deque[tuple[Item, Future[Answer[Made]]]] = deque()
+        ahead = iter(items)
+        try:
+            while True:
+                while len(waiting) < _AHEAD * self.n and (item := next(ahead, _NOTHING)) is not _NOTHING:
+                    waiting.append((item, self._asked(work, item)))  # type: ignore[arg-type]
+                if not waiting:
+                    return
+                item, future = waiting.popleft()
+                try:
+                    answer = future.result()
+                except BrokenProcessPool:
+                    answer = self._again(work, item)
+                    waiting = deque((each, self._asked(work, each)) for each, _ in waiting)
+                yield answer.given()
+        except BaseException:
+            for _, future in waiting:
+                future.cancel()
+            raise
+
+    def _asked(self, work: Callable[[Item], Made], item: Item) -> Future[Answer[Made]]:
+        if self._pool is None:
+            self._pool = _started(self.n)
+        try:
+            return self._pool.submit(answered, work, item)
+        except BrokenProcessPool:  # it broke over another item, whose turn comes
+            broken: Future[Answer[Made]] = Future()
+            broken.set_exception(BrokenProcessPool())
+            return broken
+
+    def _again(self, work: Callable[[Item], Made], item: Item) -> Answer[Made]:
+        """Once more by itself: a process that died takes down all that waited with it, and one item is the cause."""
+        self.close()
+        with _started(1) as alone:
+            try:
+                return alone.submit(answered, work, item).result()
+            except BrokenProcessPool:
+                raise StoreError(
+                    f"the process that worked on {named(item)} died twice, perhaps for want of memory; what was "
+                    "finished before is kept: look at that episode, or take it out of the store, and run again"
+                ) from None
+
+
+def _started(n: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(n, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
+
+
+def _begin() -> None:
+    """One thread a process: there are others."""
+    for name in _ONE_THREAD:
+        os.environ[name] = "1"
+
+
+_NOTHING = object()

@@ -1,0 +1,108 @@
+"""Work on many items by other processes gives what it gives here, in the same order, whoever dies."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rlstir_core.errors import ConfigError, SplitRefused, StoreError
+from rlstir_core.workers.local import Processes
+from rlstir_core.workers.spread import ALONE, check_workers, cores, workers_of
+
+ITEMS = list(range(40))
+
+
+def squared(item: int) -> tuple[int, int]:
+    return item * item, os.getpid()
+
+
+def refused_at_7(item: int) -> int:
+    if item == 7:
+        raise SplitRefused("seven is refused; take another")
+    return item
+
+
+def killed(item: tuple[str, Path], *, always: bool) -> str:
+    """Dies on the item `bad`, the first time or each time."""
+    name, folder = item
+    if name == "bad" and (always or not (folder / "died").exists()):
+        (folder / "died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return name
+
+
+def noted(item: int, *, folder: Path) -> int:
+    (folder / str(item)).touch()
+    return item
+
+
+@pytest.fixture
+def pool() -> Iterator[Processes]:
+    made = Processes(2)
+    yield made
+    made.close()
+
+
+@pytest.mark.slow
+def test_many_items_are_done_by_other_processes_and_come_in_their_order(pool: Processes) -> None:
+    found = list(pool.each(squared, ITEMS))
+    assert [value for value, _ in found] == [value for value, _ in ALONE.each(squared, ITEMS)]
+    assert os.getpid() not in {pid for _, pid in found}
+    assert {pid for _, pid in pool.each(squared, ITEMS[:3])}.isdisjoint({os.getpid()})  # they are there by now
+
+
+def test_few_items_start_nobody(pool: Processes) -> None:
+    assert {pid for _, pid in pool.each(squared, ITEMS[:10])} == {os.getpid()}
+
+
+@pytest.mark.slow
+def test_a_refusal_is_raised_in_its_turn_as_what_it_is(pool: Processes) -> None:
+    found = []
+    with pytest.raises(SplitRefused, match="seven is refused; take another"):
+        for each in pool.each(refused_at_7, ITEMS):
+            found.append(each)
+    assert found == list(range(7))
+    assert list(pool.each(refused_at_7, ITEMS[8:])) == ITEMS[8:]
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_loses_nothing_and_an_item_that_kills_twice_is_named(
+    pool: Processes, tmp_path: Path
+) -> None:
+    items = [(f"ep-{k}", tmp_path) for k in range(30)]
+    items[12] = ("bad", tmp_path)
+    work = functools.partial(killed, always=False)
+    assert list(pool.each(work, items)) == [name for name, _ in items]
+    found = []
+    with pytest.raises(StoreError, match=r"worked on bad died twice"):
+        for name in pool.each(functools.partial(killed, always=True), items):
+            found.append(name)
+    assert found == [f"ep-{k}" for k in range(12)]
+
+
+@pytest.mark.slow
+def test_no_more_is_begun_than_is_asked_for(pool: Processes, tmp_path: Path) -> None:
+    results = pool.each(functools.partial(noted, folder=tmp_path), list(range(200)))
+    assert [next(results) for _ in range(5)] == list(range(5))
+    results.close()  # type: ignore[attr-defined]
+    assert len(list(tmp_path.iterdir())) < 30
+
+
+@pytest.mark.parametrize("text", ["", "1", "256", "tcp://10.0.0.5:8786", "tls://lab:1"])
+def test_who_works_can_be_said(text: str) -> None:
+    assert check_workers(text) == text
+
+
+@pytest.mark.parametrize("text", ["0", "257", "-1", "many", "tcp://", "http://x:1", "1.5", "٣"])
+def test_who_cannot_work_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ConfigError, match="write a number of processes, such as 4"):
+        check_workers(text)
+
+
+def test_one_process_is_this_one() -> None:
+    assert workers_of("1") is ALONE and workers_of("3") is workers_of("3") and cores() >= 1
