@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+_EVENT_BYTES = 64 * 1024
 _BATCH_EVENTS, _BATCH_BYTES = 500, 500_000
 _MOST_BYTES = 16 * 2**20  # that wait
 _PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)  # between attempts
@@ -99,6 +100,11 @@ class Publisher:
             with self._changed:
                 self._dropped += 1
                 self._error = f"an event of type {type} is no JSON: {error}"
+            return False
+        if len(text) > _EVENT_BYTES:
+            with self._changed:
+                self._dropped += 1
+                self._error = f"an event of type {type} has {len(text)} bytes; a live view takes {_EVENT_BYTES}"
             return False
         until = time.monotonic() + wait_s
         with self._changed:

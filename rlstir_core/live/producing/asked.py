@@ -26,7 +26,7 @@ def steps_told(host: str, episode: str, run: str, policy: str, tell: Callable[[S
         who: dict[str, Any] = {"host": host, "episode": episode, "run": run, "policy": policy[:_NAME_CHARS]}
         if isinstance(step, CaseBegun):
             place = 0
-            said = {"kind": "alert", "rows": _rows((step.alert,)), "n_rows": 1, **_believed(step.first)}
+            said = {"kind": "alert", "rows": _rows((step.alert,), episode), "n_rows": 1, **_believed(step.first)}
         elif isinstance(step, QueryAsked):
             place += 1
             said = {
@@ -36,7 +36,7 @@ def steps_told(host: str, episode: str, run: str, policy: str, tell: Callable[[S
                 "entity": step.entity[:_ROW_CHARS],
                 "cost": step.cost,
                 "spent": step.spent,
-                "rows": _rows(step.rows),
+                "rows": _rows(step.rows, episode),
                 "n_rows": len(step.rows),
                 **_believed(step.after),
             }
@@ -58,5 +58,7 @@ def _believed(said: Believed) -> dict[str, Any]:
     return {"p_attack": said.attack, "p_tampered": said.tampered, "techniques": dict(ranked)}
 
 
-def _rows(rows: tuple[RowSaid, ...]) -> tuple[str, ...]:
-    return tuple(f"{row.log} row {row.seq}: {row.text}"[:_ROW_CHARS] for row in rows[:_MOST_ROWS])
+def _rows(rows: tuple[RowSaid, ...], episode: str) -> tuple[str, ...]:
+    """Where each row stands, and its text; that it is of this episode need not be said."""
+    said = ((row.log.removeprefix(f"{episode}: ").removeprefix("logs/"), row) for row in rows[:_MOST_ROWS])
+    return tuple(f"{log} row {row.seq}: {row.text}"[:_ROW_CHARS] for log, row in said)

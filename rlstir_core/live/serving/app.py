@@ -34,6 +34,7 @@ _MEDIA: Final = {
 }
 _CLOSE: Final = {"connection": "close"}  # a body that was not read to its end must not be taken for a request
 _HEARTBEAT_S = 10.0
+_DRAINED = 4  # bodies, so that whoever sends one that is too long hears why before the connection closes
 _COUNTED_BYTES = 4096  # long events count for more than one
 _KNOWN = 1 << 16  # events that are known by source and id, so that one that is sent again is kept once
 _JSON = frozenset({"application/json", "application/cloudevents+json", "application/cloudevents-batch+json"})
@@ -163,19 +164,23 @@ async def _body(limits: LiveLimits, request: Request) -> bytes:
         raise Refusal(415, f"send JSON with the Content-Type {' or '.join(sorted(_JSON))}", _CLOSE)
     too_long = Refusal(413, f"a request holds at most {limits.body_bytes} bytes; send fewer events at once", _CLOSE)
     told = request.headers.get("content-length", "0")
-    if not told.isdigit() or int(told) > limits.body_bytes:
+    if not told.isdigit() or int(told) > _DRAINED * limits.body_bytes:
         raise too_long
-    body = bytearray()
+    body, size = bytearray(), 0
     try:
         async with asyncio.timeout(limits.body_s):
             async for part in request.stream():
-                body += part
-                if len(body) > limits.body_bytes:
+                size += len(part)
+                if size <= limits.body_bytes:
+                    body += part
+                elif size > _DRAINED * limits.body_bytes:
                     raise too_long
     except TimeoutError:
         raise Refusal(408, f"the body did not come within {limits.body_s:g} s", _CLOSE) from None
     except ClientDisconnect:
         raise Refusal(400, "the body did not come", _CLOSE) from None
+    if size > limits.body_bytes:
+        raise too_long
     return bytes(body)
 
 

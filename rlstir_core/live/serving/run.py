@@ -97,6 +97,7 @@ def serve(
                 timeout_keep_alive=int(limits.head_s),
                 timeout_graceful_shutdown=1,
             )
+            listening.listen(128)  # whoever is told of it may connect
             ready(address)
             _Server(config, state).run(sockets=[listening])
 

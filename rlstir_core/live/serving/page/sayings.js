@@ -24,6 +24,6 @@ export function saying(episode, model, t) {
     return { words: `detected ${seconds(delay)} after the infection began${before}`, delay };
   }
   if (onset !== null) return { words: `not detected in the ${seconds(Math.min(t, episode.end) - onset)} since the infection began${before}`, delay: null };
-  if (!alarms.length) return { words: "no alarm so far", delay: null };
+  if (!alarms.length) return { words: episode.ended && t >= episode.latest ? "no alarm" : "no alarm so far", delay: null };
   return { words: `first alarm at ${seconds(alarms[0].end)}`, delay: null };
 }

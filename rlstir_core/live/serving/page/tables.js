@@ -10,7 +10,7 @@ const fixed = (x) => x.toFixed(3);
 
 function estimate(each) {
   if (!each) return make("td", {}, "–");
-  if (each.value === null) return make("td", { title: visible(each.note ?? "") }, visible(each.note || "untested", 80));
+  if (each.value === null) return make("td", { title: visible(each.note ?? "") }, each.note?.startsWith("untested") || !each.note ? "untested" : visible(each.note, 60));
   const cell = make("td", { class: "number" }, figure(each.value, fixed(each.value)));
   if (each.lo !== undefined && each.lo !== null && each.hi !== undefined && each.hi !== null) {
     cell.append(" [", figure(each.lo, fixed(each.lo)), ", ", figure(each.hi, fixed(each.hi)), "]");
@@ -31,7 +31,7 @@ export function showFigures(state, into) {
     const columns = [...new Set(all.map(column))].slice(0, 40), models = [...new Set(all.map((each) => each.model))];
     const by = new Map(all.map((each) => [JSON.stringify([each.model, column(each)]), each]));
     const tests = (name) => { const n = all.find((each) => column(each) === name)?.n_test; return n === undefined ? "" : ` (${n})`; };
-    const title = `${GROUPS[group] ?? visible(group)}${metric ? `: ${NAMES[metric] ?? visible(metric)}` : ""}${recipe ? `, recipe ${visible(recipe, 40)}` : ""}, with 95 % intervals${group === "all" ? "" : "; test episodes in brackets"}`;
+    const title = `${GROUPS[group] ?? visible(group)}${metric ? `: ${NAMES[metric] ?? visible(metric)}` : ""}${recipe ? `, recipe ${visible(recipe, 40)}` : ""}${all.some((each) => each.lo !== undefined && each.lo !== null) ? ", with 95 % intervals" : ""}${group === "all" ? "" : "; test episodes in brackets"}`;
     return make("div", { class: "wide" }, make("table", { "data-group": group, "data-recipe": recipe }, make("caption", {}, title),
       make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Model"), ...columns.map((name) => make("th", { scope: "col" }, (group === "all" ? NAMES[name] ?? visible(name, 40) : visible(name, 40)) + (group === "all" ? "" : tests(name)))))),
       make("tbody", {}, ...models.map((model) => make("tr", { "data-model": model }, make("th", { scope: "row" }, called(model)), ...columns.map((name) => estimate(by.get(JSON.stringify([model, name])))))))));
@@ -67,17 +67,24 @@ export function showClouds(episode, into) {
   });
 }
 
+/** How many rows, the first of them, and the others behind a fold. */
+function folded(n, rows) {
+  if (!rows.length) return [String(n)];
+  const more = rows.length > 1 ? [make("details", {}, make("summary", {}, n > rows.length ? `the first ${rows.length} of ${n}` : `all ${n}`), ...rows.slice(1))] : [];
+  return [rows[0], ...more];
+}
+
 export function showSteps(episode, into, body) {
   const p = (x) => (x === undefined || x === null ? make("td", {}, "–") : make("td", { class: "number" }, figure(x, x.toFixed(2))));
   const last = episode.steps.at(-1);
   const found = Object.entries(last?.techniques ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 3).map(([id, x]) => `${visible(id, 20)} ${x.toFixed(2)}`).join(", ");
   into.textContent = last ? `${visible(last.policy, 60)}, ${last.kind === "verdict" ? "ended" : "asking"}; spent ${short(last.spent ?? 0)}${found ? `; likeliest: ${found}` : ""}` : "";
   body.replaceChildren(...episode.steps.map((each) => {
-    const rows = (each.rows ?? []).map((row) => make("div", {}, visible(row, 160)));
+    const rows = (each.rows ?? []).map((row) => make("div", {}, visible(row, 140)));
     const what = each.kind === "query" ? visible(each.sentence || each.query || "", 300) : each.kind === "alert" ? "the alert it begins with" : `verdict: ${visible(each.sentence ?? "", 300)}`;
-    return make("tr", { "data-kind": each.kind }, make("th", { scope: "row" }, each.step), make("td", {}, what), make("td", {}, visible(each.entity ?? "", 120)),
+    return make("tr", { "data-kind": each.kind }, make("th", { scope: "row" }, each.step), make("td", { class: "words" }, what), make("td", { class: "words" }, visible(each.entity ?? "", 120)),
       make("td", { class: "number" }, short(each.cost ?? 0)), make("td", { class: "number" }, short(each.spent ?? 0)), p(each.p_attack), p(each.p_tampered),
-      make("td", {}, ...(rows.length ? [`${each.n_rows ?? rows.length}: `, ...rows.slice(0, 3)] : [String(each.n_rows ?? 0)])));
+      make("td", { class: "rows" }, ...folded(each.n_rows ?? rows.length, rows)));
   }));
 }
 

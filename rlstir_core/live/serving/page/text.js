@@ -9,7 +9,7 @@ export function visible(text, most = 200) {
 
 export function seconds(s) {
   if (!Number.isFinite(s)) return "";
-  if (s < 600) return `${round(s, s < 10 ? 2 : 1)} s`;
+  if (s < 600) return `${round(s, 1)} s`;
   const minutes = Math.floor(s / 60);
   return minutes < 120 ? `${minutes} min ${Math.floor(s % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
