@@ -108,7 +108,7 @@ class Publisher:
             return False
         until = time.monotonic() + wait_s
         with self._changed:
-            while len(self._waiting) >= self._room or self._bytes + len(text) > _MOST_BYTES:
+            while len(self._waiting) + self._flying >= self._room or self._bytes + len(text) > _MOST_BYTES:
                 left = until - time.monotonic()
                 if left <= 0 or self._closing:
                     self._dropped += 1
