@@ -47,7 +47,7 @@ def _generated(store: Path, episodes: int) -> Path:
 
 
 def _measured(store: Path, root: Path, rounds: int, stages: bool) -> dict[str, Any]:
-    from rlstir_core.workers.local import Processes
+    from rlstir_core.workers.local import LocalProcesses
     from rlstir_core.workers.spread import ALONE, Workers, workers_of
 
     took: dict[str, list[float]] = {}
@@ -66,7 +66,7 @@ def _measured(store: Path, root: Path, rounds: int, stages: bool) -> dict[str, A
         for _ in range(rounds):
             run("1", ALONE)
             for n in (2, 4):
-                pool = Processes(n)
+                pool = LocalProcesses(n)
                 run(str(n), pool)
                 pool.close()
             if cluster is not None:

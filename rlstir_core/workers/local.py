@@ -1,4 +1,4 @@
-"""Processes of this machine, started when there is enough to do, and kept until this process ends.
+"""LocalProcesses of this machine, started when there is enough to do, and kept until this process ends.
 
 What does not belong here: when they are asked for (`spread.py`).
 """
@@ -25,12 +25,12 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @functools.cache
-def processes(n: int) -> Processes:
+def processes(n: int) -> LocalProcesses:
     """The `n` processes of this one."""
-    return Processes(n)
+    return LocalProcesses(n)
 
 
-class Processes:
+class LocalProcesses:
     """As many processes as are worth it, and at most `n`."""
 
     def __init__(self, n: int) -> None:

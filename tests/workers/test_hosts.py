@@ -26,7 +26,7 @@ from rlstir_core.results.layout import Layout
 from rlstir_core.telemetry.schema import make_schema, write_schema
 from rlstir_core.telemetry.store import build_features, build_tensors
 from rlstir_core.workers import local
-from rlstir_core.workers.local import Processes
+from rlstir_core.workers.local import LocalProcesses
 from rlstir_core.workers.spread import ALONE, Workers, workers_of
 
 pytestmark = pytest.mark.slow
@@ -65,7 +65,7 @@ def test_four_processes_change_nothing(
     store: Path, alone: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "_WORTH", 1)  # so that these few start them
-    pool = Processes(4)
+    pool = LocalProcesses(4)
     try:
         assert made(store, tmp_path, pool) == alone
         assert pool._pool is not None

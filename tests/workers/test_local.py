@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rlstir_core.errors import ConfigError, SplitRefused, StoreError
-from rlstir_core.workers.local import Processes
+from rlstir_core.workers.local import LocalProcesses
 from rlstir_core.workers.spread import ALONE, check_workers, cores, workers_of
 
 ITEMS = list(range(40))
@@ -42,26 +42,26 @@ def noted(item: int, *, folder: Path) -> int:
 
 
 @pytest.fixture
-def pool() -> Iterator[Processes]:
-    made = Processes(2)
+def pool() -> Iterator[LocalProcesses]:
+    made = LocalProcesses(2)
     yield made
     made.close()
 
 
 @pytest.mark.slow
-def test_many_items_are_done_by_other_processes_and_come_in_their_order(pool: Processes) -> None:
+def test_many_items_are_done_by_other_processes_and_come_in_their_order(pool: LocalProcesses) -> None:
     found = list(pool.each(squared, ITEMS))
     assert [value for value, _ in found] == [value for value, _ in ALONE.each(squared, ITEMS)]
     assert os.getpid() not in {pid for _, pid in found}
     assert {pid for _, pid in pool.each(squared, ITEMS[:3])}.isdisjoint({os.getpid()})  # they are there by now
 
 
-def test_few_items_start_nobody(pool: Processes) -> None:
+def test_few_items_start_nobody(pool: LocalProcesses) -> None:
     assert {pid for _, pid in pool.each(squared, ITEMS[:10])} == {os.getpid()}
 
 
 @pytest.mark.slow
-def test_a_refusal_is_raised_in_its_turn_as_what_it_is(pool: Processes) -> None:
+def test_a_refusal_is_raised_in_its_turn_as_what_it_is(pool: LocalProcesses) -> None:
     found = []
     with pytest.raises(SplitRefused, match="seven is refused; take another"):
         for each in pool.each(refused_at_7, ITEMS):
@@ -72,7 +72,7 @@ def test_a_refusal_is_raised_in_its_turn_as_what_it_is(pool: Processes) -> None:
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_loses_nothing_and_an_item_that_kills_twice_is_named(
-    pool: Processes, tmp_path: Path
+    pool: LocalProcesses, tmp_path: Path
 ) -> None:
     items = [(f"ep-{k}", tmp_path) for k in range(30)]
     items[12] = ("bad", tmp_path)
@@ -86,7 +86,7 @@ def test_a_process_that_is_killed_loses_nothing_and_an_item_that_kills_twice_is_
 
 
 @pytest.mark.slow
-def test_no_more_is_begun_than_is_asked_for(pool: Processes, tmp_path: Path) -> None:
+def test_no_more_is_begun_than_is_asked_for(pool: LocalProcesses, tmp_path: Path) -> None:
     results = pool.each(functools.partial(noted, folder=tmp_path), list(range(200)))
     assert [next(results) for _ in range(5)] == list(range(5))
     results.close()  # type: ignore[attr-defined]
