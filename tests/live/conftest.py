@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,9 +98,10 @@ class LiveServer:
             found = b""
             while part := connection.recv(65536):
                 found += part
-                if b"\r\n\r\n" in found and (told := re.search(rb"content-length: (\d+)", found)):
-                    if len(found.partition(b"\r\n\r\n")[2]) >= int(told[1]):
-                        break
+                head, _, body = found.partition(b"\r\n\r\n")
+                told = re.search(rb"content-length: (\d+)", head)
+                if told and len(body) >= int(told[1]):
+                    break
             return found
 
     def watch(self, after: str = "0", until: int | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -111,8 +113,9 @@ class LiveServer:
             )
             answer = connection.getresponse()
             assert answer.status == 200
-            number, lost = 0, False
+            number, lost, end = 0, False, time.monotonic() + 60
             while line := answer.readline():
+                assert time.monotonic() < end, f"event {until} never came"
                 name, _, value = line.decode().rstrip("\n").partition(": ")
                 if name == "id":
                     number = int(value)
@@ -129,7 +132,15 @@ class LiveServer:
 
 def event(n: int = 1, **data: Any) -> dict[str, Any]:
     """A good event, which `data` changes."""
-    said = {"host": "h", "episode": "e", "model": "m", "start_s": 0, "end_s": float(n), "phase": "clean", "p_attack": 0.5}
+    said = {
+        "host": "h",
+        "episode": "e",
+        "model": "m",
+        "start_s": 0,
+        "end_s": float(n),
+        "phase": "clean",
+        "p_attack": 0.5,
+    }
     return {
         "specversion": "1.0",
         "id": f"test-{n}",

@@ -62,7 +62,7 @@ def test_a_slip_in_a_field_is_told_with_its_place() -> None:
 
 
 def test_what_is_told_of_a_bad_event_is_short_and_printable() -> None:
-    hostile = GOLDEN[2].replace(b'"t_s"', '"\\u202e\\u0007<script>\\ud83d\\ude00'.encode() + b"x" * 900 + b'"')
+    hostile = GOLDEN[2].replace(b'"t_s"', b'"\\u202e\\u0007<script>\\ud83d\\ude00' + b"x" * 900 + b'"')
     with pytest.raises(EventRefused) as refused:
         parse(hostile, **BOUNDS)
     assert len(str(refused.value)) < 400 and str(refused.value).isascii() and str(refused.value).isprintable()

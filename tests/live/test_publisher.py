@@ -131,7 +131,9 @@ def test_a_server_that_is_killed_and_comes_back_has_every_event_once(live_server
     assert kept == [float(n) for n in range(900)]
 
 
-def test_an_answer_that_was_lost_keeps_no_event_twice(live_server: Callable[..., Any], event: Callable[..., Any]) -> None:
+def test_an_answer_that_was_lost_keeps_no_event_twice(
+    live_server: Callable[..., Any], event: Callable[..., Any]
+) -> None:
     server = live_server()
     assert server.post(event(1), event(2))[1]["accepted"] == 2
     assert server.post(event(2), event(3), event(3))[1] == {**server.post()[1], "accepted": 1, "known": 2}
