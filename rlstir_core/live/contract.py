@@ -13,11 +13,11 @@ from msgspec import Meta
 PREFIX: Final = "io.rlstir."
 SCHEMA_ID: Final = "https://rlstir.io/live/v1"  # a name; nobody fetches it
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
-Text = Annotated[str, Meta(max_length=2_000)]
-Seconds = Annotated[float, Meta(ge=0, le=1e9)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+ShortText = Annotated[str, Meta(min_length=1, max_length=200)]
+LongText = Annotated[str, Meta(max_length=2_000)]
+SecondsIn = Annotated[float, Meta(ge=0, le=1e9)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+WholeNumber = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 
 class _Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -25,17 +25,17 @@ class _Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
 
 
 class _OfEpisode(_Data, frozen=True, kw_only=True):
-    host: Name
-    episode: Name
+    host: ShortText
+    episode: ShortText
     run: Annotated[str, Meta(max_length=64)] = ""  # another one begins the episode anew
 
 
 class ShownModel(_Data, frozen=True, kw_only=True):
     """A detector that will speak of the episode."""
 
-    name: Name
-    threshold: Share | None = None  # of P(attack), from validation
-    threshold_from: Text = ""
+    name: ShortText
+    threshold: Probability | None = None  # of P(attack), from validation
+    threshold_from: LongText = ""
     chosen: bool = False  # by validation, to be the one to speak of
     same_as: Annotated[str, Meta(max_length=200)] = ""  # says the same
 
@@ -43,7 +43,7 @@ class ShownModel(_Data, frozen=True, kw_only=True):
 class ShownChannel(_Data, frozen=True, kw_only=True):
     """A numeric series of the episode."""
 
-    name: Name
+    name: ShortText
     unit: Annotated[str, Meta(max_length=64)] = ""
     scale: Literal["linear", "log"] = "linear"  # of the plot
     shown: bool = True  # at first
@@ -53,93 +53,93 @@ class EpisodeData(_OfEpisode, frozen=True, kw_only=True):
     """An episode begins, or has ended; what belongs to it need not be known from the first."""
 
     state: Literal["began", "ended"] = "began"
-    duration_s: Seconds | None = None
-    phases: Annotated[tuple[Name, ...], Meta(max_length=64)] = ()  # in their order: it gives the colours
-    attack_phases: Annotated[tuple[Name, ...], Meta(max_length=64)] = ()
+    duration_s: SecondsIn | None = None
+    phases: Annotated[tuple[ShortText, ...], Meta(max_length=64)] = ()  # in their order: it gives the colours
+    attack_phases: Annotated[tuple[ShortText, ...], Meta(max_length=64)] = ()
     onset_phase: Annotated[str, Meta(max_length=200)] = ""  # whose beginning is that of the infection
     models: Annotated[tuple[ShownModel, ...], Meta(max_length=64)] = ()
     channels: Annotated[tuple[ShownChannel, ...], Meta(max_length=512)] = ()
-    note: Text = ""
+    note: LongText = ""
 
 
 class TelemetryData(_OfEpisode, frozen=True, kw_only=True):
     """Values of channels in bins of equal length from `t_s` on; null where missing."""
 
-    t_s: Seconds
+    t_s: SecondsIn
     step_s: Annotated[float, Meta(gt=0, le=86_400)]
     values: Annotated[
-        dict[Name, Annotated[tuple[float | None, ...], Meta(max_length=1_000)]], Meta(min_length=1, max_length=512)
+        dict[ShortText, Annotated[tuple[float | None, ...], Meta(max_length=1_000)]], Meta(min_length=1, max_length=512)
     ]
 
 
 class PhaseData(_OfEpisode, frozen=True, kw_only=True):
     """The truth: a phase that begins."""
 
-    t_s: Seconds
-    phase: Name
+    t_s: SecondsIn
+    phase: ShortText
 
 
 class PredictionData(_OfEpisode, frozen=True, kw_only=True):
     """What a model says of a window; it may be published once the window has ended."""
 
-    model: Name
-    start_s: Seconds
-    end_s: Seconds
-    phase: Name  # the most probable
-    p_attack: Share | None = None
-    probabilities: Annotated[dict[Name, Share], Meta(max_length=64)] = {}
+    model: ShortText
+    start_s: SecondsIn
+    end_s: SecondsIn
+    phase: ShortText  # the most probable
+    p_attack: Probability | None = None
+    probabilities: Annotated[dict[ShortText, Probability], Meta(max_length=64)] = {}
 
 
 class EmbeddingData(_OfEpisode, frozen=True, kw_only=True):
     """Where a model puts a moment; of the vector the page draws the first two numbers."""
 
-    model: Name
-    t_s: Seconds
+    model: ShortText
+    t_s: SecondsIn
     vector: Annotated[tuple[float, ...], Meta(min_length=2, max_length=64)]
 
 
 class MetricData(_Data, frozen=True, kw_only=True):
     """A figure of a model, with its interval where there is one; `step` makes it a point of a curve."""
 
-    model: Name
-    metric: Name
+    model: ShortText
+    metric: ShortText
     value: float | None
     lo: float | None = None
     hi: float | None = None
     group: Literal["all", "profile", "host", "phase"] = "all"
     of: Annotated[str, Meta(max_length=200)] = ""  # which profile, host or phase
-    n_test: Count | None = None  # episodes
+    n_test: WholeNumber | None = None  # episodes
     recipe: Annotated[str, Meta(max_length=64)] = ""
     step: Annotated[float, Meta(ge=0, le=1e15)] | None = None
-    note: Text = ""
+    note: LongText = ""
 
 
 class PerfData(_Data, frozen=True, kw_only=True):
     """How fast a model is, as it was measured just now."""
 
-    model: Name
+    model: ShortText
     windows_per_s: Annotated[float, Meta(ge=0, le=1e12)]
     p50_ms: Annotated[float, Meta(ge=0, le=1e12)]
     p95_ms: Annotated[float, Meta(ge=0, le=1e12)]
-    n: Count  # timed calls
+    n: WholeNumber  # timed calls
     device: Annotated[str, Meta(max_length=64)] = ""
 
 
 class StepData(_OfEpisode, frozen=True, kw_only=True):
     """One step of an investigation: the alert, a query with what it revealed, or the verdict."""
 
-    policy: Name
-    step: Count
+    policy: ShortText
+    step: WholeNumber
     kind: Literal["alert", "query", "verdict"]
     query: Annotated[str, Meta(max_length=200)] = ""
-    sentence: Text = ""
+    sentence: LongText = ""
     entity: Annotated[str, Meta(max_length=400)] = ""
     cost: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
     spent: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
-    p_attack: Share | None = None
-    p_tampered: Share | None = None
-    techniques: Annotated[dict[Name, Share], Meta(max_length=16)] = {}
-    n_rows: Count = 0  # that it revealed
+    p_attack: Probability | None = None
+    p_tampered: Probability | None = None
+    techniques: Annotated[dict[ShortText, Probability], Meta(max_length=16)] = {}
+    n_rows: WholeNumber = 0  # that it revealed
     rows: Annotated[tuple[Annotated[str, Meta(max_length=400)], ...], Meta(max_length=8)] = ()
 
 

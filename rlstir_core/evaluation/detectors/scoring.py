@@ -40,8 +40,8 @@ from rlstir_core.errors import CheckpointError, ConfigError, SchemaMismatch, Ups
 from rlstir_core.evaluation.detectors.detector_eval import read_inputs
 from rlstir_core.evaluation.detectors.saying.records import (
     EpisodeScore,
+    EpisodeSpoken,
     ModelSays,
-    Spoken,
     attack_probability,
     phase_runs,
 )
@@ -189,7 +189,7 @@ class Scorer:
         """The hosts of the train side."""
         return () if self.split is None else tuple(sorted({info.host for info in self.split.trained_on}))
 
-    def speak(self, path: Path, claims: IndexClaim, tell: Tell) -> Spoken:
+    def speak(self, path: Path, claims: IndexClaim, tell: Tell) -> EpisodeSpoken:
         """What every checkpoint says of every window of a tarball; StoreError where it cannot be read."""
         tell(f"reading {path.name}")
         single = open_single(path, claims, self.registry, self.schema)
@@ -214,7 +214,7 @@ class Scorer:
                 parts = {part.model: spoken[each.checkpoint.mode, part.model] for part in each.checkpoint.parts}
                 proba[each.name] = each.checkpoint.predict(parts, left_out=place.side == "train")
                 says[each.name] = self._says(each, place, single.seconds_W, proba[each.name])
-        return Spoken(
+        return EpisodeSpoken(
             single=single,
             place=place,
             proba={each.name: proba[each.name] for each in self.loaded},

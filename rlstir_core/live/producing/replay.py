@@ -22,7 +22,7 @@ from rlstir_core.contract.registry import Registry, one_sided
 from rlstir_core.detectors.single import IndexClaim
 from rlstir_core.episodes.reading.read import read_episode
 from rlstir_core.episodes.schema import Label, Verdict
-from rlstir_core.evaluation.detectors.saying.records import Spoken, attack_probability
+from rlstir_core.evaluation.detectors.saying.records import EpisodeSpoken, attack_probability
 from rlstir_core.evaluation.report.pictures.episode_figures import telling
 from rlstir_core.live.contract import (
     EpisodeData,
@@ -54,7 +54,7 @@ def true_phases(path: Path, claims: IndexClaim, registry: Registry) -> tuple[Lab
     return read.episode.labels if read.episode is not None else ()
 
 
-def replayed(spoken: Spoken, schema: FeatureSchema, labels: Sequence[Label], run: str) -> Iterator[Timed]:
+def replayed(spoken: EpisodeSpoken, schema: FeatureSchema, labels: Sequence[Label], run: str) -> Iterator[Timed]:
     """The events of one episode in the order of their seconds; `run` tells this replay from another."""
     yield Timed(at_s=0.0, data=_begun(spoken, schema, run))
     streams = (_telemetry(spoken, schema, run), _truth(spoken, labels, run), _predictions(spoken, schema, run))
@@ -63,7 +63,7 @@ def replayed(spoken: Spoken, schema: FeatureSchema, labels: Sequence[Label], run
     yield Timed(at_s=seconds, data=EpisodeData(**_who(spoken, run), state="ended", duration_s=seconds))
 
 
-def _who(spoken: Spoken, run: str) -> dict[str, Any]:
+def _who(spoken: EpisodeSpoken, run: str) -> dict[str, Any]:
     meta = spoken.single.decoded.meta
     return {"host": str(meta.host_id), "episode": str(meta.episode_id), "run": run}
 
@@ -73,13 +73,13 @@ def run_of() -> str:
     return secrets.token_hex(4)
 
 
-def duration_s(spoken: Spoken) -> float:
+def duration_s(spoken: EpisodeSpoken) -> float:
     """How long the recording is."""
     meta = spoken.single.decoded.meta
     return (meta.t_end_wall_ns - meta.t_start_wall_ns) / _NS
 
 
-def _begun(spoken: Spoken, schema: FeatureSchema, run: str) -> EpisodeData:
+def _begun(spoken: EpisodeSpoken, schema: FeatureSchema, run: str) -> EpisodeData:
     single = spoken.single
     shown = set(telling(schema, single.x_CT))
     return EpisodeData(
@@ -113,15 +113,15 @@ def _note(verdict: Verdict) -> str:
     return "" if verdict.verdict == "ok" else f"the recording is {verdict.verdict}: {verdict.detail}"
 
 
-def _telemetry(spoken: Spoken, schema: FeatureSchema, run: str) -> Iterator[Timed]:
+def _telemetry(spoken: EpisodeSpoken, schema: FeatureSchema, run: str) -> Iterator[Timed]:
     """Every channel that was recorded, some bins at a time."""
     x_CT, who, hz = _in_units(spoken.single.x_CT, schema), _who(spoken, run), schema.windowing.bin_hz
     known = [at for at, has in enumerate(spoken.single.recording.known_C.tolist()) if has]
-    n_bins = x_CT.shape[1]
+    n_bins, seconds = x_CT.shape[1], duration_s(spoken)
     step = max(1, min(round(_CHUNK_S * hz), 1_000))
     for begin in range(0, n_bins, step):
         end = min(begin + step, n_bins)
-        at_s = end / hz
+        at_s = min(end / hz, seconds)  # the last bin may reach beyond the recording
         for part in _parts(known, max(1, _MOST_VALUES // step)):
             values = {schema.channel_names[at]: _plain(x_CT[at, begin:end]) for at in part}
             yield Timed(at_s=at_s, data=TelemetryData(**who, t_s=begin / hz, step_s=1 / hz, values=values))
@@ -145,14 +145,14 @@ def _plain(values: NDArray[np.float64]) -> tuple[float | None, ...]:
     return tuple(float(f"{value:.6g}") if np.isfinite(value) else None for value in values.tolist())
 
 
-def _truth(spoken: Spoken, labels: Sequence[Label], run: str) -> Iterator[Timed]:
+def _truth(spoken: EpisodeSpoken, labels: Sequence[Label], run: str) -> Iterator[Timed]:
     start = spoken.single.decoded.meta.t_start_wall_ns
     for label in sorted(labels, key=lambda label: label.t_wall_ns):
         at_s = max(0.0, (label.t_wall_ns - start) / _NS)
         yield Timed(at_s=at_s, data=PhaseData(**_who(spoken, run), t_s=at_s, phase=label.phase))
 
 
-def _predictions(spoken: Spoken, schema: FeatureSchema, run: str) -> Iterator[Timed]:
+def _predictions(spoken: EpisodeSpoken, schema: FeatureSchema, run: str) -> Iterator[Timed]:
     """What every detector says of a window, when the window has ended."""
     phases, who, hz = schema.phases, _who(spoken, run), schema.windowing.bin_hz
     untold = bool(one_sided(phases, schema.attack_phases))

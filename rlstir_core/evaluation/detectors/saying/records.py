@@ -81,7 +81,7 @@ class EpisodeScore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Spoken:
+class EpisodeSpoken:
     """What every detector says of every window of an episode."""
 
     single: SingleEpisode
