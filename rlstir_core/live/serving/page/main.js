@@ -10,7 +10,7 @@ import { Watch } from "./watch.js";
 
 const $ = (id) => document.getElementById(id);
 const state = new State(), started = Date.now(), lags = [];
-let dirty = new Set(["all"]), asked = opened(), picked = false, waiting = [], lastFrame = 0, toldAt = 0, tableAt = 0;
+let dirty = new Set(["all"]), asked = opened(), picked = false, waiting = [], lastFrame = 0, toldAt = 0, tableAt = 0, later = 0;
 
 /** What a test, or a person at the console, may ask. */
 const told = { events: 0, first: 0, last: 0, gaps: 0, repeats: 0, lost: 0, lags, state };
@@ -43,7 +43,10 @@ function frame(now) {
       $("maps").hidden = !it.vectors.size;
       if (it.vectors.size) showClouds(it, $("points"));
     }
-    if ($("astable").open && now - tableAt > 500) { tableAt = now; showStretches(it, watch.until, $("stretches").tBodies[0]); }
+    if ($("astable").open) {
+      if (now - tableAt > 500) { tableAt = now; showStretches(it, watch.until, $("stretches").tBodies[0]); }
+      else later ||= setTimeout(() => { later = 0; changed(); }, 520);
+    }
     if (now - toldAt > 300) { toldAt = now; tell(watch); } else if (!framed) setTimeout(() => changed("address"), 320);
   }
   if (what.has("figures")) { $("figures").hidden = false; showFigures(state, $("tables")); }

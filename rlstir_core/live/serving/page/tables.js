@@ -32,7 +32,7 @@ export function showFigures(state, into) {
     const by = new Map(all.map((each) => [JSON.stringify([each.model, column(each)]), each]));
     const tests = (name) => { const n = all.find((each) => column(each) === name)?.n_test; return n === undefined ? "" : ` (${n})`; };
     const title = `${GROUPS[group] ?? visible(group)}${metric ? `: ${NAMES[metric] ?? visible(metric)}` : ""}${recipe ? `, recipe ${visible(recipe, 40)}` : ""}${all.some((each) => each.lo !== undefined && each.lo !== null) ? ", with 95 % intervals" : ""}${group === "all" ? "" : "; test episodes in brackets"}`;
-    return make("div", { class: "wide" }, make("table", { "data-group": group, "data-recipe": recipe }, make("caption", {}, title),
+    return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": title }, make("table", { "data-group": group, "data-recipe": recipe }, make("caption", {}, title),
       make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Model"), ...columns.map((name) => make("th", { scope: "col" }, (group === "all" ? NAMES[name] ?? visible(name, 40) : visible(name, 40)) + (group === "all" ? "" : tests(name)))))),
       make("tbody", {}, ...models.map((model) => make("tr", { "data-model": model }, make("th", { scope: "row" }, called(model)), ...columns.map((name) => estimate(by.get(JSON.stringify([model, name])))))))));
   }));
