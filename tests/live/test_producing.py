@@ -222,12 +222,13 @@ def test_speeds_are_measured_of_every_checkpoint(scorer: Any, replayed: Any) -> 
 
 @pytest.mark.slow
 def test_an_episode_goes_all_the_way_from_a_command_to_a_watcher(
-    driven: Any, invoke: Callable[..., Any], live_server: Callable[..., Any], tmp_path: Any
+    own_driven: Any,
+    invoke: Callable[..., Any],
+    live_server: Callable[..., Any],
+    untrained_actors: Callable[..., None],
 ) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    for each in driven.data.iterdir():
-        (data / each.name).symlink_to(each)
+    driven, data = own_driven, own_driven.data
+    untrained_actors(driven.layout)
     server = live_server()
     server.end()
     server.folder = data / "live"

@@ -8,9 +8,11 @@ from __future__ import annotations
 import webbrowser
 
 import click
+from click.core import ParameterSource
 
 from rlstir_assets.cli.common import folder, refusing
 from rlstir_assets.console import plain
+from rlstir_core.errors import ConfigError
 from rlstir_core.remedies import DEFAULT_DATA, Workplace, command
 
 DATA_HELP = f"The data folder whose live view it is (RLSTIR_DATA, else {DEFAULT_DATA})."
@@ -33,6 +35,7 @@ def live(context: click.Context, data: str | None, host: str, port: int, opens: 
     Example: rlstir live
     """
     if context.invoked_subcommand is not None:
+        _refuse_options(context)
         return
     from rlstir_core.live.serving.run import LiveAddress, serve
 
@@ -47,4 +50,17 @@ def live(context: click.Context, data: str | None, host: str, port: int, opens: 
         if opens:
             webbrowser.open(address.opened)
 
-    serve(target / "live", host=host, port=port, ready=ready)
+    try:
+        serve(target / "live", host=host, port=port, ready=ready)
+    except KeyboardInterrupt:  # how it is meant to end
+        click.echo("closed; pages go on when it is opened again")
+
+
+def _refuse_options(context: click.Context) -> None:
+    """Options of the view are none of a command that publishes to it: `live --data D replay` means another folder."""
+    given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        said = "--no-open" if given[0] == "opens" else f"--{given[0]}"
+        raise ConfigError(
+            f"{said} stands before {context.invoked_subcommand}; give options of a command after its name"
+        )

@@ -13,7 +13,7 @@ const state = new State(), started = Date.now(), lags = [];
 let dirty = new Set(["all"]), asked = opened(), picked = false, waiting = [], lastFrame = 0, toldAt = 0, tableAt = 0, later = 0;
 
 /** What a test, or a person at the console, may ask. */
-const told = { events: 0, first: 0, last: 0, gaps: 0, repeats: 0, lost: 0, lags, state };
+const told = { events: 0, first: 0, last: 0, gaps: 0, repeats: 0, lost: 0, lags, state, shown: null };
 globalThis.rlstirLive = told;
 
 let framed = false;
@@ -37,6 +37,7 @@ function frame(now) {
   $("watch").hidden = !it;
   if (it) {
     watch.paint();
+    told.shown = { host: it.host, name: it.name };
     if (what.has(it)) {
       $("asked").hidden = !it.steps.length;
       if (it.steps.length) showSteps(it, $("asker"), $("steps").tBodies[0]);
