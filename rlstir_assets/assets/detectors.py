@@ -48,11 +48,13 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
     )
     def checkpoint(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
         from rlstir_core.detectors.training import train_checkpoint
+        from rlstir_core.live.producing.curves import curve_published
 
         recipe = context.partition_key
         with refusals(), leased(teller(context)) if on_gpu else nullcontext():
             layout, options = settings.opened().layout, settings.options(recipe)
-            made, checks, is_new = train_checkpoint(layout, options, model, mode, teller(context))
+            with curve_published(layout.data, f"{model}_{mode}", recipe):
+                made, checks, is_new = train_checkpoint(layout, options, model, mode, teller(context))
         facts = [member.facts for member in made.members]
         return dg.MaterializeResult(
             metadata={

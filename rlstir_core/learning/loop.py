@@ -20,7 +20,7 @@ from rlstir_core.learning.devices import autocast, half_precision
 from rlstir_core.learning.examples import Examples
 from rlstir_core.learning.presets import Training
 from rlstir_core.learning.scores import look
-from rlstir_core.progress import Tell
+from rlstir_core.progress import Tell, looked
 
 # N examples, B examples of a batch, K classes
 
@@ -74,6 +74,7 @@ def train(
         if now > best:
             best, best_epoch, best_weights = now, done, _copy(network)
         tell(f"epoch {done}, validation macro F1 {now[0]:.3f}")
+        looked(done, now[0])
         if done - best_epoch >= training.patience:
             break
     network.load_state_dict(best_weights)

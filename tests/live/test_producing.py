@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,46 @@ def test_an_investigation_is_told_step_by_step() -> None:
     assert steps[2].sentence == "it stopped; 21 of 50 rows seen, by the frozen detector"
     heard_all = Heard()
     assert all(send(heard_all, each) for each in steps)
+
+
+def test_a_training_draws_a_curve_for_each_of_its_members() -> None:
+    from rlstir_core.live.producing.curves import curve_of
+    from rlstir_core.progress import followed, looked
+
+    heard = Heard()
+    looked(1, 0.5)  # nobody follows
+    with followed(curve_of(heard, "cnn_realistic", "host")):
+        for step, value in ((1, 0.2), (2, 0.3), (1, 0.1), (5, 0.4)):
+            looked(step, value)
+    looked(6, 0.5)
+    points = [
+        (data["model"].removeprefix("cnn_realistic "), data["step"], data["value"]) for _, _, data, _ in heard.events
+    ]
+    assert points == [("1", 1, 0.2), ("1", 2, 0.3), ("2", 1, 0.1), ("2", 5, 0.4)]
+
+
+def test_a_training_is_published_where_a_live_view_runs_and_fails_by_none(
+    live_server: Callable[..., Any], tmp_path: Path
+) -> None:
+    from rlstir_core.live.producing.curves import curve_published
+    from rlstir_core.progress import looked
+
+    data = tmp_path / "data"
+    (data / "live").mkdir(parents=True)
+    with curve_published(data, "m", "host"):
+        looked(1, 0.5)
+    server = live_server()
+    server.end()
+    server.folder = data / "live"
+    server.start()
+    with pytest.raises(ZeroDivisionError), curve_published(data, "m", "host"):
+        looked(2, 0.5)
+        1 / 0  # noqa: B018 - what a training fails by is told
+    ((_, event),) = server.watch(until=server.post()[1]["last"])
+    assert (event["data"]["model"], event["data"]["step"], event["data"]["metric"]) == ("m 1", 2, "validation_macro_f1")
+    (data / "live" / "address.json").write_text("[]")
+    with curve_published(data, "m", "host"):
+        looked(3, 0.5)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from rlstir_core.detectors.models.gbt_file import checked_model
 from rlstir_core.errors import CheckpointError
 from rlstir_core.learning.presets import Preset
 from rlstir_core.learning.scores import class_weights, look
-from rlstir_core.progress import Tell
+from rlstir_core.progress import Tell, looked
 
 # N windows, F columns, K phases
 _TREES_PER_LOOK = 10  # validation is looked at every so many trees, as a net is after every pass
@@ -103,6 +103,7 @@ class GradientBoostedTrees(Detector):
             if now > best:
                 best, best_trees = now, done
             tell(f"{done} trees, validation macro F1 {now[0]:.3f}")
+            looked(done, now[0])
             if done - best_trees >= training.patience * _TREES_PER_LOOK:
                 break
         self.booster, self.n_phases = booster[:best_trees], n_phases

@@ -49,10 +49,10 @@ class Sink(Protocol):
     def publish(self, type: str, data: dict[str, object], *, subject: str = "", wait_s: float = 0.0) -> bool: ...
 
 
-def send(sink: Sink, data: LiveData) -> bool:
+def send(sink: Sink, data: LiveData, *, wait_s: float = _ROOM_S) -> bool:
     """Publishes one event; whether it waits to be sent."""
     subject = "" if isinstance(data, MetricData | PerfData) else f"{data.host}/{data.episode}"
-    return sink.publish(_TYPES[type(data)], msgspec.to_builtins(data), subject=subject, wait_s=_ROOM_S)
+    return sink.publish(_TYPES[type(data)], msgspec.to_builtins(data), subject=subject, wait_s=wait_s)
 
 
 def play(
