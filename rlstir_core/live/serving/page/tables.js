@@ -4,7 +4,7 @@ import { cloud, lines } from "./draw.js";
 import { called } from "./sayings.js";
 import { figure, make, seconds, short, visible } from "./text.js";
 
-const NAMES = { macro_f1: "Macro F1", accuracy: "Accuracy", attack_f1: "Attack F1", auroc: "AUROC" };
+const NAMES = { macro_f1: "Macro F1", accuracy: "Accuracy", attack_f1: "Attack F1", auroc: "AUROC", validation_macro_f1: "Macro F1 on validation" };
 const GROUPS = { all: "All test episodes", profile: "By profile", host: "By host", phase: "By phase" };
 const fixed = (x) => x.toFixed(3);
 
