@@ -103,6 +103,20 @@ def place_of(store: Path) -> remedies.Workplace:
     return remedies.Workplace(store=store, data=data)
 
 
+def work_between(data: str | None, store: str | None) -> tuple[Path, Path]:
+    """The data folder and the store that options or the environment name; from now on remedies name them.
+
+    A data folder knows its store, where nobody names another.
+    """
+    from rlstir_assets import places
+
+    target = folder(data, "RLSTIR_DATA", remedies.DEFAULT_DATA)
+    known = None if store or os.environ.get("RLSTIR_STORE") else places.store_of(target)
+    source = known or folder(store, "RLSTIR_STORE", remedies.DEFAULT_STORE)
+    remedies.work_at(source, target)
+    return target, source
+
+
 def work_on(data: Path) -> remedies.Workplace:
     """From now on remedies name this data folder, and its store where it is known; gives both."""
     from rlstir_assets import places

@@ -13,11 +13,19 @@ from typing import TYPE_CHECKING, TypedDict
 import click
 
 from rlstir_assets.cli.asked import asked_lines
-from rlstir_assets.cli.common import READ_HELP, STORE_HELP, WIDTH, as_text, folder, refusing, short, wrapped
+from rlstir_assets.cli.common import (
+    READ_HELP,
+    STORE_HELP,
+    WIDTH,
+    as_text,
+    refusing,
+    short,
+    work_between,
+    wrapped,
+)
 from rlstir_assets.console import Console, plain
-from rlstir_assets.places import store_of
 from rlstir_core.errors import ConfigError, StoreError
-from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command, work_at
+from rlstir_core.remedies import Workplace, command
 
 if TYPE_CHECKING:
     from rlstir_core.contract.registry import Registry
@@ -90,12 +98,9 @@ def investigate(
     """
     if budget is not None and not policy:
         raise ConfigError("--budget is what the queries of a policy may cost; name one with --policy, such as ppo")
-    target = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
+    target, source = work_between(data, store)
     if data is not None and not target.is_dir():
         raise StoreError(f"{target} is not a folder; name the data folder of a `rlstir materialize` with --data")
-    known = None if store or os.environ.get("RLSTIR_STORE") else store_of(target)
-    source = known or folder(store, "RLSTIR_STORE", DEFAULT_STORE)
-    work_at(source, target)
     with Console(quiet=as_json) as console:
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         console.say(f"investigating {paths[0]}{more}")
@@ -240,20 +245,10 @@ def _tampering(found: Inquiry) -> Iterator[str]:
         span = spans[0]
         more = f" (and {len(spans) - 1:,} more)" if len(spans) > 1 else ""
         yield f"  {span.score:4.2f}  {kind}{more}: {short(plain(span.channel), 40)}"
-        rest = f" {_rows(span)}, {span.time[:19]}"
+        rest = f" {span.place}, {span.time[:19]}"
         yield f"        {_place(found, span.log, WIDTH - 8 - len(rest))}{rest}"
         yield from wrapped("; ".join(span.reasons[:2]), 8)[:2]
     yield from _more(len(kinds) - _SPANS, "kinds")
-
-
-def _rows(span: SpanSaid) -> str:
-    if span.gap and span.after_seq < 0:
-        return f"before row {span.before_seq}"
-    if span.gap and span.before_seq < 0:
-        return f"after row {span.after_seq}"
-    if span.after_seq == span.before_seq:
-        return f"row {span.after_seq}"
-    return f"{'between rows' if span.gap else 'rows'} {span.after_seq} {'and' if span.gap else 'to'} {span.before_seq}"
 
 
 def _span(found: Inquiry) -> str:

@@ -5,18 +5,16 @@ What does not belong here: what is on the page, and how it is found.
 
 from __future__ import annotations
 
-import os
 from importlib.metadata import version
 from pathlib import Path
 
 import click
 
-from rlstir_assets.cli.common import READ_HELP, STORE_HELP, as_text, folder, refusing
+from rlstir_assets.cli.common import READ_HELP, STORE_HELP, as_text, refusing, work_between
 from rlstir_assets.cli.investigate import named_path
 from rlstir_assets.console import Console, plain
-from rlstir_assets.places import store_of
 from rlstir_core.errors import StoreError
-from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command, work_at
+from rlstir_core.remedies import Workplace, command
 
 
 @click.command(short_help="One page on an episode or on logs, to hand over.")
@@ -50,12 +48,9 @@ def case(
 
     Example: rlstir case ep-0123456789ab --out case.html
     """
-    target = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
+    target, source = work_between(data, store)
     if data is not None and not target.is_dir():
         raise StoreError(f"{target} is not a folder; name the data folder of a `rlstir materialize` with --data")
-    known = None if store or os.environ.get("RLSTIR_STORE") else store_of(target)
-    source = known or folder(store, "RLSTIR_STORE", DEFAULT_STORE)
-    work_at(source, target)
     with Console(quiet=as_json) as console:
         console.say(f"looking at {path}")
         where = named_path(path, source, host)

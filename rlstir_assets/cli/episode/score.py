@@ -5,7 +5,6 @@ What does not belong here: scoring, and which thresholds count.
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -15,11 +14,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rlstir_assets.cli.common import READ_HELP, STORE_HELP, as_text, folder, refusing
+from rlstir_assets.cli.common import READ_HELP, STORE_HELP, as_text, refusing, work_between
 from rlstir_assets.console import Console, plain
-from rlstir_assets.places import store_of
 from rlstir_core.errors import ConfigError, RlstirError
-from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command, how_to_make, work_at
+from rlstir_core.remedies import Workplace, command, how_to_make
 
 if TYPE_CHECKING:
     from rlstir_core.detectors.single import IndexClaim
@@ -49,10 +47,7 @@ def score(
 
     Example: rlstir score /media/usb/ep-0123456789ab.tar.zst
     """
-    target = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
-    known = None if store or os.environ.get("RLSTIR_STORE") else store_of(target)
-    source = known or folder(store, "RLSTIR_STORE", DEFAULT_STORE)
-    work_at(source, target)
+    target, source = work_between(data, store)
     found, refused = [], []
     with Console(quiet=as_json) as console:
         console.say(f"scoring {episodes[0]}" + (f" and {len(episodes) - 1} more" if len(episodes) > 1 else ""))

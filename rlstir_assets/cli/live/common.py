@@ -5,18 +5,16 @@ What does not belong here: any command.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlstir_assets.cli.common import folder
-from rlstir_assets.places import store_of
+from rlstir_assets.cli.common import work_between
 from rlstir_core.errors import ConfigError
 from rlstir_core.live.publisher import Publisher
-from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, Workplace, command, work_at
+from rlstir_core.remedies import Workplace, command
 from rlstir_core.results.lock import is_held
 
 if TYPE_CHECKING:
@@ -38,10 +36,7 @@ class LivePlace:
 
 def place_of(store: str | None, data: str | None) -> LivePlace:
     """Where the options and the environment say; from now on remedies name it."""
-    target = folder(data, "RLSTIR_DATA", DEFAULT_DATA)
-    known = None if store or os.environ.get("RLSTIR_STORE") else store_of(target)
-    source = known or folder(store, "RLSTIR_STORE", DEFAULT_STORE)
-    work_at(source, target)
+    target, source = work_between(data, store)
     return LivePlace(store=source, data=target)
 
 

@@ -132,22 +132,11 @@ def _span(span: SpanSaid) -> dict[str, Any]:
     return {
         "kind": plain(span.kind),
         "log": plain(span.log),
-        "where": span_place(span),
+        "where": span.place,
         "time": span.time,
         "score": f"{span.score:.2f}",
         "reasons": [plain(reason) for reason in span.reasons],
     }
-
-
-def span_place(span: SpanSaid) -> str:
-    """Which rows of its log a stretch is, or between which something is missing."""
-    if span.gap and span.after_seq < 0:
-        return f"before row {span.before_seq}"
-    if span.gap and span.before_seq < 0:
-        return f"after row {span.after_seq}"
-    if span.after_seq == span.before_seq:
-        return f"row {span.after_seq}"
-    return f"{'between rows' if span.gap else 'rows'} {span.after_seq} {'and' if span.gap else 'to'} {span.before_seq}"
 
 
 def _asked(case: CaseMaterial, asked: CaseAsked, number: int, cited: CitedRows) -> dict[str, Any]:

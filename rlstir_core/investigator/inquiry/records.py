@@ -47,6 +47,18 @@ class SpanSaid(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     reasons: tuple[str, ...]
 
+    @property
+    def place(self) -> str:
+        """Which rows of its log it is, or between which something is missing."""
+        if self.gap and self.after_seq < 0:
+            return f"before row {self.before_seq}"
+        if self.gap and self.before_seq < 0:
+            return f"after row {self.after_seq}"
+        if self.after_seq == self.before_seq:
+            return f"row {self.after_seq}"
+        rows, and_ = ("between rows", "and") if self.gap else ("rows", "to")
+        return f"{rows} {self.after_seq} {and_} {self.before_seq}"
+
 
 class LogSaid(msgspec.Struct, frozen=True, kw_only=True):
     """One log file, or the logs of one recorded episode, which are read together."""

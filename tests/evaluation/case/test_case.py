@@ -14,7 +14,7 @@ from click.testing import Result
 from report_page import Page
 
 from rlstir_core.evaluation.case.material import CaseMaterial, LogsShown, TimeLane, TreeLine, TruthShown
-from rlstir_core.evaluation.case.page import CitedRows, render_case, span_place
+from rlstir_core.evaluation.case.page import CitedRows, render_case
 from rlstir_core.evaluation.detectors.saying.records import EpisodeScore, ModelSays, PhaseRun
 from rlstir_core.investigator.inquiry.records import (
     Believed,
@@ -247,7 +247,7 @@ def test_what_cannot_be_said_has_a_sentence_that_says_why() -> None:
     ],
 )
 def test_a_stretch_says_which_rows_it_is_or_lies_between(more: dict[str, Any], words: str) -> None:
-    assert span_place(span(**more)) == words
+    assert span(**more).place == words
 
 
 @pytest.mark.slow
