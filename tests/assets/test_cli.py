@@ -27,19 +27,9 @@ COMMANDS = (
     ("lab", "generate"),
     ("lab", "tamper"),
     *(("import", what) for what in ("table", "logs", "knowledge", "sigma")),
-    ("templates",),
-    ("export",),
-    ("score",),
-    ("investigate",),
-    ("judge",),
-    ("audit",),
-    ("sync",),
-    ("show",),
-    ("validate",),
-    ("materialize",),
-    ("add",),
-    ("list",),
-    ("ui",),
+    *(("live", what) for what in ("replay", "metrics", "profiles", "perf")),
+    *((name,) for name in ("templates", "export", "score", "investigate", "case", "judge", "audit", "sync", "show")),
+    *((name,) for name in ("validate", "materialize", "add", "list", "ui")),
 )
 
 
