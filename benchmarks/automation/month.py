@@ -62,9 +62,10 @@ def _month(root: Path, n_nights: int, seed: int) -> dict[str, Any]:
     begun = time.monotonic()
     with lab.running():
         first = lab.night(nights[0])
-        found = [lab.night(nights[n], bad=n == BAD, kill=n == KILLED) for n in range(1, n_nights + 1)]
-    for n, night in enumerate(found, 1):
-        night["night"] = n
+        found = []
+        for n in range(1, n_nights + 1):
+            found.append({"night": n, **lab.night(nights[n], bad=n == BAD, kill=n == KILLED)})
+            print(json.dumps(found[-1]), file=sys.stderr, flush=True)  # an hour or more: what was seen so far
     others = [night for night in found if night["night"] != BAD]
     return {
         "nights": len(found),
