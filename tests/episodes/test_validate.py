@@ -328,10 +328,10 @@ def test_rows_that_wait_are_swept_when_the_run_was_killed(lab, monkeypatch):
         lab.add(name, benign=True)
     really = validate._decode
 
-    def killed(store, entry, *rest, **options):
-        if entry.episode_id == "ep-2":
+    def killed(item, **options):
+        if item[0].episode_id == "ep-2":
             raise KeyboardInterrupt
-        return really(store, entry, *rest, **options)
+        return really(item, **options)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(validate, "_decode", killed)

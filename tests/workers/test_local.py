@@ -48,7 +48,6 @@ def pool() -> Iterator[LocalProcesses]:
     made.close()
 
 
-@pytest.mark.slow
 def test_many_items_are_done_by_other_processes_and_come_in_their_order(pool: LocalProcesses) -> None:
     found = list(pool.each(squared, ITEMS))
     assert [value for value, _ in found] == [value for value, _ in ALONE.each(squared, ITEMS)]
@@ -60,7 +59,6 @@ def test_few_items_start_nobody(pool: LocalProcesses) -> None:
     assert {pid for _, pid in pool.each(squared, ITEMS[:10])} == {os.getpid()}
 
 
-@pytest.mark.slow
 def test_a_refusal_is_raised_in_its_turn_as_what_it_is(pool: LocalProcesses) -> None:
     found = []
     with pytest.raises(SplitRefused, match="seven is refused; take another"):
@@ -70,7 +68,6 @@ def test_a_refusal_is_raised_in_its_turn_as_what_it_is(pool: LocalProcesses) -> 
     assert list(pool.each(refused_at_7, ITEMS[8:])) == ITEMS[8:]
 
 
-@pytest.mark.slow
 def test_a_process_that_is_killed_loses_nothing_and_an_item_that_kills_twice_is_named(
     pool: LocalProcesses, tmp_path: Path
 ) -> None:
@@ -85,7 +82,6 @@ def test_a_process_that_is_killed_loses_nothing_and_an_item_that_kills_twice_is_
     assert found == [f"ep-{k}" for k in range(12)]
 
 
-@pytest.mark.slow
 def test_no_more_is_begun_than_is_asked_for(pool: LocalProcesses, tmp_path: Path) -> None:
     results = pool.each(functools.partial(noted, folder=tmp_path), list(range(200)))
     assert [next(results) for _ in range(5)] == list(range(5))

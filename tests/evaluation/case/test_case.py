@@ -13,6 +13,9 @@ import pytest
 from click.testing import Result
 from report_page import Page
 
+from rlstir_core.contract.registry import default_registry
+from rlstir_core.errors import StoreError
+from rlstir_core.evaluation.case.gather import gather_case
 from rlstir_core.evaluation.case.material import CaseMaterial, LogsShown, TimeLane, TreeLine, TruthShown
 from rlstir_core.evaluation.case.page import CitedRows, render_case
 from rlstir_core.evaluation.detectors.saying.records import EpisodeScore, ModelSays, PhaseRun
@@ -28,6 +31,7 @@ from rlstir_core.investigator.inquiry.records import (
     SpanSaid,
     TechniqueSaid,
 )
+from rlstir_core.results.layout import Layout
 
 TEST_HOST = "k-gamingcom"
 BAD = "<script>alert(1)</script><img src=x onerror=alert(1)>\u202e\x1b[31m\"' onload=x {{ 7*7 }}"
@@ -248,6 +252,22 @@ def test_what_cannot_be_said_has_a_sentence_that_says_why() -> None:
 )
 def test_a_stretch_says_which_rows_it_is_or_lies_between(more: dict[str, Any], words: str) -> None:
     assert span(**more).place == words
+
+
+def test_logs_alone_have_a_page_without_anything_that_was_learnt(tmp_path: Path) -> None:
+    log = tmp_path / "auth.log"
+    log.write_text(
+        "".join(f"Mar  2 10:00:{k:02d} web1 sshd[{k + 100}]: Accepted password for root from 10.0.0.{k} port 22 ssh2\n"
+                for k in range(40))
+    )  # fmt: skip
+    found = gather_case(log, Layout(tmp_path / "data"), tmp_path / "store", registry=default_registry())
+    assert found.no_score.startswith("these are logs") and "nobody has learnt to investigate" in found.no_asked
+    (shown,) = found.logs
+    assert shown.n_rows == 40 and sum(shown.lanes[0].counts) == 40 and shown.lanes[0].channel == "auth"
+    text = Page(render_case(found)).text
+    assert "40 rows of host web1" in text and found.no_asked in text
+    with pytest.raises(StoreError):
+        gather_case(tmp_path / "none", Layout(tmp_path), tmp_path, registry=default_registry())
 
 
 @pytest.mark.slow
