@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from browsing import chromium, watched  # noqa: F401 - fixtures
 from click.testing import CliRunner, Result
 
 from rlstir_core.contract.registry import Registry, load_registry

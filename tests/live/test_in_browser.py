@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from browsing import Watched
+
+from rlstir_core.live.publisher import Publisher
 
 pytestmark = pytest.mark.slow
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser, and is not installed here")
-
-from rlstir_core.live.publisher import Publisher  # noqa: E402 - nothing is imported where there is no browser
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WHO = {"host": "host-a", "episode": "ep-1", "run": "1"}
 HOSTILE = (
     *("<script>document.title='owned'</script>", "<img src=x onerror=\"document.title='owned'\">", "</title><h1>x"),
@@ -37,13 +34,15 @@ HOSTILE = (
 
 @dataclass(kw_only=True)
 class Looked:
-    """A page, and what the browser complained of or asked others for."""
+    """A page, the live view that it looks at, and who publishes there."""
 
-    page: Any
+    watched: Watched
     server: Any
     publisher: Publisher
-    complaints: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+
+    @property
+    def page(self) -> Any:
+        return self.watched.page
 
     def open(self, more: str = "") -> Looked:
         self.page.goto(f"{self.server.url}/#token={self.server.token}{more}")
@@ -69,38 +68,22 @@ class Looked:
         return self
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium is installed here")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def look(chromium: Any, live_server: Callable[..., Any]) -> Iterator[Callable[..., Looked]]:
+def look(watched: Callable[..., Watched], live_server: Callable[..., Any]) -> Iterator[Callable[..., Looked]]:
     """Opens a live view of the test's own; at the end nobody may have complained or asked another server."""
     seen: list[Looked] = []
 
     def opened(server: Any = None, **context: Any) -> Looked:
         server = server or live_server()
-        page = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}).new_page()
-        found = Looked(page=page, server=server, publisher=Publisher(server.url, server.token))
-        page.on("console", lambda message: found.complaints.append(message.text))
-        page.on("pageerror", lambda error: found.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (found.complaints.append("a dialog"), dialog.dismiss()))
-        page.on("request", lambda request: found.asked.append(request.url))
+        found = Looked(watched=watched(**context), server=server, publisher=Publisher(server.url, server.token))
         seen.append(found)
         return found
 
     yield opened
     for each in seen:
         each.publisher.close(5)
-        each.page.context.close()
-        assert [words for words in each.complaints if "net::ERR_" not in words] == []
-        assert [url for url in each.asked if not url.startswith(each.server.url)] == []
+        assert [words for words in each.watched.complaints if "net::ERR_" not in words] == []
+        assert [url for url in each.watched.asked if not url.startswith(each.server.url)] == []
 
 
 def publish(publisher: Publisher) -> None:
@@ -266,7 +249,7 @@ def test_without_a_token_it_shows_nothing_and_asks_for_one(look: Callable[..., L
     page.fill("#token", "x")
     page.click("#ask button")
     view.until("document.getElementById('connection').textContent.includes('not that of this live view')")
-    view.complaints.clear()  # the browser tells of the 401
+    view.watched.complaints.clear()  # the browser tells of the 401
     page.fill("#token", view.server.token)
     page.click("#ask button")
     page.wait_for_selector("#watch", state="visible")
