@@ -9,6 +9,9 @@ export RLSTIR_STORE RLSTIR_DATA
 export DAGSTER_HOME := $(CURDIR)
 # One thread per process: steps and tests run side by side.
 export OMP_NUM_THREADS ?= 1
+# Tests drive the browser that is installed; where there is none, its driver is not fetched.
+COMMA := ,
+EXTRAS := dev$(if $(shell which chromium chromium-browser google-chrome 2>/dev/null),$(COMMA)browser)
 
 .PHONY: run test check bench ui clean
 
@@ -39,7 +42,7 @@ ui: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
 clean:
