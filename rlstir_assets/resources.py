@@ -26,7 +26,7 @@ from rlstir_core.learning.presets import PRESETS
 from rlstir_core.remedies import DEFAULT_DATA, DEFAULT_STORE, how_to_make, work_at
 from rlstir_core.results.lab_outcome import refuse_leaks
 from rlstir_core.results.layout import Layout
-from rlstir_core.workers.spread import Workers, workers_of
+from rlstir_core.workers.spread import Workers, elsewhere, workers_of
 
 if TYPE_CHECKING:  # they bring torch, which a code location should not have to load
     from rlstir_core.investigator.study import InvestigatorStudy
@@ -155,9 +155,10 @@ class Settings(dg.ConfigurableResource):
         self.name_place()
         self.check()
         index = opened_index(self.store_path, self.layout)
-        return Workspace(
-            store=self.store_path, layout=self.layout, index=index, registry=load_registry(self.store_path)
-        )
+        store, layout = self.store_path, self.layout
+        if elsewhere(self.workers):  # where another directory is the working directory
+            store, layout = store.absolute(), Layout(layout.data.absolute())
+        return Workspace(store=store, layout=layout, index=index, registry=load_registry(self.store_path))
 
     def registry(self) -> Registry:
         """The store's registry."""
@@ -170,7 +171,7 @@ class Settings(dg.ConfigurableResource):
     def at_work(self) -> Workers:
         """Who works on the episodes of a host; ConfigError where nobody there sees the store and the data folder."""
         found = workers_of(self.workers)
-        found.must_see([self.store_path.absolute() / INDEX_NAME, self.layout.store_identity.absolute()])
+        found.must_see([self.store_path.absolute() / INDEX_NAME], self.layout.data.absolute())
         return found
 
     def validated_hosts(self) -> tuple[str, ...]:

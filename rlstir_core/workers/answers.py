@@ -35,6 +35,14 @@ def answered(work: Callable[[Item], Made], item: Item) -> Answer[Made]:
         return Answer((work(item),))
     except RlstirError as error:
         return Answer(refused=(type(error).__name__, str(error)))
+    except MemoryError:
+        return Answer(
+            refused=(
+                StoreError.__name__,
+                f"{named(item)} takes more memory than a worker may have; look at that episode, or take it out of the "
+                "store, and run again",
+            )
+        )
 
 
 def named(item: object) -> str:

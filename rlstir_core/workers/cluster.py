@@ -1,35 +1,46 @@
 """The workers of a Dask scheduler, which share nothing with this process but the store and the data folder.
 
-Dask is asked for when an address is given, and not before. A worker that dies has its items done by another; what keeps
-killing workers is named. What does not belong here: when they are asked for (`spread.py`).
+Dask is asked for when an address is given, and not before. A worker that dies has its items done by another; an item
+that kills workers by itself is named. What does not belong here: when they are asked for (`spread.py`), and what a
+worker must see (`looking.py`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import os
+import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rlstir_core.errors import ConfigError, StoreError
-from rlstir_core.results.versions import VERSIONS
 from rlstir_core.workers.answers import Answer, answered, named
+from rlstir_core.workers.looking import Look, answers_in, asked_in, look
 from rlstir_core.workers.spread import Item, Made
 
-_AHEAD = 3  # items a worker that may wait
-_PATIENCE_S = 20
+_AHEAD = 3  # items a thread of a worker that may wait
+_PATIENCE_S = 20.0
+_COUNTED_S = 5.0  # workers come and go; so long their number is believed
 _EXTRA = "install the extra with: pip install 'rlstir[dask]'"
+_KEPT = "what was finished before is kept"
 
 
 @functools.cache
 def on_cluster(address: str) -> Cluster:
     """The workers of the scheduler there; ConfigError where there is none, or none that could work."""
     try:
-        from distributed import Client
+        from distributed import Client, Security
     except ImportError:
         raise ConfigError(f"workers {address}: Dask is not installed; {_EXTRA}") from None
+    _quiet()
+    if address.startswith("tls://") and Security().get_connection_args("client").get("ssl_context") is None:
+        raise ConfigError(
+            f"workers {address}: no certificates are known for it; name them in Dask's configuration "
+            "(distributed.comm.tls), or use a tcp:// address on a network of its own"
+        )
     try:
         client = Client(address, timeout=_PATIENCE_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
@@ -45,70 +56,128 @@ class Cluster:
 
     def __init__(self, client: Any, address: str) -> None:
         self.client, self.address = client, address
-        self._seen: set[Path] = set()
+        self._seen: set[tuple[Path, ...]] = set()
 
-    def must_see(self, paths: Sequence[Path]) -> None:
+    def must_see(self, files: Sequence[Path], folder: Path) -> None:
         """See `Workers.must_see`."""
-        unseen = [path for path in paths if path not in self._seen]
-        if not unseen:
+        if (*files, folder) in self._seen:
             return
-        found: dict[str, tuple[list[bool], Any]] = self.client.run(_looked, [str(path) for path in unseen])
-        if not found:
-            raise ConfigError(f"the Dask scheduler at {self.address} has no worker; start some with `dask worker`")
-        for at, path in enumerate(unseen):
-            blind = sorted(worker for worker, (sees, _) in found.items() if not sees[at])
-            if blind:
-                raise ConfigError(
-                    f"{len(blind)} of {len(found)} Dask workers do not see {path}, the first is {blind[0]}; mount its "
-                    "folder there under the same path"
-                )
-        other = sorted(worker for worker, (_, versions) in found.items() if versions != dict(VERSIONS))
-        if other:
-            raise ConfigError(
-                f"{len(other)} of {len(found)} Dask workers have another version of rlstir, the first is {other[0]}; "
-                "install the same one there"
-            )
-        self._seen.update(unseen)
+        with asked_in(folder) as question:
+            try:
+                found: dict[str, Look | Exception] = self.client.run(look, files, question, on_error="return")
+            except OSError:
+                raise self._gone() from None
+            if not found:
+                raise self._no_worker()
+            answers_in(question, found, [*files])
+        self._seen.add((*files, folder))
 
     def each(self, work: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
         """See `Workers.each`."""
-        from distributed import CancelledError, KilledWorker
-
-        most = _AHEAD * max(1, len(self.client.scheduler_info(n_workers=-1)["workers"]))
         waiting: deque[tuple[Item, Any]] = deque()
-        ahead = iter(items)
+        most, counted = 0, float("-inf")
         try:
-            for item in ahead:
+            for item in items:
+                if time.monotonic() - counted > _COUNTED_S:
+                    most, counted = _AHEAD * max(1, self._threads()), time.monotonic()
                 waiting.append((item, self._asked(work, item)))
-                if len(waiting) < most:
-                    continue
-                yield self._told(*waiting.popleft(), (KilledWorker, CancelledError)).given()
+                while len(waiting) >= most:
+                    yield self._next(work, waiting).given()
             while waiting:
-                yield self._told(*waiting.popleft(), (KilledWorker, CancelledError)).given()
+                yield self._next(work, waiting).given()
         except BaseException:
-            self.client.cancel([future for _, future in waiting])
+            self._let_go([future for _, future in waiting])
             raise
+
+    def _next(self, work: Callable[[Item], Made], waiting: deque[tuple[Item, Any]]) -> Answer[Made]:
+        from distributed import KilledWorker
+
+        item, future = waiting.popleft()
+        try:
+            return self._told(item, future)
+        except KilledWorker:  # perhaps for the sake of another that waited for the same worker
+            for other, its in waiting:
+                with contextlib.suppress(Exception):  # told in its own turn
+                    self._told(other, its)
+        try:
+            return self._told(item, self._asked(work, item))
+        except KilledWorker:
+            raise StoreError(
+                f"workers of Dask died whenever they worked on {named(item)}, perhaps for want of memory; {_KEPT}: "
+                "look at that episode, or take it out of the store, and run again"
+            ) from None
 
     def _asked(self, work: Callable[[Item], Made], item: Item) -> Any:
         return self.client.submit(answered, work, item, pure=False, retries=1)
 
-    def _told(self, item: Any, future: Any, lost: tuple[type[BaseException], ...]) -> Answer[Any]:
+    def _told(self, item: object, future: Any) -> Answer[Any]:
+        """The answer; raises KilledWorker, and in words what else may happen to it."""
+        from distributed import CancelledError, wait
+        from distributed.comm import CommClosedError
+
+        while True:
+            try:
+                with self.client.as_current():  # first, as a result that is given up half-way is told in a traceback
+                    wait(future, timeout=_PATIENCE_S)
+                answer: Answer[Any] = future.result(timeout=_PATIENCE_S)
+                return answer
+            except (CancelledError, CommClosedError):
+                raise self._gone() from None
+            except TimeoutError:
+                if future.done():  # the work's own
+                    raise
+                self._wait_for_one(item)
+            except RuntimeError as error:
+                if "deserialization" not in str(error):
+                    raise
+                raise ConfigError(
+                    f"the Dask workers at {self.address} cannot load rlstir as it is here; install the same version "
+                    "there"
+                ) from None
+
+    def _wait_for_one(self, item: object) -> None:
+        """StoreError where no worker is there and none comes."""
         try:
-            found: Answer[Any] = future.result()
-            return found
-        except lost as error:
+            if not self._threads():
+                self.client.wait_for_workers(1, timeout=_PATIENCE_S)
+        except TimeoutError:
             raise StoreError(
-                f"Dask gave up on {named(item)} ({type(error).__name__}), perhaps for want of memory; what was "
-                "finished before is kept: look at that episode, or take it out of the store, and run again"
-            ) from None
-        except RuntimeError as error:
-            if "deserialization" not in str(error):
-                raise
-            raise ConfigError(
-                f"the Dask workers at {self.address} cannot load rlstir as it is here; install the same version there"
+                f"no Dask worker is left at {self.address} while {named(item)} waits; {_KEPT}: a worker that ends by "
+                "itself mostly lacks memory, so look into its log, start some with `dask worker`, and run again"
             ) from None
 
+    def _threads(self) -> int:
+        """How many items can be worked on at once."""
+        try:
+            return sum(self.client.nthreads().values())
+        except OSError:
+            raise self._gone() from None
 
-def _looked(paths: list[str]) -> tuple[list[bool], dict[str, int]]:
-    """Which of these this worker sees, and the versions of what it makes."""
-    return [os.path.exists(path) for path in paths], dict(VERSIONS)  # noqa: PTH110 - plain strings cross to it
+    def _let_go(self, futures: list[Any]) -> None:
+        """Gives up what was asked for. What is in work is waited for: it writes files that are not to change later."""
+        from distributed import wait
+        from distributed.comm import CommClosedError
+
+        with contextlib.suppress(TimeoutError, CommClosedError, StoreError):
+            if futures and self._threads():
+                with self.client.as_current():
+                    wait(futures, timeout=_PATIENCE_S)
+            self.client.cancel(futures)
+
+    def _no_worker(self) -> ConfigError:
+        return ConfigError(
+            f"the Dask scheduler at {self.address} has no worker; start some with "
+            f"`dask worker --nworkers auto {self.address}`"
+        )
+
+    def _gone(self) -> StoreError:
+        return StoreError(
+            f"the Dask scheduler at {self.address} went away, or gave up what it was asked; {_KEPT}: start it and its "
+            "workers, and run again"
+        )
+
+
+def _quiet() -> None:
+    """Dask tells of workers and schedulers that went away in warnings and tracebacks; here a sentence tells it."""
+    for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -1,4 +1,4 @@
-"""LocalProcesses of this machine, started when there is enough to do, and kept until this process ends.
+"""Processes of this machine, started when there is enough to do, and kept until this process ends.
 
 What does not belong here: when they are asked for (`spread.py`).
 """
@@ -9,10 +9,13 @@ import atexit
 import functools
 import multiprocessing
 import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from rlstir_core.errors import StoreError
@@ -38,7 +41,7 @@ class LocalProcesses:
         self._pool: ProcessPoolExecutor | None = None
         atexit.register(self.close)
 
-    def must_see(self, paths: Sequence[Path]) -> None:
+    def must_see(self, files: Sequence[Path], folder: Path) -> None:
         """They see what this process does."""
 
     def close(self) -> None:
@@ -100,9 +103,18 @@ def _started(n: int) -> ProcessPoolExecutor:
 
 
 def _begin() -> None:
-    """One thread a process: there are others."""
+    """One thread of arithmetic a process, as there are others; and it ends when the process that started it does."""
     for name in _ONE_THREAD:
         os.environ[name] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the one that started them ends them
+    threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess | None) -> None:
+    """Ends this process when its parent was killed, which nobody else would tell it."""
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 _NOTHING = object()

@@ -5,12 +5,13 @@ What does not belong here: processes (`local.py`) and Dask (`cluster.py`).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from rlstir_core.errors import ConfigError
+from rlstir_core.workers.quota import cores
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -29,14 +30,15 @@ class Workers(Protocol):
         StoreError names the item on which a process died twice.
         """
 
-    def must_see(self, paths: Sequence[Path]) -> None:
-        """ConfigError where a worker does not see one of these, or makes results of another version."""
+    def must_see(self, files: Sequence[Path], folder: Path) -> None:
+        """ConfigError where a worker reads something else in one of these files, cannot write into the folder, or
+        makes other results. The paths are absolute: a worker has a working directory of its own."""
 
 
 class Alone:
     """This process and no other."""
 
-    def must_see(self, paths: Sequence[Path]) -> None:
+    def must_see(self, files: Sequence[Path], folder: Path) -> None:
         """It does."""
 
     def each(self, work: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
@@ -48,28 +50,32 @@ class Alone:
 ALONE = Alone()
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
-
-
 def check_workers(text: str) -> str:
     """The same text, where it says who works; ConfigError otherwise."""
     if text.isascii() and text.isdecimal() and len(text) < 4 and 1 <= int(text) <= MOST:
         return text
-    kind, separator, place = text.partition("://")
-    if not text or (separator and kind in ("tcp", "tls") and place):
+    if not text or _is_address(text):
         return text
     raise ConfigError(f"workers {text[:80]!r} are neither a number from 1 to {MOST} nor an address; {_EXAMPLE}")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        found = urlsplit(text)
+        return found.scheme in ("tcp", "tls") and bool(found.hostname) and found.port != 0  # raises for no number
+    except ValueError:
+        return False
+
+
+def elsewhere(text: str) -> bool:
+    """Whether the workers that a user wrote are those of a scheduler, perhaps on other machines."""
+    return "://" in text
 
 
 def workers_of(text: str) -> Workers:
     """Who works: as many processes as are asked for, the workers of a Dask scheduler, or, for "", one a core."""
     check_workers(text)
-    if "://" in text:
+    if elsewhere(text):
         from rlstir_core.workers.cluster import on_cluster
 
         return on_cluster(text)

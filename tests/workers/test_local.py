@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +16,8 @@ import pytest
 
 from rlstir_core.errors import ConfigError, SplitRefused, StoreError
 from rlstir_core.workers.local import LocalProcesses
-from rlstir_core.workers.spread import ALONE, check_workers, cores, workers_of
+from rlstir_core.workers.quota import cores
+from rlstir_core.workers.spread import ALONE, check_workers, workers_of
 
 ITEMS = list(range(40))
 
@@ -94,7 +99,9 @@ def test_who_works_can_be_said(text: str) -> None:
     assert check_workers(text) == text
 
 
-@pytest.mark.parametrize("text", ["0", "257", "-1", "many", "tcp://", "http://x:1", "1.5", "٣"])
+@pytest.mark.parametrize(
+    "text", ["0", "257", "-1", "many", "tcp://", "tcp://:1", "tcp://x:port", "tcp://x:0", "http://x:1", "1.5", "٣"]
+)
 def test_who_cannot_work_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConfigError, match="write a number of processes, such as 4"):
         check_workers(text)
@@ -102,3 +109,77 @@ def test_who_cannot_work_is_refused_with_an_example(text: str) -> None:
 
 def test_one_process_is_this_one() -> None:
     assert workers_of("1") is ALONE and workers_of("3") is workers_of("3") and cores() >= 1
+
+
+def out_of_memory(item: str) -> str:
+    raise MemoryError
+
+
+@pytest.mark.slow
+def test_an_item_that_takes_too_much_memory_is_named(pool: LocalProcesses) -> None:
+    with pytest.raises(StoreError, match="ep-0 takes more memory than a worker may have"):
+        list(pool.each(out_of_memory, [f"ep-{k}" for k in range(30)]))
+
+
+_PARENT = """
+import sys, time
+from rlstir_core.workers.local import LocalProcesses
+if __name__ == "__main__":
+    pool = LocalProcesses(2)
+    try:
+        for _ in pool.each(time.sleep, [0.01] * 60):
+            print(*pool._pool._processes, flush=True)
+            time.sleep(60)  # while the others have nothing to do
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[int], Path]]:
+    """A process with two others that are idle, their ids, and what all of them say of errors."""
+    script, errors = tmp_path / "parent.py", tmp_path / "errors"
+    script.write_text(_PARENT)
+    with errors.open("w") as told:
+        command = [sys.executable, "-P", str(script)]
+        path = os.pathsep.join(sys.path)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=told, text=True, start_new_session=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )  # fmt: skip
+        assert process.stdout is not None
+        others = [int(each) for each in process.stdout.readline().split()]
+        time.sleep(1)
+        yield process, others, errors
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+def gone(pid: int) -> bool:
+    """Whether a process is no more, within some seconds."""
+    for _ in range(100):
+        status = Path(f"/proc/{pid}/status")
+        if not status.exists() or "State:\tZ" in status.read_text():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked up under /proc")
+def test_processes_end_with_the_one_that_started_them(parent: tuple[subprocess.Popen[str], list[int], Path]) -> None:
+    process, others, _ = parent
+    assert len(others) == 2
+    process.kill()
+    process.wait()
+    assert all(map(gone, others))
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_no_traceback_of_those_who_wait(parent: tuple[subprocess.Popen[str], list[int], Path]) -> None:
+    process, _, errors = parent
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(30) == 130
+    assert errors.read_text() == ""
