@@ -36,7 +36,7 @@ from rlstir_core.hostlogs.times.reading import LogReading, reading_in
 from rlstir_core.progress import Progress, told_to
 from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
-from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish
+from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish, noting_files
 from rlstir_core.results.lock import holding
 from rlstir_core.results.versions import version
 from rlstir_core.workers.spread import ALONE, Workers
@@ -109,12 +109,16 @@ def build_log_events(
         wanted = _wanted(layout, host)
         todo = changes(folder, wanted)
         if todo:
+            _forget_counts(folder, todo)  # of files that are made anew, and may be noted before they are counted
             begin(folder, todo)
         rows = {row.episode_id: row for row in read_validation(layout.validation(host))} if todo.make else {}
         items = [(episode, folder / f"{episode}.parquet", rows[episode]) for episode in todo.make]
-        for done, _ in enumerate(workers.each(functools.partial(_write, store), items), 1):
-            if progress is not None:
-                progress(done, len(todo.make), f"logs {host}")
+        made = workers.each(functools.partial(_write, store), items)
+        with noting_files(folder, wanted) as finished:
+            for done, (episode, _) in enumerate(zip(todo.make, made, strict=True), 1):
+                finished(f"{episode}.parquet")
+                if progress is not None:
+                    progress(done, len(todo.make), f"logs {host}")
         finish(folder, wanted, todo)
         return _summary(folder, _all_counts(folder, wanted, todo), todo)
 
@@ -246,6 +250,15 @@ def _all_counts(folder: Path, wanted: Ledger, todo: Changes) -> dict[str, LogCou
     if counts != kept:
         write_bytes(folder / _COUNTS, msgspec.json.encode(counts, order="sorted"))
     return counts
+
+
+def _forget_counts(folder: Path, todo: Changes) -> None:
+    kept = _kept_counts(folder)
+    if still := {name: counts for name, counts in kept.items() if name not in todo.files}:
+        if len(still) < len(kept):
+            write_bytes(folder / _COUNTS, msgspec.json.encode(still, order="sorted"))
+    else:
+        (folder / _COUNTS).unlink(missing_ok=True)
 
 
 def _kept_counts(folder: Path) -> dict[str, LogCounts]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -32,7 +33,7 @@ from rlstir_core.provenance.picture import tree_picture
 from rlstir_core.provenance.tables import EDGE_TYPES, NODE_TABLES, TABLES, Graph
 from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
-from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish, read_ledger
+from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish, noting_files, read_ledger
 from rlstir_core.results.lock import holding
 from rlstir_core.results.versions import version
 from rlstir_core.workers.spread import ALONE, Workers
@@ -96,9 +97,12 @@ def build_graphs(layout: Layout, host: str, progress: Progress | None = None, wo
         if todo:
             begin(folder, todo)
         items = [(episode, wanted[episode][episode]) for episode in todo.make]
-        for done, _ in enumerate(workers.each(functools.partial(_make, layout, host), items), 1):
-            if progress is not None:
-                progress(done, len(todo.make), f"graphs {host}")
+        made = workers.each(functools.partial(_make, layout, host), items)
+        with noting_files(folder, wanted) as finished:
+            for done, (episode, _) in enumerate(zip(todo.make, made, strict=True), 1):
+                finished(episode)
+                if progress is not None:
+                    progress(done, len(todo.make), f"graphs {host}")
         finish(folder, wanted, todo)
         return _summary([read_counts(folder / episode) for episode in wanted], todo)
 
@@ -144,8 +148,10 @@ def graph_of(path: Path, made_from: str = "") -> tuple[Graph, GraphCounts]:
 
 def write_graph(folder: Path, graph: Graph, counts: GraphCounts) -> None:
     """Writes a graph; what lay there before is gone."""
-    temporary = folder.with_name(f"{_TEMPORARY}{folder.name}-{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # not by the process's id: on two machines it may be the same
+    temporary = Path(tempfile.mkdtemp(prefix=f"{_TEMPORARY}{folder.name}-", dir=folder.parent))
+    temporary.chmod(0o755)
     metadata = {_META: msgspec.json.encode(counts, order="sorted")}
     for name in TABLES:
         with replacing(temporary / f"{name}.parquet") as path:

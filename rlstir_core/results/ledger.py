@@ -1,14 +1,16 @@
 """The ledger of a folder of results: which episodes each file (or folder) holds, and the input hash each was made from.
 
 A file whose entry is what is wanted is not made again. Before work begins the ledger notes which files are in
-work, afterwards what they hold, so a run that is cut off works again on what it had begun and nothing it leaves
-is lost sight of. What does not belong here: the results.
+work, now and then and afterwards what they hold, so a run that is cut off works again on what it had begun, keeps what
+was finished but for the last seconds, and nothing it leaves is lost sight of. What does not belong here: the results.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -17,6 +19,7 @@ from rlstir_core.atomic import canonical_sha256, write_bytes
 from rlstir_core.results.versions import version
 
 _NAME = "_ledger.json"  # Parquet readers pass over names that begin with an underscore
+EVERY_S = 20.0  # so much work a run that is killed may lose
 
 Held = dict[str, str]  # {episode: input hash} of one file
 Ledger = dict[str, Held]  # by the file's name
@@ -55,6 +58,56 @@ def held_sha256(folder: Path, stage: str) -> str:
 def begin(folder: Path, todo: Changes) -> None:
     """Notes that the files to be made hold nothing that may be relied on."""
     write_ledger(folder, read_ledger(folder) | {name: {} for name in todo.files})
+
+
+class Noting:
+    """Calls `note` now and then while something is told to be finished, and once where work is cut off by a refusal."""
+
+    def __init__(self, note: Callable[[], None]) -> None:
+        self._note, self._noted, self._fresh = note, time.monotonic(), False
+
+    def finished(self) -> None:
+        """Something more is whole."""
+        self._fresh = True
+        if time.monotonic() - self._noted >= EVERY_S:
+            self.now()
+
+    def now(self) -> None:
+        """Notes what is whole, unless it is noted."""
+        if self._fresh:
+            self._note()
+            self._noted, self._fresh = time.monotonic(), False
+
+
+@contextlib.contextmanager
+def noting(note: Callable[[], None]) -> Iterator[Noting]:
+    """Work whose finished part is noted though its rest is cut off."""
+    notes = Noting(note)
+    try:
+        yield notes
+    except BaseException:
+        notes.now()
+        raise
+
+
+@contextlib.contextmanager
+def noting_files(
+    folder: Path, wanted: Ledger, first: Callable[[], None] = lambda: None
+) -> Iterator[Callable[[str], None]]:
+    """Gives what is told the name of each file that is whole, to be noted; `first` writes what must not lag behind."""
+    whole: list[str] = []
+
+    def note() -> None:
+        first()
+        write_ledger(folder, read_ledger(folder) | {name: wanted[name] for name in whole})
+
+    with noting(note) as notes:
+
+        def finished(name: str) -> None:
+            whole.append(name)
+            notes.finished()
+
+        yield finished
 
 
 def finish(folder: Path, wanted: Ledger, todo: Changes) -> None:

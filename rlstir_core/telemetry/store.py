@@ -27,7 +27,7 @@ from rlstir_core.errors import UpstreamMissing
 from rlstir_core.progress import Progress, told_to
 from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
-from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish, read_ledger
+from rlstir_core.results.ledger import Changes, Ledger, begin, changes, finish, noting_files, read_ledger
 from rlstir_core.results.lock import holding
 from rlstir_core.results.versions import version
 from rlstir_core.telemetry.channels import bin_channels, episode_bins
@@ -101,9 +101,11 @@ def _build_tensors(
     windows = {e: row for e, row in table.items() if inputs.get(e) == row.input_sha256 and e not in todo.make}
     work = functools.partial(_write_tensor, layout=layout, host=host, registry=registry, schema=schema)
     made = workers.each(work, [(episode, inputs[episode]) for episode in todo.make])
-    for done, (episode, found) in enumerate(zip(todo.make, made, strict=True), 1):
-        windows[episode] = found
-        _tell(progress, done, len(todo.make), f"tensors {host}")
+    with noting_files(folder, wanted, lambda: write_window_table(folder / TABLE, windows.values())) as finished:
+        for done, (episode, found) in enumerate(zip(todo.make, made, strict=True), 1):
+            windows[episode] = found
+            finished(f"{episode}.safetensors")
+            _tell(progress, done, len(todo.make), f"tensors {host}")
     for episode in inputs.keys() - windows.keys():  # the table was lost, the tensors were not
         tensor = read_tensor(layout, host, episode)
         windows[episode] = _windows_of(read_rows(layout.rows(host, episode)), schema, tensor, inputs[episode])
@@ -141,17 +143,19 @@ def _build_features(
     if todo:
         begin(folder, todo)
     done = 0
-    # a split part gives rows to a later one: the later one is made first
-    for name in reversed(todo.files):
-        tables = _kept(folder, before, wanted[name])
-        have = {episode for table in tables for episode in table["episode_id"].unique().to_pylist()}
-        lacking = sorted(wanted[name].keys() - have)
-        work = functools.partial(_features_of, layout=layout, host=host, schema=schema)
-        for episode, found in zip(lacking, workers.each(work, lacking), strict=True):
-            tables.append(_feature_table(host, episode, schema, *found))
-            done += episode in todo.make
-            _tell(progress, done, len(todo.make), f"features {host}")
-        _write_part(folder / name, tables, schema)
+    work = functools.partial(_features_of, layout=layout, host=host, schema=schema)
+    with noting_files(folder, wanted) as finished:
+        # a split part gives rows to a later one: the later one is made first
+        for name in reversed(todo.files):
+            tables = _kept(folder, before, wanted[name])
+            have = {episode for table in tables for episode in table["episode_id"].unique().to_pylist()}
+            lacking = sorted(wanted[name].keys() - have)
+            for episode, found in zip(lacking, workers.each(work, lacking), strict=True):
+                tables.append(_feature_table(host, episode, schema, *found))
+                done += episode in todo.make
+                _tell(progress, done, len(todo.make), f"features {host}")
+            _write_part(folder / name, tables, schema)
+            finished(name)
     finish(folder, wanted, todo)
     return _summary(todo, wanted)
 

@@ -5,6 +5,7 @@ What does not belong here: reaching verdicts anew (`validate.py`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -88,6 +89,26 @@ def still_holds(before: Known, stamp: Stamp, store: Path, entry: IndexEntry, kep
         and (not before.usable or kept.exists())
         and (before.stamp == stamp or (bool(before.sha256) and hash_of(store / entry.path) == before.sha256))
     )
+
+
+Reached = dict[str, tuple[ValidationRow, Known]]  # verdicts by episode, each with what it was reached from
+
+
+def holding_still(
+    reached: Reached,
+    store: Path,
+    layout: Layout,
+    entries: Mapping[str, IndexEntry],
+    stamps: Mapping[str, Stamp],
+    decode: str,
+) -> Reached:
+    """Of these verdicts those that are in the index still, and that decoding again would not change."""
+    return {
+        episode: (row, before)
+        for episode, (row, before) in reached.items()
+        if (entry := entries.get(episode)) is not None
+        and still_holds(before, stamps[episode], store, entry, layout.rows(entry.host_id, episode), decode)
+    }
 
 
 def hash_of(path: Path) -> str:

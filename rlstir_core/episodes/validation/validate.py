@@ -8,7 +8,7 @@ not belong here: the checks (`reading/read.py`) and what later steps make of the
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,8 +23,16 @@ from rlstir_core.episodes.limits import Limits
 from rlstir_core.episodes.reading.read import read_episode
 from rlstir_core.episodes.schema import Episode, Reading, Verdict
 from rlstir_core.episodes.store.index import SUFFIX, IndexEntry, StoreIndex, read_index
-from rlstir_core.episodes.validation.current import NO_STAMP, decode_sha256, hash_of, known_of, still_holds
-from rlstir_core.episodes.validation.decoded import Known, Stamp, is_there, read_ledger, stamp_of, write_ledger
+from rlstir_core.episodes.validation.current import NO_STAMP, decode_sha256, hash_of, holding_still, known_of
+from rlstir_core.episodes.validation.decoded import (
+    HostLedger,
+    Known,
+    Stamp,
+    is_there,
+    read_ledger,
+    stamp_of,
+    write_ledger,
+)
 from rlstir_core.episodes.validation.gate import (
     StagedRows,
     VerdictsRefused,
@@ -34,11 +42,13 @@ from rlstir_core.episodes.validation.gate import (
     unbelievable,
 )
 from rlstir_core.episodes.validation.rows import write_rows
+from rlstir_core.episodes.validation.unfinished import forget_unfinished, read_unfinished, write_unfinished
 from rlstir_core.episodes.validation.verdicts import ValidationRow, read_validation, write_validation
 from rlstir_core.errors import StoreError, UpstreamMissing
 from rlstir_core.progress import Progress, told_to
 from rlstir_core.remedies import how_to_make
 from rlstir_core.results.layout import Layout
+from rlstir_core.results.ledger import noting
 from rlstir_core.results.lock import holding
 from rlstir_core.text import printable
 from rlstir_core.workers.spread import ALONE, Workers
@@ -144,61 +154,55 @@ def _validate_host(
     target = layout.validation(host)
     earlier = {row.episode_id: row for row in _earlier(target)}
     ledger = read_ledger(target)
-    entries = {entry.episode_id: entry for entry in index.of_host(host)}
+    entries: dict[str, IndexEntry] = {entry.episode_id: entry for entry in index.of_host(host)}
     stamps = {episode: stamp_of(store / entry.path) for episode, entry in entries.items()}
     # verdicts whose ledger is lost are believed where the tarball's hash says so
     known = ledger.episodes or {episode: known_of(row, NO_STAMP) for episode, row in earlier.items()}
-    todo = {
-        episode
-        for episode, entry in entries.items()
-        if episode not in earlier
-        or episode not in known
-        or not still_holds(known[episode], stamps[episode], store, entry, layout.rows(host, episode), decode)
-    }
+    still = functools.partial(holding_still, store=store, layout=layout, entries=entries, stamps=stamps, decode=decode)
+    reached = still(noted := read_unfinished(target))
+    stand = reached | still({e: (row, known[e]) for e, row in earlier.items() if e in known and e not in reached})
+    todo = entries.keys() - stand.keys()
     _check_there(store, host, stamps.values(), earlier.values())
-    staged = StagedRows(layout, host, n_usable=sum(earlier[e].usable for e in entries.keys() - todo), of=len(entries))
+    staged = StagedRows(layout, host, n_usable=sum(row.usable for row, _ in stand.values()), of=len(entries))
     at_stake = bool(earlier) and not too_many(rejected(earlier.values()), len(earlier))
 
     def commit() -> None:
         if todo and target.exists():  # so that the next run knows what this one, if it is cut off, had begun
             write_ledger(target, known | dict.fromkeys(todo, _IN_WORK))
+        if len(reached) < len(noted):  # nor does what was noted of rows outlive them
+            write_unfinished(target, reached)
         staged.commit()
 
     work = functools.partial(_decode, store=store, registry=registry, limits=limits, decode=decode)
     decoded: Iterator[ValidationRow] | None = None  # from where it is certain that rows replace those of before
     rows = []
-    for done, (episode, entry) in enumerate(entries.items()):
-        if progress is not None:
-            progress(done, len(entries), episode)
-        if episode not in todo:
-            rows.append(earlier[episode])
-            continue
-        if not staged.committed and (staged.safe or not at_stake):
-            commit()
-        if staged.committed and decoded is None:
-            rest = [(each, staged.place(e)) for e, each in islice(entries.items(), done, None) if e in todo]
-            decoded = workers.each(work, rest)
-        row = next(decoded) if decoded is not None else work((entry, staged.place(episode)))
-        staged.took(row)
-        rows.append(row)
+    tell = progress or (lambda *_: None)
+    with noting(lambda: write_unfinished(target, reached)) as notes:
+        for done, (episode, entry) in enumerate(entries.items()):
+            tell(done, len(entries), episode)
+            if episode not in todo:
+                rows.append(stand[episode][0])
+                continue
+            if not staged.committed and (staged.safe or not at_stake):
+                commit()
+            if staged.committed and decoded is None:
+                rest = [(each, staged.place(e)) for e, each in islice(entries.items(), done, None) if e in todo]
+                decoded = workers.each(work, rest)
+            row = next(decoded) if decoded is not None else work((entry, staged.place(episode)))
+            _check_seen(store, row, stamps[episode])
+            staged.took(row)
+            rows.append(row)
+            reached[episode] = row, known_of(row, stamps[episode])
+            if staged.committed:
+                notes.finished()
     if not staged.committed:
         if at_stake and not staged.safe:
             staged.discard()
-            raise VerdictsRefused(
-                f"verdict_rates: {rejections(host, rows)}, more than half; the verdicts of before, by which "
-                f"{len(earlier) - rejected(earlier.values())} of {len(earlier)} were usable, stay as they are: restore "
-                "the tarballs, or take the episodes out of the index, and run again"
-            )
+            raise _refused(host, rows, earlier.values())
         commit()
     removed = earlier.keys() - entries.keys()
-    now = {row.episode_id: known_of(row, stamp) for row, stamp in zip(rows, stamps.values(), strict=True)}
-    if progress is not None:
-        progress(len(entries), len(entries), "done")
-    if todo or removed or not target.exists():
-        write_validation(target, rows)
-    if todo or removed or now != ledger.episodes:
-        write_ledger(target, now)
-    sweep(target.parent)
+    tell(len(entries), len(entries), "done")
+    _write(target, rows, stamps.values(), ledger, fresh=bool(todo or reached or removed) or not target.exists())
     _drop_rows(layout, host, {row.episode_id for row in rows if row.usable})
     return HostValidation(
         host=host,
@@ -234,6 +238,27 @@ def validated(layout: Layout, host: str, *, with_logs: bool = False) -> dict[str
     }
 
 
+def _refused(host: str, rows: Collection[ValidationRow], earlier: Collection[ValidationRow]) -> VerdictsRefused:
+    return VerdictsRefused(
+        f"verdict_rates: {rejections(host, rows)}, more than half; the verdicts of before, by which "
+        f"{len(earlier) - rejected(earlier)} of {len(earlier)} were usable, stay as they are: restore the tarballs, or "
+        "take the episodes out of the index, and run again"
+    )
+
+
+def _write(
+    target: Path, rows: Sequence[ValidationRow], stamps: Iterable[Stamp], before: HostLedger, *, fresh: bool
+) -> None:
+    """Writes verdicts where they are others than those that stand, and what they were reached from likewise."""
+    now = {row.episode_id: known_of(row, stamp) for row, stamp in zip(rows, stamps, strict=True)}
+    if fresh:
+        write_validation(target, rows)
+    if fresh or now != before.episodes:
+        write_ledger(target, now)
+    forget_unfinished(target)
+    sweep(target.parent)
+
+
 def _check_there(store: Path, host: str, stamps: Collection[Stamp], earlier: Collection[ValidationRow]) -> None:
     """A folder that is not mounted is no reason to reject what could be read before."""
     n_usable = len(earlier) - rejected(earlier)
@@ -241,6 +266,15 @@ def _check_there(store: Path, host: str, stamps: Collection[Stamp], earlier: Col
         raise StoreError(
             f"none of the {len(stamps)} tarballs of host {host!r} is under {store / 'episodes' / host}, though "
             f"{n_usable} of its episodes could be read before; mount or restore that folder and run again"
+        )
+
+
+def _check_seen(store: Path, row: ValidationRow, stamp: Stamp) -> None:
+    """What a worker does not see is no fault of the recording."""
+    if row.reason == ReasonCode.INDEX_MISSING_FILE and is_there(stamp):
+        raise StoreError(
+            f"{store / row.path} was there, and whoever was to read it did not see it; if workers of a Dask scheduler "
+            "read (RLSTIR_WORKERS), mount the whole store there under the same path, and run again"
         )
 
 
