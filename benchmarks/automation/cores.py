@@ -53,11 +53,15 @@ def _measured(store: Path, root: Path, rounds: int, stages: bool) -> dict[str, A
     took: dict[str, list[float]] = {}
     files: dict[str, set[str]] = {}
 
+    free: dict[str, list[float]] = {}
+
     def run(name: str, workers: Workers) -> None:
         data = root / f"{name}-{len(took.get(name, []))}"
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), _busy_s()
         _make(store, data, workers, stages)
-        took.setdefault(name, []).append(time.perf_counter() - began)
+        wall = time.perf_counter() - began
+        took.setdefault(name, []).append(wall)
+        free.setdefault(name, []).append((_busy_s() - busy) / wall)
         files.setdefault(name, set()).add(_hash(data))
         subprocess.run(["rm", "-rf", str(data)], check=True)
 
@@ -78,6 +82,8 @@ def _measured(store: Path, root: Path, rounds: int, stages: bool) -> dict[str, A
         "rounds": rounds,
         "stages": "all" if stages else "decoding",
         "seconds": {name: [round(each, 2) for each in own] for name, own in took.items()},
+        "cores_busy": {name: [round(each, 2) for each in own] for name, own in free.items()},  # with others' work
+        "load": [round(each, 1) for each in os.getloadavg()],
         "times_as_fast": faster,
         "limits": LIMITS,
         "within": all(faster.get(name, 0.0) >= limit for name, limit in LIMITS.items()),
@@ -109,6 +115,12 @@ def _make(store: Path, data: Path, workers: Any, stages: bool) -> None:
     )
     for build in built:
         build()
+
+
+def _busy_s() -> float:
+    """Seconds that the cores of this machine worked so far, for whomever."""
+    user, nice, system = map(int, Path("/proc/stat").read_text().split()[1:4])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
 def _hash(data: Path) -> str:
