@@ -19,7 +19,7 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "log_rows": 7,
         "graph": 1,
         "lab_checks": 1,
-        "split": 4,
+        "split": 5,
         "weights": 3,
         "baselines": 5,
         "tokenizer": 3,  # and the texts of log rows

@@ -5,7 +5,6 @@ What does not belong here: when they are asked for (`spread.py`).
 
 from __future__ import annotations
 
-import atexit
 import functools
 import multiprocessing
 import os
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 from rlstir_core.errors import StoreError
@@ -39,7 +39,8 @@ class LocalProcesses:
     def __init__(self, n: int) -> None:
         self.n = n
         self._pool: ProcessPoolExecutor | None = None
-        atexit.register(self.close)
+        # a step is a child of multiprocessing, which waits for its own children and knows no atexit
+        Finalize(None, self.close, exitpriority=100)
 
     def must_see(self, files: Sequence[Path], folder: Path) -> None:
         """They see what this process does."""

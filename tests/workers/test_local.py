@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -92,6 +93,19 @@ def test_no_more_is_begun_than_is_asked_for(pool: LocalProcesses, tmp_path: Path
     assert [next(results) for _ in range(5)] == list(range(5))
     results.close()  # type: ignore[attr-defined]
     assert len(list(tmp_path.iterdir())) < 30
+
+
+def with_a_pool() -> None:
+    assert len(list(LocalProcesses(2).each(squared, ITEMS))) == len(ITEMS)
+
+
+def test_a_child_of_multiprocessing_that_started_some_ends_with_them() -> None:
+    child = multiprocessing.get_context("spawn").Process(target=with_a_pool)
+    child.start()
+    child.join(60)
+    alive = child.is_alive()
+    child.kill()
+    assert not alive and child.exitcode == 0
 
 
 @pytest.mark.parametrize("text", ["", "1", "256", "tcp://10.0.0.5:8786", "tls://lab:1"])

@@ -98,8 +98,7 @@ def serve(
                 timeout_graceful_shutdown=1,
             )
             listening.listen(128)  # whoever is told of it may connect
-            ready(address)
-            _Server(config, state).run(sockets=[listening])
+            _Server(config, state, lambda: ready(address)).run(sockets=[listening])
 
 
 def _bound(host: str, port: int, taken: Path | None) -> socket.socket:
@@ -147,11 +146,19 @@ def _bracketed(host: str) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Lets watchers go when it ends: a stream of events has no end of its own."""
+    """Lets watchers go when it ends: a stream of events has no end of its own.
 
-    def __init__(self, config: uvicorn.Config, state: LiveState) -> None:
+    It says that it is ready once signals are its own: whoever is told may end it at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, state: LiveState, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._state = state
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._state.closing = True
