@@ -99,13 +99,15 @@ def blank_history(work: Work) -> Outcome:
 
 def rewrite_field(work: Work) -> Outcome:
     """The user, program or address of some records is replaced by another that the log names."""
-    seen: dict[str, dict[str, None]] = {}
+    seen: dict[str, dict[str, str]] = {}  # values without the name that may stand behind a NUL, and with it
     holds: dict[str, list[tuple[int, str]]] = {}
     for entry in work.entries:
         if entry.fixed:
             continue
-        for key, value in work.form.values(entry).items():
-            seen.setdefault(key, {})[value] = None
+        for key, whole in work.form.values(entry).items():
+            value = whole.partition("\0")[0]
+            known = seen.setdefault(key, {})
+            known[value] = max(known.get(value, ""), whole)  # one that is named, where a record names it
             holds.setdefault(key, []).append((entry.place, value))
     fit = sorted(key for key, values in seen.items() if len(values) >= 2)
     if not fit:
@@ -118,7 +120,8 @@ def rewrite_field(work: Work) -> Outcome:
     changed: dict[int, Entry] = {}
     for place, value in holds[key][start : start + n]:
         other = work.whole(0, len(values) - 2)
-        changed[place] = rewritten(work.entries[place], key, values[other + (other >= seat[value])])
+        other_value = values[other + (other >= seat[value])]
+        changed[place] = rewritten(work.entries[place], key, seen[key][other_value])
     return Outcome(replaced(work.entries, changed))
 
 
