@@ -131,7 +131,7 @@ class Cluster:
                 if "deserialization" not in str(error):
                     raise
                 raise ConfigError(
-                    f"the Dask workers at {self.address} cannot load rlstir as it is here; install the same version "
+                    f"the Dask scheduler at {self.address} cannot load rlstir as it is here; install the same version "
                     "there"
                 ) from None
 

@@ -97,7 +97,7 @@ class Dask:
 
     def _start(self, *words: str, **environment: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "distributed.cli." + words[0], *words[1:]]
-        environment = {**os.environ, **environment}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}  # to find this module, too
         return subprocess.Popen(
             command, cwd=self.folder, stdout=self._log, stderr=self._log, start_new_session=True, env=environment
         )
@@ -209,7 +209,7 @@ def test_a_scheduler_that_goes_away_is_told_in_a_sentence(
 
 
 def test_an_item_that_kills_its_workers_is_named_and_one_that_shared_them_is_done(dask: Dask) -> None:
-    dask.add("--nanny", threads=2, PYTHONPATH=os.pathsep.join(sys.path))  # where this module is found, too
+    dask.add("--nanny", threads=2)
     cluster = dask.connected()
     results, found = cluster.each(kill_if_bad, ["slow", "bad", "c"]), []
     with pytest.raises(StoreError, match="died whenever they worked on bad, perhaps for want of memory"):
