@@ -19,12 +19,13 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WITHIN = ("127.0.0.1", "localhost", "[::1]")
+COMPLAINING = ("error", "warning")
 OF_THE_PAGE_ITSELF = ("data", "blob", "about", "chrome-error")  # schemes that ask nobody
 
 
 @dataclass(kw_only=True)
 class Watched:
-    """A page, and what happened in it: words on the console, exceptions and dialogs; failed requests; all requests."""
+    """A page; errors and warnings by their kind, and dialogs; failed requests; all requests."""
 
     page: Any
     shots: Path
@@ -34,8 +35,8 @@ class Watched:
 
     def __post_init__(self) -> None:
         on = self.page.on
-        on("console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None)
-        on("pageerror", lambda error: self.complaints.append(str(error)))
+        on("console", lambda it: self.complaints.append(f"{it.type}: {it.text}") if it.type in COMPLAINING else None)
+        on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         on("request", lambda request: self.asked.append(request.url))
         on("websocket", lambda socket: self.asked.append(socket.url))
