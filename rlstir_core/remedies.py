@@ -33,6 +33,12 @@ class Workplace:
         return tuple(said)
 
 
+def absolute(path: str | Path) -> Path:
+    """A folder's one name, by which it is known again: absolute and without `..`."""
+    found = Path(path).absolute()
+    return found.resolve() if ".." in found.parts else found
+
+
 _ANYWHERE = Workplace()
 _HERE: ContextVar[Workplace] = ContextVar("place")
 
@@ -41,8 +47,8 @@ def work_at(store: Path | None = None, data: Path | None = None) -> None:
     """From now on, commands are for this store and this data folder."""
     _HERE.set(
         Workplace(
-            store=store.absolute() if store is not None else _HERE.get(_ANYWHERE).store,
-            data=data.absolute() if data is not None else _HERE.get(_ANYWHERE).data,
+            store=absolute(store) if store is not None else _HERE.get(_ANYWHERE).store,
+            data=absolute(data) if data is not None else _HERE.get(_ANYWHERE).data,
         )
     )
 

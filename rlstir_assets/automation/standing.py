@@ -6,11 +6,11 @@ What does not belong here: remembering it (`places.py`), and the defaults (`reso
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlstir_assets import places
 from rlstir_core.datasets.recipes import RECIPES
+from rlstir_core.remedies import absolute
 from rlstir_core.results.layout import Layout
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _VARIABLES = {
 
 def standing(settings: Settings) -> Settings:
     """`settings` with what `rlstir materialize` was last given for this data folder; the environment goes first."""
-    remembered = places.choices_of(Path(settings.data).absolute())
+    remembered = places.choices_of(absolute(settings.data))
     kept = {name: each for name, each in remembered.items() if not os.environ.get(_VARIABLES.get(name, ""))}
     return settings.model_copy(update=kept)
 

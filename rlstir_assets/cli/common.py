@@ -64,7 +64,7 @@ def folder(value: str | None, variable: str, default: str) -> Path:
         named.encode()
     except UnicodeEncodeError:
         raise ConfigError(f"folder {plain(ascii(named))} is no name in UTF-8; rename it or name another") from None
-    return Path(named).absolute()
+    return remedies.absolute(named)
 
 
 def next_step(store: Path) -> str:
@@ -95,7 +95,7 @@ def place_of(store: Path) -> remedies.Workplace:
 
     named = os.environ.get("RLSTIR_DATA")
     if named:
-        data = Path(named).absolute()
+        data = remedies.absolute(named)
     elif store == Path(DEFAULT_STORE).absolute():
         data = Path(DEFAULT_DATA).absolute()
     else:

@@ -164,6 +164,8 @@ def test_what_was_chosen_last_stands_unless_the_environment_says_otherwise(
     chosen = plain.model_copy(update={"preset": "rtx4060", "seed": 5, "retrain": "due", "test_hosts": ["b"]})
     places.remember(tmp_path / "s", tmp_path / "d", chosen.choices())
     assert standing(plain) == chosen
+    reached_otherwise = plain.model_copy(update={"data": str(tmp_path / "s" / ".." / "d")})
+    assert standing(reached_otherwise).overrides == chosen.overrides and standing(reached_otherwise).seed == 5
     monkeypatch.setenv("RLSTIR_PRESET", "smoke")
     assert standing(plain) == chosen.model_copy(update={"preset": "smoke"})
     assert tracked_recipes(Layout(tmp_path / "d")) == ("host",)
