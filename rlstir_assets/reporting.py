@@ -13,6 +13,7 @@ import re
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -144,6 +145,23 @@ def column_schema(columns: Mapping[str, str], words: Mapping[str, str]) -> dict[
     """The definition metadata by which the UI lists an asset's columns; {column: type} and {column: description}."""
     listed = [dg.TableColumn(name, type=kind, description=words[name]) for name, kind in columns.items()]
     return {"dagster/column_schema": dg.TableSchema(listed)}
+
+
+def tables_told(tables: Mapping[str, Sequence[Path]], words: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Metadata of Parquet files that were made: their columns by the first file of each table, and their rows in all.
+
+    Columns of several tables are called `<table>.<column>`.
+    """
+    import pyarrow.parquet as pq
+
+    types: dict[str, str] = {}
+    described: dict[str, str] = {}
+    for name, paths in tables.items():
+        for column, kind in types_of(pq.read_schema(paths[0])).items():
+            shown = f"{name}.{column}" if len(tables) > 1 else column
+            types[shown], described[shown] = kind, words[name][column]
+    n_rows = sum(pq.read_metadata(path).num_rows for paths in tables.values() for path in paths)
+    return {**column_schema(types, described), "dagster/row_count": n_rows}
 
 
 def types_of(schema: Any) -> dict[str, str]:

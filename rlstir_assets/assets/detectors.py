@@ -8,8 +8,9 @@ from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.telemetry import window_features
 from rlstir_assets.declarations import recipe_asset, recipe_check
 from rlstir_assets.devices import leased
-from rlstir_assets.reporting import refusals, table, teller
+from rlstir_assets.reporting import refusals, table, tables_told, teller
 from rlstir_assets.resources import Settings
+from rlstir_core.contract import columns
 from rlstir_core.contract.registry import MODES, PRIMARY_MODE
 from rlstir_core.detectors.models import MODELS
 
@@ -105,12 +106,17 @@ checkpoints = [_checkpoint_asset(model, mode) for mode in MODES for model in MOD
     "folds; predictions only, labels unread.",
 )
 def baselines(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
-    from rlstir_core.detectors.beside.fitted import fit_baselines
+    from rlstir_core.detectors.beside.fitted import fit_baselines, prediction_files
 
     with refusals():
-        layout, options = settings.opened().layout, settings.options(context.partition_key)
-        made, is_new = fit_baselines(layout, options, teller(context))
+        opened, options = settings.opened(), settings.options(context.partition_key)
+        made, is_new = fit_baselines(opened.layout, options, teller(context))
+    files = [path for path, _ in prediction_files(opened.layout, context.partition_key, made)]
     return dg.MaterializeResult(
-        metadata={"baselines": ", ".join(made.files), "fitted now": is_new},
+        metadata={
+            "baselines": ", ".join(made.files),
+            "fitted now": is_new,
+            **tables_told({"predictions": files}, {"predictions": columns.predictions(opened.registry.phases)}),
+        },
         data_version=dg.DataVersion(made.input_sha256),
     )

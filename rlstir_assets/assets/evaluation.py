@@ -11,8 +11,9 @@ from rlstir_assets.assets.logs import log_events
 from rlstir_assets.declarations import recipe_asset, recipe_check
 from rlstir_assets.devices import leased
 from rlstir_assets.partition_results import Part, told_of
-from rlstir_assets.reporting import opening, refusals, table, teller
+from rlstir_assets.reporting import opening, refusals, table, tables_told, teller
 from rlstir_assets.resources import Settings
+from rlstir_core.contract import columns
 from rlstir_core.contract.registry import MODES, PRIMARY_MODE
 from rlstir_core.detectors.models import MODELS
 
@@ -66,8 +67,15 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
             result, is_new = evaluate_recipe(opened.layout, options, hosts, opened.registry, teller(context))
     probes = [{"probe": p.name, "value": p.value, "bound": p.bound, "verdict": p.verdict} for p in result.probes]
     untested = [{"kind": u.kind, "name": u.name, "reason": u.reason} for u in result.untested]
+    files = [opened.layout.predictions(context.partition_key, each.model, each.mode) for each in result.models]
+    words = columns.predictions(opened.registry.phases)
     return dg.MaterializeResult(
-        metadata={"scores": table(_scores(result)), "scored now": is_new, **_over_time(result)},
+        metadata={
+            "scores": table(_scores(result)),
+            "scored now": is_new,
+            **tables_told({"predictions": files}, {"predictions": words}),
+            **_over_time(result),
+        },
         data_version=dg.DataVersion(result.manifest.hashes["evaluation_inputs"]),
         check_results=[
             dg.AssetCheckResult(
@@ -114,6 +122,10 @@ def encoder_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.Ma
             "with techniques": result.n_with_technique,
             "lacks": "; ".join(result.lacks) or "nothing",
             "scored now": is_new,
+            **tables_told(
+                {what: [study.layout.encoder_predictions(context.partition_key, what)] for what in columns.NAMINGS},
+                columns.NAMINGS,
+            ),
         },
         data_version=dg.DataVersion(result.input_sha256),
     )
@@ -154,8 +166,14 @@ def investigation_eval(context: dg.AssetExecutionContext, settings: Settings) ->
         }
         for name, each in found.policies.items()
     ]
+    steps = study.layout.encoder_predictions(context.partition_key, "investigations")
     return dg.MaterializeResult(
-        metadata={"scores": table(scores), "test episodes": found.n_test_episodes, "scored now": is_new},
+        metadata={
+            "scores": table(scores),
+            "test episodes": found.n_test_episodes,
+            "scored now": is_new,
+            **tables_told({"investigations": [steps]}, {"investigations": columns.INVESTIGATIONS}),
+        },
         data_version=dg.DataVersion(found.input_sha256),
         check_results=[
             dg.AssetCheckResult(
@@ -227,7 +245,10 @@ def _over_time(inputs: "ReportInputs") -> dict[str, float]:
 
 
 def _interval(score: "Estimate") -> str:
-    return score.note if score.lo is None or score.hi is None else f"{score.lo:.4f} to {score.hi:.4f}"
+    """In a few words: the page cuts off what is wider."""
+    if score.lo is None or score.hi is None:
+        return f"none: {score.note.partition(', no interval')[0]}"
+    return f"{score.lo:.4f} to {score.hi:.4f}"
 
 
 @recipe_asset(

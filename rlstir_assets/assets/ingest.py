@@ -24,6 +24,8 @@ from rlstir_core.sync.run import Synced, sync_episodes
 from rlstir_core.sync.sources import LinkCut, source_of
 
 GROUP = "ingest"
+_NUMBERS = ("bytes", "received_wall_ns")
+_LINES = column_schema({name: "int64" if name in _NUMBERS else "string" for name in columns.INDEX}, columns.INDEX)
 
 
 @plain_asset(
@@ -33,6 +35,7 @@ GROUP = "ingest"
     description="New episodes of another store, where a source is set (`sync_source`): each tarball is checked against "
     "its hash and its line appended to the store's index. A source that does not answer stops nothing: what is there "
     "is used, and the check says so.",
+    metadata=_LINES,
     check_specs=[checks.source_is_here],
 )
 def synced_episodes(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:
@@ -75,6 +78,7 @@ def synced_episodes(context: dg.AssetExecutionContext, settings: Settings) -> dg
     deps=[synced_episodes],
     description="Every readable line of the store's `index.jsonl`, and every fault by its line. Binds the data folder "
     "to the store, registers the hosts as partitions, and takes away what was made of hosts that are gone.",
+    metadata=_LINES,
     check_specs=[checks.index_readable],
 )
 def episode_index(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult:

@@ -104,6 +104,7 @@ def provenance_graphs(context: dg.AssetExecutionContext, settings: Settings) -> 
         left_out = Counter(summary.left_out).most_common(20)
         return Part(
             metadata={
+                "dagster/row_count": sum(summary.nodes.values()) + sum(summary.edges.values()),
                 "made": summary.made,
                 "graphs": summary.made + summary.unchanged,
                 **summary.nodes,

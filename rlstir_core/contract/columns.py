@@ -6,10 +6,21 @@ the modules that write the tables declare.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 Words = Mapping[str, str]
+
+INDEX: Final[Words] = {  # of a line of the store's index
+    "episode_id": "the episode",
+    "host_id": "the host that recorded it",
+    "path": "its tarball, relative to the store",
+    "bytes": "the tarball's size",
+    "sha256": "the tarball's hash",
+    "profile": "the kind of behaviour, where the line says it",
+    "sample_name": "the concrete payload, where the line says it",
+    "received_wall_ns": "when it came into the store, nanoseconds since 1970, where the line says it",
+}
 
 VALIDATION: Final[Words] = {
     "host": "the host that recorded the episode",
@@ -159,4 +170,103 @@ GRAPHS: Final[Mapping[str, Words]] = {
         "n": "how often",
         "rows": "numbers of the log rows behind it",
     },
+}
+
+PREDICTIONS: Final[Words] = {
+    "scene": "what was shown: validation, test, test-as-recorded, or only the first bins of a side",
+    "round": "the round of the split, from 0",
+    "episode_id": "the episode",
+    "window": "the window's number in the episode, from 0",
+    "seconds_seen": "seconds from where scoring began to the window's end",
+}
+
+
+def predictions(phases: Iterable[str]) -> Words:
+    """The columns of a detector's predictions: those of every store, and a probability for each phase."""
+    return {**PREDICTIONS, **{f"p_{phase}": f"probability of the phase {phase}" for phase in phases}}
+
+
+NAMINGS: Final[Mapping[str, Words]] = {  # what is said of logs
+    "techniques": {
+        "episode_id": "the episode",
+        "host": "the host that recorded it",
+        "corpus": "whose recording it is",
+        "member": "its log file, where it has one alone",
+        "model": "who says it",
+        "rank": "the technique's place, the likeliest first",
+        "technique": "ATT&CK id",
+        "score": "how likely, by this model",
+        "margin": "of the first technique over the second; null where there is no second",
+        "abstained": "whether nothing is named in this episode",
+        "named": "whether the model names it",
+    },
+    "tactics": {
+        "episode_id": "the episode",
+        "host": "the host that recorded it",
+        "corpus": "whose recording it is",
+        "member": "its log file, where it has one alone",
+        "model": "who says it",
+        "rank": "the tactic's place, the likeliest first",
+        "tactic": "ATT&CK tactic",
+        "score": "how likely, by this model",
+    },
+    "risk": {
+        "episode_id": "the episode",
+        "host": "the host that recorded it",
+        "corpus": "whose recording it is",
+        "model": "who says it",
+        "p_risk": "probability that the episode is an attack",
+    },
+    "row_attacks": {
+        "episode_id": "the episode",
+        "member": "the log file",
+        "seq": "the row's place in that file, from 0",
+        "model": "who says it",
+        "p_attack": "probability that the row shows an attack",
+    },
+    "rows": {
+        "episode_id": "the episode",
+        "member": "the log file",
+        "seq": "the row's place in that file, from 0",
+        "model": "who says it",
+        "p_tamper": "probability that the log was tampered with here; the lowest are not written",
+    },
+    "spans": {
+        "episode_id": "the episode",
+        "channel": "the log channel",
+        "member": "the log file",
+        "model": "who says it",
+        "t_start_wall_ns": "start, nanoseconds since 1970",
+        "t_end_wall_ns": "end, nanoseconds since 1970",
+        "after_seq": "from this row on, -1 for the beginning of the file",
+        "before_seq": "to this row, -1 for the end of the file",
+        "score": "how sure the model is",
+        "kind": "what was done to the log",
+        "reason": "what speaks for it",
+    },
+    "files": {
+        "episode_id": "the episode",
+        "member": "the log file",
+        "model": "who says it",
+        "flagged": "whether the file as a whole is called tampered with",
+    },
+}
+
+INVESTIGATIONS: Final[Words] = {  # a row a step
+    "episode_id": "the episode",
+    "host": "the host that recorded it",
+    "policy": "who investigates",
+    "seed": "of the training; 0 of policies that are not trained",
+    "step": "the step's number; 0 is the alert",
+    "action": "what was asked, or STOP",
+    "cost": "of this step",
+    "cumulative_cost": "of all steps so far",
+    "n_revealed": "log rows revealed so far",
+    "rows": "numbers of the log rows that this step revealed",
+    "p_risk": "probability of an attack, by what was revealed",
+    "p_tampered": "probability that a log was tampered with, by what was revealed",
+    "stopped": "whether the investigation ended here",
+    "techniques": "ATT&CK ids; null but at the end",
+    "scores": "how likely each of them is; null but at the end",
+    "spans": "stretches of log channels that are called tampered with; null but at the end",
 }

@@ -5,12 +5,14 @@ from __future__ import annotations
 import tomllib
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from rlstir_assets.definitions import build_defs, defs
 from rlstir_assets.resources import Settings
+from rlstir_core.contract import columns
 from rlstir_core.contract.registry import MODES
 from rlstir_core.datasets.recipes import RECIPES
 from rlstir_core.detectors.models import MODELS
@@ -29,6 +31,14 @@ GROUPS = {
     "detectors": CHECKPOINTS | {"baselines"},
     "investigator": {"tokenizer", "encoder", "ppo_policy"},
     "evaluation": {"detector_eval", "encoder_eval", "investigation_eval", "comparison_v2"},
+}
+LISTED = {  # how many columns at least
+    "synced_episodes": 8,
+    "episode_index": 8,
+    "validation": 20,
+    "window_features": 20,
+    "log_events": 20,
+    "provenance_graphs": 20,
 }
 HOST_ASSETS = {"validation", "window_tensors", "window_features", "log_events", "provenance_graphs"}
 EARLY = {*GROUPS["ingest"], *GROUPS["telemetry"], "log_events", "lab_checks"}
@@ -73,7 +83,7 @@ def test_every_asset_says_what_it_is_who_owns_it_and_what_it_is_made_of(specs: d
     for name, spec in specs.items():
         assert spec.description and len(spec.description) > 30, name
         assert spec.owners == ["team:rlstir"], name
-        assert spec.kinds, name
+        assert spec.kinds and spec.group_name and spec.code_version, name
         assert spec.description.rstrip().endswith("."), name
 
 
@@ -101,10 +111,32 @@ def test_no_two_nodes_of_the_graph_read_the_same(nodes: dict[str, object]) -> No
 
 
 def test_tables_list_their_columns_with_descriptions(specs: dict[str, dg.AssetSpec]) -> None:
-    for name in ("validation", "window_features", "log_events", "provenance_graphs"):
-        columns = specs[name].metadata["dagster/column_schema"].columns
-        assert len(columns) > 20
-        assert all(column.type and column.description for column in columns), name
+    for name, least in LISTED.items():
+        shown = specs[name].metadata["dagster/column_schema"].columns
+        assert len(shown) >= least
+        assert all(column.type and column.description for column in shown), name
+
+
+@pytest.mark.slow
+def test_what_makes_a_table_tells_its_columns_and_how_many_rows_it_has(
+    specs: dict[str, dg.AssetSpec], driven: Any, instance_of: Any
+) -> None:
+    asked = {name for name, spec in specs.items() if spec.kinds & {"parquet"}} | {"episode_index", "encoder_eval"}
+    asked |= {"detector_eval"}
+    told = {}
+    with instance_of(driven.home) as instance:
+        for name in asked:
+            event = instance.get_latest_materialization_event(specs[name].key)
+            told[name] = {**specs[name].metadata, **event.asset_materialization.metadata}
+    schemas = {name: each["dagster/column_schema"] for name, each in told.items()}
+    listed = {name: getattr(each, "schema", each).columns for name, each in schemas.items()}
+    for name in asked:
+        assert told[name]["dagster/row_count"].value > 0, name
+        assert all(column.type and column.description for column in listed[name]), name
+    named = [f"{table}.{column}" for table, words in columns.NAMINGS.items() for column in words]
+    assert [column.name for column in listed["encoder_eval"]] == named
+    predicted = list(columns.predictions(driven.registry.phases))
+    assert [[column.name for column in listed[name]] for name in ("baselines", "detector_eval")] == [predicted] * 2
 
 
 def test_every_setting_of_the_launchpad_is_described() -> None:

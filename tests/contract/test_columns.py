@@ -6,6 +6,7 @@ import re
 
 from rlstir_core.contract import columns
 from rlstir_core.episodes.validation.verdicts import VALIDATION_SCHEMA
+from rlstir_core.evaluation.acting.table import SCHEMA as INVESTIGATIONS
 from rlstir_core.hostlogs.table import SCHEMA
 from rlstir_core.provenance.tables import SCHEMAS
 from rlstir_core.telemetry.store import KEY_COLUMNS, LABEL_COLUMNS, WINDOW_TYPES
@@ -18,4 +19,5 @@ def test_every_column_is_described_in_the_order_of_its_table() -> None:
     assert {name: list(words) for name, words in columns.GRAPHS.items()} == {n: s.names for n, s in SCHEMAS.items()}
     assert list(columns.WINDOW_KEYS) == list(WINDOW_TYPES) == [*KEY_COLUMNS, *LABEL_COLUMNS]
     assert tuple(columns.STATISTICS) == (*STATISTICS, "missing")
+    assert list(columns.INVESTIGATIONS) == INVESTIGATIONS.names
     assert all(re.fullmatch(r"(mean|std|slope)_[1-8]of[48]", name) for name in OF_PARTS) and columns.OF_PARTS

@@ -92,12 +92,17 @@ def kept_baselines(study: Study) -> Baselines | None:
     return kept if kept.input_sha256 == study.baselines_sha256 and _whole(layout, recipe, kept) else None
 
 
-def _whole(layout: Layout, recipe: str, kept: Baselines) -> bool:
+def prediction_files(layout: Layout, recipe: str, kept: Baselines) -> list[tuple[Path, str]]:
+    """Every file of predictions and its hash, those of baselines first."""
     files: list[tuple[Path, str]] = [(layout.predictions(recipe, n, BASELINE), sha) for n, sha in kept.files.items()]
     files += [(layout.predictions(recipe, "gbt-random-split", mode), sha) for mode, sha in kept.random_split.items()]
     files += [(layout.predictions(recipe, share_name(of.part), BASELINE), of.sha256) for of in kept.learning]
     files += [(layout.predictions(recipe, of.name, BASELINE), of.sha256) for of in kept.reseeded]
-    return all(path.is_file() and file_sha256(path) == sha for path, sha in files)
+    return files
+
+
+def _whole(layout: Layout, recipe: str, kept: Baselines) -> bool:
+    return all(path.is_file() and file_sha256(path) == sha for path, sha in prediction_files(layout, recipe, kept))
 
 
 def _fitted(study: Study, tell: Tell) -> Iterator[tuple[str, InputSchema, Members]]:

@@ -31,15 +31,25 @@ def inline_forest(models: Sequence[ModelEvaluation], baselines: Sequence[ModelEv
     """
     modes = sorted({m.mode for m in models}, key=lambda mode: (mode != PRIMARY_MODE, mode))
     for shown, beside in ((modes, baselines), (modes, ()), (modes[:1], ())):
-        picture = _picture([m for m in models if m.mode in shown], shown, beside)
-        if len(picture) < LIMIT:
-            return picture
+        for fitted in (True, False):
+            picture = _picture([m for m in models if m.mode in shown], shown, beside, fitted=fitted)
+            if len(picture) < LIMIT:
+                return picture
     names = list(dict.fromkeys(m.model for m in models))
     return _table([m for m in models if m.mode == modes[0]], len(names))
 
 
-def _picture(models: Sequence[ModelEvaluation], modes: Sequence[str], baselines: Sequence[ModelEvaluation]) -> str:
-    """A row a name, a bar a mode with a gap at the figure; relative path commands keep it short."""
+def _picture(
+    models: Sequence[ModelEvaluation],
+    modes: Sequence[str],
+    baselines: Sequence[ModelEvaluation],
+    *,
+    fitted: bool,
+) -> str:
+    """A row a name, a bar a mode with a gap at the figure; relative path commands keep it short.
+
+    `fitted` says what is measured and leaves no empty space below, which takes some characters more.
+    """
     names = list(dict.fromkeys(m.model for m in (*models, *baselines)))
     short = {each.model: each.model.partition("-")[0] for each in baselines}  # `metadata-only`
     low = _ROW_PX * len(names) + 2
@@ -60,8 +70,8 @@ def _picture(models: Sequence[ModelEvaluation], modes: Sequence[str], baselines:
         for at, mode in enumerate(modes)
     ]
     below = "".join(f"<tspan x='{x}'{colour}>{words}</tspan>" for x, colour, words in marks)
-    texts += f"<text y='{low + 11}'>{below}</text>"
-    height = f" height='{low + 14}'" if low + 14 > _HIGH_PX else ""
+    texts += f"<text y='{low + 11}'>{'macro F1' if fitted else ''}{below}</text>"
+    height = f" height='{low + 14}'" if fitted or low + 14 > _HIGH_PX else ""
     svg = (
         f"<svg xmlns='http://www.w3.org/2000/svg'{height} font-size='11' fill='gray'>"
         f"<path stroke='silver' d='{scale}'/>{drawn}{texts}</svg>"
