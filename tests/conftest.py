@@ -11,6 +11,7 @@ import os
 import pickle
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -53,6 +54,8 @@ os.environ["RLSTIR_SET"] = " ".join(FEW_PASSES)
 def pytest_configure() -> None:
     """Waits for no disk: no test pulls the plug, and what a killed process wrote the kernel keeps."""
     setattr(os, "fsync", lambda handle: None)  # noqa: B010 - the type checker refuses a plain assignment
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell has what it starts in the background ignore it
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # and so would all that tests start
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

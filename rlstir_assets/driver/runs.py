@@ -191,12 +191,20 @@ def storage_refusals() -> Iterator[None]:
     """Turns a storage of Dagster that cannot be written (a full disk, a damaged file) into one sentence."""
     from sqlalchemy.exc import SQLAlchemyError
 
+    from rlstir_assets.instance import POSTGRES
+
     try:
         yield
-    except SQLAlchemyError as error:
-        cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+    except Exception as error:
+        of_storage = next((each for each in (error, error.__cause__) if isinstance(each, SQLAlchemyError)), None)
+        if of_storage is None:
+            raise
+        cause = str(getattr(of_storage, "orig", None) or of_storage).strip().splitlines()[0]
         raise StoreError(
-            f"Dagster's own records under {_records()} cannot be read or written ({cause}); free some "
+            f"Dagster's own records cannot be read or written ({cause}); look at the server that {POSTGRES} names, "
+            "and run the command again"
+            if os.environ.get(POSTGRES)
+            else f"Dagster's own records under {_records()} cannot be read or written ({cause}); free some "
             "space or remove that folder, and run the command again"
         ) from None
 
