@@ -149,8 +149,7 @@ def on_cartpole(seeds: int, peer: bool) -> dict[str, Any]:
         theirs(CartPole(POLES), PpoNumbers(steps=256, batch=64), 0, masked=False)  # loads what it needs
         found["physics_differ"] = physics_differ()
         sides["sb3"] = lambda seed: theirs(CartPole(POLES), CARTPOLE, seed, masked=False)
-    for name, learn in sides.items():
-        learnt = [learn(seed) for seed in range(seeds)]
+    for name, learnt in _in_turn(sides, seeds).items():
         returns = [round(cartpole_return(act), 1) for act, _ in learnt]
         found[name] = {
             "returns": returns,
@@ -170,13 +169,21 @@ def on_toy(seeds: int, peer: bool) -> dict[str, Any]:
         theirs(ToyLanes(toy.tables, LANES), PpoNumbers(steps=2_048), 0, masked=True)
         sides["maskable_ppo"] = lambda seed: theirs(ToyLanes(toy.tables, LANES), numbers, seed, masked=True)
     found: dict[str, Any] = {}
-    for name, learn in sides.items():
-        learnt = [learn(seed) for seed in range(seeds)]
+    for name, learnt in _in_turn(sides, seeds).items():
         found[name] = {
             "scores": [round(toy.score_of(Fixed(act)), 4) for act, _ in learnt],
             "samples_per_cpu_s": round(seeds * numbers.steps / sum(took for _, took in learnt)),
         }
     return _compared(found, "maskable_ppo")
+
+
+def _in_turn(sides: dict[str, Callable[[int], tuple[Act, float]]], seeds: int) -> dict[str, list[tuple[Act, float]]]:
+    """What every side learnt from every seed; one after the other, so that a slow minute strikes all of them."""
+    learnt: dict[str, list[tuple[Act, float]]] = {name: [] for name in sides}
+    for seed in range(seeds):
+        for name, learn in sides.items():
+            learnt[name].append(learn(seed))
+    return learnt
 
 
 def _compared(found: dict[str, Any], peer: str) -> dict[str, Any]:

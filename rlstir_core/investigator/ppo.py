@@ -108,8 +108,14 @@ class Decisions(NamedTuple):
     advantage_N: Tensor
     return_N: Tensor  # what the value should have been
 
-    def some(self, row_M: Tensor) -> Decisions:
-        return Decisions(*(each.index_select(0, row_M) for each in self))
+    def ordered(self, row_N: Tensor) -> Decisions:
+        return Decisions(*(each.index_select(0, row_N) for each in self))
+
+    def split(self, parts: int) -> list[Decisions]:
+        """Parts of nearly one size, which share this one's memory."""
+        if parts == 1:
+            return [self]
+        return [Decisions(*part) for part in zip(*(each.tensor_split(parts) for each in self), strict=True)]
 
 
 def _of(action_N: Tensor, x_AN: Tensor) -> Tensor:
@@ -117,29 +123,30 @@ def _of(action_N: Tensor, x_AN: Tensor) -> Tensor:
     return x_AN.gather(0, action_N[None]).squeeze(0)
 
 
-def judged(rollout: Rollout, towers: Towers, numbers: PpoNumbers, trace: float) -> Decisions:
-    """The rollout with what its decisions were worth; values and probabilities are computed in one go."""
+def judged(rollout: Rollout, logit_TBA: Tensor, towers: Towers, numbers: PpoNumbers, trace: float) -> Decisions:
+    """The rollout with what its decisions were worth; the logits are what they were drawn by."""
     (T, B), on = rollout.action_TB.shape, towers.on
     N = T * B
     seen_NO = torch.from_numpy(np.concatenate((rollout.seen_TBO.reshape(N, -1), rollout.seen_BO))).to(on)
-    legal_NA = torch.from_numpy(np.concatenate((rollout.legal_TBA.reshape(N, -1), rollout.legal_BA))).to(on)
+    legal_NA = torch.from_numpy(rollout.legal_TBA.reshape(N, -1)).to(on)
     action_N = torch.from_numpy(rollout.action_TB.reshape(-1)).to(on)
-    log_p_AN, value_N, _ = towers.forward(seen_NO, legal_NA)
+    log_p_AN = logit_TBA.reshape(N, -1).to(on).mT.log_softmax(0)
+    value_N = towers.values(seen_NO)
     value_host_N = value_N.cpu().numpy()
     reward_TB = rollout.reward_TB
     if rollout.cut:
         reward_TB = reward_TB.copy()
         for t, lane_M, seen_MO in rollout.cut:  # what would have followed stands in for the rest of the case
-            legal_MA = torch.ones(len(lane_M), legal_NA.shape[1], dtype=torch.bool, device=on)
-            ahead_M = towers.forward(torch.from_numpy(seen_MO).to(on), legal_MA)[1].cpu().numpy()
+            ahead_M = towers.values(torch.from_numpy(seen_MO).to(on)).cpu().numpy()
             reward_TB[t, lane_M] += np.float32(numbers.discount) * ahead_M
     value_TB = value_host_N[:N].reshape(T, B)
     advantage_TB = advantages(
         reward_TB, value_TB, rollout.done_TB, value_host_N[N:], discount=numbers.discount, trace=trace
     )
     advantage_N = torch.from_numpy(advantage_TB.reshape(-1)).to(on)
-    value_N, log_p_N = value_N[:N], _of(action_N, log_p_AN[:, :N])
-    return Decisions(seen_NO[:N], legal_NA[:N], action_N, log_p_N, value_N, advantage_N, advantage_N + value_N)
+    value_N = value_N[:N]
+    log_p_N = _of(action_N, log_p_AN)
+    return Decisions(seen_NO[:N], legal_NA, action_N, log_p_N, value_N, advantage_N, advantage_N + value_N)
 
 
 # ---- what is learnt from it
@@ -154,16 +161,17 @@ class Slopes(NamedTuple):
 
 def ppo_slopes(log_p_AN: Tensor, value_N: Tensor, taken: Decisions, numbers: PpoNumbers, clip: float) -> Slopes:
     """Of PPO's loss, eq. 9 of arXiv:1707.06347: clipped surrogate (eq. 7), squared error of the value, entropy."""
-    ratio_N = (_of(taken.action_N, log_p_AN) - taken.log_p_N).exp()  # eq. 6
+    taken_1N = taken.action_N[None]
+    ratio_1N = log_p_AN.gather(0, taken_1N).sub_(taken.log_p_N).exp_()  # eq. 6
     # min(ratio A, clip(ratio) A) is flat where the ratio has already gone too far the way that A wants
-    rises_N = torch.where(taken.advantage_N > 0, ratio_N < 1.0 + clip, ratio_N > 1.0 - clip)
-    by_log_p_1N = -(ratio_N * taken.advantage_N * rises_N)[None]
+    rises_1N = torch.where(taken.advantage_N > 0, ratio_1N < 1.0 + clip, ratio_1N > 1.0 - clip)
+    by_log_p_1N = ratio_1N.mul_(taken.advantage_N).mul_(rises_1N).neg_()
     p_AN = log_p_AN.exp()
-    entropy_1N = -(p_AN * log_p_AN).sum(0, keepdim=True)
+    entropy_1N = (p_AN * log_p_AN).sum(0, keepdim=True).neg_()
     by_logit_AN = (log_p_AN + entropy_1N).mul_(numbers.entropy).sub_(by_log_p_1N).mul_(p_AN)
-    by_logit_AN.scatter_add_(0, taken.action_N[None], by_log_p_1N)
+    by_logit_AN.scatter_add_(0, taken_1N, by_log_p_1N)
     error_N = value_N - taken.return_N
-    by_value_N = 2.0 * numbers.value * error_N
+    by_value_N = error_N * (2.0 * numbers.value)
     if numbers.clip_value:
         near_N = taken.value_N + (value_N - taken.value_N).clamp(-numbers.clip_value, numbers.clip_value)
         by_value_N *= error_N.square() >= (near_N - taken.return_N).square()  # the larger of both errors counts
@@ -224,6 +232,7 @@ class PpoTraining:
         self.curve: list[tuple[float | None, float | None]] = []  # of each update: the mean return; nothing is held out
         self._spoke = time.monotonic()
 
+    @torch.inference_mode()  # derivatives are worked out by hand, and each operation takes a little less time
     def run(self, start: Policy | None, tell: Tell) -> None:
         """Trains to the end, from where a state on disk says."""
         rollout = Rollout(self.lanes, self.numbers.rollout, self._lane_seed(0))
@@ -236,8 +245,9 @@ class PpoTraining:
             clip = self.numbers.clip * (left if self.numbers.anneal_clip else 1.0)
             chance = self._chance(1, self.done)
             gumbel_TBA = chance.gumbel(size=rollout.legal_TBA.shape).astype(np.float32)
-            earned = rollout.gather(partial(self._sampled, gumbel_TBA))
-            decisions = judged(rollout, self.towers, self.numbers, self.numbers.trace)
+            logit_TBA = torch.empty(rollout.legal_TBA.shape)
+            earned = rollout.gather(partial(self._sampled, gumbel_TBA, logit_TBA))
+            decisions = judged(rollout, logit_TBA, self.towers, self.numbers, self.numbers.trace)
             slopes = partial(ppo_slopes, numbers=self.numbers, clip=clip)
             self._learn(decisions, chance, rate, slopes, self.numbers.stop_at_kl)
             self.done += 1
@@ -246,9 +256,9 @@ class PpoTraining:
             if self.states is not None and self.states.due() and self.done < self.updates:
                 self._keep(self.states, rollout)
 
-    def _sampled(self, gumbel_TBA: Array, t: int, seen_BO: Observed, legal_BA: Legal) -> Actions:
+    def _sampled(self, gumbel_TBA: Array, logit_TBA: Tensor, t: int, seen_BO: Observed, legal_BA: Legal) -> Actions:
         """Actions drawn by their probabilities: the largest logit with Gumbel noise."""
-        logit_BA = self.policy.logits(seen_BO, legal_BA)
+        logit_TBA[t] = logit_BA = self.policy.logits(seen_BO, legal_BA)
         action_B: Actions = logit_BA.add_(torch.from_numpy(gumbel_TBA[t])).argmax(1).numpy()
         return action_B
 
@@ -259,23 +269,16 @@ class PpoTraining:
         numbers, n = self.numbers, len(decisions.action_N)
         for _ in range(numbers.epochs):
             order_N = torch.from_numpy(chance.permutation(n)).to(self.towers.on)
-            for row_M in order_N.tensor_split(max(1, n // numbers.batch)):
-                batch = decisions.some(row_M)
+            for batch in decisions.ordered(order_N).split(max(1, n // numbers.batch)):
                 if numbers.normalise:
                     spread, mean = torch.std_mean(batch.advantage_N)
                     batch = batch._replace(advantage_N=(batch.advantage_N - mean) / (spread + 1e-8))
                 self.towers.slope_P.zero_()
-                moved = sum(self._part(part, slopes, limit) for part in self._parts(batch)) / len(row_M)
+                size = len(batch.action_N)
+                moved = sum(self._part(part, slopes, limit) for part in batch.split(numbers.accumulate)) / size
                 if limit and self.among.total(moved, self.towers.on) / self.among.size > limit:
                     return
-                self._step(len(row_M), rate)
-
-    def _parts(self, batch: Decisions) -> list[Decisions]:
-        """A batch as one, or in parts where it does not fit at once."""
-        if self.numbers.accumulate == 1:
-            return [batch]
-        split = (each.tensor_split(self.numbers.accumulate) for each in batch)
-        return [Decisions(*part) for part in zip(*split, strict=True)]
+                self._step(size, rate)
 
     def _part(self, part: Decisions, slopes: _SlopesOf, limit: float) -> float:
         """Adds the derivatives of a part; how far the policy has moved, where that is asked."""
@@ -288,7 +291,7 @@ class PpoTraining:
         self.among.sum_gradients([self.towers.flat], self.towers.on)
         slope_P = self.towers.slope_P
         mean = 1.0 / (n * self.among.size)
-        norm = mean * float(torch.linalg.vector_norm(slope_P))
+        norm = mean * math.sqrt(float(slope_P @ slope_P))
         if not math.isfinite(norm):
             raise ConfigError("PPO has lost its numbers; lower PpoNumbers.learning_rate, or set precision to fp32")
         slope_P *= mean * min(1.0, self.numbers.max_gradient / (norm + 1e-6))
@@ -306,7 +309,8 @@ class PpoTraining:
         rounds = math.ceil(self.numbers.imitate_steps / (self.decisions * self.among.size))
         for place in range(rounds):
             earned = rollout.gather(lambda _, seen, legal: start.act(seen, legal))
-            decisions = judged(rollout, self.towers, self.numbers, 1.0)
+            unknown_TBA = torch.zeros(rollout.legal_TBA.shape)  # no ratio is looked at
+            decisions = judged(rollout, unknown_TBA, self.towers, self.numbers, 1.0)
             learning = partial(imitation_slopes, numbers=self.numbers)
             self._learn(decisions, self._chance(2, place), self.numbers.learning_rate, learning)
             self._say(tell, f"{place + 1} of {rounds} rounds of imitating {start.name}, mean return {earned:.3f}")

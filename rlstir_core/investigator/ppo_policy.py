@@ -69,6 +69,10 @@ class Towers:
         self.flat = nn.Parameter(torch.zeros(sum(map(math.prod, self.shapes.values())), device=on), requires_grad=False)
         self.slope_P = self.flat.grad = torch.zeros_like(self.flat)
         self.named, self.slopes = self._parts(self.flat), self._parts(self.slope_P)  # the same memory
+        self._layers, self._layer_slopes = (
+            [(parts[f"weight/{layer}"], parts[f"bias/{layer}"]) for layer in range(sizes.layers)]
+            for parts in (self.named, self.slopes)
+        )
 
     def draw(self, seed: int, stop_logit: float) -> None:
         """Orthogonal weights; a policy that hardly prefers anything, and STOP less than all else."""
@@ -83,10 +87,20 @@ class Towers:
 
     def logits(self, seen_NO: Tensor, legal_NA: Tensor) -> Tensor:
         """What the actor prefers."""
+        return self._prefers(self._tower(0, seen_NO), legal_NA).mT
+
+    def values(self, seen_NO: Tensor) -> Tensor:
+        """What the critic expects."""
+        return self._expects(self._tower(1, seen_NO))
+
+    def _tower(self, which: int, seen_NO: Tensor) -> Tensor:
         h_NH = seen_NO
-        for layer in range(self.sizes.layers):
-            h_NH = _tanh_(self._times(h_NH, self.named[f"weight/{layer}"][0]).add_(self.named[f"bias/{layer}"][0]))
-        return self._prefers(h_NH, legal_NA).mT
+        for weight_2IH, bias_21H in self._layers:
+            h_NH = _tanh_(self._affine(h_NH, weight_2IH[which], bias_21H[which]))
+        return h_NH
+
+    def _expects(self, h_NH: Tensor) -> Tensor:
+        return self._times(self.named["weight/critic"], h_NH.mT).add_(self.named["bias/critic"]).squeeze(0)
 
     def _prefers(self, h_NH: Tensor, legal_NA: Tensor) -> Tensor:
         """The actor's last layer; with actions first, sums over them run along memory and take a tenth of the time."""
@@ -96,12 +110,9 @@ class Towers:
     def forward(self, seen_NO: Tensor, legal_NA: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Log-probabilities of the actions (A, N), values (N), and what each layer began with (2, N, .)."""
         h_2NH = [seen_NO.expand(2, -1, -1)]
-        for layer in range(self.sizes.layers):
-            h_2NH.append(
-                _tanh_(self._times(h_2NH[-1], self.named[f"weight/{layer}"]).add_(self.named[f"bias/{layer}"]))
-            )
-        value_1N = self._times(self.named["weight/critic"], h_2NH[-1][1].mT).add_(self.named["bias/critic"])
-        return self._prefers(h_2NH[-1][0], legal_NA).log_softmax(0), value_1N.squeeze(0), h_2NH
+        for weight_2IH, bias_21H in self._layers:
+            h_2NH.append(_tanh_(self._affine(h_2NH[-1], weight_2IH, bias_21H)))
+        return self._prefers(h_2NH[-1][0], legal_NA).log_softmax(0), self._expects(h_2NH[-1][1]), h_2NH
 
     def backward(self, h_2NH: list[Tensor], by_logit_AN: Tensor, by_value_N: Tensor) -> None:
         """Adds the derivatives by all weights, given those by logits (0 where not legal) and values."""
@@ -112,10 +123,20 @@ class Towers:
             by_2NH[k] = self._times(by_XN.mT, self.named[f"weight/{name}"])
         for layer in reversed(range(self.sizes.layers)):
             by_2NH = torch.ops.aten.tanh_backward(by_2NH, h_2NH[layer + 1])
-            self.slopes[f"weight/{layer}"].add_(self._times(h_2NH[layer].mT, by_2NH))
-            self.slopes[f"bias/{layer}"].add_(by_2NH.sum(1, keepdim=True))
+            by_weight_2IH, by_bias_21H = self._layer_slopes[layer]
+            if self.half is None:
+                by_weight_2IH.baddbmm_(h_2NH[layer].mT, by_2NH)
+            else:
+                by_weight_2IH.add_(self._times(h_2NH[layer].mT, by_2NH))
+            by_bias_21H.add_(by_2NH.sum(1, keepdim=True))
             if layer:
-                by_2NH = self._times(by_2NH, self.named[f"weight/{layer}"].mT)
+                by_2NH = self._times(by_2NH, self._layers[layer][0].mT)
+
+    def _affine(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """A layer before its nonlinearity, of one tower or of both."""
+        if self.half is not None:
+            return self._times(x, weight).add_(bias)
+        return torch.addmm(bias, x, weight) if x.dim() == 2 else torch.baddbmm(bias, x, weight)
 
     def _times(self, left: Tensor, right: Tensor) -> Tensor:
         """A product, multiplied in half precision where there is one."""
@@ -139,7 +160,8 @@ def _tanh_(x: Tensor) -> Tensor:
     """In place; NumPy's takes a tenth of the time of torch's on a CPU."""
     if x.device.type != "cpu":
         return x.tanh_()
-    np.tanh(x.numpy(), out=x.numpy())
+    same = x.numpy()
+    np.tanh(same, out=same)
     return x
 
 
@@ -169,7 +191,7 @@ class PpoPolicy:
     def worth(self, seen_BO: Observed, legal_BA: Legal) -> Tensor:
         """What is still expected of each case, on the host."""
         on = self.towers.on
-        return self.towers.forward(torch.from_numpy(seen_BO).to(on), torch.from_numpy(legal_BA).to(on))[1].cpu()
+        return self.towers.values(torch.from_numpy(seen_BO).to(on)).cpu()
 
     def save(self, path: Path, *, key: str) -> None:
         """Writes the policy, whole or not at all."""

@@ -26,7 +26,7 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
         "encoder": 4,
         "evaluation": 10,
         "encoder_eval": 6,
-        "ppo_policy": 2,
+        "ppo_policy": 3,
         "investigation_eval": 2,
         "report": 13,
     }

@@ -101,7 +101,7 @@ def test_what_was_cut_off_is_worth_what_was_expected_of_it() -> None:
     rollout = Rollout(Identity(2, cut=True), 1, seed=0)
     rollout.gather(lambda t, seen, legal: np.zeros(2, np.int64))
     numbers = replace(LITTLE, discount=0.5)
-    returned = judged(rollout, made, numbers, 0.95).return_N
+    returned = judged(rollout, torch.zeros(rollout.legal_TBA.shape), made, numbers, 0.95).return_N
     assert returned == pytest.approx(rollout.reward_TB[0] + np.array([0.0, 0.5 * 3.0]))
 
 
