@@ -21,6 +21,7 @@ from torch import Tensor
 
 from rlstir_core.arrays import Array, Bools, Ints
 from rlstir_core.errors import CheckpointError, ConfigError
+from rlstir_core.investigator.adam import Adam
 from rlstir_core.investigator.lanes import Actions, Lanes, Legal, Observed, Policy
 from rlstir_core.investigator.ppo_policy import PolicySizes, PpoPolicy, Towers
 from rlstir_core.investigator.pretraining.state import States, TrainingState
@@ -31,7 +32,6 @@ from rlstir_core.progress import Tell
 
 _SPEAK_S = 2.0  # between two sentences of progress
 _WEIGHT, _LANES = "weight/", "lanes/"  # parts of a state
-_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-5
 
 
 # ---- what is gathered
@@ -110,6 +110,11 @@ class Decisions(NamedTuple):
 
     def ordered(self, row_N: Tensor) -> Decisions:
         return Decisions(*(each.index_select(0, row_N) for each in self))
+
+    def normalised(self) -> Decisions:
+        """With advantages of mean 0 and spread 1."""
+        spread, mean = torch.std_mean(self.advantage_N)
+        return self._replace(advantage_N=(self.advantage_N - mean) / (spread + 1e-8))
 
     def split(self, parts: int) -> list[Decisions]:
         """Parts of nearly one size, which share this one's memory."""
@@ -194,23 +199,6 @@ def imitation_slopes(log_p_AN: Tensor, value_N: Tensor, taken: Decisions, number
 _SlopesOf = Callable[[Tensor, Tensor, Decisions], Slopes]
 
 
-class Adam:
-    """Steps of alg. 1 of arXiv:1412.6980 on one vector; torch's own takes a second to load and longer for a step."""
-
-    def __init__(self, weight_P: Tensor) -> None:
-        self.weight_P = weight_P
-        self.first_P, self.second_P = torch.zeros_like(weight_P), torch.zeros_like(weight_P)  # moments
-        self.steps = 0
-
-    def step(self, slope_P: Tensor, rate: float) -> None:
-        self.steps += 1
-        self.first_P.lerp_(slope_P, 1.0 - _BETA_1)
-        self.second_P.mul_(_BETA_2).addcmul_(slope_P, slope_P, value=1.0 - _BETA_2)
-        unbiased = math.sqrt(1.0 - _BETA_2**self.steps)  # taken out of the vectors, as the end of sec. 2 says
-        spread_P = self.second_P.sqrt().add_(_EPSILON * unbiased)
-        self.weight_P.addcdiv_(self.first_P, spread_P, value=-rate * unbiased / (1.0 - _BETA_1**self.steps))
-
-
 # ---- the course of a training
 
 
@@ -269,10 +257,8 @@ class PpoTraining:
         numbers, n = self.numbers, len(decisions.action_N)
         for _ in range(numbers.epochs):
             order_N = torch.from_numpy(chance.permutation(n)).to(self.towers.on)
-            for batch in decisions.ordered(order_N).split(max(1, n // numbers.batch)):
-                if numbers.normalise:
-                    spread, mean = torch.std_mean(batch.advantage_N)
-                    batch = batch._replace(advantage_N=(batch.advantage_N - mean) / (spread + 1e-8))
+            for drawn in decisions.ordered(order_N).split(max(1, n // numbers.batch)):
+                batch = drawn.normalised() if numbers.normalise else drawn
                 self.towers.slope_P.zero_()
                 size = len(batch.action_N)
                 moved = sum(self._part(part, slopes, limit) for part in batch.split(numbers.accumulate)) / size
