@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from rlstir_core.errors import ConfigError, StoreError
-from rlstir_core.workers.answers import Answer, answered, named
+from rlstir_core.workers.answers import Answer, named
+from rlstir_core.workers.batches import Batches, answered_all
 from rlstir_core.workers.looking import Look, answers_in, asked_in, look
 from rlstir_core.workers.spread import Item, Made
 
-_AHEAD = 3  # items a thread of a worker that may wait
+_AHEAD = 3  # batches a thread of a worker that may wait
 _PATIENCE_S = 20.0
 _COUNTED_S = 5.0  # workers come and go; so long their number is believed
 _EXTRA = "install the extra with: pip install 'rlstir[dask]'"
@@ -74,44 +75,57 @@ class Cluster:
 
     def each(self, work: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
         """See `Workers.each`."""
-        waiting: deque[tuple[Item, Any]] = deque()
-        most, counted = 0, float("-inf")
+        batches = Batches(items)
+        waiting: deque[tuple[Sequence[Item], Any]] = deque()
+        threads, counted = 1, float("-inf")
         try:
-            for item in items:
+            while True:
                 if time.monotonic() - counted > _COUNTED_S:
-                    most, counted = _AHEAD * max(1, self._threads()), time.monotonic()
-                waiting.append((item, self._asked(work, item)))
-                while len(waiting) >= most:
-                    yield self._next(work, waiting).given()
-            while waiting:
-                yield self._next(work, waiting).given()
+                    threads, counted = max(1, self._threads()), time.monotonic()
+                while len(waiting) < _AHEAD * threads and (batch := batches.next(threads)):
+                    waiting.append((batch, self._asked(work, batch)))
+                if not waiting:
+                    return
+                for answer in self._next(work, waiting, batches):
+                    yield answer.given()
         except BaseException:
             self._let_go([future for _, future in waiting])
             raise
 
-    def _next(self, work: Callable[[Item], Made], waiting: deque[tuple[Item, Any]]) -> Answer[Made]:
+    def _next(
+        self, work: Callable[[Item], Made], waiting: deque[tuple[Sequence[Item], Any]], batches: Batches[Item]
+    ) -> Iterator[Answer[Made]]:
         from distributed import KilledWorker
 
-        item, future = waiting.popleft()
+        batch, future = waiting.popleft()
         try:
-            return self._told(item, future)
+            answers, seconds = self._told(batch, future)
         except KilledWorker:  # perhaps for the sake of another that waited for the same worker
             for other, its in waiting:
                 with contextlib.suppress(Exception):  # told in its own turn
                     self._told(other, its)
-        try:
-            return self._told(item, self._asked(work, item))
-        except KilledWorker:
-            raise StoreError(
-                f"workers of Dask died whenever they worked on {named(item)}, perhaps for want of memory; {_KEPT}: "
-                "look at that episode, or take it out of the store, and run again"
-            ) from None
+            yield from self._one_by_one(work, batch)
+            return
+        batches.took(len(answers), seconds)
+        yield from answers
 
-    def _asked(self, work: Callable[[Item], Made], item: Item) -> Any:
-        return self.client.submit(answered, work, item, pure=False, retries=1)
+    def _one_by_one(self, work: Callable[[Item], Made], batch: Sequence[Item]) -> Iterator[Answer[Made]]:
+        from distributed import KilledWorker
 
-    def _told(self, item: object, future: Any) -> Answer[Any]:
-        """The answer; raises KilledWorker, and in words what else may happen to it."""
+        for item in batch:
+            try:
+                yield self._told([item], self._asked(work, [item]))[0][0]
+            except KilledWorker:
+                raise StoreError(
+                    f"workers of Dask died whenever they worked on {named(item)}, perhaps for want of memory; {_KEPT}: "
+                    "look at that episode, or take it out of the store, and run again"
+                ) from None
+
+    def _asked(self, work: Callable[[Item], Made], batch: Sequence[Item]) -> Any:
+        return self.client.submit(answered_all, work, batch, pure=False, retries=1)
+
+    def _told(self, batch: Sequence[object], future: Any) -> tuple[list[Answer[Any]], float]:
+        """The answers and their seconds; raises KilledWorker, and in words what else may happen to it."""
         from distributed import CancelledError, wait
         from distributed.comm import CommClosedError
 
@@ -119,14 +133,14 @@ class Cluster:
             try:
                 with self.client.as_current():  # first, as a result that is given up half-way is told in a traceback
                     wait(future, timeout=_PATIENCE_S)
-                answer: Answer[Any] = future.result(timeout=_PATIENCE_S)
-                return answer
+                answers: tuple[list[Answer[Any]], float] = future.result(timeout=_PATIENCE_S)
+                return answers
             except (CancelledError, CommClosedError):
                 raise self._gone() from None
             except TimeoutError:
                 if future.done():  # the work's own
                     raise
-                self._wait_for_one(item)
+                self._wait_for_one(batch[0])
             except RuntimeError as error:
                 if "deserialization" not in str(error):
                     raise

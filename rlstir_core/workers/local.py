@@ -20,11 +20,14 @@ from pathlib import Path
 
 from rlstir_core.errors import StoreError
 from rlstir_core.workers.answers import Answer, answered, named
+from rlstir_core.workers.batches import Batches, answered_all
 from rlstir_core.workers.spread import ALONE, Item, Made
 
 _WORTH = 12  # items a process, from which starting it pays
-_AHEAD = 3  # items a process that may wait, so that memory does not grow with their number
+_AHEAD = 3  # batches a process that may wait, so that memory does not grow with the number of items
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+_Answers = tuple[list[Answer[Made]], float]
 
 
 @functools.cache
@@ -56,47 +59,52 @@ class LocalProcesses:
         if len(items) < 2 or (self._pool is None and len(items) < 2 * _WORTH):
             yield from ALONE.each(work, items)
             return
-        waiting: deque[tuple[Item, Future[Answer[Made]]]] = deque()
-        ahead = iter(items)
+        batches = Batches(items)
+        waiting: deque[tuple[Sequence[Item], Future[_Answers[Made]]]] = deque()
         try:
             while True:
-                while len(waiting) < _AHEAD * self.n and (item := next(ahead, _NOTHING)) is not _NOTHING:
-                    waiting.append((item, self._asked(work, item)))  # type: ignore[arg-type]
+                while len(waiting) < _AHEAD * self.n and (batch := batches.next(self.n)):
+                    waiting.append((batch, self._asked(work, batch)))
                 if not waiting:
                     return
-                item, future = waiting.popleft()
+                batch, future = waiting.popleft()
                 try:
-                    answer = future.result()
+                    answers, seconds = future.result()
                 except BrokenProcessPool:
-                    answer = self._again(work, item)
+                    for answer in self._again(work, batch):
+                        yield answer.given()
                     waiting = deque((each, self._asked(work, each)) for each, _ in waiting)
-                yield answer.given()
+                    continue
+                batches.took(len(answers), seconds)
+                for answer in answers:
+                    yield answer.given()
         except BaseException:
             for _, future in waiting:
                 future.cancel()
             raise
 
-    def _asked(self, work: Callable[[Item], Made], item: Item) -> Future[Answer[Made]]:
+    def _asked(self, work: Callable[[Item], Made], batch: Sequence[Item]) -> Future[_Answers[Made]]:
         if self._pool is None:
             self._pool = _started(self.n)
         try:
-            return self._pool.submit(answered, work, item)
-        except BrokenProcessPool:  # it broke over another item, whose turn comes
-            broken: Future[Answer[Made]] = Future()
+            return self._pool.submit(answered_all, work, batch)
+        except BrokenProcessPool:  # it broke over another batch, whose turn comes
+            broken: Future[_Answers[Made]] = Future()
             broken.set_exception(BrokenProcessPool())
             return broken
 
-    def _again(self, work: Callable[[Item], Made], item: Item) -> Answer[Made]:
-        """Once more by itself: a process that died takes down all that waited with it, and one item is the cause."""
+    def _again(self, work: Callable[[Item], Made], batch: Sequence[Item]) -> Iterator[Answer[Made]]:
+        """Once more, one by one: a process that died takes down all that waited with it, and one item is the cause."""
         self.close()
         with _started(1) as alone:
-            try:
-                return alone.submit(answered, work, item).result()
-            except BrokenProcessPool:
-                raise StoreError(
-                    f"the process that worked on {named(item)} died twice, perhaps for want of memory; what was "
-                    "finished before is kept: look at that episode, or take it out of the store, and run again"
-                ) from None
+            for item in batch:
+                try:
+                    yield alone.submit(answered, work, item).result()
+                except BrokenProcessPool:
+                    raise StoreError(
+                        f"the process that worked on {named(item)} died twice, perhaps for want of memory; what was "
+                        "finished before is kept: look at that episode, or take it out of the store, and run again"
+                    ) from None
 
 
 def _started(n: int) -> ProcessPoolExecutor:
@@ -116,6 +124,3 @@ def _end_with(parent: BaseProcess | None) -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-_NOTHING = object()

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from rlstir_core.errors import ConfigError, SplitRefused, StoreError
+from rlstir_core.workers.batches import MOST
 from rlstir_core.workers.local import LocalProcesses
 from rlstir_core.workers.quota import cores
 from rlstir_core.workers.spread import ALONE, check_workers, workers_of
@@ -89,10 +90,10 @@ def test_a_process_that_is_killed_loses_nothing_and_an_item_that_kills_twice_is_
 
 
 def test_no_more_is_begun_than_is_asked_for(pool: LocalProcesses, tmp_path: Path) -> None:
-    results = pool.each(functools.partial(noted, folder=tmp_path), list(range(200)))
+    results = pool.each(functools.partial(noted, folder=tmp_path), list(range(2000)))
     assert [next(results) for _ in range(5)] == list(range(5))
     results.close()  # type: ignore[attr-defined]
-    assert len(list(tmp_path.iterdir())) < 30
+    assert len(list(tmp_path.iterdir())) < 2 * 3 * MOST + 20  # what waits for two processes, and what was given
 
 
 def with_a_pool() -> None:
