@@ -28,7 +28,7 @@ def answered_all(work: Callable[[Item], Made], items: Sequence[Item]) -> tuple[l
     return answers, time.perf_counter() - began
 
 
-class Batches(Generic[Item]):
+class WorkBatches(Generic[Item]):
     """Takes items in their order, as many at once as their predecessors took time."""
 
     def __init__(self, items: Sequence[Item]) -> None:

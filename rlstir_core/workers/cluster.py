@@ -18,7 +18,7 @@ from typing import Any
 
 from rlstir_core.errors import ConfigError, StoreError
 from rlstir_core.workers.answers import Answer, named
-from rlstir_core.workers.batches import Batches, answered_all
+from rlstir_core.workers.batches import WorkBatches, answered_all
 from rlstir_core.workers.looking import Look, answers_in, asked_in, look
 from rlstir_core.workers.spread import Item, Made
 
@@ -75,7 +75,7 @@ class Cluster:
 
     def each(self, work: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
         """See `Workers.each`."""
-        batches = Batches(items)
+        batches = WorkBatches(items)
         waiting: deque[tuple[Sequence[Item], Any]] = deque()
         threads, counted = 1, float("-inf")
         try:
@@ -93,7 +93,7 @@ class Cluster:
             raise
 
     def _next(
-        self, work: Callable[[Item], Made], waiting: deque[tuple[Sequence[Item], Any]], batches: Batches[Item]
+        self, work: Callable[[Item], Made], waiting: deque[tuple[Sequence[Item], Any]], batches: WorkBatches[Item]
     ) -> Iterator[Answer[Made]]:
         from distributed import KilledWorker
 

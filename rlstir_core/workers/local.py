@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rlstir_core.errors import StoreError
 from rlstir_core.workers.answers import Answer, answered, named
-from rlstir_core.workers.batches import Batches, answered_all
+from rlstir_core.workers.batches import WorkBatches, answered_all
 from rlstir_core.workers.spread import ALONE, Item, Made
 
 _WORTH = 12  # items a process, from which starting it pays
@@ -59,7 +59,7 @@ class LocalProcesses:
         if len(items) < 2 or (self._pool is None and len(items) < 2 * _WORTH):
             yield from ALONE.each(work, items)
             return
-        batches = Batches(items)
+        batches = WorkBatches(items)
         waiting: deque[tuple[Sequence[Item], Future[_Answers[Made]]]] = deque()
         try:
             while True:

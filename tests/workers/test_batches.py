@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from rlstir_core.errors import StoreError
-from rlstir_core.workers.batches import MOST, Batches, answered_all
+from rlstir_core.workers.batches import MOST, WorkBatches, answered_all
 
 
 def sizes(n: int, each_s: float, workers: int = 2) -> list[int]:
     """Of the batches of `n` items that take so long each, which must be all of them in their order."""
-    batches, found, seen = Batches(range(n)), [], []
+    batches, found, seen = WorkBatches(range(n)), [], []
     while batch := batches.next(workers):
         found.append(len(batch))
         seen += batch
