@@ -11,7 +11,7 @@ from multiprocessing import forkserver
 
 import dagster as dg
 
-from rlstir_assets.devices import visible_devices
+from rlstir_assets.gpu.lease import visible_devices
 
 GPU_POOL = "gpu"
 _PRELOAD = [

@@ -7,7 +7,7 @@ import dagster as dg
 from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.telemetry import window_features
 from rlstir_assets.declarations import recipe_asset, recipe_check
-from rlstir_assets.devices import leased
+from rlstir_assets.gpu.lease import leased
 from rlstir_assets.reporting import refusals, table, tables_told, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.contract import columns

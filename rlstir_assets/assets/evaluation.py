@@ -9,7 +9,7 @@ from rlstir_assets.assets.detectors import baselines, checkpoint_key
 from rlstir_assets.assets.investigator import encoder, nothing_made, ppo_policy
 from rlstir_assets.assets.logs import log_events
 from rlstir_assets.declarations import recipe_asset, recipe_check
-from rlstir_assets.devices import leased
+from rlstir_assets.gpu.lease import leased
 from rlstir_assets.partition_results import Part, told_of
 from rlstir_assets.reporting import opening, refusals, table, tables_told, teller
 from rlstir_assets.resources import Settings

@@ -9,7 +9,7 @@ import dagster as dg
 from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.logs import log_events, provenance_graphs
 from rlstir_assets.declarations import recipe_asset, recipe_check
-from rlstir_assets.devices import leased
+from rlstir_assets.gpu.lease import leased
 from rlstir_assets.reporting import refusals, table, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.atomic import canonical_sha256

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from rlstir_assets.devices import VISIBLE, leased, visible_devices
+from rlstir_assets.gpu.lease import VISIBLE, leased, visible_devices
 
 STEP = """
 import os, sys, time
-from rlstir_assets.devices import leased
+from rlstir_assets.gpu.lease import leased
 with leased(lambda _: None, every=sys.argv[1] == "every") as mine:
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ",".join(mine)
     print("has", *mine, time.monotonic(), flush=True)
