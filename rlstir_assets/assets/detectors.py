@@ -7,7 +7,7 @@ import dagster as dg
 from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.telemetry import window_features
 from rlstir_assets.declarations import recipe_asset, recipe_check
-from rlstir_assets.gpu.lease import leased
+from rlstir_assets.gpu.use import DeviceUse, on_device
 from rlstir_assets.reporting import refusals, table, tables_told, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.contract import columns
@@ -52,7 +52,7 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
         from rlstir_core.live.producing.curves import curve_published
 
         recipe = context.partition_key
-        with refusals(), leased(teller(context)) if on_gpu else nullcontext():
+        with refusals(), on_device(teller(context)) if on_gpu else nullcontext(DeviceUse()) as use:
             layout, options = settings.opened().layout, settings.options(recipe)
             with curve_published(layout.data, f"{model}_{mode}", recipe):
                 made, checks, is_new = train_checkpoint(layout, options, model, mode, teller(context))
@@ -78,6 +78,7 @@ def _checkpoint_asset(model: str, mode: str) -> dg.AssetsDefinition:
                 "channels": len(made.input_schema.channels),
                 "input_sha256": made.input_sha256,
                 "trained now": is_new and not made.same_as,
+                **use.told(),
                 **({"same channels and weights as": made.same_as} if made.same_as else {}),
             },
             data_version=dg.DataVersion(made.weights_sha256),

@@ -9,7 +9,7 @@ from rlstir_assets.assets.detectors import baselines, checkpoint_key
 from rlstir_assets.assets.investigator import encoder, nothing_made, ppo_policy
 from rlstir_assets.assets.logs import log_events
 from rlstir_assets.declarations import recipe_asset, recipe_check
-from rlstir_assets.gpu.lease import leased
+from rlstir_assets.gpu.use import on_device
 from rlstir_assets.partition_results import Part, told_of
 from rlstir_assets.reporting import opening, refusals, table, tables_told, teller
 from rlstir_assets.resources import Settings
@@ -63,7 +63,7 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
     with refusals():
         opened, options = settings.opened(), settings.options(context.partition_key)
         hosts = settings.validated_hosts()
-        with leased(teller(context)):
+        with on_device(teller(context)) as use:
             result, is_new = evaluate_recipe(opened.layout, options, hosts, opened.registry, teller(context))
     probes = [{"probe": p.name, "value": p.value, "bound": p.bound, "verdict": p.verdict} for p in result.probes]
     untested = [{"kind": u.kind, "name": u.name, "reason": u.reason} for u in result.untested]
@@ -73,6 +73,7 @@ def detector_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.M
         metadata={
             "scores": table(_scores(result)),
             "scored now": is_new,
+            **use.told(),
             **tables_told({"predictions": files}, {"predictions": words}),
             **_over_time(result),
         },
@@ -113,7 +114,7 @@ def encoder_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.Ma
         if why := why_not(study.layout, study.split):
             forget_evaluation(study.layout, context.partition_key)
             return nothing_made(why)
-        with leased(teller(context)):
+        with on_device(teller(context)) as use:
             result, is_new = evaluate_encoder(study, teller(context))
     return dg.MaterializeResult(
         metadata={
@@ -122,6 +123,7 @@ def encoder_eval(context: dg.AssetExecutionContext, settings: Settings) -> dg.Ma
             "with techniques": result.n_with_technique,
             "lacks": "; ".join(result.lacks) or "nothing",
             "scored now": is_new,
+            **use.told(),
             **tables_told(
                 {what: [study.layout.encoder_predictions(context.partition_key, what)] for what in columns.NAMINGS},
                 columns.NAMINGS,

@@ -9,7 +9,7 @@ import dagster as dg
 from rlstir_assets.assets.datasets import split
 from rlstir_assets.assets.logs import log_events, provenance_graphs
 from rlstir_assets.declarations import recipe_asset, recipe_check
-from rlstir_assets.gpu.lease import leased
+from rlstir_assets.gpu.use import on_device
 from rlstir_assets.reporting import refusals, table, teller
 from rlstir_assets.resources import Settings
 from rlstir_core.atomic import canonical_sha256
@@ -90,7 +90,7 @@ def encoder(context: dg.AssetExecutionContext, settings: Settings) -> dg.Materia
         study = settings.investigator(context.partition_key)
         if why := why_not(study.layout, study.split):
             return nothing_made(why)
-        with leased(teller(context), every=study.numbers.investigator.devices > 1):
+        with on_device(teller(context), every=study.numbers.investigator.devices > 1) as use:
             made, is_new = train_encoder(study, teller(context))
     facts = made.facts
     losses = {"validation_loss": facts.loss, "before training": facts.loss_before}
@@ -106,6 +106,7 @@ def encoder(context: dg.AssetExecutionContext, settings: Settings) -> dg.Materia
             "memory of training": "; ".join(f"{what}: {size}" for what, size in made.memory.lines()[1:]),
             "knowledge": made.knowledge_sha256 or "none was imported",
             "trained now": is_new,
+            **use.told(),
         },
         data_version=dg.DataVersion(made.sidecar_sha256),
     )
