@@ -67,13 +67,17 @@ def _postgres(text: str, inst_data: ConfigurableClassData | None) -> DagsterStor
             f"environment variable {POSTGRES} is set, and what speaks to Postgres is not installed; install the extra "
             "with: pip install 'rlstir[postgres]'"
         ) from None
+    before = logging.root.manager.disable
     logging.disable(logging.WARNING)  # of every attempt, of which there are six; the last one is told below
     try:
         return DagsterPostgresStorage(address, inst_data=inst_data)
     except (db.exc.SQLAlchemyError, DagsterPostgresException) as error:
-        raise _unusable(url, error) from None
+        raise ConfigError(
+            f"environment variable {POSTGRES}: {url.render_as_string(hide_password=True)} cannot be used "
+            f"({storage_fault(error) or error}); start that server, or create the database and its user"
+        ) from None
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
 
 
 class ArtifactsAtHome(LocalArtifactStorage):
@@ -100,6 +104,14 @@ def open_instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=_absolute(home)))
 
 
+def storage_fault(error: Exception) -> str:
+    """What the database said, in its first line; empty where the error is none of a storage."""
+    for each in (error, error.__cause__):
+        if isinstance(each, db.exc.SQLAlchemyError):
+            return str(getattr(each, "orig", None) or each).strip().splitlines()[0]
+    return ""
+
+
 def _absolute(home: Path) -> Any:
     """The sections of dagster.yaml that name classes of this module, with whole paths: steps are told these."""
     said = yaml.safe_load((home / "dagster.yaml").read_text()) or {}
@@ -110,15 +122,6 @@ def _absolute(home: Path) -> Any:
             config = {"base_dir": str(home / own["config"]["base_dir"])}
             found[section] = {"custom": {**own, "config": config}} if "custom" in content else {**own, "config": config}
     return found
-
-
-def _unusable(url: db.URL, error: Exception) -> ConfigError:
-    error = error.__cause__ if isinstance(error.__cause__, db.exc.SQLAlchemyError) else error
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    return ConfigError(
-        f"environment variable {POSTGRES}: {url.render_as_string(hide_password=True)} cannot be used ({cause}); start "
-        "that server, or create the database and its user"
-    )
 
 
 def _at_home(folder: str) -> str:

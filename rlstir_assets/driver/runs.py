@@ -189,17 +189,13 @@ def partition_tags(partitions: Sequence[str]) -> dict[str, str]:
 @contextlib.contextmanager
 def storage_refusals() -> Iterator[None]:
     """Turns a storage of Dagster that cannot be written (a full disk, a damaged file) into one sentence."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from rlstir_assets.instance import POSTGRES
-
     try:
         yield
     except Exception as error:
-        of_storage = next((each for each in (error, error.__cause__) if isinstance(each, SQLAlchemyError)), None)
-        if of_storage is None:
+        from rlstir_assets.instance import POSTGRES, storage_fault
+
+        if not (cause := storage_fault(error)):
             raise
-        cause = str(getattr(of_storage, "orig", None) or of_storage).strip().splitlines()[0]
         raise StoreError(
             f"Dagster's own records cannot be read or written ({cause}); look at the server that {POSTGRES} names, "
             "and run the command again"

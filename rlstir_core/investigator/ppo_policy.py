@@ -188,10 +188,9 @@ class PpoPolicy:
         on = self.towers.on
         return self.towers.logits(torch.from_numpy(seen_BO).to(on), torch.from_numpy(legal_BA).to(on)).cpu()
 
-    def worth(self, seen_BO: Observed, legal_BA: Legal) -> Tensor:
+    def worth(self, seen_BO: Observed) -> Tensor:
         """What is still expected of each case, on the host."""
-        on = self.towers.on
-        return self.towers.values(torch.from_numpy(seen_BO).to(on)).cpu()
+        return self.towers.values(torch.from_numpy(seen_BO).to(self.towers.on)).cpu()
 
     def save(self, path: Path, *, key: str) -> None:
         """Writes the policy, whole or not at all."""

@@ -68,9 +68,8 @@ def graph_is_seen(view: Watched, url: str) -> None:
         drawn.filter(has_text=re.compile(f"^{group}$")).first.wait_for()
     view.page.keyboard.press("Alt+e")  # expands all groups
     for name in (spec.key.path[-1] for spec in specs):
-        cut = (
-            rf"{name[:4]}\w*…\w*{name[-6:]}|" if len(name) > 18 else ""
-        )  # the page leaves out the middle of long names
+        # the page leaves out the middle of long names
+        cut = rf"{name[:4]}\w*…\w*{name[-6:]}|" if len(name) > 18 else ""
         drawn.filter(has_text=re.compile(f"^({cut}{name})$")).first.wait_for()
     view.shot("graph")
     view.page.set_viewport_size(before)
